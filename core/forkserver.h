@@ -1,0 +1,121 @@
+/*
+ * Fork server
+ *
+ * A small single-threaded copy of the program that makes all later children, so
+ * that a child costs the same however large the program has grown, however many
+ * threads it runs, and whatever locks they hold. Children are the program's own
+ * (CLONE_PARENT): it gets their pidfd and their status.
+ *
+ * The server is made by glibc's fork(), so that atfork handlers run, and then
+ * has to prove that no lock of the C library was held by another thread at that
+ * moment: it calls malloc, stdio, setenv, localtime and dlopen and answers. A
+ * server that does not answer in time is killed and made again.
+ *
+ * Requests and replies are asynchronous: send a request, watch the descriptor,
+ * take the reply. What must never be lost is known at every instant: the server
+ * may be killed between any two instructions, and the pid of a child that was
+ * made but not handed over stands in a page shared with the program (written by
+ * the kernel inside clone), so that child is taken over, not orphaned.
+ *
+ * Make it from a thread that lives as long as the program: a child's parent
+ * death signal fires when the thread that made the server exits.
+ */
+#ifndef CAROM_CORE_FORKSERVER_H
+#define CAROM_CORE_FORKSERVER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CAROM_FORKSERVER_ARGUMENT_MAX 512
+#define CAROM_FORKSERVER_FDS_MAX      8
+
+/**
+ * typedef carom_child_fn - what a child runs
+ * @argument: a copy of the request's bytes, aligned for any type
+ * @fds:      descriptors of the request, in order; the child's own
+ *
+ * Runs with default signal dispositions, an empty signal mask, PDEATHSIG SIGKILL
+ * and no descriptors but 0, 1, 2 and @fds. Its return value is the exit status
+ * (through _exit() after fflush(NULL); atexit handlers do not run).
+ */
+typedef int carom_child_fn(const void *argument, size_t size, const int *fds, size_t fd_count);
+
+/**
+ * struct carom_child_request - a child to be made
+ * @id:        the caller's; comes back in the reply
+ * @cgroup_fd: cgroup v2 leaf the child is born in; 0 means none
+ */
+struct carom_child_request {
+	uint64_t id;
+	carom_child_fn *function;
+	const void *argument;
+	size_t size;
+	const int *fds;
+	size_t fd_count;
+	int cgroup_fd;
+};
+
+/**
+ * struct carom_child_reply - what became of a request
+ * @pid:   the child; 0 if @error
+ * @pidfd: the caller's; -1 if @error
+ * @error: 0 or negative errno: -EAGAIN, -ENOMEM, -EMFILE (no room for the pidfd
+ *         in this process: the child was killed and reaped), -EPIPE (the server
+ *         died before it made the child)
+ */
+struct carom_child_reply {
+	uint64_t id;
+	pid_t pid;
+	int pidfd;
+	int error;
+};
+
+struct carom_forkserver;
+
+/**
+ * carom_forkserver_new() - fork the server and have it prove itself
+ *
+ * Blocks some milliseconds at most: up to 100 ms per attempt, 20 attempts.
+ * Return: 0, -EDEADLK (no attempt passed the self-test), -EAGAIN, -ENOMEM, -EMFILE.
+ */
+int carom_forkserver_new(struct carom_forkserver **ret_server);
+
+/** carom_forkserver_free() - close it; the server ends, its children live on */
+struct carom_forkserver *carom_forkserver_free(struct carom_forkserver *server);
+void carom_forkserver_freep(struct carom_forkserver **server);
+
+pid_t carom_forkserver_pid(const struct carom_forkserver *server);
+
+/** carom_forkserver_fd() - readable when a reply is there or the server is gone */
+int carom_forkserver_fd(const struct carom_forkserver *server);
+
+/**
+ * carom_forkserver_request() - ask for a child; never blocks
+ *
+ * At most 64 requests may be open.
+ * Return: 0, -EAGAIN (take replies first), -EPIPE (the server is gone: take the
+ * remaining replies, then make a new one), -EMSGSIZE, -EINVAL.
+ */
+int carom_forkserver_request(struct carom_forkserver *server,
+			     const struct carom_child_request *request);
+
+/**
+ * carom_forkserver_receive() - take one reply; never blocks
+ *
+ * After the server's death every open request still gets its reply: the child
+ * if one was made, else -EPIPE.
+ * Return: 0, -EAGAIN (nothing there), -EPIPE (the server is gone and no request
+ * is open), -EMFILE only inside ret_reply->error.
+ */
+int carom_forkserver_receive(struct carom_forkserver *server, struct carom_child_reply *ret_reply);
+
+/**
+ * carom_forkserver_spawn() - request and wait for the reply
+ * Return: the pid with *@ret_pidfd set; -ETIMEDOUT; what the reply says. Use
+ * this only while no other request is open.
+ */
+pid_t carom_forkserver_spawn(struct carom_forkserver *server,
+			     const struct carom_child_request *request, uint64_t deadline_ns,
+			     int *ret_pidfd);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * Loop
+ *
+ * One place to wait for everything: descriptors that become readable (pidfds,
+ * sockets, eventfds), shared words that change (life words), points in time,
+ * and a bell that any thread can ring. Two back ends do the same: io_uring, and
+ * epoll where io_uring is denied. CAROM_LOOP=io_uring|epoll forces one.
+ *
+ * A watch is a struct of the caller's, embedded where its callback needs it and
+ * zeroed before the first use. It belongs to the caller; between watch and
+ * unwatch it must not move. After unwatch returns, its callback is not called
+ * again and the memory may be reused at once, even from inside a callback and
+ * whatever the kernel still has in flight.
+ *
+ * All functions but carom_loop_ring() belong to the thread that runs the loop
+ * (before the first run: to the thread that makes it).
+ */
+#ifndef CAROM_CORE_LOOP_H
+#define CAROM_CORE_LOOP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct carom_loop;
+
+/** struct carom_loop_fd - calls back while @fd is readable, hung up or in error (level) */
+struct carom_loop_fd {
+	int fd;
+	void (*ready)(struct carom_loop_fd *watch);
+	void *userdata;
+	uint64_t token; /* the loop's own */
+};
+
+/**
+ * struct carom_loop_word - calls back once when *@word is no longer @expected
+ *
+ * For a robust futex word that the kernel marks when its holder dies. One shot:
+ * watch again to be called again. `changed` may be called late or, where the
+ * kernel gives no way to wait for a word beside other things, not at all: then
+ * carom_loop_watch_word() says -EOPNOTSUPP.
+ */
+struct carom_loop_word {
+	_Atomic uint32_t *word;
+	uint32_t expected;
+	void (*changed)(struct carom_loop_word *watch);
+	void *userdata;
+	uint64_t token;
+};
+
+/** struct carom_loop_timer - calls back once at or after a point in time */
+struct carom_loop_timer {
+	void (*expired)(struct carom_loop_timer *timer);
+	void *userdata;
+	uint64_t deadline_ns;
+	size_t heap_index; /* the loop's own; 0 means not set */
+};
+
+enum carom_loop_backend { CAROM_LOOP_AUTO, CAROM_LOOP_IO_URING, CAROM_LOOP_EPOLL };
+
+/**
+ * carom_loop_new() - make a loop
+ * @backend:  AUTO takes what CAROM_LOOP names, else io_uring where it works
+ * @rung:     called in the loop's thread after one or more carom_loop_ring()
+ * @userdata: handed to @rung
+ *
+ * Return: 0, -EOPNOTSUPP (a forced back end does not work here), -EINVAL
+ * (CAROM_LOOP names none), -EMFILE, -ENFILE, -ENOMEM.
+ */
+int carom_loop_new(enum carom_loop_backend backend, void (*rung)(void *userdata), void *userdata,
+		   struct carom_loop **ret_loop);
+struct carom_loop *carom_loop_free(struct carom_loop *loop);
+void carom_loop_freep(struct carom_loop **loop);
+
+/** carom_loop_backend_name() - "io_uring" or "epoll" */
+const char *carom_loop_backend_name(const struct carom_loop *loop);
+
+/** Return of the watch functions: 0, -EALREADY, -ENOMEM, -ENOSPC; word: -EOPNOTSUPP too. */
+int carom_loop_watch_fd(struct carom_loop *loop, struct carom_loop_fd *watch);
+int carom_loop_watch_word(struct carom_loop *loop, struct carom_loop_word *watch);
+void carom_loop_unwatch_fd(struct carom_loop *loop, struct carom_loop_fd *watch);
+void carom_loop_unwatch_word(struct carom_loop *loop, struct carom_loop_word *watch);
+
+/** carom_loop_timer_set() - call back at @deadline_ns; moves a timer that is set. 0 or -ENOMEM. */
+int carom_loop_timer_set(struct carom_loop *loop, struct carom_loop_timer *timer,
+			 uint64_t deadline_ns);
+void carom_loop_timer_clear(struct carom_loop *loop, struct carom_loop_timer *timer);
+
+/** carom_loop_ring() - have `rung` called. Any thread; AS-Safe; one write(2), never blocks. */
+void carom_loop_ring(struct carom_loop *loop);
+
+/**
+ * carom_loop_run_once() - wait for something to be due, and call back what is
+ * @deadline_ns: wait no longer than this; CAROM_PASSED only looks
+ *
+ * Return: the number of callbacks made, or a negative errno that means the loop
+ * is broken. A signal is no error: 0 or more.
+ */
+int carom_loop_run_once(struct carom_loop *loop, uint64_t deadline_ns);
+
+/** carom_loop_pollable_fd() - readable whenever carom_loop_run_once() would have something to do */
+int carom_loop_pollable_fd(const struct carom_loop *loop);
+
+#endif

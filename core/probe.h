@@ -1,0 +1,40 @@
+/*
+ * Probe
+ *
+ * What this kernel and this container allow, found out once by calling it
+ * harmlessly, never by version number. EPERM counts like ENOSYS: containers
+ * answer either. Each answer that is "no" is logged once at INFO with what
+ * carom does instead. CAROM_DENY, a comma-separated list of the names below,
+ * makes answers "no" for tests.
+ */
+#ifndef CAROM_CORE_PROBE_H
+#define CAROM_CORE_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum carom_feature {
+	CAROM_FEATURE_CLONE3,
+	CAROM_FEATURE_CLONE_PIDFD, /* legacy clone(2) with CLONE_PIDFD */
+	CAROM_FEATURE_TID_ADDRESS, /* prctl(PR_GET_TID_ADDRESS) gives glibc's tid */
+	CAROM_FEATURE_ROBUST_LIST, /* glibc's robust list has the layout we know */
+	CAROM_FEATURE_IO_URING,
+	CAROM_FEATURE_IO_URING_FUTEX, /* IORING_OP_FUTEX_WAIT, Linux 6.7 */
+	CAROM_FEATURE_FUTEX_WAITV,    /* Linux 5.16 */
+	CAROM_FEATURE_PIDFD_INFO,     /* PIDFD_GET_INFO with exit status, Linux 6.15 */
+	CAROM_FEATURE_CLOSE_RANGE,
+	CAROM_FEATURE_MADV_POPULATE, /* MADV_POPULATE_WRITE, Linux 5.14 */
+	CAROM_FEATURE_CGROUP_V2,     /* the own cgroup v2 directory is writable */
+	CAROM_FEATURE_COUNT,
+};
+
+/** carom_probe() - is it there? The first call probes all; later ones read a word. MT-Safe. */
+bool carom_probe(enum carom_feature feature);
+
+/** carom_feature_name() - as CAROM_DENY spells it: "clone3", "io_uring_futex", ... */
+const char *carom_feature_name(enum carom_feature feature);
+
+/** carom_feature_fallback() - what is done without it, for people */
+const char *carom_feature_fallback(enum carom_feature feature);
+
+#endif

