@@ -1,0 +1,155 @@
+/*
+ * Memfd
+ *
+ *   I1  A file is sealed before its descriptor leaves carom_memfd_new(), so no
+ *       holder of it ever saw a size that can change.
+ *   I2  Nothing is taken from the machine before a page is touched: neither
+ *       memfd_create(2) nor a shared mapping of it reserves, so a file of
+ *       hundreds of GiB costs nothing until it is used.
+ */
+#include "shm/memfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#define NAME_MAX_BYTES 249
+#define SEALS_FIXED    (F_SEAL_SHRINK | F_SEAL_GROW)
+#define SEALS_READONLY (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+
+static uint64_t page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t carom_page_ceil(uint64_t size)
+{
+	uint64_t page = page_size();
+
+	return size > INT64_MAX - (page - 1) ? 0 : (size + page - 1) & ~(page - 1);
+}
+
+/* A kernel before 6.3 does not know the flag; one set to vm.memfd_noexec=2 insists on it. */
+static int create(const char *name)
+{
+	char cut[NAME_MAX_BYTES + 1];
+	int fd;
+
+	snprintf(cut, sizeof(cut), "%s", name);
+	fd = memfd_create(cut, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(cut, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	return fd < 0 ? -errno : fd;
+}
+
+/* ftruncate(2) answers a size above the limit with SIGXFSZ, which ends a program. */
+static int resize(int fd, uint64_t size)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	    size > limit.rlim_cur)
+		return -EFBIG;
+	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
+}
+
+int carom_memfd_new(const char *name, uint64_t size, int *ret_fd)
+{
+	CAROM_CLEANUP(carom_closep) int fd = create(name);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = resize(fd, size);
+	if (r < 0)
+		return r;
+	if (fcntl(fd, F_ADD_SEALS, SEALS_FIXED | F_SEAL_SEAL) < 0)
+		return -errno;
+	*ret_fd = carom_take_fd(fd);
+	return 0;
+}
+
+int carom_memfd_check(int fd, uint64_t *ret_size)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat file;
+
+	if (seals < 0)
+		return errno == EBADF ? -EBADF : -EBADMSG;
+	if ((seals & SEALS_FIXED) != SEALS_FIXED || (seals & SEALS_READONLY))
+		return -EBADMSG;
+	if (fstat(fd, &file) < 0 || file.st_size <= 0)
+		return -EBADMSG;
+	if ((uint64_t)file.st_size % page_size() != 0)
+		return -EBADMSG;
+	*ret_size = (uint64_t)file.st_size;
+	return 0;
+}
+
+static int map_error(const void *address)
+{
+	switch (errno) {
+	case EACCES:
+	case EPERM:
+	case EBADF:
+		return -EBADMSG;
+	case EEXIST:
+		return -EADDRINUSE;
+	default:
+		return address ? -EADDRINUSE : -ENOMEM;
+	}
+}
+
+int carom_memfd_map(int fd, void *address, uint64_t size, void **ret_data)
+{
+	int flags = MAP_SHARED | (address ? MAP_FIXED_NOREPLACE : 0);
+	void *data = mmap(address, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (data == MAP_FAILED)
+		return map_error(address);
+	if (address && data != address) { /* a kernel before 4.17 takes the address for a wish */
+		munmap(data, size);
+		return -EADDRINUSE;
+	}
+	madvise(data, size, MADV_DONTDUMP);
+	*ret_data = data;
+	return 0;
+}
+
+/*
+ * Where MADV_POPULATE_WRITE is missing. fallocate(2) comes first because it
+ * reports what a touch would answer with SIGBUS; or-ing nothing into a word is a
+ * write that changes nothing, whatever another process does there.
+ */
+static int populate_by_touching(int fd, unsigned char *data, uint64_t size)
+{
+	if (fallocate(fd, 0, 0, (off_t)size) < 0)
+		return -ENOMEM;
+	for (uint64_t at = 0; at < size; at += page_size())
+		atomic_fetch_or_explicit((_Atomic unsigned char *)data + at, 0,
+					 memory_order_relaxed); /* orders nothing */
+	return 0;
+}
+
+int carom_memfd_populate(int fd, void *data, uint64_t size)
+{
+	if (size == 0 || madvise(data, size, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	if (errno == EINVAL)
+		return populate_by_touching(fd, data, size);
+	return -ENOMEM;
+}

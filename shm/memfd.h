@@ -1,0 +1,56 @@
+/*
+ * Memfd
+ *
+ * The unnamed, sealed file beneath everything shared, and its mapping. Segments
+ * and the heap are handles around these calls; nobody else needs them.
+ */
+#ifndef CAROM_SHM_MEMFD_H
+#define CAROM_SHM_MEMFD_H
+
+#include <stdint.h>
+
+/**
+ * carom_memfd_new() - make a sealed file
+ * @name:   shown in /proc/PID/maps; cut at 249 bytes
+ * @size:   bytes, whole pages
+ * @ret_fd: CLOEXEC; the caller's
+ *
+ * Return: 0, -ENOMEM, -EMFILE, -ENFILE, -EFBIG (above RLIMIT_FSIZE).
+ */
+int carom_memfd_new(const char *name, uint64_t size, int *ret_fd);
+
+/**
+ * carom_memfd_check() - whether a descriptor from elsewhere can be relied on
+ * @fd:       stays the caller's
+ * @ret_size: its size in bytes, whole pages, never 0
+ *
+ * Return: 0, -EBADF, or -EBADMSG (no memfd, not sealed against shrinking and
+ * growing, sealed against writing, or empty).
+ */
+int carom_memfd_check(int fd, uint64_t *ret_size);
+
+/**
+ * carom_memfd_map() - map it for reading and writing, shared, left out of core dumps
+ * @fd:       stays the caller's; the mapping does not need it
+ * @address:  where it must lie, page-aligned; NULL: anywhere
+ * @size:     bytes from the start of the file
+ * @ret_data: ended with munmap(2)
+ *
+ * Return: 0, -ENOMEM, -EADDRINUSE (something is mapped at @address, or @address is
+ * not to be had), -EBADMSG (a descriptor not open for writing).
+ */
+int carom_memfd_map(int fd, void *address, uint64_t size, void **ret_data);
+
+/**
+ * carom_memfd_populate() - give the first @size bytes of a mapping their pages now
+ * @fd:   the file mapped at @data
+ *
+ * What stands in the memory stays as it is, also while others write to it.
+ * Return: 0, or -ENOMEM: there are not as many pages.
+ */
+int carom_memfd_populate(int fd, void *data, uint64_t size);
+
+/** carom_page_ceil() - @size rounded up to whole pages; 0 if that does not fit 63 bits */
+uint64_t carom_page_ceil(uint64_t size);
+
+#endif
