@@ -13,18 +13,24 @@
  * whatever the kernel still has in flight.
  *
  * All functions but carom_loop_ring() belong to the thread that runs the loop
- * (before the first run: to the thread that makes it).
+ * (before the first run: to the thread that makes it; once that thread has ended:
+ * to the one that joined it, for unwatch and free). In a child made by fork() a
+ * loop can only be freed: what can fail says -ECHILD, the rest does nothing.
  */
 #ifndef CAROM_CORE_LOOP_H
 #define CAROM_CORE_LOOP_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct carom_loop;
 
-/** struct carom_loop_fd - calls back while @fd is readable, hung up or in error (level) */
+/**
+ * struct carom_loop_fd - calls back while @fd is readable, hung up or in error (level)
+ * @fd: stays open until it is unwatched; one watch at a time in each loop
+ */
 struct carom_loop_fd {
 	int fd;
 	void (*ready)(struct carom_loop_fd *watch);
@@ -36,8 +42,10 @@ struct carom_loop_fd {
  * struct carom_loop_word - calls back once when *@word is no longer @expected
  *
  * For a robust futex word that the kernel marks when its holder dies. One shot:
- * watch again to be called again. `changed` may be called late or, where the
- * kernel gives no way to wait for a word beside other things, not at all: then
+ * watch again to be called again. Who changes the word wakes its waiters with a
+ * shared FUTEX_WAKE; the kernel wakes a single one when a holder dies, and only
+ * if FUTEX_WAITERS is set, so such a word has one watch in all loops together.
+ * Where the kernel gives no way to wait for a word beside other things,
  * carom_loop_watch_word() says -EOPNOTSUPP.
  */
 struct carom_loop_word {
@@ -75,13 +83,21 @@ void carom_loop_freep(struct carom_loop **loop);
 /** carom_loop_backend_name() - "io_uring" or "epoll" */
 const char *carom_loop_backend_name(const struct carom_loop *loop);
 
-/** Return of the watch functions: 0, -EALREADY, -ENOMEM, -ENOSPC; word: -EOPNOTSUPP too. */
+/**
+ * Return of the watch functions: 0, -EALREADY (@watch is watched), -ENOMEM, -ENOSPC, -ECHILD;
+ * fd: -EBADF, -EPERM (not a descriptor to wait for); word: -EOPNOTSUPP, -EMFILE, -ENFILE.
+ */
 int carom_loop_watch_fd(struct carom_loop *loop, struct carom_loop_fd *watch);
 int carom_loop_watch_word(struct carom_loop *loop, struct carom_loop_word *watch);
 void carom_loop_unwatch_fd(struct carom_loop *loop, struct carom_loop_fd *watch);
 void carom_loop_unwatch_word(struct carom_loop *loop, struct carom_loop_word *watch);
 
-/** carom_loop_timer_set() - call back at @deadline_ns; moves a timer that is set. 0 or -ENOMEM. */
+/**
+ * carom_loop_timer_set() - call back at @deadline_ns; moves a timer that is set
+ *
+ * From a timer's callback, a @deadline_ns that has passed is put behind all
+ * timers that are due. Return: 0, -ENOMEM, -ECHILD.
+ */
 int carom_loop_timer_set(struct carom_loop *loop, struct carom_loop_timer *timer,
 			 uint64_t deadline_ns);
 void carom_loop_timer_clear(struct carom_loop *loop, struct carom_loop_timer *timer);
@@ -93,12 +109,21 @@ void carom_loop_ring(struct carom_loop *loop);
  * carom_loop_run_once() - wait for something to be due, and call back what is
  * @deadline_ns: wait no longer than this; CAROM_PASSED only looks
  *
- * Return: the number of callbacks made, or a negative errno that means the loop
- * is broken. A signal is no error: 0 or more.
+ * Return: the number of callbacks made, 0 if @deadline_ns came first or a signal
+ * ended the wait; -ENOMEM: the kernel has no memory to wait, try again; -ECHILD;
+ * any other negative errno means the loop is broken.
  */
 int carom_loop_run_once(struct carom_loop *loop, uint64_t deadline_ns);
 
-/** carom_loop_pollable_fd() - readable whenever carom_loop_run_once() would have something to do */
-int carom_loop_pollable_fd(const struct carom_loop *loop);
+/**
+ * carom_loop_pollable_fd() - readable while carom_loop_run_once() has something to do
+ *
+ * For a host's own poll(2) or epoll set; then run the loop with CAROM_PASSED. It
+ * may be readable for nothing before the first run. The descriptor is the
+ * loop's. From the first call on, io_uring waits for descriptors through epoll.
+ *
+ * Return: the descriptor, or -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECHILD.
+ */
+int carom_loop_pollable_fd(struct carom_loop *loop);
 
 #endif

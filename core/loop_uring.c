@@ -1,0 +1,511 @@
+/*
+ * Loop back end: io_uring
+ *
+ * A one-shot POLL_ADD per descriptor, asked again after each report (which makes
+ * it level triggered: a descriptor that still is ready reports at once), and a
+ * FUTEX_WAIT per word where the kernel has it (Linux 6.7). Requests, repeats and
+ * cancellations of one round go out in the system call that waits for the next.
+ *
+ * What a slot should be asked and what the kernel holds may differ while the loop
+ * runs its callbacks. A slot where they do is in the list of changes;
+ * submit_changes() makes them equal:
+ *
+ *   I1  is_armed: the kernel holds a request with the slot's present token. Its
+ *       completion, seen or not, is the only thing that ends it.
+ *   I2  Changes are submitted in the order they were made. A word that was
+ *       unwatched and is watched again has its old request cancelled before the
+ *       new one looks at the word: a dying process wakes only one waiter, and it
+ *       must not be the old one.
+ *   I3  A slot is released only when it is in no list, and its cancellation, if
+ *       it needed one, is in the submission queue.
+ *
+ * The ring belongs to one thread (SINGLE_ISSUER) and completions are run only
+ * when that thread asks for them (DEFER_TASKRUN): a forked child cannot use the
+ * ring, and the thread is never interrupted in some other system call. It starts
+ * disabled, and the first run binds it; until then changes only gather.
+ *
+ * Such a ring cannot be polled from outside: poll(2) on its descriptor sleeps
+ * through a pending completion, and an eventfd registered with it is signalled
+ * some 13 ms late where the event came from another eventfd. So once
+ * carom_loop_pollable_fd() was called, descriptors are watched by an epoll set,
+ * which is the pollable descriptor, and the ring, which then holds nothing but
+ * words, is in that set by its registered eventfd:
+ *
+ *   I4  The eventfd is readable if the completion queue is not empty or deferred
+ *       work is pending, and, once settled, only then.
+ */
+#include "core/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/loop_backend.h"
+#include "core/probe.h"
+
+/* Room for the changes of one system call, and for reports; neither limits the watches. */
+#define SUBMISSIONS 128
+#define COMPLETIONS 1024
+
+/* Of Linux 6.7; liburing 2.3 does not know it. */
+#define OP_FUTEX_WAIT   51
+#define FUTEX2_SIZE_U32 2
+#define FUTEX_ANY_WAKER 0xffffffffu /* no wider than the word, or the kernel says EINVAL */
+
+#define NO_SLOT UINT32_MAX
+
+struct uring {
+	struct io_uring ring;
+	bool is_bound;
+	uint8_t cancel_flags;
+	uint32_t first_change; /* NO_SLOT: the list is empty */
+	uint32_t last_change;
+	int epoll_fd; /* the pollable descriptor; -1: nobody asked for it */
+	struct carom_loop_fd completions;
+};
+
+/* --- the list of changes ----------------------------------------------- */
+
+static void list_change(struct carom_loop *loop, uint32_t index)
+{
+	struct uring *uring = loop->state;
+	struct carom_loop_slot *slot = &loop->slots[index];
+
+	if (slot->is_listed)
+		return;
+	slot->is_listed = true;
+	slot->next = NO_SLOT;
+	if (uring->first_change == NO_SLOT)
+		uring->first_change = index;
+	else
+		loop->slots[uring->last_change].next = index;
+	uring->last_change = index;
+}
+
+static void unlist_first(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	uint32_t index = uring->first_change;
+	struct carom_loop_slot *slot = &loop->slots[index];
+
+	uring->first_change = slot->next;
+	slot->is_listed = false;
+	if (!slot->watch)
+		carom_loop_release(loop, index); /* I3 */
+}
+
+static bool should_be_armed(const struct uring *uring, const struct carom_loop_slot *slot)
+{
+	return slot->watch && (slot->is_word || uring->epoll_fd < 0);
+}
+
+static void prepare_word(struct io_uring_sqe *sqe, const struct carom_loop_word *watch)
+{
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = OP_FUTEX_WAIT;
+	sqe->fd = FUTEX2_SIZE_U32; /* its flags; shared, since PRIVATE is not among them */
+	sqe->addr = (uintptr_t)watch->word;
+	sqe->addr2 = watch->expected;
+	sqe->addr3 = FUTEX_ANY_WAKER;
+}
+
+static void prepare_arming(struct io_uring_sqe *sqe, const struct carom_loop_slot *slot,
+			   uint64_t token)
+{
+	if (slot->is_word)
+		prepare_word(sqe, slot->watch);
+	else
+		io_uring_prep_poll_add(sqe, ((struct carom_loop_fd *)slot->watch)->fd, POLLIN);
+	sqe->user_data = token;
+}
+
+static void prepare_cancel(struct io_uring_sqe *sqe, uint64_t token, uint8_t flags)
+{
+	io_uring_prep_cancel64(sqe, token, 0);
+	sqe->flags |= flags;
+	sqe->user_data = CAROM_LOOP_NO_TOKEN;
+}
+
+static int next_sqe(struct uring *uring, struct io_uring_sqe **ret_sqe)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+	int r;
+
+	if (!sqe) {
+		r = io_uring_submit(&uring->ring);
+		if (r < 0)
+			return r;
+		sqe = io_uring_get_sqe(&uring->ring);
+	}
+	if (!sqe)
+		return -EBUSY;
+	*ret_sqe = sqe;
+	return 0;
+}
+
+/* Into the submission queue, and out to the kernel as far as that is too small. */
+static int submit_changes(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	struct io_uring_sqe *sqe;
+
+	while (uring->first_change != NO_SLOT) { /* I2 */
+		uint32_t index = uring->first_change;
+		struct carom_loop_slot *slot = &loop->slots[index];
+		bool arm = should_be_armed(uring, slot);
+
+		if (arm != slot->is_armed) {
+			int r = next_sqe(uring, &sqe);
+
+			if (r < 0)
+				return r;
+			if (arm)
+				prepare_arming(sqe, slot, carom_loop_token(loop, index));
+			else
+				prepare_cancel(sqe, carom_loop_token(loop, index),
+					       uring->cancel_flags);
+			slot->is_armed = arm;
+		}
+		unlist_first(loop);
+	}
+	return 0;
+}
+
+/* --- completions ------------------------------------------------------- */
+
+/* The wake-up of a futex says nothing by itself: only the word does. */
+static void complete_word(struct carom_loop *loop, struct carom_loop_slot *slot, uint64_t token,
+			  int result)
+{
+	const struct carom_loop_word *watch = slot->watch;
+
+	if (result < 0 && result != -EAGAIN && result != -ECANCELED && result != -EINTR)
+		loop->error = result;
+	/* acquire: whoever is told of the change also sees what was written before it */
+	else if (atomic_load_explicit(watch->word, memory_order_acquire) == watch->expected)
+		list_change(loop, (uint32_t)(slot - loop->slots));
+	else
+		carom_loop_deliver(loop, token);
+}
+
+static void complete(struct carom_loop *loop, uint64_t token, int result)
+{
+	const struct uring *uring = loop->state;
+	struct carom_loop_slot *slot = carom_loop_slot_of(loop, token);
+
+	if (!slot)
+		return; /* of a cancellation, or of a watch that is gone */
+	if (!should_be_armed(uring, slot))
+		return;         /* the epoll set reports it now */
+	slot->is_armed = false; /* I1 */
+	if (slot->is_word) {
+		complete_word(loop, slot, token, result);
+		return;
+	}
+	/* before the call: if that ends the watch, there is nothing left to be asked */
+	list_change(loop, (uint32_t)(slot - loop->slots));
+	if (result != -ECANCELED)
+		carom_loop_deliver(loop, token);
+}
+
+/* Only what is there now: what callbacks cause comes in the next round. */
+static int reap(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	unsigned int limit = io_uring_cq_ready(&uring->ring);
+	struct io_uring_cqe *cqe;
+	unsigned int n;
+
+	for (n = 0; n < limit && io_uring_peek_cqe(&uring->ring, &cqe) == 0; n++) {
+		uint64_t token = cqe->user_data;
+		int result = cqe->res;
+
+		io_uring_cqe_seen(&uring->ring, cqe);
+		complete(loop, token, result);
+	}
+	return (int)n;
+}
+
+static bool is_passing(int error)
+{
+	return error == -EINTR || error == -EBUSY || error == -EAGAIN;
+}
+
+/* Submit, wait if @block, and have deferred work done. */
+static int enter(struct carom_loop *loop, bool block)
+{
+	struct uring *uring = loop->state;
+	int r = submit_changes(loop);
+
+	if (r < 0)
+		block = false; /* the queue was full: reaping makes room */
+	if (r == 0 || is_passing(r))
+		r = block ? io_uring_submit_and_wait(&uring->ring, 1)
+			  : io_uring_submit_and_get_events(&uring->ring);
+	return r;
+}
+
+static int bind_ring(struct uring *uring)
+{
+	int r;
+
+	if (uring->is_bound)
+		return 0;
+	/* what io_uring_enable_rings() does, which the library of liburing 2.3 does not export */
+	r = io_uring_register((unsigned int)uring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+			      0);
+	uring->is_bound = r >= 0;
+	return r;
+}
+
+/* --- pollable from outside --------------------------------------------- */
+
+static bool has_completions(struct uring *uring)
+{
+	/* relaxed: read after a system call that was made by the same thread */
+	return io_uring_cq_ready(&uring->ring) > 0 ||
+	       (__atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) &
+		(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+}
+
+/*
+ * I4. Emptied first, looked at after: a completion between the two signals the
+ * eventfd again by itself.
+ */
+static void quiet_completions(struct uring *uring)
+{
+	eventfd_t count;
+
+	(void)eventfd_read(uring->completions.fd, &count);
+	if (has_completions(uring))
+		(void)eventfd_write(uring->completions.fd, 1);
+}
+
+static void on_completions(struct carom_loop_fd *watch)
+{
+	struct carom_loop *loop = watch->userdata;
+	int r = enter(loop, false);
+
+	if (r < 0 && !is_passing(r))
+		loop->error = r;
+	reap(loop);
+	quiet_completions(loop->state);
+}
+
+/* The leavings of cancelled requests are nothing to run the loop for. */
+static void drop_stale(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&uring->ring, &cqe) == 0 &&
+	       !carom_loop_slot_of(loop, cqe->user_data))
+		io_uring_cqe_seen(&uring->ring, cqe);
+}
+
+static int add_completions(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	int r;
+
+	/* not bound yet: readable at once, so that the first run comes and submits what has gathered */
+	uring->completions.fd = eventfd(!uring->is_bound, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (uring->completions.fd < 0)
+		return -errno;
+	r = io_uring_register_eventfd(&uring->ring, uring->completions.fd);
+	return r < 0 ? r : carom_loop_watch_own(loop, &uring->completions);
+}
+
+static int move_to_epoll(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	int r = 0;
+
+	for (uint32_t i = 0; i < loop->slot_count && r == 0; i++) {
+		if (!loop->slots[i].watch || loop->slots[i].is_word)
+			continue;
+		r = carom_loop_epoll_add(loop, uring->epoll_fd, i);
+		list_change(loop, i); /* its request is to be cancelled */
+	}
+	return r < 0 || !loop->has_native_words ? r : add_completions(loop);
+}
+
+static int uring_pollable_fd(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	int r;
+
+	if (uring->epoll_fd >= 0)
+		return uring->epoll_fd;
+	uring->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (uring->epoll_fd < 0)
+		return -errno;
+	r = move_to_epoll(loop);
+	if (r < 0) {
+		/* nothing was submitted yet: listed changes become none */
+		(void)io_uring_unregister_eventfd(&uring->ring);
+		carom_closep(&uring->completions.fd);
+		carom_closep(&uring->epoll_fd);
+		return r;
+	}
+	if (!loop->is_running)
+		loop->ops->settle(loop);
+	return uring->epoll_fd;
+}
+
+/* --- the back end ------------------------------------------------------ */
+
+/* The best a kernel has: DEFER_TASKRUN is of Linux 6.1, COOP_TASKRUN of 5.19. */
+static int init_ring(struct io_uring *ring, struct io_uring_params *params)
+{
+	static const unsigned int ladder[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN,
+		0,
+	};
+	int r = -EINVAL;
+
+	for (size_t i = 0; r == -EINVAL && i < sizeof(ladder) / sizeof(*ladder); i++) {
+		*params = (struct io_uring_params){
+			.flags = ladder[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE,
+			.cq_entries = COMPLETIONS,
+		};
+		r = io_uring_queue_init_params(SUBMISSIONS, ring, params);
+	}
+	return r;
+}
+
+static int open_ring(struct uring *uring)
+{
+	struct io_uring_params params;
+	int r = init_ring(&uring->ring, &params);
+
+	if (r < 0)
+		return r;
+	/* without NODROP (Linux 5.5) a full completion queue would lose reports */
+	r = params.features & IORING_FEAT_NODROP ? io_uring_ring_dontfork(&uring->ring)
+						 : -EOPNOTSUPP;
+	if (r < 0)
+		io_uring_queue_exit(&uring->ring);
+	if (params.features & IORING_FEAT_CQE_SKIP)
+		uring->cancel_flags = IOSQE_CQE_SKIP_SUCCESS;
+	return r;
+}
+
+static int uring_open(struct carom_loop *loop)
+{
+	struct uring *uring = calloc(1, sizeof(*uring));
+	int r;
+
+	if (!uring)
+		return -ENOMEM;
+	r = open_ring(uring);
+	if (r < 0) {
+		free(uring);
+		return r;
+	}
+	uring->first_change = NO_SLOT;
+	uring->epoll_fd = -1;
+	uring->completions =
+		(struct carom_loop_fd){ .fd = -1, .ready = on_completions, .userdata = loop };
+	loop->has_native_words = carom_probe(CAROM_FEATURE_IO_URING_FUTEX);
+	loop->state = uring;
+	return 0;
+}
+
+static void uring_close(struct carom_loop *loop, bool is_copy)
+{
+	struct uring *uring = loop->state;
+
+	if (is_copy) /* the ring's memory is not mapped here: something else may be there */
+		carom_closep(&uring->ring.ring_fd);
+	else
+		io_uring_queue_exit(&uring->ring);
+	carom_closep(&uring->completions.fd);
+	carom_closep(&uring->epoll_fd);
+	free(uring);
+}
+
+static int uring_watch(struct carom_loop *loop, uint32_t index)
+{
+	const struct uring *uring = loop->state;
+
+	if (!loop->slots[index].is_word) {
+		const struct carom_loop_fd *watch = loop->slots[index].watch;
+
+		if (uring->epoll_fd >= 0)
+			return carom_loop_epoll_add(loop, uring->epoll_fd, index);
+		if (fcntl(watch->fd, F_GETFD) < 0) /* the ring would say so much later */
+			return -errno;
+	}
+	list_change(loop, index);
+	return 0;
+}
+
+static void uring_unwatch(struct carom_loop *loop, uint32_t index)
+{
+	const struct uring *uring = loop->state;
+	struct carom_loop_slot *slot = &loop->slots[index];
+
+	if (uring->epoll_fd >= 0 && !slot->is_word)
+		carom_loop_epoll_remove(uring->epoll_fd, slot->watch);
+	slot->watch = NULL;
+	list_change(loop, index);
+}
+
+static int uring_wait(struct carom_loop *loop, bool block)
+{
+	struct uring *uring = loop->state;
+	int r = bind_ring(uring);
+	int n;
+
+	if (r < 0)
+		return r;
+	if (uring->epoll_fd >= 0) {
+		r = submit_changes(loop);
+		if (r == 0)
+			r = io_uring_submit(&uring->ring);
+		if (r < 0 && !is_passing(r))
+			return r;
+		return carom_loop_epoll_wait(loop, uring->epoll_fd, block && r >= 0);
+	}
+	r = enter(loop, block);
+	if (r < 0 && !is_passing(r))
+		return r;
+	n = reap(loop);
+	return n == 0 && r == -EAGAIN ? -ENOMEM : n;
+}
+
+static void uring_settle(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+
+	/* what cannot be submitted now stays, and is tried again by the next run */
+	if (!uring->is_bound || submit_changes(loop) < 0 || io_uring_sq_ready(&uring->ring) == 0)
+		return;
+	if (uring->completions.fd < 0) {
+		(void)io_uring_submit(&uring->ring);
+		return;
+	}
+	(void)io_uring_submit_and_get_events(&uring->ring);
+	drop_stale(loop);
+	quiet_completions(uring);
+}
+
+const struct carom_loop_ops carom_loop_uring_ops = {
+	.name = "io_uring",
+	.open = uring_open,
+	.close = uring_close,
+	.watch = uring_watch,
+	.unwatch = uring_unwatch,
+	.wait = uring_wait,
+	.settle = uring_settle,
+	.pollable_fd = uring_pollable_fd,
+};

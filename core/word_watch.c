@@ -1,0 +1,385 @@
+/*
+ * Word watch
+ *
+ * One futex_waitv(2) takes 128 words, so every 127 watched words have a thread,
+ * whose 128th word, `changes`, the loop's thread counts up when it has added or
+ * removed one. The thread sleeps until any of them is not what it expects, looks
+ * at all, moves those that changed to the list of reports, and sleeps again.
+ *
+ *   I1  Everything but `changes` is guarded by the lock. A thread reads watched
+ *       words only under it: after a removal returns, the word's memory may go.
+ *       (The kernel may still look at the address. It finds nothing there, says
+ *       EFAULT, and `changes` has moved on.)
+ *   I2  `changes` is counted up after the table has changed, and the thread reads
+ *       it together with the table, under the lock: it cannot fall asleep over an
+ *       old table.
+ *   I3  There is room for a report of every watched word before it is watched,
+ *       so threads need no memory.
+ *   I4  The eventfd is readable exactly while there are reports or an error.
+ */
+#include "core/word_watch.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/origin.h"
+#include "core/probe.h"
+
+#define SYS_FUTEX_WAITV 449 /* the same on every architecture */
+#define WORDS_MAX       (FUTEX_WAITV_MAX - 1)
+#define STACK_BYTES     (128 * 1024)
+
+struct entry {
+	_Atomic uint32_t *word;
+	uint64_t token;
+	uint32_t expected;
+};
+
+/**
+ * struct waiter - one thread and the words it waits for
+ * @is_running:  the thread looks at the table again before it ends
+ * @is_joinable: a thread was made and not joined yet
+ */
+struct waiter {
+	struct carom_word_watch *watch;
+	struct waiter *next;
+	pthread_t thread;
+	bool is_running;
+	bool is_joinable;
+	_Atomic uint32_t changes;
+	unsigned int count;
+	struct entry entries[WORDS_MAX];
+};
+
+struct carom_word_watch {
+	pthread_mutex_t lock;
+	uint64_t origin;
+	struct waiter *waiters;
+	int event_fd;
+	int error;
+	uint64_t *reports; /* tokens, the newest last */
+	size_t report_count;
+	size_t entry_count;
+	size_t capacity; /* of reports; at least report_count + entry_count (I3) */
+};
+
+/* --- the helper threads ------------------------------------------------ */
+
+static void ring(struct carom_word_watch *watch)
+{
+	(void)eventfd_write(watch->event_fd, 1);
+}
+
+static void remove_entry(struct waiter *waiter, unsigned int i)
+{
+	waiter->entries[i] = waiter->entries[--waiter->count];
+	waiter->watch->entry_count--;
+}
+
+static void report_changed(struct waiter *waiter)
+{
+	struct carom_word_watch *watch = waiter->watch;
+	size_t before = watch->report_count;
+
+	for (unsigned int i = waiter->count; i-- > 0;) {
+		const struct entry *entry = &waiter->entries[i];
+
+		/* acquire: whoever is told of the change also sees what was written before it */
+		if (atomic_load_explicit(entry->word, memory_order_acquire) == entry->expected)
+			continue;
+		watch->reports[watch->report_count++] = entry->token;
+		remove_entry(waiter, i);
+	}
+	if (watch->report_count > before)
+		ring(watch);
+}
+
+static unsigned int fill_in(struct waiter *waiter, struct futex_waitv *words)
+{
+	unsigned int n = 0;
+
+	words[n++] = (struct futex_waitv){
+		/* relaxed: counted up under the lock that is held here (I2) */
+		.val = atomic_load_explicit(&waiter->changes, memory_order_relaxed),
+		.uaddr = (uintptr_t)&waiter->changes,
+		.flags = FUTEX_32 | FUTEX_PRIVATE_FLAG,
+	};
+	for (unsigned int i = 0; i < waiter->count; i++)
+		words[n++] = (struct futex_waitv){
+			.val = waiter->entries[i].expected,
+			.uaddr = (uintptr_t)waiter->entries[i].word,
+			.flags = FUTEX_32,
+		};
+	return n;
+}
+
+/* Sleep with the lock released. 0: look again; or negative errno: nobody can wait here. */
+static int sleep_once(struct waiter *waiter)
+{
+	struct futex_waitv words[FUTEX_WAITV_MAX];
+	unsigned int n = fill_in(waiter, words);
+	long r;
+	int error;
+
+	pthread_mutex_unlock(&waiter->watch->lock);
+	r = syscall(SYS_FUTEX_WAITV, words, n, 0, NULL, 0);
+	error = errno;
+	pthread_mutex_lock(&waiter->watch->lock);
+	if (r >= 0 || error == EAGAIN || error == EINTR)
+		return 0;
+	/* relaxed: as in fill_in() */
+	if (words[0].val != atomic_load_explicit(&waiter->changes, memory_order_relaxed))
+		return 0; /* I1 */
+	return -error;
+}
+
+static void *run_waiter(void *argument)
+{
+	struct waiter *waiter = argument;
+	struct carom_word_watch *watch = waiter->watch;
+	int r = 0;
+
+	pthread_setname_np(pthread_self(), "carom-words");
+	pthread_mutex_lock(&watch->lock);
+	while (r == 0) {
+		report_changed(waiter);
+		if (waiter->count == 0)
+			break;
+		r = sleep_once(waiter);
+	}
+	if (r < 0) {
+		watch->error = r;
+		ring(watch);
+	}
+	waiter->is_running = false;
+	pthread_mutex_unlock(&watch->lock);
+	return NULL;
+}
+
+/* --- the loop's side --------------------------------------------------- */
+
+static int create_thread(struct waiter *waiter)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	int r;
+
+	r = pthread_attr_init(&attributes);
+	if (r)
+		return -r;
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	/* signals are the program's: none is to be handled on a stack this small */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	r = pthread_create(&waiter->thread, &attributes, run_waiter, waiter);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return -r;
+}
+
+/* Called with the lock held, which the new thread takes first. */
+static int start(struct waiter *waiter)
+{
+	int r;
+
+	if (waiter->is_running)
+		return 0;
+	/* one that has ended, or is past its last use of the lock */
+	if (waiter->is_joinable)
+		pthread_join(waiter->thread, NULL);
+	r = create_thread(waiter);
+	waiter->is_running = waiter->is_joinable = r == 0;
+	return r == 0 ? 0 : -ENOMEM;
+}
+
+static void tell(struct waiter *waiter)
+{
+	/* relaxed: see fill_in() */
+	atomic_fetch_add_explicit(&waiter->changes, 1, memory_order_relaxed);
+	syscall(SYS_futex, &waiter->changes, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static struct waiter *new_waiter(struct carom_word_watch *watch)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (!waiter)
+		return NULL;
+	waiter->watch = watch;
+	waiter->next = watch->waiters;
+	watch->waiters = waiter;
+	return waiter;
+}
+
+static struct waiter *waiter_with_room(struct carom_word_watch *watch)
+{
+	for (struct waiter *waiter = watch->waiters; waiter; waiter = waiter->next)
+		if (waiter->count < WORDS_MAX)
+			return waiter;
+	return new_waiter(watch);
+}
+
+static int reserve_report(struct carom_word_watch *watch)
+{
+	size_t needed = watch->report_count + watch->entry_count + 1;
+	size_t capacity = watch->capacity ? watch->capacity * 2 : WORDS_MAX;
+	uint64_t *reports;
+
+	if (needed <= watch->capacity)
+		return 0;
+	reports = reallocarray(watch->reports, capacity, sizeof(*reports));
+	if (!reports)
+		return -ENOMEM;
+	watch->reports = reports;
+	watch->capacity = capacity;
+	return 0;
+}
+
+static int add_locked(struct carom_word_watch *watch, const struct entry *entry)
+{
+	struct waiter *waiter;
+	int r = reserve_report(watch);
+
+	if (r < 0)
+		return r;
+	waiter = waiter_with_room(watch);
+	if (!waiter)
+		return -ENOMEM;
+	r = start(waiter);
+	if (r < 0)
+		return r;
+	waiter->entries[waiter->count++] = *entry;
+	watch->entry_count++;
+	tell(waiter);
+	return 0;
+}
+
+int carom_word_watch_add(struct carom_word_watch *watch, _Atomic uint32_t *word, uint32_t expected,
+			 uint64_t token)
+{
+	struct entry entry = { .word = word, .expected = expected, .token = token };
+	int r;
+
+	pthread_mutex_lock(&watch->lock);
+	r = add_locked(watch, &entry);
+	pthread_mutex_unlock(&watch->lock);
+	return r;
+}
+
+/* I4. Called with the lock held. */
+static void quiet_if_empty(struct carom_word_watch *watch)
+{
+	eventfd_t count;
+
+	if (watch->report_count == 0 && watch->error == 0)
+		(void)eventfd_read(watch->event_fd, &count);
+}
+
+static bool remove_from_waiter(struct waiter *waiter, uint64_t token)
+{
+	for (unsigned int i = 0; i < waiter->count; i++)
+		if (waiter->entries[i].token == token) {
+			remove_entry(waiter, i);
+			tell(waiter);
+			return true;
+		}
+	return false;
+}
+
+static void remove_report(struct carom_word_watch *watch, uint64_t token)
+{
+	for (size_t i = 0; i < watch->report_count; i++)
+		if (watch->reports[i] == token)
+			watch->reports[i] = watch->reports[--watch->report_count];
+	quiet_if_empty(watch);
+}
+
+void carom_word_watch_remove(struct carom_word_watch *watch, uint64_t token)
+{
+	struct waiter *waiter;
+
+	pthread_mutex_lock(&watch->lock);
+	for (waiter = watch->waiters; waiter; waiter = waiter->next)
+		if (remove_from_waiter(waiter, token))
+			break;
+	if (!waiter)
+		remove_report(watch, token);
+	pthread_mutex_unlock(&watch->lock);
+}
+
+int carom_word_watch_take(struct carom_word_watch *watch, uint64_t *ret_token)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&watch->lock);
+	if (watch->report_count > 0) {
+		*ret_token = watch->reports[--watch->report_count];
+		r = 1;
+	} else {
+		r = watch->error;
+	}
+	quiet_if_empty(watch);
+	pthread_mutex_unlock(&watch->lock);
+	return r;
+}
+
+int carom_word_watch_fd(const struct carom_word_watch *watch)
+{
+	return watch->event_fd;
+}
+
+int carom_word_watch_new(struct carom_word_watch **ret_watch)
+{
+	struct carom_word_watch *watch;
+
+	if (!carom_probe(CAROM_FEATURE_FUTEX_WAITV))
+		return -EOPNOTSUPP;
+	watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return -ENOMEM;
+	watch->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (watch->event_fd < 0) {
+		free(watch);
+		return -errno;
+	}
+	pthread_mutex_init(&watch->lock, NULL);
+	watch->origin = carom_origin();
+	*ret_watch = watch;
+	return 0;
+}
+
+static void stop(struct waiter *waiter)
+{
+	pthread_mutex_lock(&waiter->watch->lock);
+	waiter->count = 0;
+	tell(waiter);
+	pthread_mutex_unlock(&waiter->watch->lock);
+	if (waiter->is_joinable)
+		pthread_join(waiter->thread, NULL);
+}
+
+struct carom_word_watch *carom_word_watch_free(struct carom_word_watch *watch)
+{
+	if (!watch)
+		return NULL;
+	while (watch->waiters) {
+		struct waiter *waiter = watch->waiters;
+
+		watch->waiters = waiter->next;
+		if (carom_origin_is(watch->origin))
+			stop(waiter);
+		free(waiter);
+	}
+	carom_closep(&watch->event_fd);
+	free(watch->reports);
+	free(watch);
+	return NULL;
+}
