@@ -1,0 +1,367 @@
+/*
+ * Lane: the layout, and what both sides do
+ *
+ *	header | workers | ring | slots |  arguments  |  values of worker 0 | of worker 1 ...
+ *	`------- control: all write ----'  parent       one worker each
+ *
+ * The control part is given its pages at once, on both sides. The payload part is
+ * as wide as address space allows, and costs memory only where it is used: a value
+ * of any size is written in place, and no second mechanism for large ones exists.
+ *
+ *   L1  The geometry is fixed before the segment is sealed and handed out; each
+ *       process computes with its private copy.
+ *   L2  A worker's bit in a mask is set by that worker only, and cleared by it, by
+ *       who wakes it, and by the sweep after its death.
+ */
+#include "ipc/lane.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/points.h"
+#include "core/time.h"
+#include "ipc/lane_private.h"
+#include "shm/futex.h"
+
+#define PAYLOAD_DEFAULT  CAROM_GIB(16)
+#define PAYLOAD_SMALLEST CAROM_MIB(1)
+#define SPIN_DEFAULT_NS  CAROM_MICROSECONDS(50)
+#define PATIENCE_MAX     8
+#define PATIENCE_PROBE   (-16)
+
+static uint64_t round_up(uint64_t value, uint64_t unit)
+{
+	return (value + unit - 1) / unit * unit;
+}
+
+static uint32_t allowed_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 2; /* more CPUs than the set holds */
+	return (uint32_t)CPU_COUNT(&set);
+}
+
+/* ---- layout ---- */
+
+static void lay_out(struct lane_header *header, const struct carom_lane_options *options)
+{
+	uint32_t ring_count = 1;
+
+	while (ring_count < options->slot_count * RING_CELLS_PER_SLOT)
+		ring_count *= 2;
+	memset(header, 0, sizeof(*header));
+	header->magic = LANE_MAGIC;
+	header->worker_count = options->worker_count;
+	header->slot_count = options->slot_count;
+	header->ring_count = ring_count;
+	header->payload_size = options->payload_size;
+	header->spin_ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
+	header->workers_offset = round_up(sizeof(*header), 128);
+	header->ring_offset =
+		header->workers_offset + options->worker_count * sizeof(struct carom_lane_worker);
+	header->slots_offset = round_up(header->ring_offset + ring_count * sizeof(uint64_t), 128);
+	header->control_size = round_up(
+		header->slots_offset + options->slot_count * sizeof(struct carom_slot), 4096);
+}
+
+static void take_view(struct carom_lane *lane, void *control)
+{
+	struct lane_header *header = control;
+	unsigned char *base = control;
+	uint32_t cpus = allowed_cpus();
+
+	lane->header = header;
+	lane->workers = (void *)(base + header->workers_offset);
+	lane->ring = (void *)(base + header->ring_offset);
+	lane->slots = (void *)(base + header->slots_offset);
+	lane->control_size = header->control_size;
+	lane->payload_size = header->payload_size;
+	lane->worker_count = header->worker_count;
+	lane->slot_count = header->slot_count;
+	lane->ring_count = header->ring_count;
+	lane->mask_words = (header->worker_count + 63) / 64;
+	lane->spin_ns = header->spin_ns == CAROM_LANE_SPIN_NEVER || cpus < 2 ? 0 : header->spin_ns;
+	lane->spinner_max = cpus - 1;
+	atomic_init(&lane->patience, PATIENCE_MAX);
+}
+
+/* ---- the parent's view ---- */
+
+static int map_segment(struct carom_lane *lane, struct lane_header *layout, bool exact)
+{
+	for (;;) {
+		uint64_t size;
+		int r;
+
+		if (__builtin_mul_overflow(layout->payload_size, layout->worker_count + UINT64_C(1),
+					   &size) ||
+		    __builtin_add_overflow(size, layout->control_size, &size))
+			return -EOVERFLOW;
+		r = carom_segment_new(&CAROM_SEGMENT_OPTIONS(.name = "carom-lane", .size = size,
+							     .populate_size = layout->control_size),
+				      &lane->segment);
+		if (r != -ENOMEM && r != -EFBIG && r != -EOVERFLOW)
+			return r;
+		if (exact || layout->payload_size <= PAYLOAD_SMALLEST)
+			return r;
+		layout->payload_size /= 2;
+	}
+}
+
+static int make_private(struct carom_lane *lane)
+{
+	lane->generation = calloc(lane->slot_count, sizeof(*lane->generation));
+	lane->free_slots = calloc(lane->slot_count, sizeof(*lane->free_slots));
+	if (!lane->generation || !lane->free_slots)
+		return -ENOMEM;
+	while (lane->free_count < lane->slot_count) {
+		lane->free_slots[lane->free_count] = lane->slot_count - 1 - lane->free_count;
+		lane->free_count++;
+	}
+	return 0;
+}
+
+static void freep(struct carom_lane **lane)
+{
+	carom_lane_free(*lane);
+}
+
+int carom_lane_new(const struct carom_lane_options *options, struct carom_lane **ret_lane)
+{
+	CAROM_CLEANUP(freep) struct carom_lane *lane = calloc(1, sizeof(*lane));
+	struct carom_lane_options chosen = *options;
+	struct lane_header layout;
+	int r;
+
+	if (!lane)
+		return -ENOMEM;
+	chosen.payload_size =
+		round_up(options->payload_size ? options->payload_size : PAYLOAD_DEFAULT, 4096);
+	lay_out(&layout, &chosen);
+	r = map_segment(lane, &layout, options->payload_size != 0);
+	if (r < 0)
+		return r;
+	memcpy(carom_segment_data(lane->segment), &layout, sizeof(layout));
+	take_view(lane, carom_segment_data(lane->segment));
+	lane->arguments = (unsigned char *)lane->header + lane->control_size;
+	lane->values = lane->arguments + lane->payload_size;
+	lane->worker = LANE_NOBODY;
+	r = make_private(lane);
+	if (r < 0)
+		return r;
+	*ret_lane = carom_take_ptr(lane);
+	return 0;
+}
+
+/* ---- a worker's view ---- */
+
+static int map_part(int fd, uint64_t offset, uint64_t size, int protection, bool populate,
+		    void *ret_address)
+{
+	void *address = mmap(NULL, size, protection, MAP_SHARED | (populate ? MAP_POPULATE : 0), fd,
+			     (off_t)offset);
+
+	if (address == MAP_FAILED)
+		return -errno;
+	/* a process forked by a task must not write here after its worker's death */
+	madvise(address, size, MADV_DONTFORK);
+	madvise(address, size, MADV_DONTDUMP);
+	*(void **)ret_address = address;
+	return 0;
+}
+
+static int read_layout(int fd, uint32_t worker, struct lane_header *layout)
+{
+	struct stat status;
+
+	if (pread(fd, layout, sizeof(*layout), 0) != (ssize_t)sizeof(*layout) ||
+	    layout->magic != LANE_MAGIC || fstat(fd, &status) < 0)
+		return -EBADMSG;
+	if ((uint64_t)status.st_size <
+	    layout->control_size + (layout->worker_count + 1) * layout->payload_size)
+		return -EBADMSG;
+	return worker < layout->worker_count ? 0 : -EINVAL;
+}
+
+int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
+		      struct carom_lane **ret_lane)
+{
+	CAROM_CLEANUP(freep) struct carom_lane *lane = calloc(1, sizeof(*lane));
+	struct lane_header layout;
+	void *control;
+	int r;
+
+	if (!lane)
+		return -ENOMEM;
+	r = read_layout(fd, worker, &layout);
+	if (r < 0)
+		return r;
+	r = map_part(fd, 0, layout.control_size, PROT_READ | PROT_WRITE, true, &control);
+	if (r < 0)
+		return r;
+	take_view(lane, control);
+	r = map_part(fd, layout.control_size, layout.payload_size, PROT_READ, false,
+		     &lane->arguments);
+	if (r < 0)
+		return r;
+	r = map_part(fd, layout.control_size + (worker + UINT64_C(1)) * layout.payload_size,
+		     layout.payload_size, PROT_READ | PROT_WRITE, false, &lane->values);
+	if (r < 0)
+		return r;
+	lane->worker = worker;
+	lane->last_submit_cpu = LANE_NOBODY;
+	carom_arena_init(&lane->arena, lane->values, begin,
+			 end < layout.payload_size ? end : layout.payload_size,
+			 &lane->workers[worker].returned);
+	*ret_lane = carom_take_ptr(lane);
+	return 0;
+}
+
+struct carom_lane *carom_lane_free(struct carom_lane *lane)
+{
+	if (!lane)
+		return NULL;
+	if (lane->segment) {
+		carom_segment_free(lane->segment);
+	} else if (lane->header) {
+		if (lane->values)
+			munmap(lane->values, lane->payload_size);
+		if (lane->arguments)
+			munmap(lane->arguments, lane->payload_size);
+		munmap(lane->header, lane->control_size);
+	}
+	free(lane->generation);
+	free(lane->free_slots);
+	free(lane);
+	return NULL;
+}
+
+/* ---- accessors ---- */
+
+int carom_lane_fd(const struct carom_lane *lane)
+{
+	return carom_segment_fd(lane->segment);
+}
+
+uint32_t carom_lane_worker_count(const struct carom_lane *lane)
+{
+	return lane->worker_count;
+}
+
+uint32_t carom_lane_slot_count(const struct carom_lane *lane)
+{
+	return lane->slot_count;
+}
+
+uint64_t carom_lane_payload_size(const struct carom_lane *lane)
+{
+	return lane->payload_size;
+}
+
+struct carom_slot *carom_lane_slot(const struct carom_lane *lane, uint32_t slot)
+{
+	return &lane->slots[slot];
+}
+
+struct carom_lane_worker *carom_lane_worker(const struct carom_lane *lane, uint32_t worker)
+{
+	return &lane->workers[worker];
+}
+
+void *carom_lane_arguments(const struct carom_lane *lane)
+{
+	return lane->arguments;
+}
+
+void *carom_lane_values(const struct carom_lane *lane, uint32_t worker)
+{
+	if (lane->worker == LANE_NOBODY)
+		return lane->values + worker * lane->payload_size;
+	return lane->values;
+}
+
+/* ---- hints ---- */
+
+bool carom_lane_nonempty(const struct carom_lane *lane)
+{
+	uint64_t head = atomic_load(&lane->header->head);
+
+	return atomic_load(ring_at(lane, head)) >> 48 == ring_lap(lane, head) ||
+	       atomic_load(&lane->header->head) != head;
+}
+
+/*
+ * The bit is taken before the word is set. Killed in between, the waker strands
+ * the sleeper: the sweep after its death wakes every worker without an idle bit.
+ */
+bool carom_lane_wake_one(struct carom_lane *lane)
+{
+	for (uint32_t i = 0; i < lane->mask_words; i++) {
+		_Atomic uint64_t *word = &lane->header->idle[i];
+		uint64_t bits = atomic_load(word);
+
+		while (bits) {
+			uint32_t bit = (uint32_t)__builtin_ctzll(bits);
+			struct carom_lane_worker *worker = &lane->workers[i * 64 + bit];
+
+			bits = atomic_fetch_and(word, ~(UINT64_C(1) << bit));
+			if (bits >> bit & 1) {
+				CAROM_POINT("lane.wake.taken");
+				atomic_store(&worker->wake, 1);
+				CAROM_POINT("lane.wake.set");
+				carom_futex_wake(&worker->wake, 1);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+uint32_t carom_lane_spinner_count(const struct carom_lane *lane)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < lane->mask_words; i++)
+		count += (uint32_t)__builtin_popcountll(
+			atomic_load_explicit(&lane->header->spinning[i], memory_order_relaxed));
+	return count;
+}
+
+/* ---- patience: spin where it helped before, and try again now and then ---- */
+
+bool carom_lane_spin_worthwhile(struct carom_lane *lane)
+{
+	int32_t patience;
+
+	if (!lane->spin_ns)
+		return false;
+	/* relaxed: a guess that several threads may share; losing an update costs one spin */
+	patience = atomic_load_explicit(&lane->patience, memory_order_relaxed);
+	if (patience > 0)
+		return true;
+	if (patience <= PATIENCE_PROBE) {
+		atomic_store_explicit(&lane->patience, 0, memory_order_relaxed);
+		return true;
+	}
+	atomic_store_explicit(&lane->patience, patience - 1, memory_order_relaxed);
+	return false;
+}
+
+void carom_lane_spin_was(struct carom_lane *lane, bool good)
+{
+	int32_t patience = atomic_load_explicit(&lane->patience, memory_order_relaxed);
+
+	if (good)
+		patience = patience < 0 ? 1 : patience + (patience < PATIENCE_MAX);
+	else
+		patience = patience > 0 ? patience - 1 : -1;
+	atomic_store_explicit(&lane->patience, patience, memory_order_relaxed);
+}

@@ -1,0 +1,312 @@
+/*
+ * Lane
+ *
+ * Where tasks meet workers: one sealed memfd with a table of workers, a ring of
+ * hints, slots, and room for payloads. One process, the parent, submits; any
+ * number of workers, one to a thousand, take.
+ *
+ * One 64-bit word per slot is the only truth (generation, owner, flags, state):
+ *
+ *	FREE     -> READY(g+1)    the parent submits
+ *	READY    -> RUNNING(g, w) worker w takes it: one compare-and-swap, which names w
+ *	RUNNING  -> DONE(g, w)    w has left its value: one compare-and-swap
+ *	RUNNING  -> LOST | READY  the parent, once w is certainly dead
+ *	READY    -> LOST          the parent takes back what nobody has begun
+ *	DONE | LOST -> FREE       the parent has read it
+ *
+ * Two flags stand beside the state. WAITED: somebody sleeps on the word. CONDEMNED:
+ * the parent is about to kill the owner for this very task; an owner that has
+ * finished sees it and stands still, so that the kill never hits its next task.
+ *
+ * All else (ring cells, idle and spin bits, wake-ups) is a hint, and what a dying
+ * worker leaves undone of it is made good by carom_lane_sweep(). No lock is shared
+ * between workers. What decides beyond the slot word stands in the parent's private
+ * memory; what a worker wrote is read once, checked, then used.
+ *
+ * Cost of one task that nobody has to be woken for: the parent writes one slot
+ * line and one ring cell, the worker takes both, and the result line comes back:
+ * three cache-line transfers, no system call. Parked on both sides: one FUTEX_WAKE
+ * and one FUTEX_WAIT each.
+ */
+#ifndef CAROM_IPC_LANE_H
+#define CAROM_IPC_LANE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ipc/arena.h"
+#include "shm/life.h"
+#include "shm/segment.h"
+
+#define CAROM_LANE_WORKERS_MAX 1024
+#define CAROM_LANE_SLOTS_MAX   32768
+#define CAROM_LANE_MASK_WORDS  (CAROM_LANE_WORKERS_MAX / 64)
+#define CAROM_LANE_INLINE      32
+#define CAROM_LANE_NO_SLOT     UINT32_MAX
+
+enum carom_slot_state {
+	CAROM_SLOT_FREE,
+	CAROM_SLOT_READY,
+	CAROM_SLOT_RUNNING,
+	CAROM_SLOT_DONE,
+	CAROM_SLOT_LOST,
+};
+
+/* the slot word: generation in the high half; the low half is what waiters sleep on */
+#define CAROM_SLOT_WAITED    UINT64_C(0x100)
+#define CAROM_SLOT_CONDEMNED UINT64_C(0x200)
+#define CAROM_SLOT_WORD(generation, owner, flags, state) \
+	((uint64_t)(generation) << 32 | (uint64_t)(owner) << 16 | (flags) | (uint64_t)(state))
+
+static inline uint32_t carom_slot_generation(uint64_t word)
+{
+	return (uint32_t)(word >> 32);
+}
+
+static inline uint32_t carom_slot_owner(uint64_t word)
+{
+	return (uint32_t)(word >> 16) & 0xffff;
+}
+
+static inline enum carom_slot_state carom_slot_state(uint64_t word)
+{
+	return (enum carom_slot_state)(word & 0xff);
+}
+
+static inline bool carom_slot_ended(uint64_t word)
+{
+	return (word & 0xff) >= CAROM_SLOT_DONE;
+}
+
+/* what a slot's `flags` say */
+#define CAROM_TASK_TIMED 1u /* the worker notes when it began and ended */
+#define CAROM_TASK_BATCH 2u /* the argument is a struct carom_batch and items */
+
+/**
+ * struct carom_slot - a task and its value; two cache lines, the parent's and the worker's
+ * @index:    which item of a map or imap it is
+ * @argument: up to 32 bytes in place, else the offset in the lane's argument arena
+ * @value:    up to 32 bytes in place, else the offset in the worker's value arena
+ * @code:     what the function returned
+ * @pid:      of the worker
+ * @reserved: of a value in the arena: its block was allocated for so many bytes
+ * @progress: of a batch: items begun in the high half, items ended in the low half
+ */
+struct carom_slot {
+	_Alignas(128) _Atomic uint64_t word;
+	uint64_t function;
+	uint64_t argument_size;
+	uint64_t submit_cpu : 14; /* a hint */
+	uint64_t flags : 2;
+	uint64_t index : 48;
+	union {
+		unsigned char bytes[CAROM_LANE_INLINE];
+		uint64_t offset;
+	} argument;
+
+	_Alignas(64) int32_t code;
+	int32_t pid;
+	uint64_t value_size;
+	uint64_t started_ns;
+	uint64_t ended_ns;
+	union {
+		unsigned char bytes[CAROM_LANE_INLINE];
+		struct {
+			uint64_t offset;
+			union {
+				_Atomic uint64_t progress;
+				uint64_t reserved;
+			};
+		};
+	} value;
+};
+
+/**
+ * struct carom_batch - what stands before the items of a batch in the argument arena
+ * @first_index: the index of item 0 in the whole map
+ * @begin:       the first item to do; those before it were done by a worker that died
+ */
+struct carom_batch {
+	_Alignas(64) uint64_t first_index;
+	uint64_t item_count;
+	uint64_t item_size;
+	uint64_t value_size;
+	uint64_t begin;
+};
+
+/**
+ * struct carom_lane_worker - a worker's entry in the table
+ * @wake:     its futex word; 1 says: look again
+ * @cpu:      where it ran last: a hint for those who think of spinning
+ * @life:     announces its death
+ * @ready_ns: when it was ready to take work; 0 before
+ * @returned: blocks of its value arena that the parent gives back
+ */
+struct carom_lane_worker {
+	_Alignas(128) _Atomic uint32_t wake;
+	_Atomic uint32_t cpu;
+	_Alignas(64) struct carom_life life;
+	_Atomic uint64_t ready_ns;
+	_Alignas(64) _Atomic uint64_t returned;
+};
+
+struct carom_lane;
+
+/**
+ * struct carom_lane_options - what carom_lane_new() makes
+ * @payload_size: address space for arguments, and for each worker's values; 0 means
+ *                16 GiB, halved until it fits
+ * @spin_ns:      see struct carom_pool_options
+ */
+struct carom_lane_options {
+	uint32_t worker_count;
+	uint32_t slot_count;
+	uint64_t payload_size;
+	uint64_t spin_ns;
+};
+
+#define CAROM_LANE_SPIN_NEVER UINT64_MAX
+
+/* ---- both sides ---- */
+
+/** carom_lane_new() - the parent's. 0, -ENOMEM, -EMFILE, -ENFILE, -EFBIG, -EOVERFLOW. */
+int carom_lane_new(const struct carom_lane_options *options, struct carom_lane **ret_lane);
+
+/**
+ * carom_lane_attach() - a worker's view of the lane
+ * @fd:        stays the caller's
+ * @worker:    which worker this is
+ * @begin, @end: the range of its value arena that it may allocate from
+ *
+ * Arguments are mapped for reading only; of the values only the worker's own.
+ * The mappings do not pass to processes that the worker forks.
+ * Return: 0, -EBADMSG (not a lane, or of another version), -EINVAL, -ENOMEM.
+ */
+int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
+		      struct carom_lane **ret_lane);
+struct carom_lane *carom_lane_free(struct carom_lane *lane);
+
+int carom_lane_fd(const struct carom_lane *lane);
+uint32_t carom_lane_worker_count(const struct carom_lane *lane);
+uint32_t carom_lane_slot_count(const struct carom_lane *lane);
+uint64_t carom_lane_payload_size(const struct carom_lane *lane);
+struct carom_slot *carom_lane_slot(const struct carom_lane *lane, uint32_t slot);
+struct carom_lane_worker *carom_lane_worker(const struct carom_lane *lane, uint32_t worker);
+
+/** carom_lane_arguments() - where offset 0 of the argument arena is mapped */
+void *carom_lane_arguments(const struct carom_lane *lane);
+
+/** carom_lane_values() - where offset 0 of @worker's value arena is mapped (a worker: its own) */
+void *carom_lane_values(const struct carom_lane *lane, uint32_t worker);
+
+/* ---- the parent: submitting; one thread at a time (the pool's lock sees to it) ---- */
+
+/** carom_lane_take() - a free slot, whose lines the caller may then fill; or CAROM_LANE_NO_SLOT */
+uint32_t carom_lane_take(struct carom_lane *lane);
+
+/** carom_lane_give() - the slot is free again */
+void carom_lane_give(struct carom_lane *lane, uint32_t slot);
+
+/**
+ * carom_lane_submit() - make slots known to the workers, and wake one if need be
+ *
+ * Return: 0, or -EAGAIN: the ring is full of stale hints until a worker passes
+ * them; nothing was submitted.
+ */
+int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t count,
+		      bool *ret_woke);
+
+/** carom_lane_generation() - of the slot's latest submission: what carom_lane_await() waits for */
+uint32_t carom_lane_generation(const struct carom_lane *lane, uint32_t slot);
+
+/**
+ * carom_lane_withdraw() - take back a task that no worker has begun
+ * Return: true if it is LOST now; false if a worker has it, or had it.
+ */
+bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot);
+
+/**
+ * carom_lane_condemn() - hold a worker to the task that it runs
+ * @word: the slot's word as it was seen: RUNNING
+ * Return: true: the owner will not get past this task, and may be killed; false:
+ * it has got past it.
+ */
+bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word);
+
+/** carom_lane_pardon() - let it go on after all */
+void carom_lane_pardon(struct carom_lane *lane, uint32_t slot);
+
+/* ---- the parent: waiting; any thread ---- */
+
+/**
+ * carom_lane_await() - wait until a slot has ended, or is in use for another task
+ * @generation: of the task that is waited for
+ * @may_spin:   false after a submission that had to wake a worker
+ * Return: 0 or -ETIMEDOUT.
+ */
+int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+		     uint64_t deadline_ns, bool may_spin);
+
+/**
+ * carom_lane_expect() - before looking at several slots: whatever ends from now on is noticed
+ * Return: a ticket for carom_lane_await_any(). Each expect needs one unexpect.
+ */
+uint32_t carom_lane_expect(struct carom_lane *lane);
+void carom_lane_unexpect(struct carom_lane *lane);
+
+/** carom_lane_await_any() - wait until some slot has ended since the ticket. 0 or -ETIMEDOUT. */
+int carom_lane_await_any(struct carom_lane *lane, uint32_t ticket, uint64_t deadline_ns);
+
+/** carom_lane_announce() - let all those return who wait for any */
+void carom_lane_announce(struct carom_lane *lane);
+
+/* ---- the parent: supervising; one thread ---- */
+
+/** carom_lane_prepare() - a worker is about to be made: reset its entry */
+void carom_lane_prepare(struct carom_lane *lane, uint32_t worker);
+
+enum carom_sweep_verdict { CAROM_SWEEP_LOST, CAROM_SWEEP_AGAIN };
+
+/**
+ * typedef carom_sweep_fn - what becomes of a task that a dead worker had begun
+ * Called before the slot's word changes: nobody else touches the slot meanwhile.
+ */
+typedef enum carom_sweep_verdict carom_sweep_fn(uint32_t slot, void *userdata);
+
+/**
+ * carom_lane_sweep() - make good what a dead worker left undone
+ *
+ * May be called again for the same death, and must be when it was interrupted.
+ * @worker must be dead for certain: its life word says so, or its pidfd.
+ */
+void carom_lane_sweep(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *verdict,
+		      void *userdata);
+
+enum carom_lane_stop { CAROM_LANE_RUN, CAROM_LANE_DRAIN, CAROM_LANE_HALT };
+
+/** carom_lane_stop() - DRAIN: workers end once nothing is ready; HALT: after their task */
+void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how);
+
+/** carom_lane_anything_ready() - is there a task that no worker has begun? */
+bool carom_lane_anything_ready(const struct carom_lane *lane);
+
+/* ---- a worker; its main thread ---- */
+
+/** carom_lane_ready() - announce this worker: life word, ready time. 0 or -EOPNOTSUPP. */
+int carom_lane_ready(struct carom_lane *lane);
+
+/** carom_lane_claim() - wait for a task and take it. Return: 0, -ESHUTDOWN. */
+int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot);
+
+/** carom_lane_stand_if_condemned() - before each item of a batch that has a time limit */
+void carom_lane_stand_if_condemned(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_finish() - the value is left: tell whoever waits */
+void carom_lane_finish(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_arena() - this worker's arena for values */
+struct carom_arena *carom_lane_arena(struct carom_lane *lane);
+
+#endif

@@ -1,0 +1,373 @@
+/*
+ * Lane: the parent
+ *
+ *   P1  The tail, the generations and the free list are private. Only the parent
+ *       makes a slot READY, and a generation is READY once (again only after the
+ *       worker that had begun it is dead).
+ *   P2  Publish, then look for sleepers; a worker sets its bit, then looks at the
+ *       ring (W3). The fence in carom_lane_submit() is this side's half.
+ *   P3  A slot is given back only when it is DONE or LOST, or was never submitted;
+ *       RUNNING becomes LOST only after its worker's death, so nobody writes to a
+ *       slot that is used again.
+ *   P4  The sweep only repeats what the dead worker may have left undone. Doing it
+ *       twice, or for nothing, wakes somebody for nothing.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+
+#include "core/points.h"
+#include "core/time.h"
+#include "ipc/lane.h"
+#include "ipc/lane_private.h"
+#include "shm/futex.h"
+
+/* ---- free slots: the one that was used last is used next, its lines are still near ---- */
+
+uint32_t carom_lane_take(struct carom_lane *lane)
+{
+	return lane->free_count ? lane->free_slots[--lane->free_count] : CAROM_LANE_NO_SLOT;
+}
+
+void carom_lane_give(struct carom_lane *lane, uint32_t slot)
+{
+	/* relaxed: workers look at a slot only by way of a ring cell of its generation */
+	atomic_store_explicit(
+		&lane->slots[slot].word,
+		CAROM_SLOT_WORD(lane->generation[slot], LANE_NOBODY, 0, CAROM_SLOT_FREE),
+		memory_order_relaxed);
+	lane->free_slots[lane->free_count++] = slot;
+}
+
+uint32_t carom_lane_generation(const struct carom_lane *lane, uint32_t slot)
+{
+	return lane->generation[slot];
+}
+
+/* ---- submitting ---- */
+
+/* passes hints at the head that went stale, as a worker would */
+static void help_forward(struct carom_lane *lane)
+{
+	for (;;) {
+		uint64_t head = atomic_load(&lane->header->head);
+		uint64_t cell = atomic_load(ring_at(lane, head));
+		uint32_t slot = (uint32_t)(cell >> 32) & 0xffff;
+		uint64_t word = atomic_load(&lane->slots[slot % lane->slot_count].word);
+
+		if (head == lane->tail || (carom_slot_state(word) == CAROM_SLOT_READY &&
+					   carom_slot_generation(word) == (uint32_t)cell))
+			return;
+		atomic_compare_exchange_strong(&lane->header->head, &head, head + 1);
+	}
+}
+
+static uint64_t ring_used(const struct carom_lane *lane)
+{
+	return lane->tail - atomic_load(&lane->header->head);
+}
+
+static void push(struct carom_lane *lane, uint32_t slot)
+{
+	uint64_t position = lane->tail++;
+
+	/* R1: publishes the slot; pairs with the load of the cell in pop() */
+	atomic_store_explicit(ring_at(lane, position),
+			      ring_cell(lane, position, slot, lane->generation[slot]),
+			      memory_order_release);
+}
+
+static void make_ready(struct carom_lane *lane, uint32_t slot, uint32_t cpu)
+{
+	struct carom_slot *task = &lane->slots[slot];
+
+	task->submit_cpu = cpu & 0x3fff;
+	lane->generation[slot]++;
+	atomic_store_explicit(
+		&task->word,
+		CAROM_SLOT_WORD(lane->generation[slot], LANE_NOBODY, 0, CAROM_SLOT_READY),
+		memory_order_release);
+}
+
+/* does a worker look for work already? Then nobody need be woken. */
+static bool somebody_spins(const struct carom_lane *lane)
+{
+	for (uint32_t i = 0; i < lane->mask_words; i++)
+		if (atomic_load(&lane->header->spinning[i]))
+			return true;
+	return false;
+}
+
+int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t count,
+		      bool *ret_woke)
+{
+	uint64_t limit = (uint64_t)lane->ring_count / 2;
+	uint32_t cpu = (uint32_t)sched_getcpu();
+
+	if (ring_used(lane) + count > limit) {
+		help_forward(lane);
+		if (ring_used(lane) + count > limit)
+			return -EAGAIN;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		make_ready(lane, slots[i], cpu);
+		push(lane, slots[i]);
+	}
+	atomic_thread_fence(memory_order_seq_cst); /* P2 */
+	*ret_woke = !somebody_spins(lane) && carom_lane_wake_one(lane);
+	return 0;
+}
+
+bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
+{
+	struct carom_slot *task = &lane->slots[slot];
+	uint64_t seen = atomic_load(&task->word);
+
+	while (carom_slot_state(seen) == CAROM_SLOT_READY) {
+		uint64_t lost = CAROM_SLOT_WORD(carom_slot_generation(seen), LANE_NOBODY, 0,
+						CAROM_SLOT_LOST);
+
+		if (!atomic_compare_exchange_weak(&task->word, &seen, lost))
+			continue;
+		if (seen & CAROM_SLOT_WAITED)
+			carom_futex_wake(slot_futex(task), INT_MAX);
+		return true;
+	}
+	return false;
+}
+
+bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word)
+{
+	_Atomic uint64_t *truth = &lane->slots[slot].word;
+	uint64_t seen = word;
+
+	while (!atomic_compare_exchange_weak(truth, &seen, seen | CAROM_SLOT_CONDEMNED))
+		if ((seen ^ word) & ~(CAROM_SLOT_WAITED | CAROM_SLOT_CONDEMNED))
+			return false;
+	return true;
+}
+
+void carom_lane_pardon(struct carom_lane *lane, uint32_t slot)
+{
+	atomic_fetch_and(&lane->slots[slot].word, ~CAROM_SLOT_CONDEMNED);
+	carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
+}
+
+/* ---- waiting ---- */
+
+static bool is_over(uint64_t word, uint32_t generation)
+{
+	return carom_slot_ended(word) || carom_slot_generation(word) != generation;
+}
+
+static bool runs_here(const struct carom_lane *lane, uint32_t worker, uint32_t cpu)
+{
+	return atomic_load_explicit(&lane->workers[worker].cpu, memory_order_relaxed) == cpu;
+}
+
+/* is the one worker that may take the task, or has it, waiting for this very CPU? */
+static bool spin_is_vain(const struct carom_lane *lane, uint64_t word, uint32_t cpu)
+{
+	uint32_t owner = carom_slot_owner(word);
+	bool vain = false;
+
+	if (carom_slot_state(word) == CAROM_SLOT_RUNNING)
+		return owner < lane->worker_count && runs_here(lane, owner, cpu);
+	for (uint32_t i = 0; i < lane->mask_words; i++) {
+		uint64_t bits =
+			atomic_load_explicit(&lane->header->spinning[i], memory_order_relaxed);
+
+		for (; bits; bits &= bits - 1) {
+			if (!runs_here(lane, i * 64 + (uint32_t)__builtin_ctzll(bits), cpu))
+				return false;
+			vain = true;
+		}
+	}
+	return vain;
+}
+
+static bool spin_for_end(struct carom_lane *lane, struct carom_slot *task, uint32_t generation,
+			 uint64_t deadline_ns)
+{
+	uint32_t cpu = (uint32_t)sched_getcpu();
+	uint64_t until;
+	uint64_t word;
+
+	if (!carom_lane_spin_worthwhile(lane))
+		return false;
+	until = carom_now() + lane->spin_ns;
+	if (until > deadline_ns)
+		until = deadline_ns;
+	do {
+		for (int i = 0; i < 32; i++) {
+			word = atomic_load(&task->word);
+			if (is_over(word, generation)) {
+				carom_lane_spin_was(lane, true);
+				return true;
+			}
+			cpu_relax();
+		}
+	} while (!spin_is_vain(lane, word, cpu) && carom_now() < until);
+	carom_lane_spin_was(lane, false);
+	return false;
+}
+
+static int sleep_until_over(struct carom_slot *task, uint32_t generation, uint64_t deadline_ns)
+{
+	for (;;) {
+		uint64_t word = atomic_load(&task->word);
+
+		if (is_over(word, generation))
+			return 0;
+		if (!(word & CAROM_SLOT_WAITED)) {
+			if (!atomic_compare_exchange_weak(&task->word, &word,
+							  word | CAROM_SLOT_WAITED))
+				continue;
+			word |= CAROM_SLOT_WAITED;
+		}
+		if (carom_futex_wait(slot_futex(task), (uint32_t)word, deadline_ns) == -ETIMEDOUT)
+			return is_over(atomic_load(&task->word), generation) ? 0 : -ETIMEDOUT;
+	}
+}
+
+int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+		     uint64_t deadline_ns, bool may_spin)
+{
+	struct carom_slot *task = &lane->slots[slot];
+
+	if (is_over(atomic_load(&task->word), generation))
+		return 0;
+	if (deadline_ns == CAROM_PASSED)
+		return -ETIMEDOUT;
+	if (may_spin && spin_for_end(lane, task, generation, deadline_ns))
+		return 0;
+	return sleep_until_over(task, generation, deadline_ns);
+}
+
+/*
+ * The count is raised before the caller looks at slots, and a worker reads it after
+ * its slot is DONE: either the caller sees the slot, or the worker sees the count.
+ */
+uint32_t carom_lane_expect(struct carom_lane *lane)
+{
+	atomic_fetch_add(&lane->header->watcher_count, 1);
+	return atomic_load(&lane->header->ended_event);
+}
+
+void carom_lane_unexpect(struct carom_lane *lane)
+{
+	atomic_fetch_sub(&lane->header->watcher_count, 1);
+}
+
+int carom_lane_await_any(struct carom_lane *lane, uint32_t ticket, uint64_t deadline_ns)
+{
+	while (atomic_load(&lane->header->ended_event) == ticket)
+		if (carom_futex_wait(&lane->header->ended_event, ticket, deadline_ns) == -ETIMEDOUT)
+			return -ETIMEDOUT;
+	return 0;
+}
+
+void carom_lane_announce(struct carom_lane *lane)
+{
+	atomic_fetch_add(&lane->header->ended_event, 1);
+	carom_futex_wake(&lane->header->ended_event, INT_MAX);
+}
+
+/* ---- supervising ---- */
+
+void carom_lane_prepare(struct carom_lane *lane, uint32_t worker)
+{
+	struct carom_lane_worker *entry = &lane->workers[worker];
+
+	atomic_store(&entry->wake, 0);
+	atomic_store(&entry->life.word, 0);
+	atomic_store(&entry->ready_ns, 0);
+	atomic_store(&entry->returned, 0);
+}
+
+static void settle(struct carom_lane *lane, uint32_t slot, uint64_t word, bool again)
+{
+	struct carom_slot *task = &lane->slots[slot];
+	uint64_t next;
+
+	/* only a waiter's flag can appear meanwhile: the owner is dead */
+	do {
+		next = CAROM_SLOT_WORD(
+			carom_slot_generation(word), again ? LANE_NOBODY : carom_slot_owner(word),
+			word & CAROM_SLOT_WAITED, again ? CAROM_SLOT_READY : CAROM_SLOT_LOST);
+	} while (!atomic_compare_exchange_weak(&task->word, &word, next));
+	CAROM_POINT("sweep.settled");
+	if (again) {
+		assert(ring_used(lane) < lane->ring_count);
+		push(lane, slot);
+	} else {
+		carom_futex_wake(slot_futex(task), INT_MAX);
+	}
+}
+
+static void sweep_slots(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *verdict,
+			void *userdata)
+{
+	for (uint32_t slot = 0; slot < lane->slot_count; slot++) {
+		uint64_t word = atomic_load(&lane->slots[slot].word);
+
+		if (carom_slot_owner(word) != worker)
+			continue;
+		if (carom_slot_state(word) == CAROM_SLOT_RUNNING)
+			settle(lane, slot, word, verdict(slot, userdata) == CAROM_SWEEP_AGAIN);
+		else if (carom_slot_state(word) == CAROM_SLOT_DONE && word & CAROM_SLOT_WAITED)
+			carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
+	}
+}
+
+static void wake_worker(struct carom_lane *lane, uint32_t worker)
+{
+	atomic_store(&lane->workers[worker].wake, 1);
+	carom_futex_wake(&lane->workers[worker].wake, 1);
+}
+
+/*
+ * The dead worker may have taken another one's idle bit without waking it: so each
+ * worker without that bit is woken, even if its word says it was. And it may have
+ * been the one that was woken for work that is still there.
+ */
+static void sweep_hints(struct carom_lane *lane, uint32_t worker)
+{
+	uint64_t bit = UINT64_C(1) << (worker % 64);
+
+	atomic_fetch_and(&lane->header->idle[worker / 64], ~bit);
+	atomic_fetch_and(&lane->header->spinning[worker / 64], ~bit);
+	for (uint32_t other = 0; other < lane->worker_count; other++)
+		if (other != worker &&
+		    !(atomic_load(&lane->header->idle[other / 64]) >> (other % 64) & 1))
+			wake_worker(lane, other);
+	if (carom_lane_nonempty(lane))
+		carom_lane_wake_one(lane);
+	if (atomic_load(&lane->header->watcher_count))
+		carom_lane_announce(lane);
+}
+
+void carom_lane_sweep(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *verdict,
+		      void *userdata)
+{
+	sweep_slots(lane, worker, verdict, userdata);
+	CAROM_POINT("sweep.slots");
+	sweep_hints(lane, worker);
+	CAROM_POINT("sweep.hints");
+}
+
+void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how)
+{
+	atomic_store(&lane->header->stop, how);
+	for (uint32_t worker = 0; worker < lane->worker_count; worker++)
+		wake_worker(lane, worker);
+}
+
+bool carom_lane_anything_ready(const struct carom_lane *lane)
+{
+	for (uint32_t slot = 0; slot < lane->slot_count; slot++)
+		if (carom_slot_state(atomic_load(&lane->slots[slot].word)) == CAROM_SLOT_READY)
+			return true;
+	return false;
+}

@@ -1,0 +1,124 @@
+/* What the three sources of the lane share: the layout, and a process's view of it. */
+#ifndef CAROM_IPC_LANE_PRIVATE_H
+#define CAROM_IPC_LANE_PRIVATE_H
+
+#include "ipc/lane.h"
+
+#define LANE_MAGIC  UINT64_C(0x31656e616c6d7261) /* "armlane1" */
+#define LANE_NOBODY 0xffffu
+
+/*
+ * The ring has four cells for each slot. Each READY slot has one that counts;
+ * the others are hints that went stale (their task was swept up or withdrawn)
+ * and disappear when the head passes them. Submitting stops at half, so that a
+ * sweep always finds room.
+ */
+#define RING_CELLS_PER_SLOT 4
+
+struct lane_header {
+	uint64_t magic;
+	uint32_t worker_count;
+	uint32_t slot_count;
+	uint32_t ring_count;
+	uint64_t payload_size;
+	uint64_t spin_ns;
+	uint64_t workers_offset;
+	uint64_t ring_offset;
+	uint64_t slots_offset;
+	uint64_t control_size; /* up to here a worker may write */
+
+	_Alignas(128) _Atomic uint64_t head;
+	/* one bit per worker: asleep or about to be; looking for work */
+	_Alignas(128) _Atomic uint64_t idle[CAROM_LANE_MASK_WORDS];
+	_Alignas(128) _Atomic uint64_t spinning[CAROM_LANE_MASK_WORDS];
+	/* written by the parent only, read after every task */
+	_Alignas(128) _Atomic uint32_t stop;
+	_Atomic uint32_t watcher_count;
+	_Alignas(128) _Atomic uint32_t ended_event;
+};
+
+/**
+ * struct carom_lane - one process's view
+ * @tail, @generation, @free_*: the parent's own: private, and never read from the lane
+ * @worker, @arena:  a worker's own
+ * @patience:        how well spinning did of late; at 0 there is none for a while
+ */
+struct carom_lane {
+	struct carom_segment *segment;
+	struct lane_header *header;
+	struct carom_lane_worker *workers;
+	_Atomic uint64_t *ring;
+	struct carom_slot *slots;
+	unsigned char *arguments;
+	unsigned char *values;
+	uint64_t payload_size;
+	uint32_t worker_count;
+	uint32_t slot_count;
+	uint32_t ring_count;
+	uint32_t mask_words;
+	uint64_t spin_ns;
+	uint32_t spinner_max;
+	_Atomic int32_t patience;
+
+	uint64_t tail;
+	uint32_t *generation;
+	uint32_t *free_slots; /* a stack */
+	uint32_t free_count;
+
+	uint32_t worker;
+	uint32_t last_submit_cpu;
+	uint64_t control_size;
+	struct carom_arena arena;
+};
+
+/* A cell holds {lap:16 | slot:16 | generation:32}; the lap tells a new cell from an old one. */
+static inline uint64_t ring_lap(const struct carom_lane *lane, uint64_t position)
+{
+	return (position / lane->ring_count + 1) & 0xffff;
+}
+
+static inline uint64_t ring_cell(const struct carom_lane *lane, uint64_t position, uint32_t slot,
+				 uint32_t generation)
+{
+	return ring_lap(lane, position) << 48 | (uint64_t)slot << 32 | generation;
+}
+
+static inline _Atomic uint64_t *ring_at(const struct carom_lane *lane, uint64_t position)
+{
+	return &lane->ring[position & (lane->ring_count - 1)];
+}
+
+/* the half of a slot word that changes while somebody sleeps on it */
+static inline _Atomic uint32_t *slot_futex(struct carom_slot *slot)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (_Atomic uint32_t *)(void *)&slot->word;
+#else
+	return (_Atomic uint32_t *)(void *)&slot->word + 1;
+#endif
+}
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/** carom_lane_nonempty() - is there a hint at the head of the ring? */
+bool carom_lane_nonempty(const struct carom_lane *lane);
+
+/** carom_lane_wake_one() - wake a worker that sleeps; false if none does */
+bool carom_lane_wake_one(struct carom_lane *lane);
+
+/** carom_lane_spin_worthwhile() - may this thread spin, by what it brought of late? */
+bool carom_lane_spin_worthwhile(struct carom_lane *lane);
+
+/** carom_lane_spin_was() - it brought something, or would have; or it did not */
+void carom_lane_spin_was(struct carom_lane *lane, bool good);
+
+uint32_t carom_lane_spinner_count(const struct carom_lane *lane);
+
+#endif

@@ -1,0 +1,239 @@
+/*
+ * Lane: a worker
+ *
+ *   W1  A task is claimed by one compare-and-swap on its slot, which names the
+ *       worker. Killed before it, nothing happened; after it, the slot says who.
+ *   W2  The head is moved after the claim, by anybody: a cell whose slot is no
+ *       longer READY in the cell's generation is passed by whoever meets it.
+ *   W3  Before it sleeps, a worker sets its idle bit and then looks at the ring
+ *       once more; who submits writes the ring and then looks at the bits. One of
+ *       the two sees the other (both orders are sequentially consistent).
+ *   W4  The value is complete before the slot is DONE, and a worker that is asked
+ *       to wake somebody does so after: killed in between, the sweep wakes.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+
+#include "core/points.h"
+#include "core/time.h"
+#include "ipc/lane.h"
+#include "ipc/lane_private.h"
+#include "shm/futex.h"
+
+static uint64_t own_bit(const struct carom_lane *lane)
+{
+	return UINT64_C(1) << (lane->worker % 64);
+}
+
+static void mask_set(_Atomic uint64_t *mask, const struct carom_lane *lane)
+{
+	atomic_fetch_or(&mask[lane->worker / 64], own_bit(lane));
+}
+
+static void mask_clear(_Atomic uint64_t *mask, const struct carom_lane *lane)
+{
+	atomic_fetch_and(&mask[lane->worker / 64], ~own_bit(lane));
+}
+
+static void note_cpu(struct carom_lane *lane, uint32_t cpu)
+{
+	_Atomic uint32_t *noted = &lane->workers[lane->worker].cpu;
+
+	/* relaxed: a hint; the line stays shared while nothing changes */
+	if (atomic_load_explicit(noted, memory_order_relaxed) != cpu)
+		atomic_store_explicit(noted, cpu, memory_order_relaxed);
+}
+
+int carom_lane_ready(struct carom_lane *lane)
+{
+	struct carom_lane_worker *self = &lane->workers[lane->worker];
+	int r = carom_life_begin(&self->life);
+
+	CAROM_POINT("lane.alive");
+	atomic_store(&self->ready_ns, carom_now());
+	return r;
+}
+
+/* ---- claiming ---- */
+
+static bool claim_slot(struct carom_lane *lane, uint32_t slot, uint32_t generation)
+{
+	_Atomic uint64_t *word = &lane->slots[slot].word;
+	uint64_t seen = atomic_load(word);
+
+	while (carom_slot_generation(seen) == generation &&
+	       carom_slot_state(seen) == CAROM_SLOT_READY) {
+		uint64_t mine = CAROM_SLOT_WORD(generation, lane->worker, seen & CAROM_SLOT_WAITED,
+						CAROM_SLOT_RUNNING);
+
+		CAROM_POINT("lane.claim.before");
+		if (atomic_compare_exchange_weak(word, &seen, mine))
+			return true;
+	}
+	return false;
+}
+
+static bool pop(struct carom_lane *lane, uint32_t *ret_slot)
+{
+	_Atomic uint64_t *head_word = &lane->header->head;
+
+	for (;;) {
+		uint64_t head = atomic_load(head_word);
+		uint64_t cell = atomic_load(ring_at(lane, head));
+		uint32_t slot = (uint32_t)(cell >> 32) & 0xffff;
+		bool claimed;
+
+		if (cell >> 48 != ring_lap(lane, head)) {
+			if (atomic_load(head_word) != head)
+				continue;
+			return false;
+		}
+		claimed = slot < lane->slot_count && claim_slot(lane, slot, (uint32_t)cell);
+		CAROM_POINT("lane.claim.after");
+		atomic_compare_exchange_strong(head_word, &head, head + 1);
+		CAROM_POINT("lane.head.moved");
+		if (claimed) {
+			*ret_slot = slot;
+			return true;
+		}
+	}
+}
+
+/* ---- waiting for work ---- */
+
+static bool spin_for_work(struct carom_lane *lane)
+{
+	uint32_t cpu = (uint32_t)sched_getcpu();
+	uint64_t until;
+	bool found = false;
+
+	note_cpu(lane, cpu);
+	if (lane->last_submit_cpu == cpu || carom_lane_spinner_count(lane) >= lane->spinner_max ||
+	    !carom_lane_spin_worthwhile(lane))
+		return false;
+	mask_set(lane->header->spinning, lane);
+	until = carom_now() + lane->spin_ns;
+	do {
+		for (int i = 0; i < 32 && !found; i++) {
+			found = carom_lane_nonempty(lane);
+			cpu_relax();
+		}
+	} while (!found && !atomic_load_explicit(&lane->header->stop, memory_order_relaxed) &&
+		 carom_now() < until);
+	CAROM_POINT("lane.spin.found");
+	if (found)
+		mask_clear(lane->header->spinning, lane);
+	carom_lane_spin_was(lane, found);
+	return found;
+}
+
+static void sleep_until_woken(struct carom_lane *lane, _Atomic uint32_t *wake)
+{
+	uint64_t begun = carom_now();
+
+	while (!atomic_load(wake) && !atomic_load(&lane->header->stop))
+		carom_futex_wait(wake, 0, CAROM_NO_DEADLINE);
+	if (lane->spin_ns && carom_now() - begun < lane->spin_ns)
+		carom_lane_spin_was(lane, true); /* a spin would have found it */
+}
+
+/* the spinning bit is cleared after the idle bit is set, so that one of them always tells */
+static void park(struct carom_lane *lane)
+{
+	_Atomic uint32_t *wake = &lane->workers[lane->worker].wake;
+
+	atomic_store(wake, 0);
+	CAROM_POINT("lane.park.reset");
+	mask_set(lane->header->idle, lane);
+	CAROM_POINT("lane.park.idle");
+	mask_clear(lane->header->spinning, lane);
+	CAROM_POINT("lane.park.look");
+	if (!carom_lane_nonempty(lane) && !atomic_load(&lane->header->stop))
+		sleep_until_woken(lane, wake);
+	CAROM_POINT("lane.park.woken");
+	mask_clear(lane->header->idle, lane);
+	CAROM_POINT("lane.park.left");
+}
+
+static bool anybody(const _Atomic uint64_t *mask, uint32_t words)
+{
+	for (uint32_t i = 0; i < words; i++)
+		if (atomic_load(&mask[i]))
+			return true;
+	return false;
+}
+
+/* one wake-up was spent on this worker; where there is more work it is passed on */
+static void pass_wake_on(struct carom_lane *lane)
+{
+	if (carom_lane_nonempty(lane) && anybody(lane->header->idle, lane->mask_words) &&
+	    !anybody(lane->header->spinning, lane->mask_words))
+		carom_lane_wake_one(lane);
+}
+
+int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot)
+{
+	for (;;) {
+		uint32_t stop = atomic_load_explicit(&lane->header->stop, memory_order_acquire);
+
+		if (stop == CAROM_LANE_HALT)
+			return -ESHUTDOWN;
+		if (pop(lane, ret_slot))
+			break;
+		if (stop == CAROM_LANE_DRAIN)
+			return -ESHUTDOWN;
+		if (!spin_for_work(lane))
+			park(lane);
+	}
+	lane->last_submit_cpu = lane->slots[*ret_slot].submit_cpu;
+	note_cpu(lane, (uint32_t)sched_getcpu());
+	pass_wake_on(lane);
+	return 0;
+}
+
+/* ---- finishing ---- */
+
+/* until pardoned, or killed, which is what usually comes */
+static void stand_still(struct carom_slot *task, uint64_t word)
+{
+	while (word & CAROM_SLOT_CONDEMNED) {
+		carom_futex_wait(slot_futex(task), (uint32_t)word, CAROM_NO_DEADLINE);
+		word = atomic_load(&task->word);
+	}
+}
+
+void carom_lane_stand_if_condemned(struct carom_lane *lane, uint32_t slot)
+{
+	struct carom_slot *task = &lane->slots[slot];
+
+	stand_still(task, atomic_load(&task->word));
+}
+
+void carom_lane_finish(struct carom_lane *lane, uint32_t slot)
+{
+	struct carom_slot *task = &lane->slots[slot];
+	uint64_t seen = atomic_load(&task->word);
+	uint64_t mine;
+
+	do {
+		if (carom_slot_state(seen) != CAROM_SLOT_RUNNING ||
+		    carom_slot_owner(seen) != lane->worker)
+			return;
+		stand_still(task, seen);
+		seen &= ~CAROM_SLOT_CONDEMNED;
+		mine = (seen & ~UINT64_C(0xff)) | CAROM_SLOT_DONE;
+		CAROM_POINT("lane.done.before");
+	} while (!atomic_compare_exchange_weak(&task->word, &seen, mine));
+	CAROM_POINT("lane.done.after");
+	if (mine & CAROM_SLOT_WAITED)
+		carom_futex_wake(slot_futex(task), INT_MAX);
+	CAROM_POINT("lane.done.woken");
+	if (atomic_load(&lane->header->watcher_count))
+		carom_lane_announce(lane);
+}
+
+struct carom_arena *carom_lane_arena(struct carom_lane *lane)
+{
+	return &lane->arena;
+}
