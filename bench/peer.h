@@ -1,0 +1,103 @@
+/*
+ * Peer
+ *
+ * Somebody who can do the work: carom, or what it is compared with. For each
+ * workload that a peer knows it has an act: make ready, perform one operation,
+ * clear away. Every side of a comparison runs in a process of its own
+ * (bench/side.h), so an act may change the process as it likes: affinity,
+ * environment, memory, children.
+ */
+#ifndef CAROM_BENCH_PEER_H
+#define CAROM_BENCH_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bench/sample.h"
+#include "bench/workload.h"
+
+/**
+ * struct bench_job - the work as one side is to do it
+ * @caller_cpu, @worker_cpu: where the caller and the workers run; -1 for anywhere
+ * @warm_ns:      operations before the measured ones, for so long; 0 for none
+ * @sample_ns:    measured operations, for so long and at least one
+ * @give_up_ns:   after so long without an answer it is taken that none comes
+ * @held_bytes, @parent_bytes: as the workload has it, or less in a quick run
+ */
+struct bench_job {
+	enum bench_workload_id workload_id;
+	const struct bench_workload *workload;
+	int caller_cpu;
+	int worker_cpu;
+	uint64_t warm_ns;
+	uint64_t sample_ns;
+	uint64_t give_up_ns;
+	uint64_t held_bytes;
+	uint64_t parent_bytes;
+};
+
+/**
+ * struct bench_operation - what came of one operation
+ * @ns:      how long it took; 0 leaves the clock to the caller
+ * @gave_up: no answer came in the job's give_up_ns
+ */
+struct bench_operation {
+	uint64_t ns;
+	bool gave_up;
+};
+
+/**
+ * struct bench_act - how a peer does one workload
+ * @setup:    make the pool, place its workers. 0, or below 0 with the reason in @sample
+ * @operate:  do @task_count tasks, or one death, or one spawn. 0 or negative errno
+ * @measure:  instead of @operate: fill a whole sample, warm-up included
+ * @rest:     after a sample, so that nothing of the side runs while others
+ *            measure; may be NULL
+ * @teardown: end it all
+ */
+struct bench_act {
+	enum bench_workload_id workload_id;
+	int (*setup)(const struct bench_job *job, struct bench_sample *sample, void **ret_state);
+	int (*operate)(void *state, uint64_t task_count, struct bench_operation *operation);
+	int (*measure)(void *state, const struct bench_job *job, struct bench_sample *sample);
+	void (*rest)(void *state);
+	void (*teardown)(void *state);
+};
+
+/**
+ * struct bench_peer - who does the work
+ * @missing:     NULL, or says why it cannot be here; NULL from it means it can
+ * @patience_ns: upper bound for the job's give_up_ns
+ * @acts:        ended by one without setup
+ */
+struct bench_peer {
+	const char *name;
+	const char *summary;
+	const char *(*missing)(void);
+	uint64_t patience_ns;
+	const struct bench_act *acts;
+};
+
+/* What a peer's file offers to the table in bench/bench.c. */
+extern const struct bench_peer bench_peer_futex;
+extern const struct bench_peer bench_peer_pipe;
+extern const struct bench_peer bench_peer_pidfd;
+extern const struct bench_peer bench_peer_fork;
+extern const struct bench_peer bench_peer_posix_spawn;
+extern const struct bench_peer bench_peer_clone3;
+
+/** bench_peer_act() - what @peer does for a workload; NULL if it does not know it */
+const struct bench_act *bench_peer_act(const struct bench_peer *peer, enum bench_workload_id id);
+
+/* Tell the CPU that this is a loop that waits for another one. */
+static inline void bench_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * Workload
+ *
+ * What is measured, and the bars that the measurements have to clear. A workload
+ * says what one operation is; who performs it is a peer (bench/peer.h).
+ */
+#ifndef CAROM_BENCH_WORKLOAD_H
+#define CAROM_BENCH_WORKLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum bench_workload_id {
+	BENCH_ROUND_TRIP_PARKED,
+	BENCH_ROUND_TRIP_SPINNING,
+	BENCH_ROUND_TRIP,
+	BENCH_THROUGHPUT,
+	BENCH_BATCH,
+	BENCH_BATCH_CHUNKED,
+	BENCH_DEATH,
+	BENCH_DEATH_LARGE,
+	BENCH_RECOVERY,
+	BENCH_REPLACEMENT,
+	BENCH_REPLACEMENT_LARGE_WORKER,
+	BENCH_REPLACEMENT_LARGE_PARENT,
+	BENCH_SPAWN,
+	BENCH_IDLE,
+	BENCH_WORKLOAD_COUNT,
+};
+
+/* Where the caller and the workers run; a set of these is a mask of 1 << id. */
+enum bench_placement_id {
+	BENCH_ONE_CPU,
+	BENCH_TWO_CPUS,
+	BENCH_FREE,
+	BENCH_PLACEMENT_COUNT,
+};
+#define BENCH_ON(placement) (1u << (placement))
+#define BENCH_ANYWHERE      (BENCH_ON(BENCH_ONE_CPU) | BENCH_ON(BENCH_TWO_CPUS) | BENCH_ON(BENCH_FREE))
+
+/* For task_count: as many as fill the time of a sample. */
+#define BENCH_MANY 0
+
+/* Tasks in flight at most when they are submitted one by one. */
+#define BENCH_WINDOW 1024
+
+/**
+ * struct bench_workload - one kind of work
+ * @placements:   mask of the placements that make sense for it
+ * @worker_count: workers of the pool
+ * @task_count:   tasks of one operation; BENCH_MANY for throughput
+ * @cold:         operations are not repeated to warm up
+ * @held_bytes:   memory that the worker's task touches before it is killed
+ * @parent_bytes: memory that the caller touches after the pool was made
+ */
+struct bench_workload {
+	const char *name;
+	const char *title;
+	unsigned int placements;
+	uint64_t worker_count;
+	uint64_t task_count;
+	bool cold;
+	uint64_t held_bytes;
+	uint64_t parent_bytes;
+};
+
+extern const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT];
+extern const char *const bench_placement_names[BENCH_PLACEMENT_COUNT];
+
+enum bench_bar_kind {
+	BENCH_AT_MOST_TIMES,    /* carom's median over the peer's: at most limit */
+	BENCH_TIMES_FASTER,     /* the peer's median over carom's: at least limit */
+	BENCH_AT_MOST_NS,       /* carom's median: at most limit */
+	BENCH_TAIL,             /* carom's p99 over its median: at most limit */
+	BENCH_AT_MOST_SWITCHES, /* context switches of the whole row: at most limit */
+	BENCH_AT_MOST_CPU_NS,   /* CPU time of the whole row: at most limit */
+};
+
+/**
+ * struct bench_bar - what carom has to reach
+ * @placements: mask of the placements in which it counts
+ * @peer:       whom carom is compared with; NULL where nobody is
+ */
+struct bench_bar {
+	enum bench_workload_id workload;
+	unsigned int placements;
+	enum bench_bar_kind kind;
+	const char *peer;
+	double limit;
+};
+
+extern const struct bench_bar bench_bars[];
+extern const size_t bench_bar_count;
+
+#endif
