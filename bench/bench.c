@@ -25,7 +25,7 @@
 #define ROWS_MAX (BENCH_WORKLOAD_COUNT * BENCH_PLACEMENT_COUNT)
 
 static const struct bench_peer *const all_peers[] = {
-	&bench_peer_futex, &bench_peer_pipe,   &bench_peer_pidfd,
+	&bench_peer_futex, &bench_peer_pipe,   &bench_peer_libuv,       &bench_peer_pidfd,
 	&bench_peer_fork,  &bench_peer_clone3, &bench_peer_posix_spawn,
 };
 #define PEER_COUNT (sizeof(all_peers) / sizeof(*all_peers))

@@ -82,6 +82,7 @@ struct bench_peer {
 /* What a peer's file offers to the table in bench/bench.c. */
 extern const struct bench_peer bench_peer_futex;
 extern const struct bench_peer bench_peer_pipe;
+extern const struct bench_peer bench_peer_libuv;
 extern const struct bench_peer bench_peer_pidfd;
 extern const struct bench_peer bench_peer_fork;
 extern const struct bench_peer bench_peer_posix_spawn;
