@@ -83,6 +83,8 @@ struct bench_peer {
 extern const struct bench_peer bench_peer_futex;
 extern const struct bench_peer bench_peer_pipe;
 extern const struct bench_peer bench_peer_libuv;
+extern const struct bench_peer bench_peer_multiprocessing;
+extern const struct bench_peer bench_peer_billiard;
 extern const struct bench_peer bench_peer_pidfd;
 extern const struct bench_peer bench_peer_fork;
 extern const struct bench_peer bench_peer_posix_spawn;
