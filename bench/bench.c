@@ -39,6 +39,7 @@ struct request {
 	unsigned int peers;
 	const char *json_path;
 	const char *markdown_path;
+	const char *plot_path;
 };
 
 static const char usage[] =
@@ -54,6 +55,7 @@ static const char usage[] =
 	"  -q, --quick               see that everything works; the figures mean nothing\n"
 	"      --json FILE           write everything as JSON\n"
 	"      --markdown FILE       write the tables as Markdown\n"
+	"      --plot FILE.svg       draw the medians, where gnuplot is installed\n"
 	"  -h, --help                show this\n";
 
 static const char *workload_name(size_t index)
@@ -146,7 +148,7 @@ static void make_quick(struct bench_plan *plan)
 	plan->idle_ns = CAROM_MILLISECONDS(300);
 }
 
-enum long_option { OPTION_JSON = 256, OPTION_MARKDOWN };
+enum long_option { OPTION_JSON = 256, OPTION_MARKDOWN, OPTION_PLOT };
 
 static const struct option options[] = {
 	{ "list", no_argument, NULL, 'l' },
@@ -158,7 +160,7 @@ static const struct option options[] = {
 	{ "quick", no_argument, NULL, 'q' },
 	{ "json", required_argument, NULL, OPTION_JSON },
 	{ "markdown", required_argument, NULL, OPTION_MARKDOWN },
-	{ "plot", required_argument, NULL },
+	{ "plot", required_argument, NULL, OPTION_PLOT },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
@@ -198,6 +200,9 @@ static int take_option(struct request *request, int option, char *argument)
 		return 0;
 	case OPTION_MARKDOWN:
 		request->markdown_path = argument;
+		return 0;
+	case OPTION_PLOT:
+		request->plot_path = argument;
 		return 0;
 	default:
 		fputs("Try carom-peers --help.\n", stderr);
@@ -316,6 +321,19 @@ static void write_markdown(const struct bench_plan *plan, const struct bench_row
 		bench_report_row(&rows[i], BENCH_MARKDOWN, file);
 }
 
+static int draw(const struct bench_row *rows, size_t row_count, const char *path)
+{
+	int r = bench_report_plot(rows, row_count, path);
+
+	if (r == -ENOENT) {
+		puts("\nno plot: gnuplot is not installed (package gnuplot-nox)");
+		return 0;
+	}
+	if (r < 0)
+		fprintf(stderr, "carom-peers: %s: %s\n", path, strerror(-r));
+	return r;
+}
+
 static int write_files(const struct request *request, const struct bench_row *rows,
 		       size_t row_count)
 {
@@ -327,6 +345,8 @@ static int write_files(const struct request *request, const struct bench_row *ro
 	if (request->markdown_path)
 		r |= write_file(request->markdown_path, &request->plan, rows, row_count,
 				write_markdown);
+	if (request->plot_path)
+		r |= draw(rows, row_count, request->plot_path);
 	return r;
 }
 

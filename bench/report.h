@@ -1,8 +1,8 @@
 /*
  * Report
  *
- * What was measured, for people (a table for each row, and one of the bars), and for
- * programs (JSON).
+ * What was measured, for people (a table for each row, and one of the bars), for
+ * programs (JSON), and as a picture (by gnuplot).
  */
 #ifndef CAROM_BENCH_REPORT_H
 #define CAROM_BENCH_REPORT_H
@@ -25,5 +25,12 @@ void bench_report_bars(const struct bench_row *rows, size_t row_count, enum benc
 /** bench_report_json() - everything, rounds included */
 void bench_report_json(const struct bench_plan *plan, const struct bench_row *rows,
 		       size_t row_count, FILE *file);
+
+/**
+ * bench_report_plot() - the medians as an SVG picture in @path, its script in @path.gnuplot
+ * Return: 0, -ENOENT (gnuplot is not installed, nothing was written), -EIO (gnuplot
+ * failed), or what fopen(3) says.
+ */
+int bench_report_plot(const struct bench_row *rows, size_t row_count, const char *path);
 
 #endif
