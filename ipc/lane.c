@@ -16,7 +16,6 @@
 #include "ipc/lane.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,13 +39,15 @@ static uint64_t round_up(uint64_t value, uint64_t unit)
 	return (value + unit - 1) / unit * unit;
 }
 
-static uint32_t allowed_cpus(void)
+/*
+ * All of the machine's, not those that this process may use: the other side may be
+ * allowed others. Two that share one find that out when they meet there.
+ */
+static uint32_t online_cpus(void)
 {
-	cpu_set_t set;
+	long count = sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 2; /* more CPUs than the set holds */
-	return (uint32_t)CPU_COUNT(&set);
+	return count > 0 ? (uint32_t)count : 1;
 }
 
 /* ---- layout ---- */
@@ -76,7 +77,7 @@ static void take_view(struct carom_lane *lane, void *control)
 {
 	struct lane_header *header = control;
 	unsigned char *base = control;
-	uint32_t cpus = allowed_cpus();
+	uint32_t cpus = online_cpus();
 
 	lane->header = header;
 	lane->workers = (void *)(base + header->workers_offset);

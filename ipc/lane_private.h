@@ -41,6 +41,7 @@ struct lane_header {
  * struct carom_lane - one process's view
  * @tail, @generation, @free_*: the parent's own: private, and never read from the lane
  * @worker, @arena:  a worker's own
+ * @quick_parks, @move_*: see step_aside()
  * @patience:        how well spinning did of late; at 0 there is none for a while
  */
 struct carom_lane {
@@ -67,6 +68,9 @@ struct carom_lane {
 
 	uint32_t worker;
 	uint32_t last_submit_cpu;
+	uint32_t quick_parks;
+	uint64_t move_not_before;
+	uint64_t move_pause_ns;
 	uint64_t control_size;
 	struct carom_arena arena;
 };

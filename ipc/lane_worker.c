@@ -100,6 +100,61 @@ static bool pop(struct carom_lane *lane, uint32_t *ret_slot)
 	}
 }
 
+/* ---- stepping aside ---- */
+
+/*
+ * A wake-up often puts the worker on the waker's CPU. There the two can only take
+ * turns, 4 us each way, where two CPUs would need 0.2 us. So a worker that was
+ * woken there several times, each time so soon that spinning would have met the
+ * task, moves to another CPU that it may use. The scheduler is free to move it
+ * again at once: its mask is put back.
+ *
+ * If the other CPU is busy, the move itself takes long; then it is not tried again
+ * for a second, two, four ...
+ */
+#define QUICK_PARKS_BEFORE_MOVE 4
+#define MOVE_SLOW_NS            CAROM_MICROSECONDS(500)
+#define MOVE_PAUSE_NS           CAROM_MILLISECONDS(10)
+#define MOVE_PAUSE_MAX_NS       CAROM_SECONDS(64)
+
+static bool move_away(uint32_t cpu)
+{
+	cpu_set_t allowed, others;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return false;
+	others = allowed;
+	CPU_CLR(cpu, &others);
+	if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof(others), &others) < 0)
+		return false;
+	sched_setaffinity(0, sizeof(allowed), &allowed);
+	return true;
+}
+
+static bool step_aside(struct carom_lane *lane, uint32_t cpu)
+{
+	uint64_t begun = carom_now();
+	uint64_t took;
+
+	if (!lane->spin_ns || lane->quick_parks < QUICK_PARKS_BEFORE_MOVE ||
+	    begun < lane->move_not_before)
+		return false;
+	lane->quick_parks = 0;
+	if (!move_away(cpu)) {
+		lane->move_not_before = CAROM_NO_DEADLINE;
+		return false;
+	}
+	took = carom_now() - begun;
+	if (took < MOVE_SLOW_NS)
+		lane->move_pause_ns = MOVE_PAUSE_NS;
+	else if (lane->move_pause_ns < CAROM_NS_PER_SEC)
+		lane->move_pause_ns = CAROM_NS_PER_SEC;
+	else if (lane->move_pause_ns < MOVE_PAUSE_MAX_NS)
+		lane->move_pause_ns *= 2;
+	lane->move_not_before = begun + took + lane->move_pause_ns;
+	return true;
+}
+
 /* ---- waiting for work ---- */
 
 static bool spin_for_work(struct carom_lane *lane)
@@ -108,6 +163,8 @@ static bool spin_for_work(struct carom_lane *lane)
 	uint64_t until;
 	bool found = false;
 
+	if (lane->last_submit_cpu == cpu && step_aside(lane, cpu))
+		cpu = (uint32_t)sched_getcpu();
 	note_cpu(lane, cpu);
 	if (lane->last_submit_cpu == cpu || carom_lane_spinner_count(lane) >= lane->spinner_max ||
 	    !carom_lane_spin_worthwhile(lane))
@@ -134,8 +191,12 @@ static void sleep_until_woken(struct carom_lane *lane, _Atomic uint32_t *wake)
 
 	while (!atomic_load(wake) && !atomic_load(&lane->header->stop))
 		carom_futex_wait(wake, 0, CAROM_NO_DEADLINE);
-	if (lane->spin_ns && carom_now() - begun < lane->spin_ns)
+	if (carom_now() - begun < lane->spin_ns) {
 		carom_lane_spin_was(lane, true); /* a spin would have found it */
+		lane->quick_parks++;
+	} else {
+		lane->quick_parks = 0;
+	}
 }
 
 /* the spinning bit is cleared after the idle bit is set, so that one of them always tells */
