@@ -17,6 +17,19 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+/* How this kernel and container let children be made; see carom_clone_way(). */
+enum carom_clone_way {
+	CAROM_CLONE_BY_CLONE3,
+	CAROM_CLONE_BY_CLONE,
+	CAROM_CLONE_BY_FORK,
+};
+
+/** carom_clone_way() - what carom_clone() does; decided at the first call. MT-Safe. */
+enum carom_clone_way carom_clone_way(void);
+
+/** carom_clone_way_name() - as CAROM_CLONE spells it */
+const char *carom_clone_way_name(void);
+
 /**
  * struct carom_clone_options - how carom_clone() makes the child
  * @as_sibling: the child's parent is the caller's parent (CLONE_PARENT); the
@@ -44,10 +57,31 @@ struct carom_clone_options {
  * at this moment stay held in the child: from a program with threads call only
  * AS-Safe functions in it, or go through a fork server.
  *
- * Return: 0 in the child, its pid in the parent, or -EAGAIN, -ENOMEM, -EMFILE,
- * and for @cgroup_fd what clone3(2) says of it (-EOPNOTSUPP without clone3).
+ * With @as_sibling and legacy clone(2), *@ret_pidfd may be -1: the child is there,
+ * and only its parent, by the pid in the page, can take hold of it.
+ *
+ * Return: 0 in the child, its pid in the parent, or
+ *	-EAGAIN, -ENOMEM, -EMFILE, -ENFILE
+ *	-ESRCH       only by fork(): somebody killed the child before it ran, and
+ *	             somebody else in this program reaped it
+ *	-EOPNOTSUPP  @as_sibling by fork(); @cgroup_fd without clone3; a thread that
+ *	             the C library did not make
+ *	and for @cgroup_fd what clone3(2) says of it
  */
 pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd);
+
+/**
+ * carom_pidfd_open() - hold an own child that has not been reaped, by its pid
+ * Return: a descriptor, CLOEXEC; -ESRCH, -EMFILE, -ENFILE, -ENOMEM.
+ */
+int carom_pidfd_open(pid_t pid);
+
+/**
+ * carom_process_is_child() - is this an own child that nobody has reaped yet?
+ *
+ * Running or ended. Reaps nothing.
+ */
+bool carom_process_is_child(int pidfd);
 
 /**
  * struct carom_exit - how a process ended
@@ -91,8 +125,10 @@ int carom_process_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_e
  *
  * From the moment the kernel begins to take it down, long before a large
  * process is a zombie: reads /proc/PID/stat (flags PF_EXITING, exit_code).
- * Return: 0 (kind RUNNING if it is not going down), -ESRCH, or what open(2) says
- * where /proc is not to be read: then wait for the pidfd.
+ * Return: 0 (kind RUNNING if it is not going down, or if that cannot be told from
+ * its main thread having ended alone), -ESRCH, or what open(2) says where /proc
+ * is not to be read, -EACCES where it hides how the child ended: then wait for
+ * the pidfd.
  */
 int carom_process_peek(pid_t pid, struct carom_exit *ret_exit);
 
@@ -116,7 +152,8 @@ int carom_die_with_parent(pid_t parent, int signal_number);
  * @stdin_fd, @stdout_fd, @stderr_fd: become 0, 1, 2 of the child; -1 leaves
  *            this process's own. All other descriptors are closed in the child.
  * @new_group: the child leads a process group of its own
- * @death_signal: sent to the child when the calling thread's process dies; 0 none
+ * @death_signal: sent to the child when the calling thread ends, with its process
+ *            or alone; 0 none
  * @cgroup_fd: as in carom_clone_options
  */
 struct carom_spawn_options {
@@ -136,7 +173,8 @@ struct carom_spawn_options {
  * Costs the same however large this process is. Signal dispositions are reset
  * to default and the signal mask emptied in the child.
  * Return: the pid with *@ret_pidfd set, or what clone or execve(2) said:
- * -ENOENT, -EACCES, -ENOEXEC, -E2BIG, -EAGAIN, -ENOMEM, -EMFILE.
+ * -ENOENT, -EACCES, -ENOEXEC, -E2BIG, -EAGAIN, -ENOMEM, -EMFILE, -EBADF (one of
+ * the three descriptors), -EOPNOTSUPP (@cgroup_fd without clone3).
  */
 pid_t carom_spawn(const struct carom_spawn_options *options, int *ret_pidfd);
 

@@ -1,0 +1,314 @@
+/*
+ * Clone
+ *
+ * The ladder, best way first, chosen once:
+ *
+ *   clone3  the kernel makes child and pidfd in one step
+ *   clone   the same by legacy clone(2), for containers that answer clone3 with
+ *           ENOSYS: their filters cannot read its arguments, clone's flags they can
+ *   fork    glibc's fork() and pidfd_open(2), where the kernel does not tell the
+ *           address of glibc's thread id (no CONFIG_CHECKPOINT_RESTORE) or denies
+ *           CLONE_PIDFD. The child waits on a socket until its parent holds the
+ *           pidfd: one that ended before, and whose status the host program's
+ *           waitpid(-1) took, would leave a pid that may be somebody else's.
+ *
+ * What raw clone breaks under glibc, and find_cure() with cure() repairs:
+ *
+ *   - glibc keeps the thread's id in memory, and mutexes are owned by that id: a
+ *     child that still believes it is its parent unlocks its parent's mutexes and
+ *     enters its recursive ones. CLONE_CHILD_SETTID has the kernel write the
+ *     child's id there, CLONE_CHILD_CLEARTID registers the address as fork() does.
+ *   - The kernel forgets the robust list in a child, so a robust mutex that the
+ *     child dies with would stay locked for ever; and the copied list still holds
+ *     the parent's mutexes. The child registers an empty one.
+ *   - A signal handler in between would see a process that is neither: every
+ *     signal is blocked from before the clone until after the cure.
+ *
+ * rseq(2) survives a clone that copies the memory. Locks that other threads held
+ * cannot be cured; see core/forkserver.h.
+ *
+ * @ret_born_pid: CLONE_PARENT_SETTID stores the pid before the child is first put
+ * on a run queue, and in the same system call that makes it. Legacy clone has one
+ * argument for that address and the pidfd's, so there the pidfd is opened
+ * afterwards: between the two the child may have ended and the host program may
+ * have reaped it. pidfd_open() then finds nobody, or in theory a stranger with
+ * the same number; who takes the pidfd over asks carom_process_is_child().
+ */
+#include "core/process.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/probe.h"
+#include "core/signals.h"
+
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP UINT64_C(0x200000000)
+#endif
+
+static const char *const way_names[] = {
+	[CAROM_CLONE_BY_CLONE3] = "clone3",
+	[CAROM_CLONE_BY_CLONE] = "clone",
+	[CAROM_CLONE_BY_FORK] = "fork",
+};
+
+/* --- which way --------------------------------------------------------- */
+
+static enum carom_clone_way way_by_environment(void)
+{
+	const char *name = getenv("CAROM_CLONE");
+	enum carom_clone_way way = CAROM_CLONE_BY_CLONE3;
+
+	if (!name)
+		return way;
+	while (way < CAROM_CLONE_BY_FORK && strcmp(name, way_names[way]) != 0)
+		way++;
+	if (strcmp(name, way_names[way]) != 0) {
+		carom_log(CAROM_LOG_WARNING, "CAROM_CLONE: no way is called \"%s\"", name);
+		way = CAROM_CLONE_BY_CLONE3;
+	}
+	return way;
+}
+
+/* From the way that is wanted down to the first that goes here. */
+static enum carom_clone_way choose_way(void)
+{
+	enum carom_clone_way wanted = way_by_environment();
+
+	if (!carom_probe(CAROM_FEATURE_TID_ADDRESS))
+		return CAROM_CLONE_BY_FORK;
+	if (wanted == CAROM_CLONE_BY_CLONE3 && carom_probe(CAROM_FEATURE_CLONE3))
+		return CAROM_CLONE_BY_CLONE3;
+	if (wanted != CAROM_CLONE_BY_FORK && carom_probe(CAROM_FEATURE_CLONE_PIDFD))
+		return CAROM_CLONE_BY_CLONE;
+	return CAROM_CLONE_BY_FORK;
+}
+
+static enum carom_clone_way chosen_way;
+static pthread_once_t way_once = PTHREAD_ONCE_INIT;
+
+static void choose_way_once(void)
+{
+	chosen_way = choose_way();
+}
+
+enum carom_clone_way carom_clone_way(void)
+{
+	pthread_once(&way_once, choose_way_once);
+	return chosen_way;
+}
+
+const char *carom_clone_way_name(void)
+{
+	return way_names[carom_clone_way()];
+}
+
+/* --- the cure ---------------------------------------------------------- */
+
+/**
+ * struct cure - what a child of the calling thread needs
+ * @tid:    where glibc keeps the thread's id
+ * @robust: the thread's robust list as glibc registered it; NULL if it did not
+ * @size:   its size, for the kernel
+ */
+struct cure {
+	int *tid;
+	struct robust_list_head *robust;
+	size_t size;
+};
+
+static int find_cure(struct cure *ret_cure)
+{
+	struct cure cure = { 0 };
+
+	if (prctl(PR_GET_TID_ADDRESS, &cure.tid) < 0)
+		return -errno;
+	if (!cure.tid || *cure.tid != gettid())
+		return -EOPNOTSUPP; /* a thread that glibc did not make */
+	if (syscall(SYS_get_robust_list, 0, &cure.robust, &cure.size) < 0)
+		cure.robust = NULL;
+	*ret_cure = cure;
+	return 0;
+}
+
+/* child: AS-Safe calls only */
+static void cure_child(const struct cure *cure)
+{
+	if (!cure->robust)
+		return;
+	cure->robust->list.next = &cure->robust->list;
+	cure->robust->list_op_pending = NULL;
+	syscall(SYS_set_robust_list, cure->robust, cure->size);
+}
+
+/* --- the three ways ---------------------------------------------------- */
+
+static pid_t by_clone3(const struct carom_clone_options *options, const struct cure *cure,
+		       int *ret_pidfd)
+{
+	int pidfd = -1;
+	struct clone_args args = {
+		.flags = CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
+		.pidfd = (uintptr_t)&pidfd,
+		.child_tid = (uintptr_t)cure->tid,
+		.exit_signal = options->as_sibling ? 0 : SIGCHLD, /* a sibling has its maker's */
+	};
+	pid_t pid;
+
+	if (options->as_sibling)
+		args.flags |= CLONE_PARENT;
+	if (options->ret_born_pid) {
+		args.flags |= CLONE_PARENT_SETTID;
+		args.parent_tid = (uintptr_t)options->ret_born_pid;
+	}
+	if (options->cgroup_fd > 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)options->cgroup_fd;
+	}
+	pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0)
+		return -errno;
+	if (pid > 0)
+		*ret_pidfd = pidfd;
+	return pid;
+}
+
+/*
+ * The child exists, and there is no descriptor for it. A sibling's parent knows
+ * it by the page; an own child is ended, so that none is left that nobody holds.
+ */
+static pid_t without_pidfd(const struct carom_clone_options *options, pid_t pid, int error)
+{
+	if (options->as_sibling)
+		return pid;
+	if (error == -ESRCH) /* ended, and somebody reaped it: the number is not ours any more */
+		return error;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	return error;
+}
+
+static pid_t by_clone(const struct carom_clone_options *options, const struct cure *cure,
+		      int *ret_pidfd)
+{
+	unsigned long flags = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+	int pidfd = -1;
+	void *parent_tid = &pidfd;
+	pid_t pid;
+
+	if (options->cgroup_fd > 0)
+		return -EOPNOTSUPP;
+	flags |= options->as_sibling ? CLONE_PARENT : SIGCHLD;
+	if (options->ret_born_pid) {
+		flags |= CLONE_PARENT_SETTID;
+		parent_tid = (void *)options->ret_born_pid;
+	} else {
+		flags |= CLONE_PIDFD;
+	}
+	/* the last two change places between architectures; without CLONE_SETTLS one is unused */
+	pid = (pid_t)syscall(SYS_clone, flags, NULL, parent_tid, cure->tid, cure->tid);
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		return 0;
+	if (options->ret_born_pid) {
+		pidfd = carom_pidfd_open(pid);
+		if (pidfd < 0)
+			pid = without_pidfd(options, pid, pidfd);
+	}
+	*ret_pidfd = pidfd < 0 ? -1 : pidfd;
+	return pid;
+}
+
+/* child: AS-Safe calls only. Goes on when its parent holds the pidfd, or not at all. */
+static pid_t wait_for_parent(int gate[2])
+{
+	char go;
+	ssize_t n;
+
+	close(gate[1]);
+	do
+		n = read(gate[0], &go, 1);
+	while (n < 0 && errno == EINTR);
+	close(gate[0]);
+	if (n != 1)
+		_exit(EXIT_FAILURE);
+	return 0;
+}
+
+static pid_t open_gate(const struct carom_clone_options *options, pid_t pid, int gate_fd,
+		       int *ret_pidfd)
+{
+	int pidfd = carom_pidfd_open(pid);
+
+	if (options->ret_born_pid)
+		atomic_store(options->ret_born_pid, pid);
+	if (pidfd < 0)
+		return without_pidfd(options, pid, pidfd);
+	send(gate_fd, "", 1, MSG_NOSIGNAL); /* nobody reads it if the child was killed meanwhile */
+	*ret_pidfd = pidfd;
+	return pid;
+}
+
+static pid_t by_fork(const struct carom_clone_options *options, int *ret_pidfd)
+{
+	int gate[2];
+	pid_t pid;
+
+	if (options->as_sibling || options->cgroup_fd > 0)
+		return -EOPNOTSUPP;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0)
+		return wait_for_parent(gate);
+	if (pid < 0)
+		pid = -errno;
+	close(gate[0]);
+	if (pid > 0)
+		pid = open_gate(options, pid, gate[1], ret_pidfd);
+	close(gate[1]);
+	return pid;
+}
+
+static pid_t by_kernel(const struct carom_clone_options *options, int *ret_pidfd)
+{
+	bool is_legacy = carom_clone_way() == CAROM_CLONE_BY_CLONE;
+	struct cure cure = { 0 };
+	pid_t pid;
+	int r = find_cure(&cure);
+
+	if (r < 0)
+		return r;
+	pid = is_legacy ? by_clone(options, &cure, ret_pidfd)
+			: by_clone3(options, &cure, ret_pidfd);
+	if (pid == 0)
+		cure_child(&cure);
+	return pid;
+}
+
+pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd)
+{
+	static const struct carom_clone_options defaults;
+	enum carom_clone_way way = carom_clone_way(); /* asked before the clone, never in it */
+	uint64_t mask = carom_signals_block();
+	pid_t pid;
+
+	if (!options)
+		options = &defaults;
+	pid = way == CAROM_CLONE_BY_FORK ? by_fork(options, ret_pidfd)
+					 : by_kernel(options, ret_pidfd);
+	carom_signals_restore(mask);
+	return pid;
+}

@@ -1,0 +1,129 @@
+/*
+ * Descriptors
+ *
+ * With close_range(2) one call closes each gap between the kept ones, however
+ * large the table. Without it the open ones are read from /proc/self/fd, again
+ * and again until a pass closes none, because closing moves what is listed; and
+ * where /proc is not mounted, every number below the limit is tried.
+ */
+#include "core/descriptors.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/probe.h"
+#include "core/time.h"
+
+/* The smallest kept number that is at least @from; UINT_MAX if there is none. */
+static unsigned int next_kept(unsigned int from, const int *keep, size_t keep_count)
+{
+	unsigned int next = UINT_MAX;
+
+	for (size_t i = 0; i < keep_count; i++)
+		if (keep[i] >= 0 && (unsigned int)keep[i] >= from && (unsigned int)keep[i] < next)
+			next = (unsigned int)keep[i];
+	return next;
+}
+
+static void close_gaps(unsigned int first, const int *keep, size_t keep_count)
+{
+	unsigned int kept;
+
+	for (; (kept = next_kept(first, keep, keep_count)) != UINT_MAX; first = kept + 1)
+		if (kept > first)
+			syscall(SYS_close_range, first, kept - 1, 0);
+	syscall(SYS_close_range, first, UINT_MAX, 0);
+}
+
+static void close_all_below_limit(int first, const int *keep, size_t keep_count)
+{
+	struct rlimit limit = { .rlim_cur = 1024 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (int fd = first; (rlim_t)fd < limit.rlim_cur; fd++)
+		if (next_kept((unsigned int)fd, keep, keep_count) != (unsigned int)fd)
+			close(fd);
+}
+
+static bool is_wanted(int fd, int first, int listing_fd, const int *keep, size_t keep_count)
+{
+	return fd >= first && fd != listing_fd &&
+	       next_kept((unsigned int)fd, keep, keep_count) != (unsigned int)fd;
+}
+
+/* One pass over the listing; how many it closed. */
+static int close_listed(int listing_fd, int first, const int *keep, size_t keep_count)
+{
+	_Alignas(struct dirent64) char buffer[2048];
+	int closed = 0;
+	ssize_t n;
+
+	while ((n = syscall(SYS_getdents64, listing_fd, buffer, sizeof(buffer))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *entry = (const void *)(buffer + at);
+			int fd = entry->d_name[0] == '.' ? -1 : atoi(entry->d_name);
+
+			at += entry->d_reclen;
+			if (is_wanted(fd, first, listing_fd, keep, keep_count))
+				closed += close(fd) == 0;
+		}
+	}
+	return closed;
+}
+
+void carom_descriptors_close(int first, const int *keep, size_t keep_count)
+{
+	int listing_fd;
+
+	if (carom_probe(CAROM_FEATURE_CLOSE_RANGE)) {
+		close_gaps((unsigned int)first, keep, keep_count);
+		return;
+	}
+	listing_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (listing_fd < 0) {
+		close_all_below_limit(first, keep, keep_count);
+		return;
+	}
+	while (close_listed(listing_fd, first, keep, keep_count) > 0)
+		lseek(listing_fd, 0, SEEK_SET);
+	close(listing_fd);
+}
+
+/* How long ppoll() may wait; NULL for ever. */
+static const struct timespec *until(uint64_t deadline_ns, struct timespec *rest)
+{
+	uint64_t now = carom_now();
+	uint64_t ns = deadline_ns > now ? deadline_ns - now : 0;
+
+	if (deadline_ns == CAROM_NO_DEADLINE)
+		return NULL;
+	rest->tv_sec = (time_t)(ns / CAROM_NS_PER_SEC);
+	rest->tv_nsec = (long)(ns % CAROM_NS_PER_SEC);
+	return rest;
+}
+
+int carom_descriptor_wait(int fd, uint64_t deadline_ns)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct timespec rest;
+	int n;
+
+	if (fd < 0)
+		return -EBADF; /* poll() would ignore it */
+	do
+		n = ppoll(&poll_fd, 1, until(deadline_ns, &rest), NULL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return -ETIMEDOUT;
+	return poll_fd.revents & POLLNVAL ? -EBADF : 0;
+}

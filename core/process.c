@@ -1,0 +1,245 @@
+/*
+ * Process
+ *
+ * What can be done with a pidfd. The exit status is taken by the raw waitid(2),
+ * whose fifth argument gives the resources used, and with __WALL: a child whose
+ * maker had another exit signal than SIGCHLD is invisible without it.
+ *
+ * The host program may reap our children with a waitpid(-1) of its own, or have
+ * the kernel do it by ignoring SIGCHLD. waitid() then says ECHILD, and says it
+ * from the instant the other one has claimed the child. The kernel keeps the
+ * status with the pidfd (Linux 6.15), but only once the child is released, a
+ * little later; the pidfd reports POLLHUP then.
+ */
+#include "core/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/descriptors.h"
+#include "core/probe.h"
+
+#define RELEASE_MAX_MS 10
+
+/* struct pidfd_info as of Linux 6.15, which the headers of Debian 12 do not have yet */
+struct pidfd_info_v2 {
+	uint64_t mask;
+	uint64_t cgroup_id;
+	uint32_t pids[3];
+	uint32_t ids[8];
+	int32_t exit_code;
+};
+#define PIDFD_INFO_REQUEST   _IOWR(0xFF, 11, struct pidfd_info_v2)
+#define PIDFD_INFO_WITH_EXIT (UINT64_C(1) << 3)
+_Static_assert(sizeof(struct pidfd_info_v2) == 64, "the size is part of the request's number");
+
+int carom_pidfd_open(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return pidfd < 0 ? -errno : pidfd;
+}
+
+static int look(int pidfd, int options, siginfo_t *ret_info, struct rusage *ret_usage)
+{
+	*ret_info = (siginfo_t){ 0 };
+	if (syscall(SYS_waitid, P_PIDFD, pidfd, ret_info, options | WEXITED | WNOHANG | __WALL,
+		    ret_usage) == 0)
+		return 0;
+	return errno == EINVAL ? -EBADF : -errno; /* EINVAL: a negative number */
+}
+
+bool carom_process_is_child(int pidfd)
+{
+	siginfo_t info;
+
+	return look(pidfd, WNOWAIT, &info, NULL) == 0;
+}
+
+/* --- how it ended ------------------------------------------------------ */
+
+static void from_wait_status(int status, struct carom_exit *exit)
+{
+	exit->kind = WIFEXITED(status)   ? CAROM_EXIT_EXITED
+		     : WCOREDUMP(status) ? CAROM_EXIT_DUMPED
+					 : CAROM_EXIT_KILLED;
+	exit->status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+}
+
+static void from_siginfo(const siginfo_t *info, struct carom_exit *exit)
+{
+	exit->kind = info->si_code == CLD_EXITED   ? CAROM_EXIT_EXITED
+		     : info->si_code == CLD_DUMPED ? CAROM_EXIT_DUMPED
+						   : CAROM_EXIT_KILLED;
+	exit->status = info->si_status;
+}
+
+static bool wait_readable(int pidfd, short events, int timeout_ms)
+{
+	struct pollfd poll_fd = { .fd = pidfd, .events = events };
+
+	return poll(&poll_fd, 1, timeout_ms) == 1;
+}
+
+static bool ask_pidfd(int pidfd, struct carom_exit *exit)
+{
+	struct pidfd_info_v2 info = { .mask = PIDFD_INFO_WITH_EXIT };
+
+	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) < 0 || !(info.mask & PIDFD_INFO_WITH_EXIT))
+		return false;
+	from_wait_status(info.exit_code, exit);
+	return true;
+}
+
+/* waitid() says that this is no child of ours, or no longer. */
+static void find_taken(int pidfd, struct carom_exit *exit)
+{
+	if (!wait_readable(pidfd, POLLIN, 0))
+		return; /* runs: somebody else's child, or a handle from before fork() */
+	exit->kind = CAROM_EXIT_TAKEN;
+	exit->status = -1;
+	if (!carom_probe(CAROM_FEATURE_PIDFD_INFO))
+		return;
+	wait_readable(pidfd, 0, RELEASE_MAX_MS);
+	ask_pidfd(pidfd, exit);
+}
+
+int carom_process_reap(int pidfd, struct carom_exit *ret_exit)
+{
+	struct carom_exit exit = { .kind = CAROM_EXIT_RUNNING };
+	siginfo_t info;
+	int r = look(pidfd, 0, &info, &exit.usage);
+
+	if (r < 0 && r != -ECHILD)
+		return r;
+	if (r == -ECHILD)
+		find_taken(pidfd, &exit);
+	else if (info.si_pid != 0)
+		from_siginfo(&info, &exit);
+	*ret_exit = exit;
+	return 0;
+}
+
+int carom_process_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exit)
+{
+	int r = carom_descriptor_wait(pidfd, deadline_ns);
+
+	return r < 0 ? r : carom_process_reap(pidfd, ret_exit);
+}
+
+/* --- before it has ended ----------------------------------------------- */
+
+#define PROCESS_FLAG_EXITING 0x4 /* PF_EXITING of linux/sched.h */
+
+/**
+ * struct stat_line - what of /proc/PID/stat decides
+ * @flags:        PF_...
+ * @thread_count: threads that the kernel still counts
+ * @exit_code:    wait status; 0 too where we may not see it
+ */
+struct stat_line {
+	char state;
+	unsigned long flags;
+	long thread_count;
+	int exit_code;
+};
+
+static int read_stat(pid_t pid, char *text, size_t size, struct stat *ret_owner)
+{
+	char path[32];
+	CAROM_CLEANUP(carom_closep) int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	if (fstat(fd, ret_owner) < 0)
+		return -errno;
+	n = read(fd, text, size - 1);
+	if (n <= 0)
+		return n < 0 ? -errno : -ESRCH;
+	text[n] = '\0';
+	return 0;
+}
+
+/* The name in parentheses may contain anything; the state is field 3, right behind it. */
+static int parse_stat(const char *text, struct stat_line *ret_line)
+{
+	const char *state = strrchr(text, ')');
+	struct stat_line line;
+
+	if (!state || sscanf(state,
+			     ") %c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d"
+			     " %*d %*d %ld",
+			     &line.state, &line.flags, &line.thread_count) != 3)
+		return -EBADMSG;
+	line.exit_code = (int)strtol(strrchr(text, ' '), NULL, 10); /* field 52, the last one */
+	*ret_line = line;
+	return 0;
+}
+
+/*
+ * A main thread that ends alone (pthread_exit() while others go on) is PF_EXITING
+ * as well, with code 0, and a stop signal shows in the code while the group is
+ * stopped. So only a code that kills, or the last thread, means the end.
+ */
+static bool is_going_down(const struct stat_line *line)
+{
+	int signal_number = line->exit_code & 0x7f;
+
+	if (!(line->flags & PROCESS_FLAG_EXITING))
+		return false;
+	if (signal_number == SIGSTOP || signal_number == SIGTSTP || signal_number == SIGTTIN ||
+	    signal_number == SIGTTOU)
+		return false;
+	return line->exit_code != 0 || line->thread_count <= 1;
+}
+
+int carom_process_peek(pid_t pid, struct carom_exit *ret_exit)
+{
+	struct carom_exit exit = { .kind = CAROM_EXIT_RUNNING };
+	struct stat_line line;
+	struct stat owner;
+	char text[1024];
+	int r = read_stat(pid, text, sizeof(text), &owner);
+
+	if (r < 0)
+		return r;
+	r = parse_stat(text, &line);
+	if (r < 0)
+		return r;
+	if (is_going_down(&line)) {
+		if (line.exit_code == 0 && geteuid() != 0 && owner.st_uid != geteuid())
+			return -EACCES; /* 0 is also what a stranger is shown */
+		from_wait_status(line.exit_code, &exit);
+	}
+	*ret_exit = exit;
+	return 0;
+}
+
+/* --- signals ----------------------------------------------------------- */
+
+int carom_process_signal(int pidfd, int signal_number)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0) < 0 ? -errno : 0;
+}
+
+int carom_die_with_parent(pid_t parent, int signal_number)
+{
+	if (prctl(PR_SET_PDEATHSIG, signal_number) < 0)
+		return -errno;
+	/* it does not fire for a parent that died before it was set */
+	return getppid() == parent ? 0 : -ESRCH;
+}

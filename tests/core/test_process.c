@@ -1,0 +1,676 @@
+/* Processes: made by three ways, held by their pidfd, and what raw clone would break. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "core/probe.h"
+#include "core/process.h"
+#include "core/time.h"
+#include "tests/core/apart.h"
+
+#define SOON carom_deadline_after(CAROM_SECONDS(10))
+
+static void each_way(void (*body)(void))
+{
+	static const char *const ways[] = { "clone3", "clone", "fork" };
+
+	for (int i = 0; i < 3; i++)
+		cr_expect(zero(int, apart_with("CAROM_CLONE", ways[i], body)), "by %s", ways[i]);
+}
+
+/* A child that waits for a signal, and is there when this returns. */
+static pid_t sleeper(int *ret_pidfd)
+{
+	pid_t pid = carom_clone(NULL, ret_pidfd);
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	CHECK(pid > 0);
+	return pid;
+}
+
+/* --- a child's whole life ---------------------------------------------- */
+
+static void make_and_reap(void)
+{
+	struct carom_exit exit;
+	int pidfd = -1;
+	pid_t pid = carom_clone(NULL, &pidfd);
+
+	if (pid == 0)
+		_exit(getppid() > 1 ? 7 : 1);
+	CHECK(pid > 0 && pidfd >= 0);
+	CHECK(fcntl(pidfd, F_GETFD) == FD_CLOEXEC);
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 7);
+	CHECK(exit.usage.ru_maxrss > 0);
+	CHECK(carom_process_signal(pidfd, 0) == -ESRCH);
+	CHECK(!carom_process_is_child(pidfd));
+	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
+}
+
+Test(process, is_held_by_its_pidfd_from_birth_to_exit_status, .timeout = 30)
+{
+	each_way(make_and_reap);
+}
+
+static void die_by_signals(void)
+{
+	struct carom_exit exit;
+	int pidfd;
+
+	sleeper(&pidfd);
+	CHECK(carom_process_reap(pidfd, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(carom_process_is_child(pidfd));
+	CHECK(carom_process_signal(pidfd, 1000) == -EINVAL);
+	CHECK(carom_process_wait(pidfd, CAROM_PASSED, &exit) == -ETIMEDOUT);
+	CHECK(carom_process_signal(pidfd, SIGTERM) == 0);
+	CHECK(carom_process_wait(pidfd, CAROM_NO_DEADLINE, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_KILLED && exit.status == SIGTERM);
+}
+
+Test(process, tells_the_signal_that_killed_it, .timeout = 30)
+{
+	each_way(die_by_signals);
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+static void wait_through_signals(void)
+{
+	struct itimerval often = { .it_interval.tv_usec = 1000, .it_value.tv_usec = 1000 };
+	struct sigaction action = { .sa_handler = on_alarm };
+	uint64_t deadline = carom_deadline_after(CAROM_MILLISECONDS(50));
+	struct carom_exit exit;
+	int pidfd;
+
+	sleeper(&pidfd);
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	CHECK(carom_process_wait(pidfd, deadline, &exit) == -ETIMEDOUT);
+	CHECK(carom_now() >= deadline);
+	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+}
+
+Test(process, wait_is_not_ended_by_a_signal, .timeout = 30)
+{
+	cr_expect(zero(int, apart(wait_through_signals)));
+}
+
+Test(process, refuses_what_is_no_pidfd, .timeout = 5)
+{
+	struct carom_exit exit = { .status = 77 };
+	int file_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	cr_expect(eq(int, carom_process_reap(-1, &exit), -EBADF));
+	cr_expect(eq(int, carom_process_reap(file_fd, &exit), -EBADF));
+	cr_expect(eq(int, carom_process_wait(-1, CAROM_PASSED, &exit), -EBADF));
+	cr_expect(eq(int, carom_process_wait(9999, CAROM_PASSED, &exit), -EBADF));
+	cr_expect(eq(int, carom_process_signal(file_fd, 0), -EBADF));
+	cr_expect(eq(int, carom_pidfd_open(INT32_MAX), -ESRCH));
+	cr_expect(eq(int, exit.status, 77), "outputs stay untouched on failure");
+}
+
+/* --- what raw clone breaks --------------------------------------------- */
+
+/**
+ * struct shared - between parent and child
+ * @errorcheck, @recursive: held by the parent
+ * @robust:  held by the child
+ * @results: what the child saw
+ */
+struct shared {
+	pthread_mutex_t errorcheck;
+	pthread_mutex_t recursive;
+	pthread_mutex_t robust;
+	pthread_mutex_t robust_of_parent;
+	int results[4];
+	_Atomic int32_t born_pid;
+};
+
+static void share_mutex(pthread_mutex_t *mutex, int type, int robust)
+{
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, type);
+	pthread_mutexattr_setrobust(&attributes, robust);
+	pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(mutex, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+}
+
+static void meet_parents_mutexes(void)
+{
+	struct shared *shared = share(sizeof(*shared));
+	struct carom_exit exit;
+	int pidfd = -1;
+	pid_t pid;
+
+	share_mutex(&shared->errorcheck, PTHREAD_MUTEX_ERRORCHECK, PTHREAD_MUTEX_STALLED);
+	share_mutex(&shared->recursive, PTHREAD_MUTEX_RECURSIVE, PTHREAD_MUTEX_STALLED);
+	pthread_mutex_lock(&shared->errorcheck);
+	pthread_mutex_lock(&shared->recursive);
+	pid = carom_clone(NULL, &pidfd);
+	if (pid == 0) {
+		shared->results[0] = pthread_mutex_unlock(&shared->errorcheck);
+		shared->results[1] = pthread_mutex_trylock(&shared->recursive);
+		_exit(0);
+	}
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0 && exit.kind == CAROM_EXIT_EXITED);
+	CHECK(shared->results[0] == EPERM);
+	CHECK(shared->results[1] == EBUSY);
+	CHECK(pthread_mutex_unlock(&shared->errorcheck) == 0);
+}
+
+/* A1: the C library's cached thread id */
+Test(process, child_is_not_taken_for_its_parent_by_a_mutex, .timeout = 30)
+{
+	each_way(meet_parents_mutexes);
+}
+
+static void abort_child(void)
+{
+	struct carom_exit exit;
+	struct rlimit no_core = { 0 };
+	int pidfd = -1;
+	pid_t pid = carom_clone(NULL, &pidfd);
+
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		pthread_kill(pthread_self(), SIGABRT);
+		_exit(1);
+	}
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_KILLED && exit.status == SIGABRT);
+}
+
+/* A1 */
+Test(process, child_signals_itself_and_not_its_parent, .timeout = 30)
+{
+	each_way(abort_child);
+}
+
+static void die_with_robust_mutex(void)
+{
+	struct shared *shared = share(sizeof(*shared));
+	struct carom_exit exit;
+	int pidfd = -1;
+	int gate[2];
+	char byte;
+	pid_t pid;
+
+	share_mutex(&shared->robust, PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_ROBUST);
+	share_mutex(&shared->robust_of_parent, PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_lock(&shared->robust_of_parent);
+	CHECK(pipe2(gate, O_CLOEXEC) == 0);
+	pid = carom_clone(NULL, &pidfd);
+	if (pid == 0) {
+		pthread_mutex_lock(&shared->robust);
+		CHECK(write(gate[1], "", 1) == 1);
+		for (;;)
+			pause();
+	}
+	CHECK(read(gate[0], &byte, 1) == 1);
+	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(pthread_mutex_lock(&shared->robust) == EOWNERDEAD);
+	/* the parent's own was on the list that the child has a copy of */
+	CHECK(pthread_mutex_trylock(&shared->robust_of_parent) == EBUSY);
+	CHECK(pthread_mutex_unlock(&shared->robust_of_parent) == 0);
+}
+
+/* A2: the robust list */
+Test(process, robust_mutex_of_a_killed_child_is_handed_on, .timeout = 30)
+{
+	each_way(die_with_robust_mutex);
+}
+
+static void *return_itself(void *argument)
+{
+	return argument;
+}
+
+static void thread_in_child(void)
+{
+	struct carom_exit exit;
+	int pidfd = -1;
+	pid_t pid = carom_clone(NULL, &pidfd);
+
+	if (pid == 0) {
+		pthread_t thread;
+		void *result = NULL;
+
+		CHECK(pthread_create(&thread, NULL, return_itself, &exit) == 0);
+		CHECK(pthread_join(thread, &result) == 0);
+		_exit(result == &exit ? 0 : 1);
+	}
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
+}
+
+Test(process, child_may_have_threads, .timeout = 30)
+{
+	each_way(thread_in_child);
+}
+
+static void keep_mask(void)
+{
+	struct carom_exit exit;
+	sigset_t mask, now;
+	int pidfd = -1;
+	pid_t pid;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	pid = carom_clone(NULL, &pidfd);
+	sigprocmask(SIG_SETMASK, NULL, &now);
+	CHECK(sigismember(&now, SIGUSR1) == 1 && sigismember(&now, SIGTERM) == 0);
+	if (pid == 0)
+		_exit(0);
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
+}
+
+Test(process, both_keep_the_signal_mask, .timeout = 30)
+{
+	each_way(keep_mask);
+}
+
+/* --- the pid in a shared page ------------------------------------------ */
+
+static void be_born_known(void)
+{
+	struct shared *shared = share(sizeof(*shared));
+	struct carom_clone_options options = { .ret_born_pid = &shared->born_pid };
+	struct carom_exit exit;
+	int pidfd = -1;
+	pid_t pid = carom_clone(&options, &pidfd);
+
+	if (pid == 0)
+		_exit(atomic_load(&shared->born_pid) == getpid() ? 0 : 1);
+	CHECK(pid > 0 && pidfd >= 0 && atomic_load(&shared->born_pid) == pid);
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
+}
+
+Test(process, pid_stands_in_the_page_before_the_child_runs, .timeout = 30)
+{
+	each_way(be_born_known);
+}
+
+/* --- death of the parent ----------------------------------------------- */
+
+static int report[2]; /* held by those who must end */
+
+static void leave_dependent_child(void)
+{
+	int gate[2], pidfd;
+	pid_t parent = getpid();
+	char byte;
+
+	CHECK(pipe2(gate, O_CLOEXEC) == 0);
+	if (carom_clone(NULL, &pidfd) == 0) {
+		CHECK(carom_die_with_parent(parent, SIGKILL) == 0);
+		CHECK(write(gate[1], "", 1) == 1);
+		for (;;)
+			pause();
+	}
+	CHECK(read(gate[0], &byte, 1) == 1);
+	kill(getpid(), SIGKILL);
+}
+
+/* A4: PDEATHSIG */
+Test(process, child_dies_with_its_parent, .timeout = 30)
+{
+	static const char *const ways[] = { "clone3", "clone", "fork" };
+
+	for (int i = 0; i < 3; i++) {
+		cr_assert(zero(int, pipe(report)));
+		cr_expect(eq(int, apart_with("CAROM_CLONE", ways[i], leave_dependent_child),
+			     SIGKILL));
+		close(report[1]);
+		cr_expect(ne(int, ends(report[0]), 0), "by %s", ways[i]);
+		close(report[0]);
+	}
+}
+
+static void leave_late_child(void)
+{
+	int gate[2], pidfd;
+	pid_t parent = getpid();
+
+	CHECK(pipe2(gate, O_CLOEXEC) == 0);
+	if (carom_clone(NULL, &pidfd) == 0) {
+		close(gate[1]);
+		CHECK(ends(gate[0])); /* the parent's end goes with the parent */
+		while (getppid() == parent)
+			sched_yield(); /* its files go a little before it does */
+		if (carom_die_with_parent(parent, SIGKILL) == -ESRCH)
+			CHECK(write(report[1], "", 1) == 1);
+		_exit(0);
+	}
+}
+
+/* A4 */
+Test(process, child_notices_that_its_parent_is_gone_already, .timeout = 30)
+{
+	char byte;
+
+	cr_assert(zero(int, pipe(report)));
+	cr_expect(zero(int, apart(leave_late_child)));
+	close(report[1]);
+	cr_expect(eq(long, read(report[0], &byte, 1), 1));
+}
+
+/* --- a status that somebody else took ---------------------------------- */
+
+static bool is_right_or_taken(const struct carom_exit *exit, enum carom_exit_kind kind, int status)
+{
+	if (carom_probe(CAROM_FEATURE_PIDFD_INFO))
+		return exit->kind == kind && exit->status == status;
+	return exit->kind == CAROM_EXIT_TAKEN && exit->status == -1;
+}
+
+static void lose_to_waitpid(void)
+{
+	struct carom_exit exit;
+	int pidfd;
+	pid_t pid = sleeper(&pidfd);
+
+	CHECK(carom_process_signal(pidfd, SIGTERM) == 0);
+	CHECK(waitpid(-1, NULL, 0) == pid);
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(is_right_or_taken(&exit, CAROM_EXIT_KILLED, SIGTERM));
+}
+
+static void lose_to_ignored_sigchld(void)
+{
+	struct carom_exit exit;
+	int pidfd;
+	pid_t pid;
+
+	signal(SIGCHLD, SIG_IGN);
+	for (int i = 0; i < 20; i++) {
+		pid = carom_clone(NULL, &pidfd);
+		if (pid == 0)
+			_exit(9);
+		CHECK(pid > 0);
+		CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+		CHECK(is_right_or_taken(&exit, CAROM_EXIT_EXITED, 9));
+		close(pidfd);
+	}
+}
+
+/* A4: stolen statuses; the kernel's copy is there from Linux 6.15 */
+Test(process, status_taken_by_the_hosts_waitpid_is_found_or_said_to_be_lost, .timeout = 30)
+{
+	each_way(lose_to_waitpid);
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_info", lose_to_waitpid)));
+}
+
+/* A4 */
+Test(process, status_lost_to_ignored_sigchld_is_found_or_said_to_be_lost, .timeout = 30)
+{
+	each_way(lose_to_ignored_sigchld);
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_info", lose_to_ignored_sigchld)));
+}
+
+static void race_with_a_thief(void)
+{
+	struct carom_exit exit;
+	int pidfd;
+	pid_t pid;
+
+	for (int i = 0; i < 300; i++) {
+		int kind;
+
+		pid = carom_clone(NULL, &pidfd);
+		if (pid == 0)
+			_exit(3);
+		CHECK(pid > 0);
+		if (i % 2)
+			waitpid(-1, NULL, WNOHANG); /* may come too early, may take it */
+		CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+		kind = exit.kind;
+		CHECK(kind == CAROM_EXIT_EXITED || kind == CAROM_EXIT_TAKEN);
+		CHECK(kind == CAROM_EXIT_TAKEN || exit.status == 3);
+		close(pidfd);
+	}
+}
+
+Test(process, status_is_never_a_guess, .timeout = 30)
+{
+	cr_expect(zero(int, apart(race_with_a_thief)));
+}
+
+static void look_at_a_stranger(void)
+{
+	struct carom_exit exit;
+	int pidfd = carom_pidfd_open(getppid());
+
+	CHECK(pidfd >= 0);
+	CHECK(!carom_process_is_child(pidfd));
+	CHECK(carom_process_reap(pidfd, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
+}
+
+Test(process, that_is_no_child_but_runs_is_said_to_run, .timeout = 30)
+{
+	cr_expect(zero(int, apart(look_at_a_stranger)));
+}
+
+/* --- going down -------------------------------------------------------- */
+
+static void peek_at_the_dying(void)
+{
+	struct carom_exit exit;
+	int pidfd;
+	pid_t pid = sleeper(&pidfd);
+
+	CHECK(carom_process_peek(pid, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
+	do
+		CHECK(carom_process_peek(pid, &exit) == 0);
+	while (exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(exit.kind == CAROM_EXIT_KILLED && exit.status == SIGKILL);
+
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_KILLED && exit.status == SIGKILL);
+	CHECK(carom_process_peek(pid, &exit) == -ESRCH);
+}
+
+static void peek_at_exited(void)
+{
+	struct carom_exit exit;
+	int pidfd = -1;
+	pid_t pid = carom_clone(NULL, &pidfd);
+
+	if (pid == 0)
+		_exit(5);
+	do
+		CHECK(carom_process_peek(pid, &exit) == 0);
+	while (exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 5);
+}
+
+Test(process, peek_tells_the_cause_before_the_child_is_reaped, .timeout = 30)
+{
+	cr_expect(zero(int, apart(peek_at_the_dying)));
+	cr_expect(zero(int, apart(peek_at_exited)));
+}
+
+static _Noreturn void *outlive_main(void *argument)
+{
+	pthread_t main_thread = *(pthread_t *)argument;
+
+	pthread_join(main_thread, NULL);
+	for (;;)
+		pause();
+}
+
+static bool main_thread_has_ended(pid_t pid)
+{
+	char path[64], text[256] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)pid);
+	file = fopen(path, "re");
+	if (!file || !fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	if (file)
+		fclose(file);
+	return strstr(text, ") Z ") != NULL;
+}
+
+static void peek_at_headless(void)
+{
+	struct carom_exit exit;
+	int pidfd = -1;
+	pid_t pid = carom_clone(NULL, &pidfd);
+
+	if (pid == 0) {
+		static pthread_t main_thread;
+		pthread_t thread;
+
+		main_thread = pthread_self();
+		pthread_create(&thread, NULL, outlive_main, &main_thread);
+		pthread_exit(NULL);
+	}
+	while (!main_thread_has_ended(pid))
+		sched_yield();
+	CHECK(carom_process_peek(pid, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0 && exit.kind == CAROM_EXIT_KILLED);
+}
+
+Test(process, peek_is_not_misled_by_a_main_thread_that_ended_alone, .timeout = 30)
+{
+	cr_expect(zero(int, apart(peek_at_headless)));
+}
+
+/* --- what cannot be had ------------------------------------------------ */
+
+static void clone_without_room(void)
+{
+	int lowest_fd = dup(STDERR_FILENO);
+	struct rlimit limit = { .rlim_cur = (rlim_t)lowest_fd, .rlim_max = 4096 };
+	int pidfd = 77;
+
+	close(lowest_fd);
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	CHECK(carom_clone(NULL, &pidfd) == -EMFILE);
+	CHECK(pidfd == 77);
+	CHECK(waitpid(-1, NULL, __WALL) == -1 && errno == ECHILD);
+}
+
+Test(process, without_room_for_its_pidfd_is_not_made, .timeout = 30)
+{
+	each_way(clone_without_room);
+}
+
+static void refuse_by_fork(void)
+{
+	int pidfd = 77;
+
+	CHECK(carom_clone_way() == CAROM_CLONE_BY_FORK);
+	CHECK(carom_clone(&(struct carom_clone_options){ .as_sibling = true }, &pidfd) ==
+	      -EOPNOTSUPP);
+	CHECK(carom_clone(&(struct carom_clone_options){ .cgroup_fd = 1 }, &pidfd) == -EOPNOTSUPP);
+	CHECK(pidfd == 77);
+}
+
+static void be_chosen(void)
+{
+	CHECK(strcmp(carom_clone_way_name(), getenv("EXPECTED_WAY")) == 0);
+}
+
+static int way_when_denied(const char *denied, const char *way)
+{
+	setenv("EXPECTED_WAY", way, 1);
+	return apart_with("CAROM_DENY", denied, be_chosen);
+}
+
+Test(process, way_is_the_best_that_is_allowed, .timeout = 30)
+{
+	cr_expect(zero(int, way_when_denied("clone3", "clone")));
+	cr_expect(zero(int, way_when_denied("clone3,clone_pidfd", "fork")));
+	cr_expect(zero(int, way_when_denied("tid_address", "fork")));
+	cr_expect(zero(int, apart_with("CAROM_CLONE", "fork", refuse_by_fork)));
+}
+
+/* --- cgroups ----------------------------------------------------------- */
+
+#define CGROUPS "/sys/fs/cgroup/unified"
+
+static char leaf[128];
+
+static bool make_leaf(void)
+{
+	snprintf(leaf, sizeof(leaf), CGROUPS "/carom-test-process-%d", (int)getpid());
+	return mkdir(leaf, 0755) == 0;
+}
+
+static bool is_in_leaf(pid_t pid)
+{
+	char path[64], line[256];
+	bool yes = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		yes |= strncmp(line, "0::/", 4) == 0 && strstr(line, strrchr(leaf, '/')) != NULL;
+	if (file)
+		fclose(file);
+	return yes;
+}
+
+static void be_born_in_leaf(void)
+{
+	struct carom_clone_options options = { .cgroup_fd = open(leaf, O_RDONLY | O_DIRECTORY) };
+	struct carom_exit exit;
+	int pidfd = -1;
+	pid_t pid;
+
+	CHECK(options.cgroup_fd > 0);
+	pid = carom_clone(&options, &pidfd);
+	if (pid == 0)
+		_exit(is_in_leaf(getpid()) ? 0 : 1);
+	CHECK(pid > 0);
+	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
+}
+
+static void be_refused_in_leaf(void)
+{
+	struct carom_clone_options options = { .cgroup_fd = open(leaf, O_RDONLY | O_DIRECTORY) };
+	int pidfd;
+
+	CHECK(carom_clone(&options, &pidfd) == -EOPNOTSUPP);
+}
+
+Test(process, is_born_in_its_cgroup, .timeout = 30)
+{
+	if (!make_leaf())
+		cr_skip_test("no leaf can be made under " CGROUPS);
+	cr_expect(zero(int, apart(be_born_in_leaf)));
+	cr_expect(zero(int, apart_with("CAROM_CLONE", "clone", be_refused_in_leaf)));
+	cr_expect(zero(int, rmdir(leaf)));
+}
