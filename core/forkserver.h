@@ -19,6 +19,12 @@
  *
  * Make it from a thread that lives as long as the program: a child's parent
  * death signal fires when the thread that made the server exits.
+ *
+ * Calls on one server must not overlap; any thread may make them.
+ *
+ * Where children can only be made by fork(2) (see carom_clone_way()) they would be
+ * the server's and not the program's: there is no server then, and the program
+ * says so (-EOPNOTSUPP).
  */
 #ifndef CAROM_CORE_FORKSERVER_H
 #define CAROM_CORE_FORKSERVER_H
@@ -61,7 +67,9 @@ struct carom_child_request {
  * @pidfd: the caller's; -1 if @error
  * @error: 0 or negative errno: -EAGAIN, -ENOMEM, -EMFILE (no room for the pidfd
  *         in this process: the child was killed and reaped), -EPIPE (the server
- *         died before it made the child)
+ *         died before it made the child), -ESRCH (the child was made, has ended,
+ *         and the host program has reaped it: nothing more is known), or what
+ *         clone3(2) says of @cgroup_fd
  */
 struct carom_child_reply {
 	uint64_t id;
@@ -76,17 +84,25 @@ struct carom_forkserver;
  * carom_forkserver_new() - fork the server and have it prove itself
  *
  * Blocks some milliseconds at most: up to 100 ms per attempt, 20 attempts.
- * Return: 0, -EDEADLK (no attempt passed the self-test), -EAGAIN, -ENOMEM, -EMFILE.
+ * What stands in this program's stdio buffers is not written again by the server
+ * and its children.
+ * Return: 0, -EDEADLK (no attempt passed the self-test), -EAGAIN, -ENOMEM, -EMFILE,
+ * -EOPNOTSUPP (see above).
  */
 int carom_forkserver_new(struct carom_forkserver **ret_server);
 
-/** carom_forkserver_free() - close it; the server ends, its children live on */
+/**
+ * carom_forkserver_free() - end the server; its children live on
+ *
+ * Requests without a reply are given up: a child made for one is killed and reaped.
+ * In a forked child only the copy of the handle goes.
+ */
 struct carom_forkserver *carom_forkserver_free(struct carom_forkserver *server);
 void carom_forkserver_freep(struct carom_forkserver **server);
 
 pid_t carom_forkserver_pid(const struct carom_forkserver *server);
 
-/** carom_forkserver_fd() - readable when a reply is there or the server is gone */
+/** carom_forkserver_fd() - readable when a reply is there or the server is gone; stays the server's */
 int carom_forkserver_fd(const struct carom_forkserver *server);
 
 /**
@@ -94,7 +110,8 @@ int carom_forkserver_fd(const struct carom_forkserver *server);
  *
  * At most 64 requests may be open.
  * Return: 0, -EAGAIN (take replies first), -EPIPE (the server is gone: take the
- * remaining replies, then make a new one), -EMSGSIZE, -EINVAL.
+ * remaining replies, then make a new one), -EMSGSIZE (@size), -EINVAL (no function,
+ * too many descriptors or one that is not open), -ECHILD (a handle from before fork()).
  */
 int carom_forkserver_request(struct carom_forkserver *server,
 			     const struct carom_child_request *request);
@@ -105,14 +122,15 @@ int carom_forkserver_request(struct carom_forkserver *server,
  * After the server's death every open request still gets its reply: the child
  * if one was made, else -EPIPE.
  * Return: 0, -EAGAIN (nothing there), -EPIPE (the server is gone and no request
- * is open), -EMFILE only inside ret_reply->error.
+ * is open), -ECHILD (a handle from before fork()); -EMFILE only inside ret_reply->error.
  */
 int carom_forkserver_receive(struct carom_forkserver *server, struct carom_child_reply *ret_reply);
 
 /**
  * carom_forkserver_spawn() - request and wait for the reply
- * Return: the pid with *@ret_pidfd set; -ETIMEDOUT; what the reply says. Use
- * this only while no other request is open.
+ * Use this only while no other request is open.
+ * Return: the pid with *@ret_pidfd set; -ETIMEDOUT (the request is still open: its
+ * reply comes by carom_forkserver_receive()); what the request or its reply says.
  */
 pid_t carom_forkserver_spawn(struct carom_forkserver *server,
 			     const struct carom_child_request *request, uint64_t deadline_ns,

@@ -1,0 +1,501 @@
+/*
+ * Fork server: the program's side
+ *
+ * A request takes one of 64 slots, clears its word in the shared page and goes
+ * out as a packet; its reply names the slot and frees it.
+ *
+ * The server may be killed between any two instructions. Everything that decides
+ * what became of a request is in the kernel's hands by then, in the socket or in
+ * the page, and is looked at in this order once the server has ended:
+ *
+ *	killed                          socket    page   the reply
+ *	before it took the request      -         0      -EPIPE
+ *	taken, before clone             -         0      -EPIPE
+ *	in clone, before the child is   -         0      -EPIPE: clone gives up on a
+ *	made                                             pending SIGKILL
+ *	in clone, after that            -         pid    the child: the store and the
+ *	                                                 child's start follow within
+ *	                                                 the same system call
+ *	after clone, before sendmsg     -         pid    the child
+ *	in sendmsg                      - or      pid    the child, by either: a packet
+ *	                                queued           is queued whole or not at all
+ *	after sendmsg                   queued    pid    the child, by the packet
+ *
+ *   I1  The socket is emptied before the page is asked, and a reply frees its slot:
+ *       no child is handed over twice.
+ *   I2  The page is asked only when the server makes no more children: its socket
+ *       is closed in all processes, or its pidfd says so. (Its last child holds a
+ *       copy of the socket until it runs, which in a frozen cgroup may be never;
+ *       so the pidfd is watched too.)
+ *   I3  A pid from the page is an own child that nobody has reaped, or it is
+ *       dropped: the host program may have taken its status, and the number may be
+ *       another process's by now. Since carom_pidfd_open() comes first and the
+ *       question second, the answer is about the process that the pidfd holds.
+ *
+ * Legacy clone(2) stores the pid as well, and so leaves no gap here; the pidfd that
+ * it cannot give is opened afterwards by the server, and I3 is asked of it too.
+ */
+#include "core/forkserver.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/descriptors.h"
+#include "core/forkserver_private.h"
+#include "core/log.h"
+#include "core/origin.h"
+#include "core/points.h"
+#include "core/process.h"
+#include "core/signals.h"
+#include "core/time.h"
+
+#define ATTEMPT_COUNT_MAX 20
+#define ATTEMPT_NS        CAROM_MILLISECONDS(100)
+
+/**
+ * struct carom_forkserver
+ * @origin:    the process that may use it
+ * @pid:       the server, a child of the program; valid until @pidfd was reaped
+ * @socket_fd: the program's end
+ * @epoll_fd:  readable when @socket_fd or @pidfd is
+ * @born:      shared with the server
+ * @is_gone:   I2 holds: it makes no more children
+ * @open:      a bit for each slot whose request has had no reply
+ * @ids:       the caller's, for each open slot
+ */
+struct carom_forkserver {
+	uint64_t origin;
+	pid_t pid;
+	int pidfd;
+	int socket_fd;
+	int epoll_fd;
+	struct carom_born *born;
+	bool is_gone;
+	uint64_t open;
+	uint64_t ids[CAROM_FORKSERVER_SLOT_COUNT];
+};
+
+_Static_assert(CAROM_FORKSERVER_SLOT_COUNT == 64, "one bit each in `open`");
+
+/*
+ * A child is there, and this process has no room for its pidfd. Nobody could hold it
+ * or reap it: it ends here. By its pid, which is not reused before it is reaped; the
+ * question before keeps apart the case that the host program has done that.
+ */
+static void discard(pid_t pid)
+{
+	siginfo_t info;
+
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+		return;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+}
+
+/* --- making one -------------------------------------------------------- */
+
+static int share_born(struct carom_born **ret_born)
+{
+	void *memory = mmap(NULL, sizeof(struct carom_born), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret_born = memory;
+	return 0;
+}
+
+static int watch(int epoll_fd, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/*
+ * glibc's fork(), so that atfork handlers run. The pidfd is opened afterwards, as
+ * fork() gives none: a server that the host program has reaped by then is one that
+ * did not start.
+ */
+static int fork_server(struct carom_forkserver *server, int server_fd)
+{
+	pid_t program_pid = getpid();
+	uint64_t mask = carom_signals_block();
+	pid_t pid = fork();
+
+	if (pid == 0)
+		carom_forkserver_serve(server_fd, server->born, program_pid);
+	carom_signals_restore(mask);
+	if (pid < 0)
+		return -errno;
+	server->pid = pid;
+	server->pidfd = carom_pidfd_open(pid);
+	if (server->pidfd >= 0)
+		return 0;
+	if (server->pidfd == -ESRCH)
+		return -ETIMEDOUT;
+	discard(pid);
+	return server->pidfd;
+}
+
+/* Return: 0, or -ETIMEDOUT: it hangs, or has ended. */
+static int wait_until_ready(const struct carom_forkserver *server)
+{
+	uint64_t deadline_ns = carom_deadline_after(ATTEMPT_NS);
+	uint32_t word = 0;
+
+	if (carom_descriptor_wait(server->socket_fd, deadline_ns) == 0 &&
+	    recv(server->socket_fd, &word, sizeof(word), MSG_DONTWAIT) < 0)
+		word = 0;
+	return word == CAROM_FORKSERVER_READY ? 0 : -ETIMEDOUT;
+}
+
+static int start(struct carom_forkserver *server)
+{
+	CAROM_CLEANUP(carom_closep) int server_fd = -1;
+	int pair[2];
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	server->socket_fd = pair[0];
+	server_fd = pair[1];
+	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (server->epoll_fd < 0)
+		return -errno;
+	r = share_born(&server->born);
+	if (r == 0)
+		r = fork_server(server, server_fd);
+	if (r < 0)
+		return r;
+	/* from here on the page is nobody else's: not a later child's either */
+	madvise(server->born, sizeof(*server->born), MADV_DONTFORK);
+	carom_closep(&server_fd);
+	server_fd = -1;
+	r = wait_until_ready(server);
+	if (r == 0)
+		r = watch(server->epoll_fd, server->socket_fd);
+	return r < 0 ? r : watch(server->epoll_fd, server->pidfd);
+}
+
+static int try_once(struct carom_forkserver **ret_server)
+{
+	CAROM_CLEANUP(carom_forkserver_freep)
+	struct carom_forkserver *server = calloc(1, sizeof(*server));
+	int r;
+
+	if (!server)
+		return -ENOMEM;
+	*server = (struct carom_forkserver){
+		.origin = carom_origin(),
+		.pidfd = -1,
+		.socket_fd = -1,
+		.epoll_fd = -1,
+	};
+	r = start(server);
+	if (r < 0)
+		return r;
+	*ret_server = carom_take_ptr(server);
+	return 0;
+}
+
+int carom_forkserver_new(struct carom_forkserver **ret_server)
+{
+	int r = -ETIMEDOUT;
+
+	/* both ways of cloning are decided here, once, and known to the server from birth */
+	if (carom_clone_way() == CAROM_CLONE_BY_FORK)
+		return -EOPNOTSUPP;
+	for (int i = 0; i < ATTEMPT_COUNT_MAX && r == -ETIMEDOUT; i++) {
+		r = try_once(ret_server);
+		if (r == -ETIMEDOUT)
+			carom_log(CAROM_LOG_INFO,
+				  "fork server: attempt %d did not pass its self-test (a lock was "
+				  "held at the fork)",
+				  i + 1);
+	}
+	return r == -ETIMEDOUT ? -EDEADLK : r;
+}
+
+/* What was asked for is not wanted any more: a child already made ends with the rest. */
+static void end_server(struct carom_forkserver *server)
+{
+	struct carom_child_reply reply;
+	struct carom_exit exit;
+
+	carom_process_signal(server->pidfd, SIGKILL);
+	carom_process_wait(server->pidfd, CAROM_NO_DEADLINE, &exit);
+	while (carom_forkserver_receive(server, &reply) == 0) {
+		if (reply.error < 0)
+			continue;
+		carom_process_signal(reply.pidfd, SIGKILL);
+		carom_process_wait(reply.pidfd, CAROM_NO_DEADLINE, &exit);
+		close(reply.pidfd);
+	}
+}
+
+struct carom_forkserver *carom_forkserver_free(struct carom_forkserver *server)
+{
+	if (!server)
+		return NULL;
+	if (carom_origin_is(server->origin)) {
+		if (server->pidfd >= 0)
+			end_server(server);
+		if (server->born)
+			munmap(server->born, sizeof(*server->born));
+	}
+	carom_closep(&server->pidfd);
+	carom_closep(&server->socket_fd);
+	carom_closep(&server->epoll_fd);
+	free(server);
+	return NULL;
+}
+
+void carom_forkserver_freep(struct carom_forkserver **server)
+{
+	*server = carom_forkserver_free(*server);
+}
+
+pid_t carom_forkserver_pid(const struct carom_forkserver *server)
+{
+	return server->pid;
+}
+
+int carom_forkserver_fd(const struct carom_forkserver *server)
+{
+	return server->epoll_fd;
+}
+
+/* --- requests ---------------------------------------------------------- */
+
+static int check_request(const struct carom_child_request *request)
+{
+	if (!request->function || request->fd_count > CAROM_FORKSERVER_FDS_MAX)
+		return -EINVAL;
+	if (request->size > CAROM_FORKSERVER_ARGUMENT_MAX)
+		return -EMSGSIZE;
+	if ((request->size && !request->argument) || (request->fd_count && !request->fds))
+		return -EINVAL;
+	return 0;
+}
+
+static int send_request(struct carom_forkserver *server, const struct carom_child_request *request,
+			uint32_t slot)
+{
+	struct carom_server_request packet = {
+		.function = request->function,
+		.slot = slot,
+		.size = (uint32_t)request->size,
+		.fd_count = (uint32_t)request->fd_count,
+		.has_cgroup = request->cgroup_fd > 0,
+	};
+	size_t size = offsetof(struct carom_server_request, argument) + request->size;
+	size_t fd_count = request->fd_count;
+	int fds[CAROM_PACKET_FDS_MAX];
+
+	if (request->size)
+		memcpy(packet.argument, request->argument, request->size);
+	if (fd_count)
+		memcpy(fds, request->fds, fd_count * sizeof(int));
+	if (packet.has_cgroup)
+		fds[fd_count++] = request->cgroup_fd;
+	return carom_packet_send(server->socket_fd, &packet, size, fds, fd_count, MSG_DONTWAIT);
+}
+
+static int meaning_of_send(int r)
+{
+	switch (r) {
+	case -ECONNRESET:
+		return -EPIPE;
+	case -EBADF:
+		return -EINVAL; /* one of the request's descriptors */
+	case -ETOOMANYREFS:
+	case -ENOBUFS:
+		return -EAGAIN;
+	default:
+		return r;
+	}
+}
+
+int carom_forkserver_request(struct carom_forkserver *server,
+			     const struct carom_child_request *request)
+{
+	uint32_t slot;
+	int r = check_request(request);
+
+	if (r < 0)
+		return r;
+	if (!carom_origin_is(server->origin))
+		return -ECHILD;
+	if (server->is_gone)
+		return -EPIPE;
+	if (server->open == UINT64_MAX)
+		return -EAGAIN;
+	slot = (uint32_t)__builtin_ctzll(~server->open);
+	/* before the server can know of the request: the socket orders the two */
+	atomic_store_explicit(&server->born->pids[slot], 0, memory_order_relaxed);
+	r = meaning_of_send(send_request(server, request, slot));
+	if (r < 0)
+		return r;
+	server->open |= UINT64_C(1) << slot;
+	server->ids[slot] = request->id;
+	CAROM_POINT("forkserver.requested");
+	return 0;
+}
+
+/* --- replies ----------------------------------------------------------- */
+
+static void close_slot(struct carom_forkserver *server, uint32_t slot)
+{
+	assert(server->open & (UINT64_C(1) << slot));
+	server->open &= ~(UINT64_C(1) << slot);
+}
+
+static void fail(struct carom_child_reply *reply, int error)
+{
+	carom_closep(&reply->pidfd);
+	reply->pidfd = -1;
+	reply->pid = 0;
+	reply->error = error;
+}
+
+/* I3: what is held now is an own child, or nothing. */
+static void keep_if_own(struct carom_child_reply *reply)
+{
+	if (!carom_process_is_child(reply->pidfd))
+		fail(reply, -ESRCH);
+}
+
+static void adopt(struct carom_child_reply *reply)
+{
+	reply->pidfd = carom_pidfd_open(reply->pid);
+	if (reply->pidfd >= 0) {
+		keep_if_own(reply);
+		return;
+	}
+	if (reply->pidfd != -ESRCH)
+		discard(reply->pid);
+	fail(reply, reply->pidfd == -ESRCH ? -ESRCH : -EMFILE);
+}
+
+static void settle_reply(struct carom_child_reply *reply, bool has_pidfd, bool is_cut)
+{
+	if (reply->error < 0)
+		return;
+	if (is_cut) {
+		discard(reply->pid);
+		fail(reply, -EMFILE);
+	} else if (!has_pidfd) {
+		adopt(reply);
+	} else if (carom_clone_way() == CAROM_CLONE_BY_CLONE) {
+		keep_if_own(reply);
+	}
+}
+
+/* Return: 0, -EAGAIN, or -EPIPE: the server's end is closed. */
+static int take_packet(struct carom_forkserver *server, struct carom_child_reply *ret_reply)
+{
+	struct carom_server_reply packet;
+	int fds[CAROM_PACKET_FDS_MAX];
+	size_t fd_count;
+	bool is_cut;
+	ssize_t n = carom_packet_receive(server->socket_fd, &packet, sizeof(packet), MSG_DONTWAIT,
+					 fds, &fd_count, &is_cut);
+
+	if (n == -EAGAIN)
+		return -EAGAIN;
+	if (n <= 0)
+		return -EPIPE;
+	assert(n == sizeof(packet) && packet.slot < CAROM_FORKSERVER_SLOT_COUNT);
+	close_slot(server, packet.slot);
+	*ret_reply = (struct carom_child_reply){
+		.id = server->ids[packet.slot],
+		.pid = packet.pid,
+		.pidfd = fd_count ? fds[0] : -1,
+		.error = packet.error,
+	};
+	settle_reply(ret_reply, fd_count > 0, is_cut);
+	return 0;
+}
+
+static bool has_ended(const struct carom_forkserver *server)
+{
+	struct pollfd poll_fd = { .fd = server->pidfd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+/* The server has left no reply for this one: the page knows whether there is a child. */
+static int settle_from_page(struct carom_forkserver *server, struct carom_child_reply *ret_reply)
+{
+	uint32_t slot;
+	pid_t pid;
+
+	if (server->open == 0)
+		return -EPIPE;
+	slot = (uint32_t)__builtin_ctzll(server->open);
+	/* the server's end was learnt from the kernel, which ordered its stores before that */
+	pid = atomic_load(&server->born->pids[slot]);
+	close_slot(server, slot);
+	*ret_reply = (struct carom_child_reply){
+		.id = server->ids[slot],
+		.pid = pid,
+		.pidfd = -1,
+		.error = pid ? 0 : -EPIPE,
+	};
+	if (pid)
+		adopt(ret_reply);
+	return 0;
+}
+
+int carom_forkserver_receive(struct carom_forkserver *server, struct carom_child_reply *ret_reply)
+{
+	int r;
+
+	if (!carom_origin_is(server->origin))
+		return -ECHILD;
+	r = take_packet(server, ret_reply);
+	if (r == -EAGAIN && has_ended(server)) {
+		/* between the first look and its end it may have replied; after its end it cannot */
+		r = take_packet(server, ret_reply);
+		if (r == -EAGAIN)
+			r = -EPIPE;
+	}
+	if (r != -EPIPE)
+		return r;
+	server->is_gone = true;
+	return settle_from_page(server, ret_reply);
+}
+
+pid_t carom_forkserver_spawn(struct carom_forkserver *server,
+			     const struct carom_child_request *request, uint64_t deadline_ns,
+			     int *ret_pidfd)
+{
+	struct carom_child_reply reply;
+	int r = carom_forkserver_request(server, request);
+
+	if (r < 0)
+		return r;
+	while ((r = carom_forkserver_receive(server, &reply)) == -EAGAIN) {
+		r = carom_descriptor_wait(server->epoll_fd, deadline_ns);
+		if (r < 0)
+			break;
+	}
+	if (r < 0)
+		return r;
+	if (reply.error < 0)
+		return reply.error;
+	*ret_pidfd = reply.pidfd;
+	return reply.pid;
+}

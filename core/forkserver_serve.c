@@ -1,0 +1,262 @@
+/*
+ * Fork server: the server's side
+ *
+ * One thread, no allocation, one request at a time: receive, clone, reply, close
+ * what was received. What it holds between two requests is its socket.
+ *
+ *   I1  A child is known to the program from the instant it exists: by the page,
+ *       which the kernel writes inside clone, or by the reply in the socket.
+ *   I2  The page is written by the kernel on behalf of this process only. It is
+ *       touched and locked here before the first clone, so that the store finds
+ *       it mapped even if this process is being killed; and no child inherits it.
+ *   I3  Descriptors 0, 1, 2 are taken, so that none that comes with a request
+ *       becomes a child's standard output.
+ */
+#include "core/forkserver_private.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/descriptors.h"
+#include "core/points.h"
+#include "core/process.h"
+#include "core/signals.h"
+
+/* --- the self-test ----------------------------------------------------- */
+
+static void try_malloc(size_t size)
+{
+	char *volatile memory = malloc(size); /* volatile: not to be optimised away */
+
+	free(memory);
+}
+
+static void try_stdio(void)
+{
+	FILE *file = fopen("/dev/null", "we");
+
+	if (file) {
+		fprintf(file, "%d\n", 1);
+		fclose(file);
+	}
+	fflush(NULL);
+}
+
+static void try_environment(void)
+{
+	setenv("CAROM_SELF_TEST", "1", 1);
+	unsetenv("CAROM_SELF_TEST");
+}
+
+static void try_time(void)
+{
+	time_t now = 0;
+	struct tm parts;
+
+	tzset();
+	localtime_r(&now, &parts);
+}
+
+static void try_loader(void)
+{
+	void *program = dlopen(NULL, RTLD_NOW);
+
+	if (program) {
+		dlsym(program, "main");
+		dlclose(program);
+	}
+}
+
+static void try_locale(void)
+{
+	locale_t locale = newlocale(LC_ALL_MASK, "C", NULL);
+
+	if (locale)
+		freelocale(locale);
+}
+
+void carom_forkserver_try_locks(void)
+{
+	try_malloc(64);
+	try_malloc(64 * 1024);   /* from an arena, with the top moved */
+	try_malloc(1024 * 1024); /* mapped */
+	try_environment();
+	try_time();
+	try_loader();
+	try_locale();
+	random();
+	try_stdio();
+}
+
+/*
+ * With 1 and 2 closed, like all others: fflush() then throws away what the program
+ * had in its buffers at the fork and will itself write, which each child would
+ * write again at its end; and ld.so's complaint about a lock it finds in disorder
+ * is not the user's concern, because this server ends there and another is made.
+ */
+static void test_self(void)
+{
+	int output_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	int error_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	close(STDOUT_FILENO);
+	close(STDERR_FILENO);
+	carom_forkserver_try_locks();
+	if (dup2(output_fd, STDOUT_FILENO) < 0 || dup2(error_fd, STDERR_FILENO) < 0)
+		_exit(EXIT_FAILURE);
+	close(output_fd);
+	close(error_fd);
+}
+
+/* --- one request ------------------------------------------------------- */
+
+/**
+ * struct server - all it knows
+ * @socket_fd: its end
+ */
+struct server {
+	int socket_fd;
+	struct carom_born *born;
+	pid_t program_pid;
+};
+
+static _Noreturn void run_child(const struct server *server,
+				const struct carom_server_request *request, const int *fds)
+{
+	int status;
+
+	CAROM_POINT("forkserver.born");
+	signal(SIGINT, SIG_DFL); /* the one thing that is not default in the server */
+	if (carom_die_with_parent(server->program_pid, SIGKILL) < 0)
+		_exit(EXIT_FAILURE);
+	carom_descriptors_close(3, fds, request->fd_count);
+	CAROM_POINT("forkserver.child_ready");
+	status = request->function(request->argument, request->size, fds, request->fd_count);
+	fflush(NULL);
+	_exit(status);
+}
+
+static pid_t make_child(const struct server *server, const struct carom_server_request *request,
+			const int *fds, int *ret_pidfd)
+{
+	struct carom_clone_options options = {
+		.as_sibling = true,
+		.cgroup_fd = request->has_cgroup ? fds[request->fd_count] : 0,
+		.ret_born_pid = &server->born->pids[request->slot],
+	};
+	pid_t pid = carom_clone(&options, ret_pidfd);
+
+	if (pid == 0)
+		run_child(server, request, fds);
+	return pid;
+}
+
+static void reply(const struct server *server, uint32_t slot, pid_t pid, int pidfd)
+{
+	struct carom_server_reply packet = {
+		.slot = slot,
+		.pid = pid < 0 ? 0 : pid,
+		.error = pid < 0 ? pid : 0,
+	};
+	int r = carom_packet_send(server->socket_fd, &packet, sizeof(packet), &pidfd, pidfd >= 0,
+				  0);
+
+	/* too many descriptors under way for this user: the program can find it by its pid */
+	if (r == -ETOOMANYREFS)
+		r = carom_packet_send(server->socket_fd, &packet, sizeof(packet), NULL, 0, 0);
+	if (r < 0)
+		_exit(r == -EPIPE || r == -ECONNRESET ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static void serve_one(const struct server *server)
+{
+	struct carom_server_request request;
+	int fds[CAROM_PACKET_FDS_MAX];
+	size_t fd_count = 0;
+	bool is_cut = false;
+	int pidfd = -1;
+	pid_t pid = -EMFILE;
+
+	if (carom_packet_receive(server->socket_fd, &request, sizeof(request), 0, fds, &fd_count,
+				 &is_cut) <= 0)
+		_exit(EXIT_SUCCESS); /* the program has closed its end */
+	CAROM_POINT("forkserver.received");
+	if (!is_cut)
+		pid = make_child(server, &request, fds, &pidfd);
+	CAROM_POINT("forkserver.made");
+	reply(server, request.slot, pid, pidfd);
+	CAROM_POINT("forkserver.replied");
+	if (pidfd >= 0)
+		close(pidfd);
+	for (size_t i = 0; i < fd_count; i++)
+		close(fds[i]);
+	CAROM_POINT("forkserver.closed");
+}
+
+/* --- the server -------------------------------------------------------- */
+
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR); /* for those that a child execs as well */
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The program may have started with 0, 1 or 2 closed, and got the socket there. */
+static int above_standard(int fd)
+{
+	int above = fd > STDERR_FILENO ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (above < 0)
+		_exit(EXIT_FAILURE);
+	if (above != fd)
+		close(fd);
+	return above;
+}
+
+static void settle_signals(void)
+{
+	carom_signals_default();
+	signal(SIGINT, SIG_IGN); /* from the keyboard it is meant for the program */
+	carom_signals_restore(0);
+}
+
+static void settle_page(struct carom_born *born)
+{
+	for (size_t i = 0; i < CAROM_FORKSERVER_SLOT_COUNT; i++)
+		atomic_store(&born->pids[i], 0);
+	mlock(born, sizeof(*born)); /* refused without a limit for it; then it is only touched */
+	madvise(born, sizeof(*born), MADV_DONTFORK);
+}
+
+_Noreturn void carom_forkserver_serve(int socket_fd, struct carom_born *born, pid_t program_pid)
+{
+	struct server server = { above_standard(socket_fd), born, program_pid };
+	uint32_t ready = CAROM_FORKSERVER_READY;
+
+	settle_signals();
+	if (carom_die_with_parent(program_pid, SIGKILL) < 0)
+		_exit(EXIT_FAILURE);
+	carom_descriptors_close(3, &server.socket_fd, 1);
+	fill_standard_descriptors();
+	settle_page(born);
+	CAROM_POINT("forkserver.started");
+	test_self();
+	CAROM_POINT("forkserver.tested");
+	if (carom_packet_send(server.socket_fd, &ready, sizeof(ready), NULL, 0, 0) < 0)
+		_exit(EXIT_FAILURE);
+	for (;;)
+		serve_one(&server);
+}
