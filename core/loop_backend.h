@@ -29,7 +29,7 @@
  *              back end to call carom_loop_release()
  * @is_own:     the loop's own: its calls are not counted as callbacks
  * @is_armed:   the back end's: the kernel holds a request with this slot's token
- * @is_listed:  the back end's: the slot is in the list of changes
+ * @is_listed:  the back end's: the slot is in a list of things to be submitted
  */
 struct carom_loop_slot {
 	void *watch;
@@ -51,8 +51,8 @@ struct carom_loop_slot {
  * @unwatch:   have it forget the slot, and carom_loop_release() it now or later
  * @wait:      wait for reports if @block, and pass each to the loop. Number of
  *             reports, stale ones included; 0 if interrupted; or negative errno
- * @settle:    called after changes made outside of wait(): what was changed is
- *             known to the kernel, and the pollable descriptor tells the truth
+ * @settle:    called after changes made outside of wait(): let go of what is
+ *             unwatched, make the pollable descriptor tell the truth; may be NULL
  * @pollable_fd: as carom_loop_pollable_fd()
  */
 struct carom_loop_ops {

@@ -6,23 +6,27 @@
  * FUTEX_WAIT per word where the kernel has it (Linux 6.7). Requests, repeats and
  * cancellations of one round go out in the system call that waits for the next.
  *
- * What a slot should be asked and what the kernel holds may differ while the loop
- * runs its callbacks. A slot where they do is in the list of changes;
- * submit_changes() makes them equal:
+ * What the kernel holds and what it should hold differ while the loop runs its
+ * callbacks. Slots where they do are in one of two lists:
  *
- *   I1  is_armed: the kernel holds a request with the slot's present token. Its
- *       completion, seen or not, is the only thing that ends it.
- *   I2  Changes are submitted in the order they were made. A word that was
- *       unwatched and is watched again has its old request cancelled before the
- *       new one looks at the word: a dying process wakes only one waiter, and it
- *       must not be the old one.
+ *   I1  is_armed: the kernel holds a request with the slot's present token. Slots
+ *       in the list of cancels are armed and should not be; slots in the list of
+ *       arms are not armed, and should be unless they were unwatched since.
+ *   I2  Cancels are submitted before arms. A word that was unwatched and is
+ *       watched again has its old request cancelled before the new one looks at
+ *       the word: a dying process wakes only one waiter, and it must not be the
+ *       old one.
  *   I3  A slot is released only when it is in no list, and its cancellation, if
  *       it needed one, is in the submission queue.
+ *
+ * Cancels go out as soon as the loop's callbacks are done, since a request keeps
+ * its file open after the caller has closed it. Arms wait for the next wait: a
+ * descriptor asked about earlier might have been read when the report is taken.
  *
  * The ring belongs to one thread (SINGLE_ISSUER) and completions are run only
  * when that thread asks for them (DEFER_TASKRUN): a forked child cannot use the
  * ring, and the thread is never interrupted in some other system call. It starts
- * disabled, and the first run binds it; until then changes only gather.
+ * disabled, and the first run binds it; until then arms only gather.
  *
  * Such a ring cannot be polled from outside: poll(2) on its descriptor sleeps
  * through a pending completion, and an eventfd registered with it is signalled
@@ -61,41 +65,43 @@
 
 #define NO_SLOT UINT32_MAX
 
+/* First in, first out; linked by carom_loop_slot.next. */
+struct slot_list {
+	uint32_t first; /* NO_SLOT: empty */
+	uint32_t last;
+};
+
 struct uring {
 	struct io_uring ring;
 	bool is_bound;
 	uint8_t cancel_flags;
-	uint32_t first_change; /* NO_SLOT: the list is empty */
-	uint32_t last_change;
+	struct slot_list cancels;
+	struct slot_list arms;
 	int epoll_fd; /* the pollable descriptor; -1: nobody asked for it */
 	struct carom_loop_fd completions;
 };
 
-/* --- the list of changes ----------------------------------------------- */
+/* --- what is to be submitted ------------------------------------------- */
 
-static void list_change(struct carom_loop *loop, uint32_t index)
+static void list_slot(struct carom_loop *loop, struct slot_list *list, uint32_t index)
 {
-	struct uring *uring = loop->state;
 	struct carom_loop_slot *slot = &loop->slots[index];
 
-	if (slot->is_listed)
-		return;
 	slot->is_listed = true;
 	slot->next = NO_SLOT;
-	if (uring->first_change == NO_SLOT)
-		uring->first_change = index;
+	if (list->first == NO_SLOT)
+		list->first = index;
 	else
-		loop->slots[uring->last_change].next = index;
-	uring->last_change = index;
+		loop->slots[list->last].next = index;
+	list->last = index;
 }
 
-static void unlist_first(struct carom_loop *loop)
+static void unlist_first(struct carom_loop *loop, struct slot_list *list)
 {
-	struct uring *uring = loop->state;
-	uint32_t index = uring->first_change;
+	uint32_t index = list->first;
 	struct carom_loop_slot *slot = &loop->slots[index];
 
-	uring->first_change = slot->next;
+	list->first = slot->next;
 	slot->is_listed = false;
 	if (!slot->watch)
 		carom_loop_release(loop, index); /* I3 */
@@ -150,67 +156,95 @@ static int next_sqe(struct uring *uring, struct io_uring_sqe **ret_sqe)
 	return 0;
 }
 
-/* Into the submission queue, and out to the kernel as far as that is too small. */
-static int submit_changes(struct carom_loop *loop)
+/* Both put requests into the submission queue, and submit it as far as it is too small. */
+static int submit_cancels(struct carom_loop *loop)
 {
 	struct uring *uring = loop->state;
 	struct io_uring_sqe *sqe;
 
-	while (uring->first_change != NO_SLOT) { /* I2 */
-		uint32_t index = uring->first_change;
-		struct carom_loop_slot *slot = &loop->slots[index];
-		bool arm = should_be_armed(uring, slot);
+	while (uring->cancels.first != NO_SLOT) {
+		uint32_t index = uring->cancels.first;
+		int r = next_sqe(uring, &sqe);
 
-		if (arm != slot->is_armed) {
+		if (r < 0)
+			return r;
+		prepare_cancel(sqe, carom_loop_token(loop, index), uring->cancel_flags);
+		loop->slots[index].is_armed = false;
+		unlist_first(loop, &uring->cancels);
+	}
+	return 0;
+}
+
+static int submit_arms(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	struct io_uring_sqe *sqe;
+
+	while (uring->arms.first != NO_SLOT) {
+		uint32_t index = uring->arms.first;
+		struct carom_loop_slot *slot = &loop->slots[index];
+
+		if (should_be_armed(uring, slot)) {
 			int r = next_sqe(uring, &sqe);
 
 			if (r < 0)
 				return r;
-			if (arm)
-				prepare_arming(sqe, slot, carom_loop_token(loop, index));
-			else
-				prepare_cancel(sqe, carom_loop_token(loop, index),
-					       uring->cancel_flags);
-			slot->is_armed = arm;
+			prepare_arming(sqe, slot, carom_loop_token(loop, index));
+			slot->is_armed = true;
 		}
-		unlist_first(loop);
+		unlist_first(loop, &uring->arms);
 	}
 	return 0;
+}
+
+static int submit_changes(struct carom_loop *loop)
+{
+	int r = submit_cancels(loop); /* I2 */
+
+	return r < 0 ? r : submit_arms(loop);
 }
 
 /* --- completions ------------------------------------------------------- */
 
 /* The wake-up of a futex says nothing by itself: only the word does. */
-static void complete_word(struct carom_loop *loop, struct carom_loop_slot *slot, uint64_t token,
-			  int result)
+static void complete_word(struct carom_loop *loop, uint32_t index, uint64_t token, int result)
 {
-	const struct carom_loop_word *watch = slot->watch;
+	struct uring *uring = loop->state;
+	const struct carom_loop_word *watch = loop->slots[index].watch;
 
 	if (result < 0 && result != -EAGAIN && result != -ECANCELED && result != -EINTR)
 		loop->error = result;
 	/* acquire: whoever is told of the change also sees what was written before it */
 	else if (atomic_load_explicit(watch->word, memory_order_acquire) == watch->expected)
-		list_change(loop, (uint32_t)(slot - loop->slots));
+		list_slot(loop, &uring->arms, index);
 	else
 		carom_loop_deliver(loop, token);
 }
 
+/* Of a watch that is gone, of a descriptor that the epoll set reports now, or of a cancellation. */
+static bool is_stale(struct carom_loop *loop, uint64_t token)
+{
+	const struct carom_loop_slot *slot = carom_loop_slot_of(loop, token);
+
+	return !slot || !should_be_armed(loop->state, slot);
+}
+
 static void complete(struct carom_loop *loop, uint64_t token, int result)
 {
-	const struct uring *uring = loop->state;
+	struct uring *uring = loop->state;
 	struct carom_loop_slot *slot = carom_loop_slot_of(loop, token);
+	uint32_t index;
 
-	if (!slot)
-		return; /* of a cancellation, or of a watch that is gone */
-	if (!should_be_armed(uring, slot))
-		return;         /* the epoll set reports it now */
+	if (is_stale(loop, token))
+		return;
+	index = (uint32_t)(slot - loop->slots);
 	slot->is_armed = false; /* I1 */
 	if (slot->is_word) {
-		complete_word(loop, slot, token, result);
+		complete_word(loop, index, token, result);
 		return;
 	}
-	/* before the call: if that ends the watch, there is nothing left to be asked */
-	list_change(loop, (uint32_t)(slot - loop->slots));
+	/* before the call: if that ends the watch, the list drops the slot */
+	list_slot(loop, &uring->arms, index);
 	if (result != -ECANCELED)
 		carom_loop_deliver(loop, token);
 }
@@ -305,8 +339,7 @@ static void drop_stale(struct carom_loop *loop)
 	struct uring *uring = loop->state;
 	struct io_uring_cqe *cqe;
 
-	while (io_uring_peek_cqe(&uring->ring, &cqe) == 0 &&
-	       !carom_loop_slot_of(loop, cqe->user_data))
+	while (io_uring_peek_cqe(&uring->ring, &cqe) == 0 && is_stale(loop, cqe->user_data))
 		io_uring_cqe_seen(&uring->ring, cqe);
 }
 
@@ -328,13 +361,20 @@ static int move_to_epoll(struct carom_loop *loop)
 	struct uring *uring = loop->state;
 	int r = 0;
 
-	for (uint32_t i = 0; i < loop->slot_count && r == 0; i++) {
-		if (!loop->slots[i].watch || loop->slots[i].is_word)
-			continue;
-		r = carom_loop_epoll_add(loop, uring->epoll_fd, i);
-		list_change(loop, i); /* its request is to be cancelled */
-	}
-	return r < 0 || !loop->has_native_words ? r : add_completions(loop);
+	for (uint32_t i = 0; i < loop->slot_count && r == 0; i++)
+		if (loop->slots[i].watch && !loop->slots[i].is_word)
+			r = carom_loop_epoll_add(loop, uring->epoll_fd, i);
+	if (r < 0)
+		return r;
+	if (loop->has_native_words)
+		r = add_completions(loop);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < loop->slot_count; i++)
+		if (loop->slots[i].is_armed && !should_be_armed(uring, &loop->slots[i]) &&
+		    !loop->slots[i].is_listed)
+			list_slot(loop, &uring->cancels, i);
+	return 0;
 }
 
 static int uring_pollable_fd(struct carom_loop *loop)
@@ -349,7 +389,6 @@ static int uring_pollable_fd(struct carom_loop *loop)
 		return -errno;
 	r = move_to_epoll(loop);
 	if (r < 0) {
-		/* nothing was submitted yet: listed changes become none */
 		(void)io_uring_unregister_eventfd(&uring->ring);
 		carom_closep(&uring->completions.fd);
 		carom_closep(&uring->epoll_fd);
@@ -411,7 +450,8 @@ static int uring_open(struct carom_loop *loop)
 		free(uring);
 		return r;
 	}
-	uring->first_change = NO_SLOT;
+	uring->cancels.first = NO_SLOT;
+	uring->arms.first = NO_SLOT;
 	uring->epoll_fd = -1;
 	uring->completions =
 		(struct carom_loop_fd){ .fd = -1, .ready = on_completions, .userdata = loop };
@@ -435,7 +475,7 @@ static void uring_close(struct carom_loop *loop, bool is_copy)
 
 static int uring_watch(struct carom_loop *loop, uint32_t index)
 {
-	const struct uring *uring = loop->state;
+	struct uring *uring = loop->state;
 
 	if (!loop->slots[index].is_word) {
 		const struct carom_loop_fd *watch = loop->slots[index].watch;
@@ -445,19 +485,24 @@ static int uring_watch(struct carom_loop *loop, uint32_t index)
 		if (fcntl(watch->fd, F_GETFD) < 0) /* the ring would say so much later */
 			return -errno;
 	}
-	list_change(loop, index);
+	list_slot(loop, &uring->arms, index);
 	return 0;
 }
 
 static void uring_unwatch(struct carom_loop *loop, uint32_t index)
 {
-	const struct uring *uring = loop->state;
+	struct uring *uring = loop->state;
 	struct carom_loop_slot *slot = &loop->slots[index];
 
 	if (uring->epoll_fd >= 0 && !slot->is_word)
 		carom_loop_epoll_remove(uring->epoll_fd, slot->watch);
 	slot->watch = NULL;
-	list_change(loop, index);
+	if (slot->is_listed)
+		return; /* unlist_first() releases it */
+	if (slot->is_armed)
+		list_slot(loop, &uring->cancels, index);
+	else
+		carom_loop_release(loop, index);
 }
 
 static int uring_wait(struct carom_loop *loop, bool block)
@@ -486,17 +531,20 @@ static int uring_wait(struct carom_loop *loop, bool block)
 static void uring_settle(struct carom_loop *loop)
 {
 	struct uring *uring = loop->state;
+	int r;
 
+	if (!uring->is_bound)
+		return;
 	/* what cannot be submitted now stays, and is tried again by the next run */
-	if (!uring->is_bound || submit_changes(loop) < 0 || io_uring_sq_ready(&uring->ring) == 0)
+	r = uring->epoll_fd < 0 ? submit_cancels(loop) : submit_changes(loop);
+	if (r < 0 || io_uring_sq_ready(&uring->ring) == 0)
 		return;
-	if (uring->completions.fd < 0) {
-		(void)io_uring_submit(&uring->ring);
-		return;
-	}
+	/* a cancelled request lets go of its file in the deferred work that is done here */
 	(void)io_uring_submit_and_get_events(&uring->ring);
-	drop_stale(loop);
-	quiet_completions(uring);
+	if (uring->completions.fd >= 0) {
+		drop_stale(loop);
+		quiet_completions(uring);
+	}
 }
 
 const struct carom_loop_ops carom_loop_uring_ops = {
