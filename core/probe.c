@@ -4,8 +4,8 @@
  * One word of bits, filled in once. A feature is asked for by a call that cannot
  * do anything: its arguments are wrong in a way the kernel notices only after it
  * has found the system call and the filters of a container have let it pass.
- * Two features show only in a small object made for the purpose: a ring for
- * IORING_OP_FUTEX_WAIT, and a child that ended at once for PIDFD_GET_INFO.
+ * Two features show only in something made for the purpose, a ring and an ended
+ * child; a child that shares this process's memory serves for both.
  */
 #include "core/probe.h"
 
@@ -38,8 +38,10 @@
 /* Newer than the headers of Debian 12, and the same on every architecture. */
 #define SYS_FUTEX_WAITV       449
 #define URING_OP_FUTEX_WAIT   51
+#define OPERATIONS_ASKED      64
 #define ADVICE_POPULATE_WRITE 23
 #define PIDFD_INFO_WITH_EXIT  (UINT64_C(1) << 3)
+#define NO_DESCRIPTOR         (-2)
 #define ROBUST_OFFSET_BYTES   (-32) /* from a list node to its futex word, in glibc's mutex */
 
 /* The beginning of struct pidfd_info, as of Linux 6.13; the kernel fills in what fits. */
@@ -127,24 +129,15 @@ static bool has_io_uring(void)
 #if CAROM_HAVE_LIBURING
 	struct io_uring_params params = { 0 };
 
-	/* a ring of no entries, and no ring at all: refused only where rings are allowed */
+	/*
+	 * A ring of no entries, and no ring at all, are told from each other
+	 * only where rings are allowed. Descriptor -1 has a meaning to
+	 * io_uring_register(2) since Linux 6.15.
+	 */
 	return says(syscall(SYS_io_uring_setup, 0, &params), EINVAL) &&
-	       says(syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0), EBADF) &&
-	       says(syscall(SYS_io_uring_register, -1, IORING_REGISTER_PROBE, NULL, 0), EBADF);
-#else
-	return false;
-#endif
-}
-
-static bool has_io_uring_futex(void)
-{
-#if CAROM_HAVE_LIBURING
-	struct io_uring_probe *known = has_io_uring() ? io_uring_get_probe() : NULL;
-	bool yes = known && io_uring_opcode_supported(known, URING_OP_FUTEX_WAIT);
-
-	if (known)
-		io_uring_free_probe(known);
-	return yes;
+	       says(syscall(SYS_io_uring_enter, NO_DESCRIPTOR, 0, 0, 0, NULL, 0), EBADF) &&
+	       says(syscall(SYS_io_uring_register, NO_DESCRIPTOR, IORING_REGISTER_PROBE, NULL, 0),
+		    EBADF);
 #else
 	return false;
 #endif
@@ -155,19 +148,13 @@ static bool has_futex_waitv(void)
 	return says(syscall(SYS_FUTEX_WAITV, NULL, 0, 0, NULL, 0), EINVAL);
 }
 
-static int exit_at_once(void *unused)
-{
-	(void)unused;
-	syscall(SYS_exit, 0); /* child: shares our memory, so not a word more */
-	return 0;
-}
-
 /*
- * A child that has ended, still held by its pidfd. It borrows this process's
- * memory instead of copying it, sends no SIGCHLD, and no waitpid(-1) of the
- * program can see it (exit signal 0 without __WALL).
+ * Run @function in a child that borrows this process's memory instead of copying
+ * it, has descriptors of its own, and ends. It sends no SIGCHLD, and no
+ * waitpid(-1) of the program can see it (exit signal 0 without __WALL).
+ * Return: its pidfd, or -1.
  */
-static int reaped_child(void)
+static int run_in_child(int (*function)(void *argument), void *argument)
 {
 	_Alignas(16) char stack[16 * 1024];
 	sigset_t all, before;
@@ -178,7 +165,7 @@ static int reaped_child(void)
 	/* no handler of the program is to run on that stack */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = clone(exit_at_once, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD, NULL,
+	r = clone(function, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD, argument,
 		  &pidfd);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0)
@@ -188,13 +175,67 @@ static int reaped_child(void)
 	return pidfd;
 }
 
+/* child: system calls only */
+static int exit_at_once(void *unused)
+{
+	(void)unused;
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
 static bool has_pidfd_info(void)
 {
 	struct pidfd_info_head info = { .mask = PIDFD_INFO_WITH_EXIT };
-	CAROM_CLEANUP(carom_closep) int pidfd = has_clone_pidfd() ? reaped_child() : -1;
+	CAROM_CLEANUP(carom_closep)
+	int pidfd = has_clone_pidfd() ? run_in_child(exit_at_once, NULL) : -1;
 
 	return pidfd >= 0 && ioctl(pidfd, PIDFD_INFO_REQUEST, &info) == 0 &&
 	       (info.mask & PIDFD_INFO_WITH_EXIT);
+}
+
+#if CAROM_HAVE_LIBURING
+/* A question to a ring. Not on the child's stack, which is never left in order. */
+struct operations {
+	struct io_uring_params params;
+	_Alignas(struct io_uring_probe) char answers[sizeof(struct io_uring_probe) +
+						     OPERATIONS_ASKED *
+							     sizeof(struct io_uring_probe_op)];
+};
+
+/* child: system calls only */
+static int ask_ring(void *argument)
+{
+	struct operations *operations = argument;
+	long fd;
+
+	syscall(SYS_close, 0); /* of its own table, in case that is full */
+	fd = syscall(SYS_io_uring_setup, 2, &operations->params);
+	if (fd >= 0)
+		syscall(SYS_io_uring_register, fd, IORING_REGISTER_PROBE, operations->answers,
+			OPERATIONS_ASKED);
+	syscall(SYS_exit, 0);
+	return 0;
+}
+#endif
+
+/*
+ * By a child, because the kernel interrupts whoever made a ring once more, some
+ * milliseconds after it was closed: a wait in this thread would end for nothing.
+ */
+static bool has_io_uring_futex(void)
+{
+#if CAROM_HAVE_LIBURING
+	struct operations operations = { 0 };
+	CAROM_CLEANUP(carom_closep) int pidfd = -1;
+
+	if (has_io_uring() && has_clone_pidfd())
+		pidfd = run_in_child(ask_ring, &operations);
+	return pidfd >= 0 &&
+	       io_uring_opcode_supported((const struct io_uring_probe *)operations.answers,
+					 URING_OP_FUTEX_WAIT);
+#else
+	return false;
+#endif
 }
 
 static bool has_close_range(void)
@@ -355,7 +396,7 @@ static const struct {
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Atomic uint32_t answers;
+static _Atomic uint32_t found;
 
 static int feature_by_name(const char *name, size_t length)
 {
@@ -399,7 +440,7 @@ static void probe_all(void)
 
 		/* relaxed: pthread_once() publishes them */
 		if (!is_denied && features[i].is_there())
-			atomic_fetch_or_explicit(&answers, UINT32_C(1) << i, memory_order_relaxed);
+			atomic_fetch_or_explicit(&found, UINT32_C(1) << i, memory_order_relaxed);
 		else
 			carom_log(CAROM_LOG_INFO, "no %s%s: %s", features[i].name,
 				  is_denied ? " (CAROM_DENY)" : "", features[i].fallback);
@@ -411,7 +452,7 @@ bool carom_probe(enum carom_feature feature)
 {
 	pthread_once(&once, probe_all);
 	/* relaxed: see probe_all() */
-	return atomic_load_explicit(&answers, memory_order_relaxed) & (UINT32_C(1) << feature);
+	return atomic_load_explicit(&found, memory_order_relaxed) & (UINT32_C(1) << feature);
 }
 
 const char *carom_feature_name(enum carom_feature feature)
