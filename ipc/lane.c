@@ -119,9 +119,9 @@ static int map_segment(struct carom_lane *lane, struct lane_header *layout, bool
 
 static int make_private(struct carom_lane *lane)
 {
-	lane->generation = calloc(lane->slot_count, sizeof(*lane->generation));
+	lane->own = calloc(lane->slot_count, sizeof(*lane->own));
 	lane->free_slots = calloc(lane->slot_count, sizeof(*lane->free_slots));
-	if (!lane->generation || !lane->free_slots)
+	if (!lane->own || !lane->free_slots)
 		return -ENOMEM;
 	while (lane->free_count < lane->slot_count) {
 		lane->free_slots[lane->free_count] = lane->slot_count - 1 - lane->free_count;
@@ -239,7 +239,7 @@ struct carom_lane *carom_lane_free(struct carom_lane *lane)
 			munmap(lane->arguments, lane->payload_size);
 		munmap(lane->header, lane->control_size);
 	}
-	free(lane->generation);
+	free(lane->own);
 	free(lane->free_slots);
 	free(lane);
 	return NULL;

@@ -241,7 +241,7 @@ void carom_lane_pardon(struct carom_lane *lane, uint32_t slot);
 /* ---- the parent: waiting; any thread ---- */
 
 /**
- * carom_lane_await() - wait until a slot has ended, or is in use for another task
+ * carom_lane_await() - wait until a slot has ended, was given back, or is in use again
  * @generation: of the task that is waited for
  * @may_spin:   false after a submission that had to wake a worker
  * Return: 0 or -ETIMEDOUT.

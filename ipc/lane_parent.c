@@ -11,6 +11,9 @@
  *       slot that is used again.
  *   P4  The sweep only repeats what the dead worker may have left undone. Doing it
  *       twice, or for nothing, wakes somebody for nothing.
+ *   P5  A slot may be given back while somebody still sleeps on it: its value was
+ *       there, but the worker died, or has not come, to wake. The word does not tell
+ *       any more, so who gives the slot back counts the sleepers and wakes them.
  */
 #include <assert.h>
 #include <errno.h>
@@ -35,14 +38,20 @@ void carom_lane_give(struct carom_lane *lane, uint32_t slot)
 	/* relaxed: workers look at a slot only by way of a ring cell of its generation */
 	atomic_store_explicit(
 		&lane->slots[slot].word,
-		CAROM_SLOT_WORD(lane->generation[slot], LANE_NOBODY, 0, CAROM_SLOT_FREE),
+		CAROM_SLOT_WORD(lane->own[slot].generation, LANE_NOBODY, 0, CAROM_SLOT_FREE),
 		memory_order_relaxed);
 	lane->free_slots[lane->free_count++] = slot;
+	/*
+	 * P5: a sleeper raised the count before it saw the slot not ended, and this
+	 * thread saw it ended before it reads the count: so it sees the sleeper.
+	 */
+	if (atomic_load(&lane->own[slot].sleeper_count))
+		carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
 }
 
 uint32_t carom_lane_generation(const struct carom_lane *lane, uint32_t slot)
 {
-	return lane->generation[slot];
+	return lane->own[slot].generation;
 }
 
 /* ---- submitting ---- */
@@ -74,7 +83,7 @@ static void push(struct carom_lane *lane, uint32_t slot)
 
 	/* R1: publishes the slot; pairs with the load of the cell in pop() */
 	atomic_store_explicit(ring_at(lane, position),
-			      ring_cell(lane, position, slot, lane->generation[slot]),
+			      ring_cell(lane, position, slot, lane->own[slot].generation),
 			      memory_order_release);
 }
 
@@ -83,10 +92,10 @@ static void make_ready(struct carom_lane *lane, uint32_t slot, uint32_t cpu)
 	struct carom_slot *task = &lane->slots[slot];
 
 	task->submit_cpu = cpu & 0x3fff;
-	lane->generation[slot]++;
+	lane->own[slot].generation++;
 	atomic_store_explicit(
 		&task->word,
-		CAROM_SLOT_WORD(lane->generation[slot], LANE_NOBODY, 0, CAROM_SLOT_READY),
+		CAROM_SLOT_WORD(lane->own[slot].generation, LANE_NOBODY, 0, CAROM_SLOT_READY),
 		memory_order_release);
 }
 
@@ -156,9 +165,11 @@ void carom_lane_pardon(struct carom_lane *lane, uint32_t slot)
 
 /* ---- waiting ---- */
 
+/* a slot that was given back is FREE in the generation that ended */
 static bool is_over(uint64_t word, uint32_t generation)
 {
-	return carom_slot_ended(word) || carom_slot_generation(word) != generation;
+	return carom_slot_ended(word) || carom_slot_state(word) == CAROM_SLOT_FREE ||
+	       carom_slot_generation(word) != generation;
 }
 
 static bool runs_here(const struct carom_lane *lane, uint32_t worker, uint32_t cpu)
@@ -235,6 +246,7 @@ int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation
 		     uint64_t deadline_ns, bool may_spin)
 {
 	struct carom_slot *task = &lane->slots[slot];
+	int r;
 
 	if (is_over(atomic_load(&task->word), generation))
 		return 0;
@@ -242,7 +254,10 @@ int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation
 		return -ETIMEDOUT;
 	if (may_spin && spin_for_end(lane, task, generation, deadline_ns))
 		return 0;
-	return sleep_until_over(task, generation, deadline_ns);
+	atomic_fetch_add(&lane->own[slot].sleeper_count, 1);
+	r = sleep_until_over(task, generation, deadline_ns);
+	atomic_fetch_sub(&lane->own[slot].sleeper_count, 1);
+	return r;
 }
 
 /*

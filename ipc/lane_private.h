@@ -38,8 +38,18 @@ struct lane_header {
 };
 
 /**
+ * struct lane_own_slot - what the parent knows of a slot by itself
+ * @generation:    of its latest submission
+ * @sleeper_count: threads of the parent that sleep on its word, or are about to
+ */
+struct lane_own_slot {
+	uint32_t generation;
+	_Atomic uint32_t sleeper_count;
+};
+
+/**
  * struct carom_lane - one process's view
- * @tail, @generation, @free_*: the parent's own: private, and never read from the lane
+ * @tail, @own, @free_*: the parent's own: private, and never read from the lane
  * @worker, @arena:  a worker's own
  * @quick_parks, @move_*: see step_aside()
  * @patience:        how well spinning did of late; at 0 there is none for a while
@@ -62,7 +72,7 @@ struct carom_lane {
 	_Atomic int32_t patience;
 
 	uint64_t tail;
-	uint32_t *generation;
+	struct lane_own_slot *own;
 	uint32_t *free_slots; /* a stack */
 	uint32_t free_count;
 
