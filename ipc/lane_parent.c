@@ -9,7 +9,9 @@
  *   P3  A slot is given back only when it is DONE or LOST, or was never submitted;
  *       RUNNING becomes LOST only after its worker's death, so nobody writes to a
  *       slot that is used again.
- *   P4  The sweep only repeats what the dead worker may have left undone. Doing it
+ *   P4  The sweep only repeats what the dead worker may have left undone, and what a
+ *       sweep before it did: a slot keeps the dead worker's name until the hint that
+ *       it is READY again is in the ring, and one that is LOST for good. Sweeping
  *       twice, or for nothing, wakes somebody for nothing.
  *   P5  A slot may be given back while somebody still sleeps on it: its value was
  *       there, but the worker died, or has not come, to wake. The word does not tell
@@ -301,6 +303,24 @@ void carom_lane_prepare(struct carom_lane *lane, uint32_t worker)
 	atomic_store(&entry->returned, 0);
 }
 
+/*
+ * A READY slot that names a dead worker has no hint yet that counts (P4). Afterwards
+ * it names nobody, or who has claimed it already.
+ */
+static void offer_again(struct carom_lane *lane, uint32_t slot, uint32_t worker)
+{
+	_Atomic uint64_t *truth = &lane->slots[slot].word;
+	uint64_t word = atomic_load(truth);
+
+	assert(ring_used(lane) < lane->ring_count);
+	push(lane, slot);
+	CAROM_POINT("sweep.offered");
+	while (carom_slot_state(word) == CAROM_SLOT_READY && carom_slot_owner(word) == worker)
+		if (atomic_compare_exchange_weak(truth, &word,
+						 word | CAROM_SLOT_WORD(0, LANE_NOBODY, 0, 0)))
+			return;
+}
+
 static void settle(struct carom_lane *lane, uint32_t slot, uint64_t word, bool again)
 {
 	struct carom_slot *task = &lane->slots[slot];
@@ -308,17 +328,15 @@ static void settle(struct carom_lane *lane, uint32_t slot, uint64_t word, bool a
 
 	/* only a waiter's flag can appear meanwhile: the owner is dead */
 	do {
-		next = CAROM_SLOT_WORD(
-			carom_slot_generation(word), again ? LANE_NOBODY : carom_slot_owner(word),
-			word & CAROM_SLOT_WAITED, again ? CAROM_SLOT_READY : CAROM_SLOT_LOST);
+		next = CAROM_SLOT_WORD(carom_slot_generation(word), carom_slot_owner(word),
+				       word & CAROM_SLOT_WAITED,
+				       again ? CAROM_SLOT_READY : CAROM_SLOT_LOST);
 	} while (!atomic_compare_exchange_weak(&task->word, &word, next));
 	CAROM_POINT("sweep.settled");
-	if (again) {
-		assert(ring_used(lane) < lane->ring_count);
-		push(lane, slot);
-	} else {
+	if (again)
+		offer_again(lane, slot, carom_slot_owner(word));
+	else
 		carom_futex_wake(slot_futex(task), INT_MAX);
-	}
 }
 
 static void sweep_slots(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *verdict,
@@ -331,7 +349,9 @@ static void sweep_slots(struct carom_lane *lane, uint32_t worker, carom_sweep_fn
 			continue;
 		if (carom_slot_state(word) == CAROM_SLOT_RUNNING)
 			settle(lane, slot, word, verdict(slot, userdata) == CAROM_SWEEP_AGAIN);
-		else if (carom_slot_state(word) == CAROM_SLOT_DONE && word & CAROM_SLOT_WAITED)
+		else if (carom_slot_state(word) == CAROM_SLOT_READY)
+			offer_again(lane, slot, worker);
+		else if (carom_slot_ended(word) && word & CAROM_SLOT_WAITED)
 			carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
 	}
 }
@@ -368,6 +388,7 @@ void carom_lane_sweep(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *
 {
 	sweep_slots(lane, worker, verdict, userdata);
 	CAROM_POINT("sweep.slots");
+	atomic_thread_fence(memory_order_seq_cst); /* P2, for what was offered again */
 	sweep_hints(lane, worker);
 	CAROM_POINT("sweep.hints");
 }
