@@ -16,10 +16,10 @@
 #include "ipc/lane.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -27,6 +27,7 @@
 #include "core/time.h"
 #include "ipc/lane_private.h"
 #include "shm/futex.h"
+#include "shm/memfd.h"
 
 #define PAYLOAD_DEFAULT  CAROM_GIB(16)
 #define PAYLOAD_SMALLEST CAROM_MIB(1)
@@ -73,23 +74,33 @@ static void lay_out(struct lane_header *header, const struct carom_lane_options 
 		header->slots_offset + options->slot_count * sizeof(struct carom_slot), 4096);
 }
 
-static void take_view(struct carom_lane *lane, void *control)
+static int total_size(const struct lane_header *layout, uint64_t *ret_size)
 {
-	struct lane_header *header = control;
+	uint64_t size;
+
+	if (__builtin_mul_overflow(layout->payload_size, layout->worker_count + UINT64_C(1),
+				   &size) ||
+	    __builtin_add_overflow(size, layout->control_size, ret_size))
+		return -EOVERFLOW;
+	return 0;
+}
+
+static void take_view(struct carom_lane *lane, void *control, const struct lane_header *layout)
+{
 	unsigned char *base = control;
 	uint32_t cpus = online_cpus();
 
-	lane->header = header;
-	lane->workers = (void *)(base + header->workers_offset);
-	lane->ring = (void *)(base + header->ring_offset);
-	lane->slots = (void *)(base + header->slots_offset);
-	lane->control_size = header->control_size;
-	lane->payload_size = header->payload_size;
-	lane->worker_count = header->worker_count;
-	lane->slot_count = header->slot_count;
-	lane->ring_count = header->ring_count;
-	lane->mask_words = (header->worker_count + 63) / 64;
-	lane->spin_ns = header->spin_ns == CAROM_LANE_SPIN_NEVER || cpus < 2 ? 0 : header->spin_ns;
+	lane->header = control;
+	lane->workers = (void *)(base + layout->workers_offset);
+	lane->ring = (void *)(base + layout->ring_offset);
+	lane->slots = (void *)(base + layout->slots_offset);
+	lane->control_size = layout->control_size;
+	lane->payload_size = layout->payload_size;
+	lane->worker_count = layout->worker_count;
+	lane->slot_count = layout->slot_count;
+	lane->ring_count = layout->ring_count;
+	lane->mask_words = (layout->worker_count + 63) / 64;
+	lane->spin_ns = layout->spin_ns == CAROM_LANE_SPIN_NEVER || cpus < 2 ? 0 : layout->spin_ns;
 	lane->spinner_max = cpus - 1;
 	atomic_init(&lane->patience, PATIENCE_MAX);
 }
@@ -100,12 +111,10 @@ static int map_segment(struct carom_lane *lane, struct lane_header *layout, bool
 {
 	for (;;) {
 		uint64_t size;
-		int r;
+		int r = total_size(layout, &size);
 
-		if (__builtin_mul_overflow(layout->payload_size, layout->worker_count + UINT64_C(1),
-					   &size) ||
-		    __builtin_add_overflow(size, layout->control_size, &size))
-			return -EOVERFLOW;
+		if (r < 0)
+			return r;
 		r = carom_segment_new(&CAROM_SEGMENT_OPTIONS(.name = "carom-lane", .size = size,
 							     .populate_size = layout->control_size),
 				      &lane->segment);
@@ -151,7 +160,7 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
 	if (r < 0)
 		return r;
 	memcpy(carom_segment_data(lane->segment), &layout, sizeof(layout));
-	take_view(lane, carom_segment_data(lane->segment));
+	take_view(lane, carom_segment_data(lane->segment), &layout);
 	lane->arguments = (unsigned char *)lane->header + lane->control_size;
 	lane->values = lane->arguments + lane->payload_size;
 	lane->worker = LANE_NOBODY;
@@ -173,21 +182,41 @@ static int map_part(int fd, uint64_t offset, uint64_t size, int protection, bool
 	if (address == MAP_FAILED)
 		return -errno;
 	/* a process forked by a task must not write here after its worker's death */
-	madvise(address, size, MADV_DONTFORK);
+	if (madvise(address, size, MADV_DONTFORK) < 0) {
+		munmap(address, size);
+		return -ENOMEM;
+	}
 	madvise(address, size, MADV_DONTDUMP);
 	*(void **)ret_address = address;
 	return 0;
 }
 
+/* is it what lay_out() makes of these numbers, and may they be such? */
+static bool layout_is_ours(const struct lane_header *layout)
+{
+	struct carom_lane_options options = {
+		.worker_count = layout->worker_count,
+		.slot_count = layout->slot_count,
+		.payload_size = layout->payload_size,
+		.spin_ns = layout->spin_ns,
+	};
+	struct lane_header expected;
+
+	if (layout->worker_count - UINT32_C(1) >= CAROM_LANE_WORKERS_MAX ||
+	    layout->slot_count - UINT32_C(1) >= CAROM_LANE_SLOTS_MAX || !layout->payload_size ||
+	    layout->payload_size % 4096)
+		return false;
+	lay_out(&expected, &options);
+	return memcmp(&expected, layout, offsetof(struct lane_header, head)) == 0;
+}
+
 static int read_layout(int fd, uint32_t worker, struct lane_header *layout)
 {
-	struct stat status;
+	uint64_t size, needed;
 
-	if (pread(fd, layout, sizeof(*layout), 0) != (ssize_t)sizeof(*layout) ||
-	    layout->magic != LANE_MAGIC || fstat(fd, &status) < 0)
-		return -EBADMSG;
-	if ((uint64_t)status.st_size <
-	    layout->control_size + (layout->worker_count + 1) * layout->payload_size)
+	if (carom_memfd_check(fd, &size) < 0 ||
+	    pread(fd, layout, sizeof(*layout), 0) != (ssize_t)sizeof(*layout) ||
+	    !layout_is_ours(layout) || total_size(layout, &needed) < 0 || size < needed)
 		return -EBADMSG;
 	return worker < layout->worker_count ? 0 : -EINVAL;
 }
@@ -208,7 +237,7 @@ int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 	r = map_part(fd, 0, layout.control_size, PROT_READ | PROT_WRITE, true, &control);
 	if (r < 0)
 		return r;
-	take_view(lane, control);
+	take_view(lane, control, &layout);
 	r = map_part(fd, layout.control_size, layout.payload_size, PROT_READ, false,
 		     &lane->arguments);
 	if (r < 0)

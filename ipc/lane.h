@@ -182,7 +182,8 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
  *
  * Arguments are mapped for reading only; of the values only the worker's own.
  * The mappings do not pass to processes that the worker forks.
- * Return: 0, -EBADMSG (not a lane, or of another version), -EINVAL, -ENOMEM.
+ * Return: 0, -EBADMSG (not a lane, or of another version), -EINVAL (@worker is none
+ * of the lane's), -ENOMEM.
  */
 int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 		      struct carom_lane **ret_lane);
