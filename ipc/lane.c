@@ -338,16 +338,19 @@ bool carom_lane_wake_one(struct carom_lane *lane)
 		_Atomic uint64_t *word = &lane->header->idle[i];
 		uint64_t bits = atomic_load(word);
 
+		/* each bit once: one that comes back meanwhile is of a worker that looks itself */
 		while (bits) {
-			uint32_t bit = (uint32_t)__builtin_ctzll(bits);
-			struct carom_lane_worker *worker = &lane->workers[i * 64 + bit];
+			uint32_t index = i * 64 + (uint32_t)__builtin_ctzll(bits);
+			uint64_t bit = bits & -bits;
 
-			bits = atomic_fetch_and(word, ~(UINT64_C(1) << bit));
-			if (bits >> bit & 1) {
+			if (index >= lane->worker_count)
+				break; /* a worker wrote nonsense */
+			bits = atomic_fetch_and(word, ~bit) & -bit;
+			if (bits & bit) {
 				CAROM_POINT("lane.wake.taken");
-				atomic_store(&worker->wake, 1);
+				atomic_store(&lane->workers[index].wake, 1);
 				CAROM_POINT("lane.wake.set");
-				carom_futex_wake(&worker->wake, 1);
+				carom_futex_wake(&lane->workers[index].wake, 1);
 				return true;
 			}
 		}

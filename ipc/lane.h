@@ -213,8 +213,9 @@ void carom_lane_give(struct carom_lane *lane, uint32_t slot);
 /**
  * carom_lane_submit() - make slots known to the workers, and wake one if need be
  *
- * Return: 0, or -EAGAIN: the ring is full of stale hints until a worker passes
- * them; nothing was submitted.
+ * Return: 0, or with nothing submitted
+ *	-EAGAIN   the ring is full of stale hints until a worker passes them
+ *	-EBADMSG  a worker wrote nonsense into the lane's head
  */
 int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t count,
 		      bool *ret_woke);

@@ -17,7 +17,6 @@
  *       there, but the worker died, or has not come, to wake. The word does not tell
  *       any more, so who gives the slot back counts the sleepers and wakes them.
  */
-#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -61,7 +60,7 @@ uint32_t carom_lane_generation(const struct carom_lane *lane, uint32_t slot)
 /* passes hints at the head that went stale, as a worker would */
 static void help_forward(struct carom_lane *lane)
 {
-	for (;;) {
+	for (uint32_t i = 0; i < lane->ring_count; i++) {
 		uint64_t head = atomic_load(&lane->header->head);
 		uint64_t cell = atomic_load(ring_at(lane, head));
 		uint32_t slot = (uint32_t)(cell >> 32) & 0xffff;
@@ -118,6 +117,8 @@ int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t c
 
 	if (ring_used(lane) + count > limit) {
 		help_forward(lane);
+		if (ring_used(lane) > lane->ring_count)
+			return -EBADMSG;
 		if (ring_used(lane) + count > limit)
 			return -EAGAIN;
 	}
@@ -176,7 +177,8 @@ static bool is_over(uint64_t word, uint32_t generation)
 
 static bool runs_here(const struct carom_lane *lane, uint32_t worker, uint32_t cpu)
 {
-	return atomic_load_explicit(&lane->workers[worker].cpu, memory_order_relaxed) == cpu;
+	return worker < lane->worker_count &&
+	       atomic_load_explicit(&lane->workers[worker].cpu, memory_order_relaxed) == cpu;
 }
 
 /* is the one worker that may take the task, or has it, waiting for this very CPU? */
@@ -186,7 +188,7 @@ static bool spin_is_vain(const struct carom_lane *lane, uint64_t word, uint32_t 
 	bool vain = false;
 
 	if (carom_slot_state(word) == CAROM_SLOT_RUNNING)
-		return owner < lane->worker_count && runs_here(lane, owner, cpu);
+		return runs_here(lane, owner, cpu);
 	for (uint32_t i = 0; i < lane->mask_words; i++) {
 		uint64_t bits =
 			atomic_load_explicit(&lane->header->spinning[i], memory_order_relaxed);
@@ -312,8 +314,7 @@ static void offer_again(struct carom_lane *lane, uint32_t slot, uint32_t worker)
 	_Atomic uint64_t *truth = &lane->slots[slot].word;
 	uint64_t word = atomic_load(truth);
 
-	assert(ring_used(lane) < lane->ring_count);
-	push(lane, slot);
+	push(lane, slot); /* there is room: see RING_CELLS_PER_SLOT */
 	CAROM_POINT("sweep.offered");
 	while (carom_slot_state(word) == CAROM_SLOT_READY && carom_slot_owner(word) == worker)
 		if (atomic_compare_exchange_weak(truth, &word,

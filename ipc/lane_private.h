@@ -11,7 +11,8 @@
  * The ring has four cells for each slot. Each READY slot has one that counts;
  * the others are hints that went stale (their task was swept up or withdrawn)
  * and disappear when the head passes them. Submitting stops at half, so that a
- * sweep always finds room.
+ * sweep always finds room: it adds one hint for a task that was claimed, and so at
+ * least one before it has gone stale at the head.
  */
 #define RING_CELLS_PER_SLOT 4
 
