@@ -144,6 +144,8 @@ bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 			continue;
 		if (seen & CAROM_SLOT_WAITED)
 			carom_futex_wake(slot_futex(task), INT_MAX);
+		if (atomic_load(&lane->header->watcher_count))
+			carom_lane_announce(lane);
 		return true;
 	}
 	return false;
