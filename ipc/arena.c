@@ -4,7 +4,7 @@
  * Size classes are powers of two from 64 bytes on. In sparse memory a class that
  * is twice as large as its block costs address space, not memory: pages that are
  * not touched do not exist. Free blocks of a class are a stack, linked through
- * their first words; blocks of a page and more give their pages back once more
+ * their first words; blocks of several pages give all but the first back once more
  * than KEPT_MAX of free memory is held, so the next use of those faults anew
  * (2.2 us a page) and a burst of large payloads does not stay for ever.
  *
@@ -131,10 +131,10 @@ void carom_arena_free(struct carom_arena *arena, uint64_t offset, uint64_t size)
 {
 	unsigned class = size_class(size);
 	uint64_t room = SMALLEST << class;
-	uint64_t held = room < PAGE ? 0 : room;
+	uint64_t held = room > PAGE ? room - PAGE : 0; /* the first page holds the link */
 
 	if (arena->kept + held > KEPT_MAX) {
-		carom_arena_discard(arena->base, offset, room);
+		carom_arena_discard(arena->base, offset + PAGE, held);
 		held = 0;
 	}
 	*link_at(arena, offset) = (struct link){ .next = arena->free[class], .size = held };
