@@ -21,7 +21,7 @@ CAROM_BEGIN_DECLS
 
 /** carom_take_ptr() - the pointer's value; the variable becomes NULL */
 #define carom_take_ptr(pointer)                       \
-	({                                            \
+	__extension__({                               \
 		__auto_type carom_taken_ = (pointer); \
 		(pointer) = NULL;                     \
 		carom_taken_;                         \
@@ -29,7 +29,7 @@ CAROM_BEGIN_DECLS
 
 /** carom_take_fd() - the descriptor's number; the variable becomes -1 */
 #define carom_take_fd(fd)                \
-	({                               \
+	__extension__({                  \
 		int carom_taken_ = (fd); \
 		(fd) = -1;               \
 		carom_taken_;            \
