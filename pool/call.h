@@ -1,0 +1,121 @@
+/**
+ * DOC: call
+ *
+ * What a task function sees of its task. It runs in a worker process, reads its
+ * argument, and leaves a value:
+ *
+ *	static int square(struct carom_call *call)
+ *	{
+ *		int64_t x;
+ *		int r = carom_call_read(call, &x, sizeof(x));
+ *
+ *		return r < 0 ? r : carom_reply(call, &(int64_t){ x * x }, sizeof(x));
+ *	}
+ *
+ * Returning 0 makes the outcome `ok`, with the bytes of the last reply (none if
+ * there was none). Returning below 0 makes it `failed` with that code. A function
+ * that exits, crashes or is killed loses its task and nothing else.
+ *
+ * The worker is a copy of the program as it was when its fork server was made:
+ * later changes to the program's memory are not seen in it, and what the function
+ * changes is not seen outside. Descriptors other than 0, 1 and 2 are closed in it.
+ *
+ * A call belongs to the thread that runs the function, until it returns.
+ */
+#ifndef CAROM_POOL_CALL_H
+#define CAROM_POOL_CALL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/api.h"
+
+CAROM_BEGIN_DECLS
+
+struct carom_call;
+
+/**
+ * typedef carom_task_fn - a task function
+ * Return: 0, or below 0 for failure: a negative errno value or a code of the program's own.
+ */
+typedef int carom_task_fn(struct carom_call *call);
+
+/**
+ * carom_call_data() - the argument, in place
+ * @ret_size: its length in bytes; may be NULL
+ *
+ * Shared memory, not to be written (writing to an argument above 32 bytes is
+ * SIGSEGV); aligned to 8 bytes, to 64 if larger than 32 bytes (items of a map
+ * stand one after the other as in the caller's array). Valid until the function
+ * returns.
+ *
+ * Context: the function's thread.
+ */
+CAROM_API const void *carom_call_data(const struct carom_call *call, size_t *ret_size);
+
+/**
+ * carom_call_read() - copy an argument of known size
+ * @size: what the function expects
+ *
+ * Context: the function's thread.
+ * Return: 0, or -EMSGSIZE, with @buffer untouched, if the argument has another size.
+ */
+CAROM_API int carom_call_read(const struct carom_call *call, void *buffer, size_t size);
+
+/**
+ * carom_reply() - leave a value
+ * @data: copied; NULL if @size is 0
+ * @size: any; up to 32 bytes cost nothing extra. In a map at most its out_size,
+ *        and what is shorter is filled up with zeros
+ *
+ * A second reply replaces the first. Always `return carom_reply(...)` or look at
+ * the result: -ENOMEM is the function's to deal with.
+ *
+ * Context: the function's thread.
+ * Return: 0, -EMSGSIZE (a map's items have no room for it), -ENOMEM (the worker's
+ * room for results is exhausted by results not yet freed).
+ */
+CAROM_API int carom_reply(struct carom_call *call, const void *data, size_t size);
+
+/**
+ * carom_reply_reserve() - room for a value, to be written in place
+ * @size:       how much at most
+ * @ret_buffer: the room, aligned to 8 bytes; not zeroed; valid until the function
+ *              returns or replies again
+ *
+ * carom_reply_commit() makes it the value. Without a commit there is none.
+ *
+ * Context: the function's thread.
+ * Return: as carom_reply().
+ */
+CAROM_API int carom_reply_reserve(struct carom_call *call, size_t size, void **ret_buffer);
+
+/**
+ * carom_reply_commit() - the room reserved last is the value
+ * @size: how much of it was written
+ *
+ * Return: 0, -EINVAL (nothing reserved, or less than @size).
+ */
+CAROM_API int carom_reply_commit(struct carom_call *call, size_t size);
+
+/**
+ * carom_call_fail() - say why the task fails
+ * @code:   below 0; anything else becomes -EINVAL
+ * @format: as printf(3); cut at CAROM_OUTCOME_MESSAGE_MAX - 1 bytes
+ *
+ *	return carom_call_fail(call, -ENOENT, "no user %s", name);
+ *
+ * Return: @code.
+ */
+CAROM_API int carom_call_fail(struct carom_call *call, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** carom_call_worker() - the index of this worker in its pool, from 0; replacements keep it */
+CAROM_API int carom_call_worker(const struct carom_call *call);
+
+/** carom_call_index() - which item of a map or imap this is, from 0; 0 for apply */
+CAROM_API uint64_t carom_call_index(const struct carom_call *call);
+
+CAROM_END_DECLS
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * carom: processes for C programs. This header includes all others.
+ */
+#ifndef CAROM_H
+#define CAROM_H
+
+#include "../core/api.h"
+#include "../core/cleanup.h"
+#include "../core/error.h"
+#include "../core/log.h"
+#include "../core/time.h"
+#include "../shm/heap.h"
+#include "../shm/lock.h"
+#include "../shm/segment.h"
+#include "call.h"
+#include "map.h"
+#include "outcome.h"
+#include "pool.h"
+#include "result.h"
+
+#endif

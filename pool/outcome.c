@@ -1,0 +1,77 @@
+/*
+ * Outcome
+ */
+#include "pool/outcome.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/time.h"
+
+static const char *const names[] = {
+	[CAROM_OUTCOME_PENDING] = "pending",
+	[CAROM_OUTCOME_OK] = "ok",
+	[CAROM_OUTCOME_FAILED] = "failed",
+	[CAROM_OUTCOME_SOFT_LIMIT] = "soft limit",
+	[CAROM_OUTCOME_HARD_LIMIT] = "hard limit",
+	[CAROM_OUTCOME_LOST] = "lost",
+	[CAROM_OUTCOME_MEMORY_LIMIT] = "memory limit",
+	[CAROM_OUTCOME_SANDBOX_VIOLATION] = "sandbox violation",
+	[CAROM_OUTCOME_TERMINATED] = "terminated",
+	[CAROM_OUTCOME_CANCELLED] = "cancelled",
+	[CAROM_OUTCOME_POOL_CLOSED] = "pool closed",
+	[CAROM_OUTCOME_POOL_BROKEN] = "pool broken",
+};
+
+const char *carom_outcome_name(enum carom_outcome_kind kind)
+{
+	if ((size_t)kind >= sizeof(names) / sizeof(*names))
+		return "unknown";
+	return names[kind];
+}
+
+static void describe_failure(const struct carom_outcome *outcome, char *text, size_t size)
+{
+	const char *word = strerrordesc_np(-outcome->code);
+
+	if (outcome->message[0])
+		snprintf(text, size, "failed: %s (code %d)", outcome->message, outcome->code);
+	else if (word)
+		snprintf(text, size, "failed: %s (code %d)", word, outcome->code);
+	else
+		snprintf(text, size, "failed: code %d", outcome->code);
+}
+
+static void describe_loss(const struct carom_outcome *outcome, char *text, size_t size)
+{
+	const char *name = sigabbrev_np(outcome->signal);
+
+	if (outcome->signal)
+		snprintf(text, size, "lost: worker %d (pid %d) was killed by signal %d (SIG%s)",
+			 outcome->worker_index, outcome->worker_pid, outcome->signal,
+			 name ? name : "?");
+	else if (outcome->exit_status >= 0)
+		snprintf(text, size, "lost: worker %d (pid %d) exited with status %d",
+			 outcome->worker_index, outcome->worker_pid, outcome->exit_status);
+	else
+		snprintf(text, size,
+			 "lost: worker %d (pid %d) died; the program took its status itself",
+			 outcome->worker_index, outcome->worker_pid);
+}
+
+char *carom_outcome_describe(const struct carom_outcome *outcome, char *text, size_t size)
+{
+	if (outcome->kind == CAROM_OUTCOME_FAILED)
+		describe_failure(outcome, text, size);
+	else if (outcome->kind == CAROM_OUTCOME_LOST)
+		describe_loss(outcome, text, size);
+	else if (outcome->kind == CAROM_OUTCOME_HARD_LIMIT)
+		snprintf(text, size, "hard limit: exceeded %.3f s in worker %d (pid %d)",
+			 (double)outcome->limit_ns / (double)CAROM_NS_PER_SEC,
+			 outcome->worker_index, outcome->worker_pid);
+	else
+		snprintf(text, size, "%s",
+			 carom_outcome_name((enum carom_outcome_kind)outcome->kind));
+	return text;
+}

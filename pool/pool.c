@@ -1,0 +1,314 @@
+/*
+ * Pool
+ *
+ * The public face: checks what is asked, and asks the submitting side (submit.c)
+ * or the supervising side (supervisor.c) to do it.
+ */
+#include "pool/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/options.h"
+#include "core/origin.h"
+#include "pool/pool_private.h"
+
+#define SLOTS_DEFAULT 4096
+
+int carom_cpu_count(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	return CPU_COUNT(&set);
+}
+
+/* ---- making ---- */
+
+static int check_options(const struct carom_pool_options *theirs, struct carom_pool_options *ret)
+{
+	struct carom_pool_options defaults = CAROM_POOL_OPTIONS(.worker_count = CAROM_ALL_CPUS);
+	int r = carom_options_take(theirs ? theirs : &defaults, ret, sizeof(*ret));
+
+	if (r < 0)
+		return r;
+	if (ret->worker_count == CAROM_ALL_CPUS)
+		ret->worker_count = (uint64_t)carom_cpu_count();
+	if (ret->worker_count < 1 || ret->worker_count > CAROM_WORKERS_MAX)
+		return -EINVAL;
+	if (ret->slot_count > CAROM_LANE_SLOTS_MAX)
+		return -EINVAL;
+	if (!ret->slot_count)
+		ret->slot_count = SLOTS_DEFAULT;
+	return ret->payload_size > UINT64_MAX / 2 ? -EOVERFLOW : 0;
+}
+
+static void destroy(struct carom_pool *pool)
+{
+	for (uint32_t slot = 0; pool->spare && slot < pool->options.slot_count; slot++)
+		free(pool->spare[slot]);
+	carom_lane_free(pool->lane);
+	free(pool->spare);
+	free(pool->tasks);
+	free(pool->workers);
+	pthread_cond_destroy(&pool->settled);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+void carom_pool_unref_unlock(struct carom_pool *pool)
+{
+	bool last = --pool->reference_count == 0;
+
+	pthread_mutex_unlock(&pool->lock);
+	if (last)
+		destroy(pool);
+}
+
+static void init_locks(struct carom_pool *pool)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->settled, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static int make_memory(struct carom_pool *pool)
+{
+	struct carom_lane_options options = {
+		.worker_count = (uint32_t)pool->options.worker_count,
+		.slot_count = (uint32_t)pool->options.slot_count,
+		.payload_size = pool->options.payload_size,
+		.spin_ns = pool->options.spin_ns,
+	};
+	int r = carom_lane_new(&options, &pool->lane);
+
+	if (r < 0)
+		return r;
+	pool->lane_fd = carom_lane_fd(pool->lane);
+	carom_arena_init(&pool->arguments, carom_lane_arguments(pool->lane), 0,
+			 carom_lane_payload_size(pool->lane), NULL);
+	pool->tasks = calloc(pool->options.slot_count, sizeof(*pool->tasks));
+	pool->spare = calloc(pool->options.slot_count, sizeof(struct carom_result *));
+	pool->workers = calloc(pool->options.worker_count, sizeof(*pool->workers));
+	if (!pool->tasks || !pool->spare || !pool->workers)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < pool->options.worker_count; i++) {
+		pool->workers[i].pool = pool;
+		pool->workers[i].index = i;
+	}
+	return 0;
+}
+
+static void start_errand(void *userdata)
+{
+	carom_supervisor_start(userdata);
+}
+
+static void terminate_errand(void *userdata)
+{
+	carom_supervisor_kill(userdata, POOL_TERMINATED);
+}
+
+static void end_errand(void *userdata)
+{
+	carom_supervisor_end(userdata);
+}
+
+/* waits until no worker is left and none is being made; with the lock */
+static int await_end(struct carom_pool *pool, uint64_t deadline_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
+				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+
+	while (pool->process_count || pool->request_count) {
+		if (deadline_ns == CAROM_NO_DEADLINE)
+			pthread_cond_wait(&pool->settled, &pool->lock);
+		else if (pthread_cond_timedwait(&pool->settled, &pool->lock, &until) == ETIMEDOUT)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+static int start_workers(struct carom_pool *pool)
+{
+	carom_context_run(pool->context, start_errand, pool);
+	pthread_mutex_lock(&pool->lock);
+	while (pool->request_count)
+		pthread_cond_wait(&pool->settled, &pool->lock);
+	pool->started = true;
+	pthread_mutex_unlock(&pool->lock);
+	return pool->start_error;
+}
+
+int carom_pool_new(const struct carom_pool_options *options, struct carom_pool **ret_pool)
+{
+	struct carom_pool *pool = calloc(1, sizeof(*pool));
+	int r;
+
+	if (!pool)
+		return -ENOMEM;
+	init_locks(pool);
+	pool->origin = carom_origin();
+	pool->reference_count = 1;
+	r = check_options(options, &pool->options);
+	if (r == 0)
+		r = carom_context_default(&pool->context);
+	if (r == 0)
+		r = make_memory(pool);
+	if (r < 0) {
+		destroy(pool);
+		return r;
+	}
+	r = start_workers(pool);
+	if (r < 0) {
+		carom_pool_free(pool);
+		return r;
+	}
+	*ret_pool = pool;
+	return 0;
+}
+
+/* ---- ending ---- */
+
+int carom_pool_close(struct carom_pool *pool)
+{
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&pool->lock);
+	if (pool->state == POOL_RUNNING) {
+		pool->state = POOL_CLOSED;
+		carom_context_poke(pool->context, &pool->drain_poke);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return 0;
+}
+
+int carom_pool_terminate(struct carom_pool *pool)
+{
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	carom_context_run(pool->context, terminate_errand, pool);
+	pthread_mutex_lock(&pool->lock);
+	await_end(pool, CAROM_NO_DEADLINE);
+	pthread_mutex_unlock(&pool->lock);
+	return 0;
+}
+
+int carom_pool_join(struct carom_pool *pool, uint64_t deadline_ns)
+{
+	int r;
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&pool->lock);
+	r = pool->state == POOL_RUNNING ? -EINVAL : await_end(pool, deadline_ns);
+	pthread_mutex_unlock(&pool->lock);
+	return r;
+}
+
+struct carom_pool *carom_pool_free(struct carom_pool *pool)
+{
+	if (!pool || !carom_origin_is(pool->origin))
+		return NULL;
+	carom_pool_terminate(pool);
+	carom_context_run(pool->context, end_errand, pool);
+	pthread_mutex_lock(&pool->lock);
+	carom_pool_unref_unlock(pool);
+	return NULL;
+}
+
+void carom_pool_freep(struct carom_pool **pool)
+{
+	*pool = carom_pool_free(*pool);
+}
+
+/* ---- submitting ---- */
+
+static int check_task(struct carom_pool *pool, carom_task_fn *function, const void *data,
+		      size_t size, const struct carom_task_options *options,
+		      struct submission *ret_submission)
+{
+	struct carom_task_options ours;
+	int r = carom_options_take(options, &ours, sizeof(ours));
+
+	if (r < 0)
+		return r;
+	if (!function || (!data && size))
+		return -EINVAL;
+	*ret_submission = (struct submission){
+		.function = function,
+		.data = data,
+		.size = size,
+		.limit_ns = carom_pool_limit(pool, ours.hard_limit_ns),
+		.count = 1,
+	};
+	return 0;
+}
+
+int carom_pool_apply_async(struct carom_pool *pool, carom_task_fn *function, const void *data,
+			   size_t size, const struct carom_task_options *options,
+			   struct carom_result **ret_result)
+{
+	struct submission submission;
+	int r = check_task(pool, function, data, size, options, &submission);
+
+	if (r < 0)
+		return r;
+	submission.wanted = ret_result != NULL;
+	return carom_pool_submit(pool, &submission, true, ret_result);
+}
+
+int carom_pool_apply(struct carom_pool *pool, carom_task_fn *function, const void *data,
+		     size_t size, void *out, size_t out_size,
+		     const struct carom_task_options *options, struct carom_outcome *ret_outcome)
+{
+	struct submission submission;
+	struct carom_result *result;
+	int r;
+
+	if (!out && out_size)
+		return -EINVAL;
+	r = check_task(pool, function, data, size, options, &submission);
+	if (r < 0)
+		return r;
+	submission.wanted = true;
+	r = carom_pool_submit(pool, &submission, true, &result);
+	if (r < 0)
+		return r;
+	return carom_result_finish(result, out, out_size, ret_outcome);
+}
+
+/* ---- looking ---- */
+
+static void look_at(struct carom_pool *pool, uint32_t index, struct carom_worker_info *info)
+{
+	struct worker *worker = &pool->workers[index];
+	uint64_t ready = atomic_load(&carom_lane_worker(pool->lane, index)->ready_ns);
+
+	*info = (struct carom_worker_info){
+		.index = index,
+		.pid = worker->current ? worker->current->pid : 0,
+		.replaced_count = worker->replaced_count,
+	};
+	if (worker->replaced_count && ready > worker->died_ns)
+		info->replaced_ns = ready - worker->died_ns;
+}
+
+int carom_pool_workers(struct carom_pool *pool, struct carom_worker_info *infos, size_t count)
+{
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&pool->lock);
+	for (uint32_t i = 0; i < pool->options.worker_count && i < count; i++)
+		look_at(pool, i, &infos[i]);
+	pthread_mutex_unlock(&pool->lock);
+	return (int)pool->options.worker_count;
+}

@@ -1,0 +1,243 @@
+/**
+ * DOC: pool
+ *
+ * Worker processes under supervision, and work for them. multiprocessing's Pool.
+ *
+ *	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+ *
+ *	r = carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 4,
+ *					       .hard_limit_ns = CAROM_SECONDS(5)), &pool);
+ *	if (r < 0)
+ *		return carom_complain("pool", r);
+ *	r = carom_pool_map(pool, square, in, 5, sizeof(*in), out, sizeof(*out), NULL);
+ *
+ * Every task that was accepted is answered exactly once, and is begun at most
+ * once, whichever worker dies at whichever instruction: the task that a dying
+ * worker was running is `lost`, tasks it had not begun run elsewhere, values it
+ * had already left count. The worker is replaced at once.
+ *
+ * Any thread of the program may submit and wait. Task functions are passed by
+ * address: workers are copies of the program (made by its fork server, which is
+ * itself made with the first pool), so functions of libraries that were dlopen()ed
+ * later do not exist in them. In a child made by fork() the program's pools are
+ * closed: every function says -ECHILD, and nothing the child does reaches them.
+ *
+ * An idle pool uses no CPU at all. The library installs no signal handlers; its
+ * one thread blocks all signals.
+ */
+#ifndef CAROM_POOL_POOL_H
+#define CAROM_POOL_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/api.h"
+#include "../core/cleanup.h"
+#include "../core/time.h"
+#include "call.h"
+#include "outcome.h"
+#include "result.h"
+
+CAROM_BEGIN_DECLS
+
+struct carom_pool;
+
+#define CAROM_WORKERS_MAX 1024
+
+/* For worker_count: as many as CPUs this process may run on. */
+#define CAROM_ALL_CPUS UINT64_MAX
+
+/* For spin_ns: go to sleep at once. */
+#define CAROM_SPIN_NEVER UINT64_MAX
+
+/* For a task's hard_limit_ns: none, also where the pool has one. */
+#define CAROM_NO_LIMIT UINT64_MAX
+
+/**
+ * struct carom_pool_options - what carom_pool_new() makes
+ * @size_bytes:   size of this struct; CAROM_POOL_OPTIONS() fills it in
+ * @worker_count: 1 to CAROM_WORKERS_MAX, or CAROM_ALL_CPUS for carom_cpu_count().
+ *                The one field that has no default: a count that was computed and
+ *                came out as 0 is a mistake, not a wish for all CPUs
+ * @hard_limit_ns: a task (or an item of a map) that runs longer is killed with its
+ *                worker; counted from when the worker began it. 0 means no limit
+ * @slot_count:   how many tasks may be queued or running at once; who submits more
+ *                waits. 0 means 4096; at most 32768
+ * @spin_ns:      how long a worker looks for work, and a waiting thread for its
+ *                result, before it sleeps. 0 means adaptive: up to 50 us, only
+ *                where another CPU can do the work meanwhile, and not where it
+ *                did not help before; CAROM_SPIN_NEVER means never
+ * @payload_size: address space for arguments, and for each worker's values, in
+ *                bytes; memory is used as needed and given back. 0 means 16 GiB,
+ *                less where address space is limited
+ * @timestamps:   note when each task was submitted, begun and ended (70 ns a task);
+ *                tasks with a time limit always have them
+ */
+struct carom_pool_options {
+	size_t size_bytes;
+	uint64_t worker_count;
+	uint64_t hard_limit_ns;
+	uint64_t slot_count;
+	uint64_t spin_ns;
+	uint64_t payload_size;
+	uint64_t timestamps;
+};
+#define CAROM_POOL_OPTIONS(...)                                                        \
+	((struct carom_pool_options){ .size_bytes = sizeof(struct carom_pool_options), \
+				      __VA_ARGS__ })
+
+/**
+ * carom_cpu_count() - how many CPUs this process may run on (its affinity mask), at least 1
+ *
+ * Context: MT-Safe, AS-Safe.
+ */
+CAROM_API int carom_cpu_count(void);
+
+/**
+ * carom_pool_new() - make a pool and start its workers
+ * @options:  read during the call only; NULL for a worker on each CPU and all defaults
+ * @ret_pool: the new pool; the caller owns it and ends it with carom_pool_free()
+ *
+ * Returns when every worker process exists; they may still be starting, and tasks
+ * can be submitted at once. All or nothing: if one worker cannot be made, none is
+ * left. The first pool of a program also makes the library's thread and the fork
+ * server, which later pools share: make it early, while the program is small.
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks for about 1 ms.
+ * Return: 0, or, with *@ret_pool untouched,
+ *	-EINVAL  worker_count is 0 or above CAROM_WORKERS_MAX, slot_count above
+ *	         32768, or the options were not made by CAROM_POOL_OPTIONS()
+ *	-EOVERFLOW  payload_size times workers does not fit an address space
+ *	-E2BIG   @options sets a field newer than this library
+ *	-ENOMEM, -EMFILE, -ENFILE, -EAGAIN  from memfd_create(2), mmap(2), clone(2)
+ *	-EDEADLK no fork server came up: other threads hold locks of the C library
+ *	         each time one is made
+ */
+CAROM_API int carom_pool_new(const struct carom_pool_options *options,
+			     struct carom_pool **ret_pool);
+
+/**
+ * carom_pool_free() - terminate the pool if it runs, wait for its workers' end, free it
+ * @pool: NULL is allowed
+ *
+ * Context: MT-Safe against other pools; no other thread may use @pool any more,
+ * but results of it may live on. In a forked child: frees nothing, and the
+ * parent's pool notices nothing.
+ * Return: NULL.
+ */
+CAROM_API struct carom_pool *carom_pool_free(struct carom_pool *pool);
+CAROM_API void carom_pool_freep(struct carom_pool **pool);
+
+/**
+ * struct carom_task_options - for one task
+ * @size_bytes:    size of this struct; CAROM_TASK_OPTIONS() fills it in
+ * @hard_limit_ns: 0 means the pool's; CAROM_NO_LIMIT means none
+ */
+struct carom_task_options {
+	size_t size_bytes;
+	uint64_t hard_limit_ns;
+};
+#define CAROM_TASK_OPTIONS(...)                                                        \
+	((struct carom_task_options){ .size_bytes = sizeof(struct carom_task_options), \
+				      __VA_ARGS__ })
+
+/**
+ * carom_pool_apply_async() - submit a task
+ * @function:   runs in some worker
+ * @data:       its argument, copied during the call; NULL if @size is 0
+ * @size:       any; up to 32 bytes travel with the task itself
+ * @options:    NULL for all defaults
+ * @ret_result: the caller owns it; NULL if nobody wants to know the outcome
+ *
+ * Blocks only while `slot_count` tasks are queued or running.
+ *
+ * Context: MT-Safe, AS-Unsafe.
+ * Return: 0, or, with nothing submitted and *@ret_result untouched,
+ *	-EINVAL     no function; or @data is NULL and @size is not 0
+ *	-ESHUTDOWN  the pool was closed or terminated
+ *	-ENOTRECOVERABLE the pool is broken: its workers die before they are ready
+ *	-ENOMEM     no room for the argument, or for the result's handle
+ *	-E2BIG      @options sets a field newer than this library
+ *	-ECHILD     the pool is from before fork()
+ */
+CAROM_API int carom_pool_apply_async(struct carom_pool *pool, carom_task_fn *function,
+				     const void *data, size_t size,
+				     const struct carom_task_options *options,
+				     struct carom_result **ret_result);
+
+/**
+ * carom_pool_apply() - submit a task and wait for its value
+ * @out:         the value is copied here; NULL if @out_size is 0
+ * @out_size:    room there; a value that is longer is -EMSGSIZE and lost
+ * @ret_outcome: how it ended; may be NULL
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks.
+ * Return: 0; as carom_pool_apply_async() if nothing was submitted; -EREMOTEIO if
+ * it ended without a value (then *@ret_outcome says how); -EMSGSIZE; -EBADMSG.
+ */
+CAROM_API int carom_pool_apply(struct carom_pool *pool, carom_task_fn *function, const void *data,
+			       size_t size, void *out, size_t out_size,
+			       const struct carom_task_options *options,
+			       struct carom_outcome *ret_outcome);
+
+/**
+ * carom_pool_close() - accept no more work
+ *
+ * Work that was accepted is done and answered; then the workers end. Closing twice
+ * is allowed. Workers that die meanwhile are replaced as long as work is left.
+ *
+ * Context: MT-Safe, AS-Unsafe. Does not block.
+ * Return: 0, -ECHILD.
+ */
+CAROM_API int carom_pool_close(struct carom_pool *pool);
+
+/**
+ * carom_pool_terminate() - kill the workers now
+ *
+ * Values that were already left count. Running tasks get the outcome
+ * `terminated`, waiting ones `pool closed`; everybody who waits is answered
+ * before this returns.
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks until the workers are dead.
+ * Return: 0, -ECHILD.
+ */
+CAROM_API int carom_pool_terminate(struct carom_pool *pool);
+
+/**
+ * carom_pool_join() - wait until all workers have ended
+ * @deadline_ns: CLOCK_MONOTONIC
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks.
+ * Return: 0, -EINVAL (neither closed nor terminated), -ETIMEDOUT, -ECHILD.
+ */
+CAROM_API int carom_pool_join(struct carom_pool *pool, uint64_t deadline_ns);
+
+/**
+ * struct carom_worker_info - one worker
+ * @index: 0 to worker_count - 1
+ * @pid:   0 while it is being replaced
+ * @replaced_count: how often another process took its place
+ * @replaced_ns: the last time: from when its death was known to when the new
+ *               process was ready to take work; 0 if that is still to come
+ */
+struct carom_worker_info {
+	uint64_t index;
+	int64_t pid;
+	uint64_t replaced_count;
+	uint64_t replaced_ns;
+};
+
+/**
+ * carom_pool_workers() - the workers as they are now
+ * @infos: room for @count
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Never blocks for long.
+ * Return: how many workers the pool has (perhaps more than @count), -ECHILD.
+ */
+CAROM_API int carom_pool_workers(struct carom_pool *pool, struct carom_worker_info *infos,
+				 size_t count);
+
+CAROM_END_DECLS
+
+#endif

@@ -1,0 +1,273 @@
+/*
+ * The pool from inside
+ *
+ * Everything here is private to the parent and decides; what stands in the lane is
+ * data. One lock guards it. It is held for moments: never across a wait, never
+ * while a payload is copied that is larger than a page.
+ *
+ *   Q1  A slot that was taken has a struct task, and is one of: being filled
+ *       (`filling`), submitted, ended. It is given back when its result is freed,
+ *       collected by its map, or moved into its result's own memory (harvested).
+ *   Q2  What ended a task that has no value is decided here, under the lock, before
+ *       the slot's word says LOST.
+ *   Q3  Each result that the program holds counts as a reference to the pool, and
+ *       so does the program's handle of the pool itself.
+ */
+#ifndef CAROM_POOL_POOL_PRIVATE_H
+#define CAROM_POOL_POOL_PRIVATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/process.h"
+#include "ipc/arena.h"
+#include "ipc/lane.h"
+#include "pool/context.h"
+#include "pool/map.h"
+#include "pool/pool.h"
+#include "pool/worker.h"
+
+struct map;
+
+enum pool_state {
+	POOL_RUNNING,
+	POOL_CLOSED,     /* takes no more; ends when nothing is left */
+	POOL_TERMINATED, /* everything was answered; workers are being killed */
+	POOL_BROKEN,     /* as terminated, because workers do not live */
+};
+
+/**
+ * struct task - what the parent knows of a slot in use
+ * @result:    the handle of a single task; NULL once nobody wants its value
+ * @map:       or the map that this is a part of
+ * @argument_size: as allocated in the argument arena, if above CAROM_LANE_INLINE
+ * @first, @count: the items of a map's part; the first one's index
+ * @accounted: how many of them have their outcome already
+ * @orphaned:  the worker that left its value is gone, and its arena is another's
+ * @filling:   taken, not yet submitted
+ * @condemned: being killed for its time limit
+ * @condemned_item: at which item of a batch
+ * @cause:     why it has no value, once its word is LOST
+ */
+struct task {
+	struct carom_result *result;
+	struct map *map;
+	uint64_t argument_size;
+	uint64_t argument_offset;
+	uint64_t limit_ns;
+	uint64_t submitted_ns;
+	uint64_t first;
+	uint64_t count;
+	uint64_t accounted;
+	uint64_t condemned_item;
+	bool orphaned;
+	bool filling;
+	bool condemned;
+	struct carom_outcome cause;
+};
+
+/**
+ * struct incarnation - one process that is or was a worker
+ * @dead: swept; only its pidfd is waited for
+ */
+struct incarnation {
+	struct worker *worker;
+	pid_t pid;
+	int pidfd;
+	bool dead;
+	struct carom_loop_fd exit_watch;
+	struct carom_loop_word life_watch;
+};
+
+/**
+ * struct worker - a place in the pool
+ * @current:   the process that fills it; NULL while there is none
+ * @next:      memory for the one that is being made; NULL while none is
+ * @upper_half: which half of the value arena the current process allocates from
+ */
+struct worker {
+	struct carom_pool *pool;
+	uint32_t index;
+	struct incarnation *current;
+	struct incarnation *next;
+	bool upper_half;
+	struct carom_birth birth;
+	struct carom_worker_start start;
+	uint64_t died_ns;
+	uint64_t replaced_count;
+};
+
+struct carom_pool {
+	uint64_t origin;
+	struct carom_context *context;
+	struct carom_lane *lane;
+	struct carom_pool_options options;
+
+	pthread_mutex_t lock;
+	pthread_cond_t settled; /* a worker was born, or refused, or ended */
+	enum pool_state state;
+	uint64_t reference_count;
+	uint32_t submitter_count;
+	struct carom_arena arguments;
+	struct task *tasks;
+	struct carom_result **spare; /* per slot, the handle that was used with it last */
+
+	/* supervision: the loop's thread */
+	struct worker *workers;
+	int lane_fd;
+	uint32_t process_count;
+	uint32_t request_count;
+	uint32_t start_failures;
+	int start_error;
+	bool started;
+	struct carom_loop_timer retry_timer;
+	struct carom_loop_timer limit_timer;
+	struct carom_poke limit_poke;
+	struct carom_poke drain_poke;
+	uint64_t limit_next_ns;
+};
+
+/**
+ * struct carom_result - a handle that the program holds
+ * @slot:      where the task is; CAROM_LANE_NO_SLOT once harvested
+ * @map:       a map's; then no slot
+ * @pinned:    somebody reads the value in place
+ * @outcome, @value*: the result's own copy, once harvested
+ */
+struct carom_result {
+	struct carom_pool *pool;
+	uint64_t origin;
+	struct map *map;
+	_Atomic uint32_t slot;
+	uint32_t generation;
+	bool may_spin;
+	bool pinned;
+	int error;
+	struct carom_outcome outcome;
+	void *value;
+	uint64_t value_size;
+	unsigned char inline_value[CAROM_LANE_INLINE];
+};
+
+/* ---- submit.c ---- */
+
+/**
+ * struct submission - one task to be submitted
+ * @prefix: bytes that go before @data (a batch's header); may be NULL
+ */
+struct submission {
+	carom_task_fn *function;
+	const void *prefix;
+	uint64_t prefix_size;
+	const void *data;
+	uint64_t size;
+	uint64_t limit_ns;
+	uint64_t index;
+	uint64_t count;
+	struct map *map;
+	bool batch;
+	bool wanted; /* there shall be a result to hold */
+};
+
+/**
+ * carom_pool_enter() - begin to submit; takes the lock
+ *
+ * What was begun before the pool was closed is accepted as a whole.
+ * Return: 0 with the lock held, or without it: -ECHILD, -ESHUTDOWN, -ENOTRECOVERABLE.
+ */
+int carom_pool_enter(struct carom_pool *pool);
+
+/** carom_pool_leave() - submitted; lets go of the lock */
+void carom_pool_leave(struct carom_pool *pool);
+
+/**
+ * carom_pool_prepare() - take a slot, fill it, but do not submit it yet
+ *
+ * With the lock; lets go of it while it waits for a slot (if @may_wait) or copies.
+ * Return: 0, -ESHUTDOWN, -ENOTRECOVERABLE, -ENOMEM, -EAGAIN (no slot, may not wait).
+ */
+int carom_pool_prepare(struct carom_pool *pool, const struct submission *submission, bool may_wait,
+		       uint32_t *ret_slot);
+
+/** carom_pool_publish() - submit prepared slots. With the lock; lets go of it if it must wait. */
+int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t count,
+		       bool *ret_woke);
+
+/** carom_pool_abandon() - a prepared slot is not submitted after all. With the lock. */
+void carom_pool_abandon(struct carom_pool *pool, uint32_t slot);
+
+/** carom_pool_release() - the slot's task is over and done with. With the lock. */
+void carom_pool_release(struct carom_pool *pool, uint32_t slot);
+
+/** carom_pool_submit() - all of that for a single task. Without the lock. */
+int carom_pool_submit(struct carom_pool *pool, const struct submission *submission, bool may_wait,
+		      struct carom_result **ret_result);
+
+/** carom_pool_limit() - the limit of a task that asked for @asked_ns; 0 means none */
+uint64_t carom_pool_limit(const struct carom_pool *pool, uint64_t asked_ns);
+
+/* ---- result.c ---- */
+
+/** carom_result_move() - from the slot into the handle's own memory. With the lock. */
+int carom_result_move(struct carom_result *result);
+
+/** carom_result_drop() - free a handle; lets go of the lock, and of a reference to the pool */
+void carom_result_drop_unlock(struct carom_result *result);
+
+/** carom_result_finish() - wait for a result, take its value, free it: the end of an apply */
+int carom_result_finish(struct carom_result *result, void *out, size_t out_size,
+			struct carom_outcome *ret_outcome);
+
+/** carom_result_new_for_map() - the handle of a map. With the lock. NULL: no memory. */
+struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct map *map);
+
+/** carom_outcome_of_slot() - how the task in an ended slot ended. With the lock. */
+void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
+			   struct carom_outcome *ret_outcome);
+
+/* ---- map.c ---- */
+
+/** carom_map_collect() - take the values of an ended slot of a map, and release it. With the lock. */
+void carom_map_collect(struct map *map, uint32_t slot);
+
+/**
+ * carom_map_lost() - the worker that ran this batch is dead: take what it left
+ * @cause: why; for the item that it was at
+ * Return: CAROM_SWEEP_AGAIN if items are left that were never begun. With the lock.
+ */
+enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
+					const struct carom_outcome *cause);
+
+int carom_map_wait(struct map *map, uint64_t deadline_ns);
+void carom_map_outcome(struct map *map, struct carom_outcome *ret_outcome);
+void carom_map_free(struct map *map);
+
+/* ---- supervisor.c: the loop's thread, without the lock, but the last ---- */
+
+/** carom_supervisor_start() - ask for all workers; pool->request_count says how many are to come */
+void carom_supervisor_start(struct carom_pool *pool);
+
+/** carom_supervisor_drain() - the pool was closed: workers end once nothing is left */
+void carom_supervisor_drain(struct carom_pool *pool);
+
+/** carom_supervisor_kill() - kill all workers; what nobody has begun is answered first */
+void carom_supervisor_kill(struct carom_pool *pool, enum pool_state state);
+
+/** carom_supervisor_end() - no process is left: the loop forgets the pool */
+void carom_supervisor_end(struct carom_pool *pool);
+
+/** carom_supervisor_limit() - a task with a time limit was submitted. With the lock. Any thread. */
+void carom_supervisor_limit(struct carom_pool *pool, uint64_t due_ns);
+
+/* ---- limits.c: the loop's thread ---- */
+
+/** carom_limits_check() - kill who runs a task longer than its limit. Returns when to look again. */
+uint64_t carom_limits_check(struct carom_pool *pool, uint64_t now_ns);
+
+/* ---- pool.c ---- */
+
+/** carom_pool_unref_unlock() - let go of the lock and of one reference */
+void carom_pool_unref_unlock(struct carom_pool *pool);
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * Result
+ *
+ * A handle refers to its slot until it is harvested; from then on it has its own
+ * copy. The slot number is read without the lock to wait on the slot's word: if
+ * the handle is harvested meanwhile, the generation no longer fits and the wait is
+ * over, and what there is to read is read under the lock.
+ *
+ * The handle of a slot is kept with it when the program lets go of it, so a task
+ * costs no allocation.
+ */
+#include "pool/result.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/origin.h"
+#include "pool/pool_private.h"
+#include "pool/value.h"
+
+static uint32_t slot_of(const struct carom_result *result)
+{
+	/* relaxed: see above; a stale number is caught by the generation */
+	return atomic_load_explicit(&result->slot, memory_order_relaxed);
+}
+
+/* ---- outcomes ---- */
+
+static void take_message(const struct carom_pool *pool, uint32_t slot,
+			 struct carom_outcome *outcome)
+{
+	struct carom_value value;
+	size_t length;
+
+	if (carom_value_of(pool->lane, slot, false, &value) < 0)
+		return;
+	length = value.size < sizeof(outcome->message) ? value.size : sizeof(outcome->message) - 1;
+	memcpy(outcome->message, value.data, length);
+	outcome->message[length] = '\0';
+}
+
+void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
+			   struct carom_outcome *ret_outcome)
+{
+	const struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
+	const struct task *task = &pool->tasks[slot];
+	uint64_t word = atomic_load(&lines->word);
+	struct carom_outcome outcome = { .kind = CAROM_OUTCOME_OK };
+
+	if (carom_slot_state(word) == CAROM_SLOT_LOST) {
+		*ret_outcome = task->cause;
+		return;
+	}
+	outcome.code = *(const volatile int32_t *)&lines->code;
+	outcome.worker_index = (int32_t)carom_slot_owner(word);
+	outcome.worker_pid = lines->pid;
+	outcome.submitted_ns = task->submitted_ns;
+	if (lines->flags & CAROM_TASK_TIMED) {
+		outcome.started_ns = lines->started_ns;
+		outcome.ended_ns = lines->ended_ns;
+	}
+	if (outcome.code < 0) {
+		outcome.kind = CAROM_OUTCOME_FAILED;
+		if (task->count <= 1)
+			take_message(pool, slot, &outcome);
+	} else {
+		outcome.code = 0;
+	}
+	*ret_outcome = outcome;
+}
+
+/* ---- moving into the handle ---- */
+
+static int copy_value(struct carom_result *result, uint32_t slot)
+{
+	struct carom_value value;
+
+	result->value = result->inline_value;
+	result->value_size = 0;
+	result->error = carom_value_of(result->pool->lane, slot, false, &value);
+	if (result->error < 0)
+		return 0;
+	if (value.size > sizeof(result->inline_value)) {
+		result->value = malloc(value.size);
+		if (!result->value)
+			return -ENOMEM;
+	}
+	memcpy(result->value, value.data, value.size);
+	result->value_size = value.size;
+	return 0;
+}
+
+int carom_result_move(struct carom_result *result)
+{
+	uint32_t slot = slot_of(result);
+	int r;
+
+	carom_outcome_of_slot(result->pool, slot, &result->outcome);
+	if (result->outcome.kind == CAROM_OUTCOME_OK) {
+		r = copy_value(result, slot);
+		if (r < 0)
+			return r;
+	}
+	atomic_store_explicit(&result->slot, CAROM_LANE_NO_SLOT, memory_order_relaxed);
+	carom_pool_release(result->pool, slot);
+	return 0;
+}
+
+/* ---- waiting ---- */
+
+int carom_result_wait(struct carom_result *result, uint64_t deadline_ns)
+{
+	uint32_t slot = slot_of(result);
+
+	if (!carom_origin_is(result->origin))
+		return -ECHILD;
+	if (result->map)
+		return carom_map_wait(result->map, deadline_ns);
+	if (slot == CAROM_LANE_NO_SLOT)
+		return 0;
+	return carom_lane_await(result->pool->lane, slot, result->generation, deadline_ns,
+				result->may_spin);
+}
+
+bool carom_result_ready(struct carom_result *result)
+{
+	return carom_result_wait(result, CAROM_PASSED) == 0;
+}
+
+/* ---- reading ---- */
+
+/* finds the value, in the slot or in the handle; with the lock */
+static int find_value(struct carom_result *result, const void **ret_data, size_t *ret_size)
+{
+	uint32_t slot = slot_of(result);
+	struct carom_outcome outcome;
+	struct carom_value value;
+	int r;
+
+	if (slot == CAROM_LANE_NO_SLOT) {
+		if (result->outcome.kind != CAROM_OUTCOME_OK)
+			return -EREMOTEIO;
+		*ret_data = result->value;
+		*ret_size = result->value_size;
+		return result->error;
+	}
+	carom_outcome_of_slot(result->pool, slot, &outcome);
+	if (outcome.kind != CAROM_OUTCOME_OK)
+		return -EREMOTEIO;
+	r = carom_value_of(result->pool->lane, slot, false, &value);
+	if (r < 0)
+		return r;
+	*ret_data = value.data;
+	*ret_size = value.size;
+	return 0;
+}
+
+static int map_verdict(struct carom_result *result)
+{
+	struct carom_outcome outcome;
+
+	carom_map_outcome(result->map, &outcome);
+	return outcome.kind == CAROM_OUTCOME_OK ? 0 : -EREMOTEIO;
+}
+
+/* large values are copied without the lock; the pin keeps them where they are */
+static int copy_out(struct carom_result *result, void *buffer, size_t size, size_t *ret_size)
+{
+	const void *data;
+	size_t length;
+	int r = find_value(result, &data, &length);
+
+	if (r < 0)
+		return r;
+	if (ret_size)
+		*ret_size = length;
+	if (length > size)
+		return -EMSGSIZE;
+	if (length <= 4096) {
+		if (length)
+			memcpy(buffer, data, length);
+		return 0;
+	}
+	result->pinned = true;
+	pthread_mutex_unlock(&result->pool->lock);
+	memcpy(buffer, data, length);
+	pthread_mutex_lock(&result->pool->lock);
+	return 0;
+}
+
+int carom_result_get(struct carom_result *result, uint64_t deadline_ns, void *buffer, size_t size,
+		     size_t *ret_size)
+{
+	int r = carom_result_wait(result, deadline_ns);
+
+	if (r < 0)
+		return r;
+	if (result->map) {
+		r = map_verdict(result);
+		if (r == 0 && ret_size)
+			*ret_size = 0;
+		return r;
+	}
+	pthread_mutex_lock(&result->pool->lock);
+	r = copy_out(result, buffer, size, ret_size);
+	pthread_mutex_unlock(&result->pool->lock);
+	return r;
+}
+
+int carom_result_data(struct carom_result *result, const void **ret_data, size_t *ret_size)
+{
+	int r = carom_result_wait(result, CAROM_PASSED);
+
+	if (r < 0)
+		return r == -ETIMEDOUT ? -EINPROGRESS : r;
+	if (result->map) {
+		r = map_verdict(result);
+		if (r == 0) {
+			*ret_data = NULL;
+			*ret_size = 0;
+		}
+		return r;
+	}
+	pthread_mutex_lock(&result->pool->lock);
+	r = find_value(result, ret_data, ret_size);
+	if (r == 0)
+		result->pinned = true;
+	pthread_mutex_unlock(&result->pool->lock);
+	return r;
+}
+
+int carom_result_outcome(struct carom_result *result, struct carom_outcome *ret_outcome)
+{
+	int r = carom_result_wait(result, CAROM_PASSED);
+
+	if (r == -ECHILD)
+		return r;
+	if (r < 0) {
+		*ret_outcome =
+			(struct carom_outcome){ .kind = CAROM_OUTCOME_PENDING, .worker_index = -1 };
+		return 0;
+	}
+	if (result->map) {
+		carom_map_outcome(result->map, ret_outcome);
+		return 0;
+	}
+	pthread_mutex_lock(&result->pool->lock);
+	if (slot_of(result) == CAROM_LANE_NO_SLOT)
+		*ret_outcome = result->outcome;
+	else
+		carom_outcome_of_slot(result->pool, slot_of(result), ret_outcome);
+	pthread_mutex_unlock(&result->pool->lock);
+	return 0;
+}
+
+int carom_result_successful(struct carom_result *result)
+{
+	struct carom_outcome outcome;
+	int r = carom_result_outcome(result, &outcome);
+
+	if (r < 0)
+		return r;
+	if (outcome.kind == CAROM_OUTCOME_PENDING)
+		return -EINPROGRESS;
+	return outcome.kind == CAROM_OUTCOME_OK;
+}
+
+int carom_result_finish(struct carom_result *result, void *out, size_t out_size,
+			struct carom_outcome *ret_outcome)
+{
+	uint32_t slot;
+	int r;
+
+	carom_result_wait(result, CAROM_NO_DEADLINE);
+	pthread_mutex_lock(&result->pool->lock);
+	r = copy_out(result, out, out_size, NULL);
+	slot = slot_of(result);
+	if (ret_outcome && slot == CAROM_LANE_NO_SLOT)
+		*ret_outcome = result->outcome;
+	else if (ret_outcome)
+		carom_outcome_of_slot(result->pool, slot, ret_outcome);
+	carom_result_drop_unlock(result);
+	return r;
+}
+
+/* ---- the handle ---- */
+
+struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct map *map)
+{
+	struct carom_result *result = calloc(1, sizeof(*result));
+
+	if (!result)
+		return NULL;
+	result->pool = pool;
+	result->origin = pool->origin;
+	result->map = map;
+	atomic_init(&result->slot, CAROM_LANE_NO_SLOT);
+	pool->reference_count++; /* Q3 */
+	return result;
+}
+
+void carom_result_drop_unlock(struct carom_result *result)
+{
+	struct carom_pool *pool = result->pool;
+	uint32_t slot = slot_of(result);
+
+	if (slot == CAROM_LANE_NO_SLOT) {
+		if (result->value != result->inline_value)
+			free(result->value);
+		free(result);
+	} else {
+		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+
+		pool->tasks[slot].result = NULL;
+		if (carom_slot_ended(word))
+			carom_pool_release(pool, slot); /* else: when it is harvested */
+		assert(!pool->spare[slot]);
+		pool->spare[slot] = result;
+	}
+	carom_pool_unref_unlock(pool);
+}
+
+struct carom_result *carom_result_free(struct carom_result *result)
+{
+	if (!result || !carom_origin_is(result->origin))
+		return NULL;
+	if (result->map) {
+		carom_map_wait(result->map, CAROM_NO_DEADLINE);
+		carom_map_free(result->map);
+	}
+	pthread_mutex_lock(&result->pool->lock);
+	carom_result_drop_unlock(result);
+	return NULL;
+}
+
+void carom_result_freep(struct carom_result **result)
+{
+	*result = carom_result_free(*result);
+}

@@ -1,0 +1,110 @@
+/**
+ * DOC: result
+ *
+ * The handle of a task that was submitted: wait for it, take its value, learn how
+ * it ended. multiprocessing's AsyncResult.
+ *
+ *	r = carom_pool_apply_async(pool, work, &in, sizeof(in), NULL, &result);
+ *	...
+ *	r = carom_result_get(result, CAROM_NO_DEADLINE, &out, sizeof(out), NULL);
+ *	result = carom_result_free(result);
+ *
+ * A result may be waited for by several threads at once. It outlives its pool:
+ * what was answered can still be read, and what was not is answered when the pool
+ * is terminated. Freeing it is the only thing that must not race with its use.
+ */
+#ifndef CAROM_POOL_RESULT_H
+#define CAROM_POOL_RESULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../core/api.h"
+#include "../core/cleanup.h"
+#include "../core/time.h"
+#include "outcome.h"
+
+CAROM_BEGIN_DECLS
+
+struct carom_result;
+
+/**
+ * carom_result_wait() - wait until it is ready
+ * @deadline_ns: CLOCK_MONOTONIC; CAROM_NO_DEADLINE for ever, CAROM_PASSED only looks
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks. A signal does not end the wait.
+ * Return: 0, -ETIMEDOUT (the task goes on), -ECHILD (a handle from before fork()).
+ */
+CAROM_API int carom_result_wait(struct carom_result *result, uint64_t deadline_ns);
+
+/**
+ * carom_result_get() - wait, and copy the value
+ * @deadline_ns: as above
+ * @buffer:      the value is copied here; may be NULL if @size is 0. For a map:
+ *               NULL and 0; the values are in the map's `out`
+ * @size:        room in @buffer
+ * @ret_size:    the value's length, also with -EMSGSIZE; may be NULL
+ *
+ * May be called again, and gives the same again.
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks.
+ * Return: 0, or, with @buffer untouched,
+ *	-ETIMEDOUT  not ready; the task goes on
+ *	-EREMOTEIO  ended without a value: see carom_result_outcome()
+ *	-EMSGSIZE   @size is too small; the value is kept
+ *	-EBADMSG    the worker left a value outside its room; the value is lost
+ *	-ECHILD     a handle from before fork()
+ */
+CAROM_API int carom_result_get(struct carom_result *result, uint64_t deadline_ns, void *buffer,
+			       size_t size, size_t *ret_size);
+
+/**
+ * carom_result_data() - the value in place, without a copy
+ * @ret_data: shared memory, to be read only; valid until the result is freed
+ * @ret_size: its length
+ *
+ * Context: MT-Safe. Never blocks.
+ * Return: 0, -EINPROGRESS (not ready), -EREMOTEIO, -EBADMSG, -ECHILD as above.
+ */
+CAROM_API int carom_result_data(struct carom_result *result, const void **ret_data,
+				size_t *ret_size);
+
+/** carom_result_ready() - has it ended, in whatever way? MT-Safe, never blocks. */
+CAROM_API bool carom_result_ready(struct carom_result *result);
+
+/**
+ * carom_result_successful() - did it end with a value?
+ *
+ * Context: MT-Safe. Never blocks.
+ * Return: 1 (for a map: every item did), 0, -EINPROGRESS (not ready), -ECHILD.
+ */
+CAROM_API int carom_result_successful(struct carom_result *result);
+
+/**
+ * carom_result_outcome() - how it ended; kind PENDING while it has not
+ * @ret_outcome: a copy. For a map: of the first item, by index, that has no value,
+ *               or of its last item if all have
+ *
+ * Context: MT-Safe. Never blocks.
+ * Return: 0, -ECHILD.
+ */
+CAROM_API int carom_result_outcome(struct carom_result *result, struct carom_outcome *ret_outcome);
+
+/**
+ * carom_result_free() - let go of it
+ * @result: NULL is allowed
+ *
+ * The task, if it still waits or runs, is not cancelled; its value is dropped when
+ * it comes. A map that is not ready is waited for first, since workers' values go
+ * to the caller's memory.
+ *
+ * Context: MT-Safe, AS-Unsafe. In a forked child: does nothing.
+ * Return: NULL.
+ */
+CAROM_API struct carom_result *carom_result_free(struct carom_result *result);
+CAROM_API void carom_result_freep(struct carom_result **result);
+
+CAROM_END_DECLS
+
+#endif

@@ -1,0 +1,344 @@
+/*
+ * Submit
+ *
+ * A slot is taken and filled first and published after, so that several can be
+ * published with one wake-up. Slots run out when as many tasks wait or run as the
+ * pool has slots, and long before that when a program collects its results late:
+ * so whoever finds none free first harvests, that is moves values that are there
+ * into their handles' own memory. Only if nothing at all has ended, it waits.
+ *
+ * The lock is let go of while a large argument is copied and while waiting. A slot
+ * that is being filled meanwhile belongs to its filler alone (Q1).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/origin.h"
+#include "core/time.h"
+#include "pool/pool_private.h"
+#include "pool/value.h"
+
+#define COPY_LOCKED_MAX 4096
+
+/* ---- entering ---- */
+
+static int state_error(enum pool_state state)
+{
+	switch (state) {
+	case POOL_RUNNING:
+		return 0;
+	case POOL_BROKEN:
+		return -ENOTRECOVERABLE;
+	default:
+		return -ESHUTDOWN;
+	}
+}
+
+int carom_pool_enter(struct carom_pool *pool)
+{
+	int r;
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&pool->lock);
+	r = state_error(pool->state);
+	if (r < 0) {
+		pthread_mutex_unlock(&pool->lock);
+		return r;
+	}
+	pool->submitter_count++;
+	return 0;
+}
+
+void carom_pool_leave(struct carom_pool *pool)
+{
+	pool->submitter_count--;
+	if (pool->state == POOL_CLOSED && pool->submitter_count == 0)
+		carom_context_poke(pool->context, &pool->drain_poke);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* as for who has entered: closing does not stop it any more */
+static int still_open(const struct carom_pool *pool)
+{
+	return pool->state == POOL_CLOSED ? 0 : state_error(pool->state);
+}
+
+uint64_t carom_pool_limit(const struct carom_pool *pool, uint64_t asked_ns)
+{
+	if (asked_ns == CAROM_NO_LIMIT)
+		return 0;
+	return asked_ns ? asked_ns : pool->options.hard_limit_ns;
+}
+
+/* ---- giving slots back ---- */
+
+static void give_value_back(struct carom_pool *pool, uint32_t slot)
+{
+	struct task *task = &pool->tasks[slot];
+	struct carom_value value;
+	void *base;
+
+	if (carom_value_of(pool->lane, slot, task->map && task->count > 1, &value) < 0 ||
+	    !value.reserved)
+		return;
+	base = carom_lane_values(pool->lane, value.worker);
+	if (task->orphaned)
+		carom_arena_discard(base, value.offset, carom_arena_room(value.reserved));
+	else
+		carom_arena_return(base, &carom_lane_worker(pool->lane, value.worker)->returned,
+				   value.offset, value.reserved);
+}
+
+void carom_pool_release(struct carom_pool *pool, uint32_t slot)
+{
+	struct task *task = &pool->tasks[slot];
+	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+
+	if (!task->filling && carom_slot_state(word) == CAROM_SLOT_DONE)
+		give_value_back(pool, slot);
+	if (task->argument_size > CAROM_LANE_INLINE)
+		carom_arena_free(&pool->arguments, task->argument_offset, task->argument_size);
+	task->argument_size = 0;
+	task->result = NULL;
+	task->map = NULL;
+	task->filling = false;
+	carom_lane_give(pool->lane, slot);
+}
+
+void carom_pool_abandon(struct carom_pool *pool, uint32_t slot)
+{
+	struct carom_result *result = pool->tasks[slot].result;
+
+	if (result) {
+		pool->spare[slot] = result;
+		pool->reference_count--;
+	}
+	carom_pool_release(pool, slot);
+}
+
+static bool harvest_slot(struct carom_pool *pool, uint32_t slot)
+{
+	struct task *task = &pool->tasks[slot];
+	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+
+	if (task->filling || !carom_slot_ended(word))
+		return false;
+	if (task->map)
+		carom_map_collect(task->map, slot);
+	else if (!task->result)
+		carom_pool_release(pool, slot);
+	else
+		return !task->result->pinned && carom_result_move(task->result) == 0;
+	return true;
+}
+
+static bool harvest(struct carom_pool *pool)
+{
+	uint32_t count = 0;
+
+	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++)
+		count += harvest_slot(pool, slot);
+	return count > 0;
+}
+
+/* ---- taking slots ---- */
+
+static int wait_for_any(struct carom_pool *pool)
+{
+	uint32_t ticket = carom_lane_expect(pool->lane);
+
+	if (!harvest(pool) && still_open(pool) == 0) {
+		pthread_mutex_unlock(&pool->lock);
+		carom_lane_await_any(pool->lane, ticket, CAROM_NO_DEADLINE);
+		pthread_mutex_lock(&pool->lock);
+	}
+	carom_lane_unexpect(pool->lane);
+	return still_open(pool);
+}
+
+static int take_slot(struct carom_pool *pool, bool may_wait, uint32_t *ret_slot)
+{
+	for (;;) {
+		int r;
+
+		*ret_slot = carom_lane_take(pool->lane);
+		if (*ret_slot != CAROM_LANE_NO_SLOT)
+			return 0;
+		if (harvest(pool))
+			continue;
+		if (!may_wait)
+			return -EAGAIN;
+		r = wait_for_any(pool);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int attach_result(struct carom_pool *pool, uint32_t slot)
+{
+	struct carom_result *result = pool->spare[slot];
+
+	if (!result)
+		result = malloc(sizeof(*result));
+	if (!result)
+		return -ENOMEM;
+	pool->spare[slot] = NULL;
+	result->pool = pool;
+	result->origin = pool->origin;
+	result->map = NULL;
+	result->pinned = false;
+	result->value = NULL;
+	result->error = 0;
+	atomic_store_explicit(&result->slot, slot, memory_order_relaxed);
+	pool->tasks[slot].result = result;
+	pool->reference_count++; /* Q3 */
+	return 0;
+}
+
+/* ---- filling ---- */
+
+static void copy_argument(unsigned char *room, const struct submission *submission)
+{
+	if (submission->prefix_size)
+		memcpy(room, submission->prefix, submission->prefix_size);
+	if (submission->size)
+		memcpy(room + submission->prefix_size, submission->data, submission->size);
+}
+
+static int fill_argument(struct carom_pool *pool, const struct submission *submission,
+			 uint32_t slot)
+{
+	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
+	struct task *task = &pool->tasks[slot];
+	uint64_t size = submission->prefix_size + submission->size;
+	unsigned char *room;
+
+	lines->argument_size = size;
+	if (size <= CAROM_LANE_INLINE) {
+		copy_argument(lines->argument.bytes, submission);
+		return 0;
+	}
+	if (carom_arena_alloc(&pool->arguments, size, &task->argument_offset) < 0 &&
+	    (!harvest(pool) ||
+	     carom_arena_alloc(&pool->arguments, size, &task->argument_offset) < 0))
+		return -ENOMEM;
+	task->argument_size = size;
+	lines->argument.offset = task->argument_offset;
+	room = (unsigned char *)carom_lane_arguments(pool->lane) + task->argument_offset;
+	if (size <= COPY_LOCKED_MAX) {
+		copy_argument(room, submission);
+		return 0;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	copy_argument(room, submission);
+	pthread_mutex_lock(&pool->lock);
+	return still_open(pool);
+}
+
+static void fill_slot(struct carom_pool *pool, const struct submission *submission, uint32_t slot)
+{
+	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
+	struct task *task = &pool->tasks[slot];
+	bool timed = submission->limit_ns || pool->options.timestamps;
+
+	lines->function = (uint64_t)(uintptr_t)submission->function;
+	lines->flags = (timed ? CAROM_TASK_TIMED : 0) | (submission->batch ? CAROM_TASK_BATCH : 0);
+	lines->index = submission->index & ((UINT64_C(1) << 48) - 1);
+	task->limit_ns = submission->limit_ns;
+	task->submitted_ns = timed ? carom_now() : 0;
+	/* the worker's line is written only where the parent may look before the task ended */
+	if (timed)
+		lines->started_ns = 0;
+	if (submission->batch)
+		atomic_store_explicit(&lines->value.progress, 0, memory_order_relaxed);
+}
+
+int carom_pool_prepare(struct carom_pool *pool, const struct submission *submission, bool may_wait,
+		       uint32_t *ret_slot)
+{
+	struct task *task;
+	uint32_t slot;
+	int r = take_slot(pool, may_wait, &slot);
+
+	if (r < 0)
+		return r;
+	task = &pool->tasks[slot];
+	task->filling = true;
+	task->orphaned = false;
+	task->condemned = false;
+	task->argument_size = 0;
+	task->result = NULL;
+	task->map = submission->map;
+	task->first = submission->index;
+	task->count = submission->count;
+	task->accounted = 0;
+	r = fill_argument(pool, submission, slot);
+	if (r == 0 && submission->wanted)
+		r = attach_result(pool, slot);
+	if (r < 0) {
+		carom_pool_release(pool, slot);
+		return r;
+	}
+	fill_slot(pool, submission, slot);
+	*ret_slot = slot;
+	return 0;
+}
+
+/* ---- publishing ---- */
+
+static void note_limits(struct carom_pool *pool, const uint32_t *slots, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct task *task = &pool->tasks[slots[i]];
+
+		if (task->limit_ns)
+			carom_supervisor_limit(pool, task->submitted_ns + task->limit_ns);
+	}
+}
+
+int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t count,
+		       bool *ret_woke)
+{
+	int r = still_open(pool);
+
+	while (r == 0) {
+		r = carom_lane_submit(pool->lane, slots, count, ret_woke);
+		if (r != -EAGAIN)
+			break;
+		r = wait_for_any(pool);
+	}
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < count; i++)
+		pool->tasks[slots[i]].filling = false;
+	note_limits(pool, slots, count);
+	return 0;
+}
+
+int carom_pool_submit(struct carom_pool *pool, const struct submission *submission, bool may_wait,
+		      struct carom_result **ret_result)
+{
+	struct carom_result *result;
+	uint32_t slot;
+	bool woke;
+	int r = carom_pool_enter(pool);
+
+	if (r < 0)
+		return r;
+	r = carom_pool_prepare(pool, submission, may_wait, &slot);
+	if (r == 0) {
+		r = carom_pool_publish(pool, &slot, 1, &woke);
+		if (r < 0)
+			carom_pool_abandon(pool, slot);
+	}
+	if (r == 0 && submission->wanted) {
+		result = pool->tasks[slot].result;
+		result->generation = carom_lane_generation(pool->lane, slot);
+		result->may_spin = !woke;
+		*ret_result = result;
+	}
+	carom_pool_leave(pool);
+	return r;
+}

@@ -1,0 +1,60 @@
+/*
+ * Value
+ */
+#include "pool/value.h"
+
+#include <errno.h>
+
+static uint64_t load_once(const uint64_t *word)
+{
+	return *(const volatile uint64_t *)word;
+}
+
+int carom_value_of(const struct carom_lane *lane, uint32_t slot, bool batch,
+		   struct carom_value *ret_value)
+{
+	const struct carom_slot *task = carom_lane_slot(lane, slot);
+	uint32_t owner = carom_slot_owner(atomic_load(&task->word));
+	uint64_t size = load_once(&task->value_size);
+	uint64_t offset = load_once(&task->value.offset);
+	uint64_t reserved = batch ? size : load_once(&task->value.reserved);
+	uint64_t end = carom_lane_payload_size(lane);
+	uint64_t room = carom_arena_room(reserved);
+
+	if (size <= CAROM_LANE_INLINE) {
+		*ret_value = (struct carom_value){ .data = task->value.bytes, .size = size };
+		return 0;
+	}
+	if (owner >= carom_lane_worker_count(lane) || size > reserved || !room || room > end ||
+	    offset > end - room || offset % CAROM_ARENA_ALIGNMENT)
+		return -EBADMSG;
+	*ret_value = (struct carom_value){
+		.data = (unsigned char *)carom_lane_values(lane, owner) + offset,
+		.size = size,
+		.reserved = reserved,
+		.offset = offset,
+		.worker = owner,
+	};
+	return 0;
+}
+
+static uint64_t codes_size(uint64_t item_count)
+{
+	return (item_count * sizeof(int32_t) + CAROM_ARENA_ALIGNMENT - 1) / CAROM_ARENA_ALIGNMENT *
+	       CAROM_ARENA_ALIGNMENT;
+}
+
+uint64_t carom_batch_values_size(uint64_t item_count, uint64_t value_size)
+{
+	uint64_t size;
+
+	if (__builtin_mul_overflow(item_count, value_size, &size) ||
+	    __builtin_add_overflow(size, codes_size(item_count), &size))
+		return 0;
+	return size;
+}
+
+void *carom_batch_value(void *values, uint64_t item_count, uint64_t value_size, uint64_t index)
+{
+	return (unsigned char *)values + codes_size(item_count) + index * value_size;
+}

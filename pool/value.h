@@ -1,0 +1,54 @@
+/*
+ * Value
+ *
+ * What a worker leaves in a slot, seen from the parent: lengths and offsets are
+ * loaded once and checked before anything is read through them.
+ */
+#ifndef CAROM_POOL_VALUE_H
+#define CAROM_POOL_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/lane.h"
+
+/**
+ * struct carom_value - bytes in shared memory
+ * @reserved: 0 if they stand in the slot; else the size of their block in an arena
+ * @worker: whose arena
+ * @offset: where in it
+ */
+struct carom_value {
+	const void *data;
+	uint64_t size;
+	uint64_t reserved;
+	uint64_t offset;
+	uint32_t worker;
+};
+
+/** carom_value_of() - the value of a DONE slot (of a batch: all its values). 0, or -EBADMSG: it points outside its arena. */
+int carom_value_of(const struct carom_lane *lane, uint32_t slot, bool batch,
+		   struct carom_value *ret_value);
+
+/* ---- the values of a batch: a code for each item, then the values one after the other ---- */
+
+/** carom_batch_values_size() - how much a batch's values take; 0 if that overflows */
+uint64_t carom_batch_values_size(uint64_t item_count, uint64_t value_size);
+
+/** carom_batch_code() - where item @index has its code */
+static inline int32_t *carom_batch_code(void *values, uint64_t index)
+{
+	return (int32_t *)values + index;
+}
+
+/** carom_batch_value() - where item @index has its value */
+void *carom_batch_value(void *values, uint64_t item_count, uint64_t value_size, uint64_t index);
+
+/* progress: items begun in the high half, items ended in the low half */
+static inline uint64_t carom_progress(uint64_t begun, uint64_t ended)
+{
+	return begun << 32 | ended;
+}
+
+#endif

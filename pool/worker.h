@@ -1,0 +1,26 @@
+/*
+ * Worker
+ *
+ * What runs in a worker process: take a task, call its function, leave the value.
+ */
+#ifndef CAROM_POOL_WORKER_H
+#define CAROM_POOL_WORKER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * struct carom_worker_start - the argument that a worker is made with
+ * @index:      which worker of the pool
+ * @begin, @end: the part of its value arena that it may allocate from
+ */
+struct carom_worker_start {
+	uint64_t index;
+	uint64_t begin;
+	uint64_t end;
+};
+
+/** carom_worker_main() - a carom_child_fn; fds[0] is the lane */
+int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count);
+
+#endif

@@ -1,0 +1,407 @@
+/* Many items: map, map_async, imap_unordered, and deaths among them. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <stdio.h>
+
+#include "tests/pool/work.h"
+
+#define COUNT 1000
+
+static void number(int64_t *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		items[i] = (int64_t)i;
+}
+
+static void expect_squares(const int64_t *out, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		cr_assert(eq(i64, out[i], (int64_t)(i * i)));
+}
+
+/* PM-04 */
+Test(map, puts_each_value_in_its_place, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(3);
+	int64_t in[COUNT], out[COUNT];
+
+	number(in, COUNT);
+	for (size_t chunk = 0; chunk < 40; chunk += 3) {
+		memset(out, 0xff, sizeof(out));
+		cr_assert(zero(int, carom_pool_map(pool, square, in, COUNT, sizeof(*in), out,
+						   sizeof(*out),
+						   &CAROM_MAP_OPTIONS(.chunk_size = chunk))));
+		expect_squares(out, COUNT);
+	}
+	cr_expect(zero(int, carom_pool_map(pool, square, NULL, 0, 8, NULL, 8, NULL)));
+	cr_expect(eq(int, carom_pool_map(pool, square, in, SIZE_MAX / 4, 8, out, 8, NULL),
+		     -EOVERFLOW));
+	cr_expect(eq(int, carom_pool_map(pool, square, in, 1, 0, out, 8, NULL), -EINVAL));
+}
+
+static int chunk_of(struct carom_call *call)
+{
+	static int64_t last = -1, run;
+	int64_t x;
+
+	carom_call_read(call, &x, sizeof(x));
+	run = x == last + 1 ? run + 1 : 1;
+	last = x;
+	return (int64_t)carom_call_index(call) == x ? carom_reply(call, &run, 8) : -EIO;
+}
+
+Test(map, tells_each_call_its_index, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	int64_t in[10], out[10];
+
+	number(in, 10);
+	cr_expect(zero(int, carom_pool_map(pool, chunk_of, in, 10, 8, out, 8, NULL)));
+	cr_expect(zero(int, carom_pool_map(pool, chunk_of, in, 10, 8, out, 8,
+					   &CAROM_MAP_OPTIONS(.chunk_size = 1))));
+}
+
+/* PM-05 */
+Test(map, can_be_waited_for_later, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+	int64_t in[COUNT], out[COUNT];
+
+	number(in, COUNT);
+	cr_assert(
+		zero(int, carom_pool_map_async(pool, square, in, COUNT, 8, out, 8, NULL, &result)));
+	memset(in, 0, sizeof(in)); /* copied by now */
+	cr_assert(zero(int, carom_result_get(result, CAROM_NO_DEADLINE, NULL, 0, NULL)));
+	cr_expect(eq(int, carom_result_successful(result), 1));
+	expect_squares(out, COUNT);
+}
+
+Test(map, may_have_more_chunks_than_the_pool_has_slots, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+	static int64_t in[20000], out[20000];
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .slot_count = 16),
+					   &pool)));
+	number(in, 20000);
+	cr_assert(zero(int, carom_pool_map_async(pool, square, in, 20000, 8, out, 8,
+						 &CAROM_MAP_OPTIONS(.chunk_size = 1), &result)));
+	cr_assert(zero(int, carom_result_get(result, CAROM_NO_DEADLINE, NULL, 0, NULL)));
+	expect_squares(out, 20000);
+}
+
+static int first_number(struct carom_call *call)
+{
+	return carom_reply(call, carom_call_data(call, NULL), sizeof(int64_t));
+}
+
+/* 40 MiB of arguments through 8 MiB */
+Test(map, fits_its_arguments_into_little_room, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	static int64_t in[40000][128], out[40000];
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2,
+							       .payload_size = CAROM_MIB(8)),
+					   &pool)));
+	for (int64_t i = 0; i < 40000; i++)
+		in[i][0] = i;
+	cr_assert(zero(int, carom_pool_map(pool, first_number, in, 40000, sizeof(*in), out, 8,
+					   &CAROM_MAP_OPTIONS(.chunk_size = 100))));
+	for (int64_t i = 0; i < 40000; i++)
+		cr_assert(eq(i64, out[i], i));
+}
+
+static int fail_on_thirteen(struct carom_call *call)
+{
+	int64_t x;
+
+	carom_call_read(call, &x, sizeof(x));
+	if (x % 100 == 13)
+		return carom_call_fail(call, -EDOM, "unlucky");
+	return square(call);
+}
+
+/* PM-12 */
+Test(map, gives_each_item_its_own_failure, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	static struct carom_outcome outcomes[COUNT];
+	int64_t in[COUNT], out[COUNT];
+
+	number(in, COUNT);
+	for (size_t chunk = 1; chunk < 200; chunk += 60) {
+		cr_assert(eq(int,
+			     carom_pool_map(
+				     pool, fail_on_thirteen, in, COUNT, 8, out, 8,
+				     &CAROM_MAP_OPTIONS(.chunk_size = chunk, .outcomes = outcomes)),
+			     -EREMOTEIO));
+		for (int64_t i = 0; i < COUNT; i++) {
+			bool unlucky = i % 100 == 13;
+
+			cr_assert(eq(int, outcomes[i].kind,
+				     unlucky ? CAROM_OUTCOME_FAILED : CAROM_OUTCOME_OK));
+			cr_assert(eq(i64, out[i], unlucky ? 0 : i * i));
+			if (unlucky) {
+				cr_assert(eq(int, outcomes[i].code, -EDOM));
+				cr_assert(zero(int, strcmp(outcomes[i].message, "unlucky")));
+			}
+		}
+	}
+}
+
+static int die_on_fifty(struct carom_call *call)
+{
+	int64_t x;
+
+	carom_call_read(call, &x, sizeof(x));
+	if (x % 100 == 50)
+		kill(getpid(), SIGKILL);
+	if (x % 100 == 51)
+		_exit(3);
+	return square(call);
+}
+
+/* WL-07 */
+/* a death costs one item, in whatever chunk; P3 */
+Test(map, loses_only_the_item_that_a_dying_worker_was_at, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(3);
+	static struct carom_outcome outcomes[COUNT];
+	int64_t in[COUNT], out[COUNT];
+
+	number(in, COUNT);
+	for (size_t chunk = 1; chunk < 2000; chunk = chunk * 7) {
+		cr_assert(eq(int,
+			     carom_pool_map(
+				     pool, die_on_fifty, in, COUNT, 8, out, 8,
+				     &CAROM_MAP_OPTIONS(.chunk_size = chunk, .outcomes = outcomes)),
+			     -EREMOTEIO));
+		for (int64_t i = 0; i < COUNT; i++) {
+			bool dead = i % 100 == 50 || i % 100 == 51;
+
+			cr_assert(eq(int, outcomes[i].kind,
+				     dead ? CAROM_OUTCOME_LOST : CAROM_OUTCOME_OK),
+				  "chunk %zu item %ld", chunk, i);
+			cr_assert(eq(i64, out[i], dead ? 0 : i * i));
+			if (i % 100 == 50)
+				cr_assert(eq(int, outcomes[i].signal, SIGKILL));
+			if (i % 100 == 51)
+				cr_assert(eq(int, outcomes[i].exit_status, 3));
+		}
+	}
+}
+
+static int hang_on_seven(struct carom_call *call)
+{
+	int64_t x;
+
+	carom_call_read(call, &x, sizeof(x));
+	while (x == 7)
+		pause();
+	return square(call);
+}
+
+/* TO-11 */
+Test(map, has_a_time_limit_for_each_item, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct carom_outcome outcomes[20];
+	int64_t in[20], out[20];
+
+	number(in, 20);
+	for (size_t chunk = 1; chunk < 21; chunk += 19) {
+		struct carom_map_options options =
+			CAROM_MAP_OPTIONS(.chunk_size = chunk, .outcomes = outcomes,
+					  .hard_limit_ns = CAROM_MILLISECONDS(50));
+
+		cr_assert(eq(int, carom_pool_map(pool, hang_on_seven, in, 20, 8, out, 8, &options),
+			     -EREMOTEIO));
+		for (int64_t i = 0; i < 20; i++)
+			cr_expect(eq(int, outcomes[i].kind,
+				     i == 7 ? CAROM_OUTCOME_HARD_LIMIT : CAROM_OUTCOME_OK));
+	}
+}
+
+static int reply_too_much(struct carom_call *call)
+{
+	char text[64] = "";
+
+	return carom_reply(call, text, sizeof(text));
+}
+
+Test(map, fails_an_item_whose_value_has_no_room, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct carom_outcome outcomes[4];
+	int64_t in[4] = { 0 }, out[4];
+
+	for (size_t chunk = 1; chunk <= 4; chunk += 3) {
+		cr_expect(eq(int,
+			     carom_pool_map(
+				     pool, reply_too_much, in, 4, 8, out, 8,
+				     &CAROM_MAP_OPTIONS(.chunk_size = chunk, .outcomes = outcomes)),
+			     -EREMOTEIO));
+		for (int i = 0; i < 4; i++) {
+			cr_expect(eq(int, outcomes[i].kind, CAROM_OUTCOME_FAILED));
+			cr_expect(eq(int, outcomes[i].code, -EMSGSIZE));
+		}
+	}
+}
+
+/* ---- imap_unordered ---- */
+
+struct counter {
+	int64_t next, end;
+	int error;
+};
+
+static int count_up(void *userdata, const void **ret_data, size_t *ret_size)
+{
+	struct counter *counter = userdata;
+	static int64_t value;
+
+	if (counter->next == counter->end)
+		return counter->error;
+	value = counter->next++;
+	*ret_data = &value;
+	*ret_size = sizeof(value);
+	return 1;
+}
+
+/* PM-11 */
+Test(imap, hands_out_every_item_once, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct counter counter = { .end = 20000 };
+	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
+	static bool seen[20000];
+	struct carom_item item;
+	int64_t value;
+	int r;
+
+	cr_assert(zero(
+		int, carom_pool_imap_unordered(pool, square, count_up, &counter, NULL, &iterator)));
+	while ((r = carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)) == 1) {
+		cr_assert(eq(int, item.outcome.kind, CAROM_OUTCOME_OK));
+		memcpy(&value, item.data, sizeof(value));
+		cr_assert(eq(i64, value, (int64_t)(item.index * item.index)));
+		cr_assert(not(seen[item.index]));
+		seen[item.index] = true;
+	}
+	cr_expect(zero(int, r));
+	for (int i = 0; i < 20000; i++)
+		cr_assert(seen[i]);
+	cr_expect(zero(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)));
+}
+
+/* PM-09 */
+Test(imap, reads_its_input_only_as_far_as_its_window, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct counter counter = { .end = INT64_MAX };
+	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
+	struct carom_item item;
+
+	cr_assert(
+		zero(int, carom_pool_imap_unordered(pool, square, count_up, &counter,
+						    &CAROM_IMAP_OPTIONS(.window = 8), &iterator)));
+	for (int64_t i = 0; i < 1000; i++) {
+		cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
+		cr_assert(le(i64, counter.next, i + 8));
+	}
+}
+
+/* PM-13 */
+Test(imap, tells_the_error_of_its_input_after_all_items_before_it, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct counter counter = { .end = 10, .error = -EIO };
+	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
+	struct carom_item item;
+	int count = 0, r;
+
+	carom_pool_imap_unordered(pool, square, count_up, &counter, NULL, &iterator);
+	while ((r = carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)) == 1)
+		count++;
+	cr_expect(eq(int, count, 10));
+	cr_expect(eq(int, r, -EIO));
+}
+
+/* RS-19 */
+Test(imap, goes_on_after_an_item_whose_worker_died, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct counter counter = { .end = 500 };
+	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
+	struct carom_item item;
+	int lost = 0, fine = 0;
+
+	carom_pool_imap_unordered(pool, die_on_fifty, count_up, &counter, NULL, &iterator);
+	while (carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item) == 1) {
+		bool dead = item.index % 100 == 50 || item.index % 100 == 51;
+
+		cr_assert(eq(int, item.outcome.kind, dead ? CAROM_OUTCOME_LOST : CAROM_OUTCOME_OK));
+		lost += dead;
+		fine += !dead;
+	}
+	cr_expect(eq(int, lost, 10));
+	cr_expect(eq(int, fine, 490));
+}
+
+/* RS-18 */
+Test(imap, keeps_an_item_that_was_not_waited_for_long_enough, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	struct counter counter = { .next = 7, .end = 8 };
+	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
+	struct carom_item item;
+
+	carom_pool_imap_unordered(pool, hang_on_seven, count_up, &counter,
+				  &CAROM_IMAP_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(100)),
+				  &iterator);
+	cr_expect(eq(int, carom_iterator_next(iterator, CAROM_PASSED, &item), -ETIMEDOUT));
+	cr_expect(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
+	cr_expect(eq(int, item.outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
+	cr_expect(zero(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)));
+}
+
+Test(imap, says_when_the_pool_was_closed_under_it, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	struct counter counter = { .end = INT64_MAX };
+	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
+	struct carom_item item;
+	int r;
+
+	carom_pool_imap_unordered(pool, square, count_up, &counter, NULL, &iterator);
+	cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
+	carom_pool_close(pool);
+	while ((r = carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)) == 1)
+		;
+	cr_expect(eq(int, r, -ESHUTDOWN));
+}
+
+Test(imap, leaves_slots_to_others, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct counter counter = { .end = 100 };
+	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
+	struct carom_item item;
+	int64_t x = 3, y = 0;
+	int count = 1;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .slot_count = 8),
+					   &pool)));
+	carom_pool_imap_unordered(pool, square, count_up, &counter,
+				  &CAROM_IMAP_OPTIONS(.window = 8), &iterator);
+	cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
+	/* its window holds every slot; another task is done all the same */
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	while (carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item) == 1)
+		count++;
+	cr_expect(eq(int, count, 100));
+}

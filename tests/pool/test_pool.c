@@ -1,0 +1,462 @@
+/* The pool as a whole: made, used, closed, terminated, misused. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "tests/pool/work.h"
+
+Test(pool, squares_a_number, .timeout = 10)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int64_t in = 12, out = 0;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2), &pool)));
+	cr_assert(zero(int, carom_pool_apply(pool, square, &in, sizeof(in), &out, sizeof(out), NULL,
+					     NULL)));
+	cr_expect(eq(i64, out, 144));
+}
+
+Test(pool, has_as_many_workers_as_cpus_by_default, .timeout = 10)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+
+	cr_assert(zero(int, carom_pool_new(NULL, &pool)));
+	cr_expect(eq(int, carom_pool_workers(pool, NULL, 0), carom_cpu_count()));
+	pool = carom_pool_free(pool);
+	cr_assert(zero(int,
+		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = CAROM_ALL_CPUS), &pool)));
+	cr_expect(eq(int, carom_pool_workers(pool, NULL, 0), carom_cpu_count()));
+}
+
+/* PC-01 */
+Test(pool, refuses_zero_workers, .timeout = 10)
+{
+	struct carom_pool *pool = NULL;
+
+	cr_expect(eq(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 0), &pool), -EINVAL));
+	cr_expect(eq(
+		int,
+		carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = CAROM_WORKERS_MAX + 1), &pool),
+		-EINVAL));
+	cr_expect(eq(
+		int,
+		carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .slot_count = 32769), &pool),
+		-EINVAL));
+	cr_expect(eq(ptr, pool, NULL));
+}
+
+Test(pool, refuses_sizes_that_overflow, .timeout = 10)
+{
+	struct carom_pool *pool = NULL;
+
+	cr_expect(eq(
+		int,
+		carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .payload_size = UINT64_MAX),
+			       &pool),
+		-EOVERFLOW));
+	cr_expect(ne(int,
+		     carom_pool_new(&CAROM_POOL_OPTIONS(.payload_size = UINT64_C(1) << 60,
+							.worker_count = 1000),
+				    &pool),
+		     0));
+	cr_expect(eq(ptr, pool, NULL));
+}
+
+/* PC-23 */
+Test(pool, refuses_an_option_it_does_not_know, .timeout = 10)
+{
+	struct {
+		struct carom_pool_options known;
+		uint64_t newer;
+	} options = { .known = CAROM_POOL_OPTIONS(.worker_count = 1), .newer = 0 };
+	struct carom_pool *pool = NULL;
+
+	options.known.size_bytes = sizeof(options);
+	cr_assert(zero(int, carom_pool_new(&options.known, &pool)));
+	pool = carom_pool_free(pool);
+	options.newer = 1;
+	cr_expect(eq(int, carom_pool_new(&options.known, &pool), -E2BIG));
+	cr_expect(eq(ptr, pool, NULL));
+}
+
+Test(pool, refuses_no_function, .timeout = 10)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	struct carom_result *result = NULL;
+	int64_t x = 1;
+
+	cr_expect(eq(int, carom_pool_apply(pool, NULL, &x, 8, &x, 8, NULL, NULL), -EINVAL));
+	cr_expect(eq(int, carom_pool_apply_async(pool, NULL, &x, 8, NULL, &result), -EINVAL));
+	cr_expect(eq(int, carom_pool_apply_async(pool, square, NULL, 8, NULL, &result), -EINVAL));
+	cr_expect(eq(int, carom_pool_map(pool, NULL, &x, 1, 8, &x, 8, NULL), -EINVAL));
+	cr_expect(eq(ptr, result, NULL));
+}
+
+/* PM-01 */
+/* PM-17 */
+Test(pool, takes_nothing_after_close_but_finishes_what_it_took, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct carom_result *results[100];
+	int64_t out;
+
+	for (int64_t i = 0; i < 100; i++)
+		cr_assert(zero(int, carom_pool_apply_async(pool, square, &i, sizeof(i), NULL,
+							   &results[i])));
+	cr_assert(zero(int, carom_pool_close(pool)));
+	cr_expect(zero(int, carom_pool_close(pool)));
+	cr_expect(
+		eq(int, carom_pool_apply(pool, square, &out, 8, &out, 8, NULL, NULL), -ESHUTDOWN));
+	cr_expect(eq(int, carom_pool_map(pool, square, &out, 1, 8, &out, 8, NULL), -ESHUTDOWN));
+	for (int64_t i = 0; i < 100; i++) {
+		cr_assert(
+			zero(int, carom_result_get(results[i], CAROM_NO_DEADLINE, &out, 8, NULL)));
+		cr_expect(eq(i64, out, i * i));
+		carom_result_free(results[i]);
+	}
+	cr_expect(zero(int, carom_pool_join(pool, carom_deadline_after(CAROM_SECONDS(10)))));
+}
+
+/* PM-19 */
+Test(pool, is_joined_only_after_close_or_terminate, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+
+	cr_expect(eq(int, carom_pool_join(pool, CAROM_NO_DEADLINE), -EINVAL));
+	carom_pool_apply_async(pool, hang, NULL, 0, NULL, NULL);
+	carom_pool_close(pool);
+	cr_expect(eq(int, carom_pool_join(pool, carom_deadline_after(CAROM_MILLISECONDS(20))),
+		     -ETIMEDOUT));
+	cr_expect(zero(int, carom_pool_terminate(pool)));
+	cr_expect(zero(int, carom_pool_join(pool, CAROM_PASSED)));
+}
+
+/* PM-18 */
+Test(pool, answers_everybody_when_it_is_terminated, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct carom_result *results[50];
+	struct carom_outcome outcome;
+	int running = 0, waiting = 0;
+
+	for (int i = 0; i < 50; i++)
+		cr_assert(
+			zero(int, carom_pool_apply_async(pool, hang, NULL, 0, NULL, &results[i])));
+	/* both workers have begun one when neither is to be had for more */
+	while (running + waiting == 0) {
+		struct carom_worker_info infos[2];
+
+		carom_pool_workers(pool, infos, 2);
+		if (infos[0].pid && infos[1].pid)
+			break;
+	}
+	cr_assert(zero(int, carom_pool_terminate(pool)));
+	for (int i = 0; i < 50; i++) {
+		cr_expect(eq(int, carom_result_get(results[i], CAROM_NO_DEADLINE, NULL, 0, NULL),
+			     -EREMOTEIO));
+		carom_result_outcome(results[i], &outcome);
+		running += outcome.kind == CAROM_OUTCOME_TERMINATED;
+		waiting += outcome.kind == CAROM_OUTCOME_POOL_CLOSED;
+		carom_result_free(results[i]);
+	}
+	cr_expect(eq(int, running + waiting, 50));
+	cr_expect(le(int, running, 2));
+	cr_expect(
+		eq(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL), -ESHUTDOWN));
+}
+
+static void *terminate_later(void *pool)
+{
+	carom_pool_terminate(pool);
+	return NULL;
+}
+
+/* PM-18 */
+Test(pool, answers_a_thread_that_waits_when_it_is_terminated, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	struct carom_outcome outcome;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, terminate_later, pool);
+	int r = carom_pool_apply(pool, hang, NULL, 0, NULL, 0, NULL, &outcome);
+	cr_expect(r == -EREMOTEIO || r == -ESHUTDOWN, "%d", r);
+	pthread_join(thread, NULL);
+}
+
+/* PM-20 */
+Test(pool, kills_a_running_task_when_it_is_freed, .timeout = 20)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_result *result;
+	struct carom_outcome outcome;
+	int64_t pid = 0;
+
+	carom_pool_apply(pool, own_pid, NULL, 0, &pid, 8, NULL, NULL);
+	carom_pool_apply_async(pool, hang, NULL, 0, NULL, &result);
+	pool = carom_pool_free(pool);
+	cr_expect(eq(int, kill((pid_t)pid, 0), -1));
+	/* the result outlives the pool */
+	carom_result_outcome(result, &outcome);
+	cr_expect(outcome.kind == CAROM_OUTCOME_TERMINATED ||
+		  outcome.kind == CAROM_OUTCOME_POOL_CLOSED);
+	carom_result_free(result);
+}
+
+/* PH-25 */
+Test(pool, is_closed_in_a_forked_child, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct carom_result *result;
+	int64_t x = 3, y = 0;
+	int status;
+	pid_t child;
+
+	carom_pool_apply_async(pool, square, &x, 8, NULL, &result);
+	child = fork();
+	if (child == 0) {
+		int wrong = 0;
+
+		wrong += carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL) != -ECHILD;
+		wrong += carom_pool_close(pool) != -ECHILD;
+		wrong += carom_pool_terminate(pool) != -ECHILD;
+		wrong += carom_pool_join(pool, CAROM_PASSED) != -ECHILD;
+		wrong += carom_pool_workers(pool, NULL, 0) != -ECHILD;
+		wrong += carom_result_get(result, CAROM_NO_DEADLINE, &y, 8, NULL) != -ECHILD;
+		carom_result_free(result);
+		carom_pool_free(pool);
+		_exit(wrong);
+	}
+	cr_assert(eq(int, waitpid(child, &status, 0), child));
+	cr_expect(zero(int, status));
+	/* the parent notices nothing */
+	cr_expect(zero(int, carom_result_get(result, CAROM_NO_DEADLINE, &y, 8, NULL)));
+	cr_expect(eq(i64, y, 9));
+	carom_result_free(result);
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+}
+
+Test(pool, can_be_made_in_a_forked_child, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct carom_pool *own = new_pool(1);
+		int64_t x = 5, y = 0;
+		int r = own ? carom_pool_apply(own, square, &x, 8, &y, 8, NULL, NULL) : -1;
+
+		carom_pool_free(own);
+		_exit(r == 0 && y == 25 ? 0 : 1);
+	}
+	waitpid(child, &status, 0);
+	cr_expect(zero(int, status));
+}
+
+static int nested(struct carom_call *call)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	int64_t x = 6, y = 0;
+	int r = pool ? carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL) : -ENOMEM;
+
+	return r < 0 ? r : carom_reply(call, &y, 8);
+}
+
+Test(pool, can_be_made_inside_a_task, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	struct carom_outcome outcome;
+	char text[160];
+	int64_t y = 0;
+
+	int r = carom_pool_apply(pool, nested, NULL, 0, &y, 8, NULL, &outcome);
+	cr_expect(zero(int, r), "%s", carom_outcome_describe(&outcome, text, sizeof(text)));
+	cr_expect(eq(i64, y, 36));
+}
+
+static size_t count_fds(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+Test(pool, leaves_no_descriptor_and_no_process_behind, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(3);
+	size_t fds;
+
+	carom_pool_free(pool);
+	fds = count_fds();
+	for (int i = 0; i < 20; i++) {
+		pool = new_pool(3);
+		cr_assert(ne(ptr, pool, NULL));
+		carom_pool_free(pool);
+	}
+	cr_expect(eq(sz, count_fds(), fds));
+	/* the fork server is the only child there is */
+	cr_expect(eq(int, waitpid(-1, NULL, WNOHANG | __WALL), 0));
+}
+
+/* PC-26 */
+Test(pool, says_so_when_descriptors_run_out, .timeout = 30)
+{
+	struct rlimit limit;
+	struct carom_pool *pool = new_pool(1); /* the context exists from now on */
+	struct carom_pool *second = NULL;
+	int64_t x = 4, y = 0;
+	size_t fds = count_fds();
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = fds + 2; /* room for the lane and one worker, not for eight */
+	setrlimit(RLIMIT_NOFILE, &limit);
+	cr_expect(
+		eq(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 8), &second), -EMFILE));
+	cr_expect(eq(ptr, second, NULL));
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	cr_expect(eq(sz, count_fds(), fds));
+	carom_pool_free(pool);
+}
+
+Test(pool, survives_a_full_descriptor_table, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	int fds[30000], count = 0;
+	struct carom_outcome outcome;
+	int64_t x = 4, y = 0;
+
+	while (count < 30000 && (fds[count] = open("/dev/null", O_RDONLY)) >= 0)
+		count++;
+	for (int i = 0; i < 4; i++) {
+		cr_expect(eq(int,
+			     carom_pool_apply(pool, kill_self, NULL, 0, NULL, 0, NULL, &outcome),
+			     -EREMOTEIO));
+		cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
+	}
+	while (count > 0)
+		close(fds[--count]);
+	for (int i = 0; i < 50; i++)
+		cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+}
+
+struct submitter {
+	pthread_t thread;
+	struct carom_pool *pool;
+	int64_t first;
+	int64_t wrong;
+};
+
+static void *submit_many(void *userdata)
+{
+	struct submitter *self = userdata;
+
+	for (int64_t i = self->first; i < self->first + 5000; i++) {
+		int64_t out = -1;
+
+		if (carom_pool_apply(self->pool, square, &i, 8, &out, 8, NULL, NULL) < 0 ||
+		    out != i * i)
+			self->wrong++;
+	}
+	return NULL;
+}
+
+Test(pool, is_used_by_many_threads_at_once, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(3);
+	struct submitter submitters[8];
+
+	for (int i = 0; i < 8; i++) {
+		submitters[i] = (struct submitter){ .pool = pool, .first = i * 100000 };
+		pthread_create(&submitters[i].thread, NULL, submit_many, &submitters[i]);
+	}
+	for (int i = 0; i < 8; i++) {
+		pthread_join(submitters[i].thread, NULL);
+		cr_expect(zero(i64, submitters[i].wrong));
+	}
+}
+
+Test(pool, blocks_a_submitter_only_while_no_slot_is_free, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_result *results[2000];
+	int64_t out;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .slot_count = 8),
+					   &pool)));
+	/* far more results than slots are held at once */
+	for (int64_t i = 0; i < 2000; i++)
+		cr_assert(
+			zero(int, carom_pool_apply_async(pool, square, &i, 8, NULL, &results[i])));
+	for (int64_t i = 0; i < 2000; i++) {
+		cr_assert(
+			zero(int, carom_result_get(results[i], CAROM_NO_DEADLINE, &out, 8, NULL)));
+		cr_expect(eq(i64, out, i * i));
+		carom_result_free(results[i]);
+	}
+}
+
+Test(pool, needs_nobody_to_want_a_result, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int64_t x = 2, y = 0;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .slot_count = 16),
+					   &pool)));
+	for (int i = 0; i < 5000; i++)
+		cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, NULL, NULL)));
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+}
+
+static uint64_t switches_of(int64_t pid)
+{
+	char path[64], line[128];
+	uint64_t total = 0, count;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "voluntary_ctxt_switches: %lu", &count) == 1 ||
+		    sscanf(line, "nonvoluntary_ctxt_switches: %lu", &count) == 1)
+			total += count;
+	if (file)
+		fclose(file);
+	return total;
+}
+
+/* WK-07 */
+Test(pool, wakes_nobody_while_it_is_idle, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_worker_info infos[4];
+	uint64_t before[4];
+	int64_t x = 1, y;
+
+	cr_assert(zero(int,
+		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 4,
+							  .hard_limit_ns = CAROM_MILLISECONDS(1)),
+				      &pool)));
+	for (int i = 0; i < 100; i++)
+		carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL);
+	poll(NULL, 0, 200);
+	carom_pool_workers(pool, infos, 4);
+	for (int i = 0; i < 4; i++)
+		before[i] = switches_of(infos[i].pid);
+	poll(NULL, 0, 500);
+	for (int i = 0; i < 4; i++)
+		cr_expect(eq(u64, switches_of(infos[i].pid), before[i]));
+}

@@ -1,0 +1,95 @@
+/* Task functions and small helpers that the suites of the pool share. */
+#ifndef CAROM_TESTS_POOL_WORK_H
+#define CAROM_TESTS_POOL_WORK_H
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/carom.h"
+
+static inline int square(struct carom_call *call)
+{
+	int64_t x;
+	int r = carom_call_read(call, &x, sizeof(x));
+
+	return r < 0 ? r : carom_reply(call, &(int64_t){ x * x }, sizeof(x));
+}
+
+static inline int nothing(struct carom_call *call)
+{
+	return 0;
+}
+
+static inline int echo(struct carom_call *call)
+{
+	size_t size;
+	const void *data = carom_call_data(call, &size);
+
+	return carom_reply(call, data, size);
+}
+
+static inline int own_pid(struct carom_call *call)
+{
+	int64_t pid = getpid();
+
+	return carom_reply(call, &pid, sizeof(pid));
+}
+
+static inline int own_index(struct carom_call *call)
+{
+	int64_t index = carom_call_worker(call);
+
+	return carom_reply(call, &index, sizeof(index));
+}
+
+static inline int fail_with_message(struct carom_call *call)
+{
+	return carom_call_fail(call, -ENOENT, "no user %s", "nobody");
+}
+
+static inline int kill_self(struct carom_call *call)
+{
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static inline int crash(struct carom_call *call)
+{
+	signal(SIGSEGV, SIG_DFL);
+	raise(SIGSEGV);
+	return 0;
+}
+
+static inline int exit_7(struct carom_call *call)
+{
+	exit(7);
+}
+
+static inline int hang(struct carom_call *call)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
+/* a pipe's ends, made before the pool so that nothing but its numbers travels; closed in workers */
+static inline struct carom_pool *new_pool(uint64_t workers)
+{
+	struct carom_pool *pool = NULL;
+	int r = carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = workers), &pool);
+
+	return r < 0 ? NULL : pool;
+}
+
+static inline int64_t seed_from_environment(void)
+{
+	const char *text = getenv("CAROM_SEED");
+
+	return text ? strtoll(text, NULL, 0) : (int64_t)(carom_now() & 0x7fffffff);
+}
+
+#endif
