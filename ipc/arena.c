@@ -22,6 +22,9 @@
 #define PAGE     UINT64_C(4096)
 #define KEPT_MAX (UINT64_C(8) << 20)
 
+/* returned blocks of other classes than those in use hold memory until they are collected */
+#define ALLOCS_PER_COLLECT 64
+
 /* what stands at the start of a free block: on the returned stack its size, on a free
  * stack the memory that it holds while it lies there */
 struct link {
@@ -105,6 +108,8 @@ int carom_arena_alloc(struct carom_arena *arena, uint64_t size, uint64_t *ret_of
 
 	if (class >= CAROM_ARENA_CLASSES)
 		return -ENOMEM;
+	if (++arena->alloc_count % ALLOCS_PER_COLLECT == 0)
+		collect_returned(arena);
 	offset = pop_free(arena, class);
 	if (!offset) {
 		collect_returned(arena);

@@ -4,7 +4,8 @@
  * Room for payloads in a wide, sparse piece of shared memory. One process (the
  * owner) allocates; it keeps the state of the arena in its private memory, and
  * nobody else can confuse it. Another process that is done with a block gives it
- * back through one shared word, which the owner empties when it runs short.
+ * back through one shared word, which the owner empties when it runs short, and now
+ * and then.
  *
  * If the owner dies, its private state dies with it. What is allocated is then
  * known by those who hold blocks; the next owner is given a range that none of
@@ -28,6 +29,7 @@
  * @returned: the shared word that others give blocks back through; may be NULL
  * @free:     per size class, the first free block; 0 none. Links stand in the blocks
  * @kept:     bytes of memory that free large blocks still hold
+ * @alloc_count: calls of carom_arena_alloc()
  */
 struct carom_arena {
 	unsigned char *base;
@@ -36,6 +38,7 @@ struct carom_arena {
 	_Atomic uint64_t *returned;
 	uint64_t free[CAROM_ARENA_CLASSES];
 	uint64_t kept;
+	uint64_t alloc_count;
 };
 
 /** carom_arena_init() - allocate from the offsets [@begin, @end); 0 is never handed out */
