@@ -53,6 +53,7 @@ static const char usage[] =
 	"  -s, --sample MS           time of one side in one round (default 100)\n"
 	"  -c, --cpus CALLER,WORKER  CPUs of the placements (default: the first two allowed)\n"
 	"  -q, --quick               see that everything works; the figures mean nothing\n"
+	"      --syscalls            count them too, in one more sample (root, tracefs)\n"
 	"      --json FILE           write everything as JSON\n"
 	"      --markdown FILE       write the tables as Markdown\n"
 	"      --plot FILE.svg       draw the medians, where gnuplot is installed\n"
@@ -144,11 +145,11 @@ static void make_quick(struct bench_plan *plan)
 	plan->is_quick = true;
 	plan->round_count = 2;
 	plan->sample_ns = CAROM_MILLISECONDS(5);
-	plan->warm_ns = CAROM_MILLISECONDS(1);
+	plan->warm_ns = 0;
 	plan->idle_ns = CAROM_MILLISECONDS(300);
 }
 
-enum long_option { OPTION_JSON = 256, OPTION_MARKDOWN, OPTION_PLOT };
+enum long_option { OPTION_SYSCALLS = 256, OPTION_JSON, OPTION_MARKDOWN, OPTION_PLOT };
 
 static const struct option options[] = {
 	{ "list", no_argument, NULL, 'l' },
@@ -158,6 +159,7 @@ static const struct option options[] = {
 	{ "sample", required_argument, NULL, 's' },
 	{ "cpus", required_argument, NULL, 'c' },
 	{ "quick", no_argument, NULL, 'q' },
+	{ "syscalls", no_argument, NULL, OPTION_SYSCALLS },
 	{ "json", required_argument, NULL, OPTION_JSON },
 	{ "markdown", required_argument, NULL, OPTION_MARKDOWN },
 	{ "plot", required_argument, NULL, OPTION_PLOT },
@@ -194,6 +196,9 @@ static int take_option(struct request *request, int option, char *argument)
 		return parse_cpus(argument, request->plan.cpus);
 	case 'q':
 		make_quick(&request->plan);
+		return 0;
+	case OPTION_SYSCALLS:
+		request->plan.counts_syscalls = true;
 		return 0;
 	case OPTION_JSON:
 		request->json_path = argument;
@@ -251,6 +256,20 @@ static void invite_peers(struct request *request)
 			all_peers[i]->missing ? all_peers[i]->missing() : NULL;
 		plan->peers[plan->peer_count++] = all_peers[i];
 	}
+}
+
+/* Not to be told so in every line of every row. */
+static void see_if_syscalls_count(struct bench_plan *plan)
+{
+	int fd = plan->counts_syscalls ? bench_syscalls_open() : -1;
+
+	if (plan->counts_syscalls && fd < 0) {
+		fprintf(stderr, "carom-peers: system calls are not counted: %s\n",
+			fd == -ENOENT ? "no tracefs is mounted at /sys/kernel/tracing"
+				      : strerror(-fd));
+		plan->counts_syscalls = false;
+	}
+	carom_closep(&fd);
 }
 
 /* One line that is written over and over; only where somebody watches. */
@@ -316,7 +335,8 @@ static void write_markdown(const struct bench_plan *plan, const struct bench_row
 {
 	fputs("# carom and its peers\n\n", file);
 	bench_report_machine(plan, BENCH_MARKDOWN, file);
-	bench_report_bars(rows, row_count, BENCH_MARKDOWN, file);
+	if (!plan->is_quick)
+		bench_report_bars(rows, row_count, BENCH_MARKDOWN, file);
 	for (size_t i = 0; i < row_count; i++)
 		bench_report_row(&rows[i], BENCH_MARKDOWN, file);
 }
@@ -406,10 +426,12 @@ int main(int argc, char **argv)
 	rows = calloc(ROWS_MAX, sizeof(*rows));
 	if (!rows)
 		return EXIT_FAILURE;
+	see_if_syscalls_count(&request.plan);
 	invite_peers(&request);
 	bench_report_machine(&request.plan, style, stdout);
 	row_count = run_all(&request, rows, style);
-	bench_report_bars(rows, row_count, style, stdout);
+	if (!request.plan.is_quick)
+		bench_report_bars(rows, row_count, style, stdout);
 	r = write_files(&request, rows, row_count);
 	if (count_failures(rows, row_count) > 0)
 		r = -1;

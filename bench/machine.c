@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -17,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "bench/peer.h"
 #include "core/time.h"
@@ -221,6 +224,29 @@ void bench_session_usage(pid_t session, struct bench_usage *ret_usage)
 
 	*ret_usage = (struct bench_usage){ 0 };
 	for_each_number("/proc", add_process, &sum);
+}
+
+int bench_syscalls_open(void)
+{
+	struct perf_event_attr attributes = { .size = sizeof(attributes),
+					      .type = PERF_TYPE_TRACEPOINT,
+					      .inherit = 1 };
+	long fd;
+
+	attributes.config = sum_fields("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id", "");
+	if (attributes.config == 0)
+		return -ENOENT;
+	fd = syscall(SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+uint64_t bench_syscalls_count(int fd)
+{
+	uint64_t count = 0;
+
+	if (fd < 0 || read(fd, &count, sizeof(count)) != sizeof(count))
+		return 0;
+	return count;
 }
 
 int bench_touch(uint64_t bytes)

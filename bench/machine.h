@@ -49,6 +49,18 @@ struct bench_usage {
 /** bench_session_usage() - of all threads of all processes of a session that live now */
 void bench_session_usage(pid_t session, struct bench_usage *ret_usage);
 
+/**
+ * bench_syscalls_open() - count the system calls of this process from now on
+ *
+ * Those of threads and children that it makes later are counted too.
+ * Return: a descriptor, or -ENOENT (no tracefs is mounted), or what
+ * perf_event_open(2) says.
+ */
+int bench_syscalls_open(void);
+
+/** bench_syscalls_count() - so many were made; 0 if @fd is -1 */
+uint64_t bench_syscalls_count(int fd);
+
 /** bench_touch() - @bytes of private memory of this process, resident; never given back */
 int bench_touch(uint64_t bytes);
 

@@ -23,6 +23,7 @@
  * @warm_ns:      operations before the measured ones, for so long; 0 for none
  * @sample_ns:    measured operations, for so long and at least one
  * @give_up_ns:   after so long without an answer it is taken that none comes
+ * @counts_syscalls: fill in the sample's syscall_count
  * @held_bytes, @parent_bytes: as the workload has it, or less in a quick run
  */
 struct bench_job {
@@ -35,6 +36,7 @@ struct bench_job {
 	uint64_t give_up_ns;
 	uint64_t held_bytes;
 	uint64_t parent_bytes;
+	bool counts_syscalls;
 };
 
 /**

@@ -83,6 +83,15 @@ static void set_usage(struct bench_table *table, size_t column, const struct ben
 	set_ns(table, column + 1, figures->cpu_ns_per_task);
 }
 
+static void set_syscalls(struct bench_table *table, size_t column, const struct bench_line *line)
+{
+	char text[32];
+
+	if (line->has_syscalls)
+		bench_table_set(table, column, "%s",
+				bench_format_number(line->syscalls_per_task, text, sizeof(text)));
+}
+
 /* What stands in the place of figures where there are none. Return: are there none? */
 static bool set_excuse(struct bench_table *table, const struct bench_line *line)
 {
@@ -122,15 +131,25 @@ static void add_line(struct bench_table *table, const struct bench_line *referen
 	set_ratio(table, 5, reference, line);
 	set_usage(table, 7, &figures);
 	bench_table_set(table, 9, "%zu", line->round_count);
+	set_syscalls(table, 10, line);
+}
+
+static bool has_syscalls(const struct bench_row *row)
+{
+	for (size_t i = 0; i < row->line_count; i++)
+		if (row->lines[i].has_syscalls)
+			return true;
+	return false;
 }
 
 static void tabulate(const struct bench_row *row, struct bench_table *table)
 {
-	static const char *const heading[] = { "side",       "median",     "p99",   "p99.9",
-					       "per second", "carom/side", "range", "switches",
-					       "CPU",        "rounds",     NULL };
+	const char *heading[] = { "side",  "median",   "p99", "p99.9",  "per second", "carom/side",
+				  "range", "switches", "CPU", "rounds", NULL,         NULL };
 	const struct bench_line *reference = bench_line_of(row, REFERENCE);
 
+	if (has_syscalls(row))
+		heading[10] = "syscalls";
 	bench_table_begin(table, heading);
 	for (size_t i = 0; i < row->line_count; i++)
 		add_line(table, reference, &row->lines[i]);
@@ -170,6 +189,19 @@ static void print_circumstances(const struct bench_row *row, FILE *file)
 		fprintf(file, "  load %.2f\n", row->load);
 }
 
+/* In a quick run the title promises more than there is. */
+static void print_sizes(const struct bench_row *row, FILE *file)
+{
+	const struct bench_workload *workload = &bench_workloads[row->workload_id];
+
+	if (row->job.held_bytes != workload->held_bytes)
+		fprintf(file, "  but the task holds %" PRIu64 " MiB only\n",
+			row->job.held_bytes / CAROM_MIB(1));
+	if (row->job.parent_bytes != workload->parent_bytes)
+		fprintf(file, "  but the caller has %" PRIu64 " MiB only\n",
+			row->job.parent_bytes / CAROM_MIB(1));
+}
+
 /* Why somebody is not in the table. */
 static void print_messages(const struct bench_row *row, FILE *file)
 {
@@ -197,6 +229,7 @@ void bench_report_row(const struct bench_row *row, enum bench_table_style style,
 			bench_format_ns((double)row->idle_ns, text, sizeof(text)));
 		tabulate_idle(row, &table);
 	} else {
+		print_sizes(row, file);
 		print_circumstances(row, file);
 		tabulate(row, &table);
 	}
@@ -394,6 +427,8 @@ static void json_rounds(const struct bench_line *line, FILE *file)
 	bench_line_figures(line, &figures);
 	fputs(", \"figures\": ", file);
 	json_round(&figures, file);
+	if (line->has_syscalls)
+		fprintf(file, ", \"syscalls_per_task\": %.4f", line->syscalls_per_task);
 	fputs(", \"rounds\": [", file);
 	for (size_t i = 0; i < line->round_count; i++) {
 		fputs(i ? ",\n        " : "\n        ", file);

@@ -181,6 +181,37 @@ static void play_rounds(const struct bench_plan *plan, struct bench_row *row, st
 	}
 }
 
+/*
+ * System calls are counted in sides of their own, after the others: while they
+ * are, every system call of the machine takes longer.
+ */
+static void count_syscalls(const struct bench_row *row, struct bench_line *line)
+{
+	const struct bench_act *act = bench_peer_act(line->peer, row->workload_id);
+	struct bench_job job = row->job;
+	struct bench_side side;
+	const struct bench_sample *sample;
+
+	job.counts_syscalls = true;
+	if (bench_side_start(&side, line->peer, act, &job) == 0 && bench_side_measure(&side) == 0) {
+		sample = side.sample;
+		line->syscalls_per_task = each(0, sample->syscall_count,
+					       sample->task_count + sample->warm_task_count);
+		line->has_syscalls = true;
+	} else if (side.sample) {
+		snprintf(line->message, sizeof(line->message), "system calls not counted: %.80s",
+			 side.sample->message);
+	}
+	bench_side_end(&side);
+}
+
+static void count_all_syscalls(struct bench_row *row)
+{
+	for (size_t i = 0; i < row->line_count; i++)
+		if (row->lines[i].state == BENCH_MEASURED)
+			count_syscalls(row, &row->lines[i]);
+}
+
 static void let_pass(uint64_t ns)
 {
 	struct timespec span = { .tv_sec = (time_t)(ns / CAROM_NS_PER_SEC),
@@ -241,6 +272,8 @@ void bench_run(const struct bench_plan *plan, enum bench_workload_id workload_id
 	ret_row->load = bench_load();
 	for (size_t i = 0; i < seat_count; i++)
 		bench_side_end(&seats[i].side);
+	if (plan->counts_syscalls && lives_through(workload_id))
+		count_all_syscalls(ret_row);
 }
 
 const struct bench_act *bench_peer_act(const struct bench_peer *peer, enum bench_workload_id id)
@@ -261,7 +294,8 @@ const struct bench_line *bench_line_of(const struct bench_row *row, const char *
 
 /*
  * The median over a line's rounds of the double at @offset in a round. A round
- * with too few values for a quantile has 0 there and no say.
+ * with too few values for a quantile has 0 there and no say; where that is most
+ * rounds, the others do not speak for all.
  */
 static double median_of(const struct bench_line *line, size_t offset, bool is_quantile)
 {
@@ -273,7 +307,7 @@ static double median_of(const struct bench_line *line, size_t offset, bool is_qu
 		if (!is_quantile || values[count] > 0)
 			count++;
 	}
-	return bench_median(values, count);
+	return 2 * count < line->round_count ? 0 : bench_median(values, count);
 }
 
 void bench_line_figures(const struct bench_line *line, struct bench_round *ret_figures)

@@ -27,6 +27,7 @@
  * @missing:   why a peer cannot be here, or NULL
  * @cpus:      the caller's and the workers' in the placements that name CPUs
  * @idle_ns:   how long an idle pool is watched
+ * @counts_syscalls: in one more sample of each side
  * @is_quick:  sizes are small and times mean nothing
  */
 struct bench_plan {
@@ -38,6 +39,7 @@ struct bench_plan {
 	uint64_t warm_ns;
 	uint64_t idle_ns;
 	int cpus[2];
+	bool counts_syscalls;
 	bool is_quick;
 };
 
@@ -69,6 +71,8 @@ struct bench_line {
 	size_t round_count;
 	uint64_t spent_ns;
 	struct bench_usage idle;
+	bool has_syscalls;
+	double syscalls_per_task;
 };
 
 /**

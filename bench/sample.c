@@ -15,6 +15,7 @@ void bench_sample_begin(struct bench_sample *sample)
 	sample->task_count = 0;
 	sample->warm_task_count = 0;
 	sample->measured_ns = 0;
+	sample->syscall_count = 0;
 	sample->gave_up_ns = 0;
 	sample->error = 0;
 	sample->message[0] = '\0';

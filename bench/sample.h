@@ -19,6 +19,7 @@
  * @task_count:  tasks done in the time measured
  * @warm_task_count: tasks done before, which have no values
  * @measured_ns: the sum of the operations' times
+ * @syscall_count: of all processes of the side, warm-up included; 0 if not counted
  * @gave_up_ns:  0, or: no answer came within this time, and there are no values
  * @error:       0 or a negative errno: there are no values, @message says more
  * @values:      ns for each task of an operation, in the order measured
@@ -27,6 +28,7 @@ struct bench_sample {
 	uint64_t task_count;
 	uint64_t warm_task_count;
 	uint64_t measured_ns;
+	uint64_t syscall_count;
 	uint64_t gave_up_ns;
 	int32_t error;
 	char message[BENCH_MESSAGE_MAX];

@@ -90,13 +90,13 @@ static uint64_t fitting_task_count(const struct bench_job *job, uint64_t ns)
 static int measure(struct bench_side *side, void *state)
 {
 	const struct bench_job *job = side->job;
-	uint64_t task_count = job->workload->task_count;
-	uint64_t warm_count = task_count == BENCH_MANY ? MANY_TASKS : task_count;
+	bool is_many = job->workload->task_count == BENCH_MANY;
+	uint64_t task_count = is_many ? MANY_TASKS : job->workload->task_count;
 	uint64_t deadline_ns;
 	uint64_t ns = 0;
-	int r = job->warm_ns ? warm_up(side, state, warm_count, &ns) : 0;
+	int r = job->warm_ns ? warm_up(side, state, task_count, &ns) : 0;
 
-	if (task_count == BENCH_MANY && ns)
+	if (is_many && ns)
 		task_count = fitting_task_count(job, ns);
 	deadline_ns = carom_deadline_after(job->sample_ns);
 	while (r == 0 && !side->sample->gave_up_ns) {
@@ -111,6 +111,7 @@ static int measure(struct bench_side *side, void *state)
 
 static int measure_sample(struct bench_side *side, void *state)
 {
+	uint64_t syscalls_before = bench_syscalls_count(side->syscalls_fd);
 	int r;
 
 	bench_sample_begin(side->sample);
@@ -120,7 +121,20 @@ static int measure_sample(struct bench_side *side, void *state)
 		r = measure(side, state);
 	if (side->act->rest)
 		side->act->rest(state);
+	side->sample->syscall_count = bench_syscalls_count(side->syscalls_fd) - syscalls_before;
 	return r;
+}
+
+/* Before the pool is made: only later threads and children are counted too. */
+static int begin_to_count(struct bench_side *side)
+{
+	if (!side->job->counts_syscalls)
+		return 0;
+	side->syscalls_fd = bench_syscalls_open();
+	if (side->syscalls_fd < 0)
+		return bench_sample_fail(side->sample, side->syscalls_fd, "%s",
+					 carom_strerror(side->syscalls_fd));
+	return 0;
 }
 
 static int make_ready(struct bench_side *side, void **ret_state)
@@ -130,6 +144,9 @@ static int make_ready(struct bench_side *side, void **ret_state)
 
 	if (r < 0)
 		return bench_sample_fail(side->sample, r, "no such CPU");
+	r = begin_to_count(side);
+	if (r < 0)
+		return r;
 	r = side->act->setup(job, side->sample, ret_state);
 	if (r < 0) {
 		if (!side->sample->message[0])
@@ -190,7 +207,9 @@ int bench_side_start(struct bench_side *side, const struct bench_peer *peer,
 {
 	int fds[2];
 
-	*side = (struct bench_side){ .peer = peer, .act = act, .job = job, .fd = -1 };
+	*side = (struct bench_side){
+		.peer = peer, .act = act, .job = job, .fd = -1, .syscalls_fd = -1
+	};
 	side->sample = new_sample();
 	if (!side->sample)
 		return -ENOMEM;

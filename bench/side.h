@@ -17,6 +17,7 @@
  * struct bench_side - one side of a comparison
  * @pid:    its process, which leads a session; 0 before the start and after the end
  * @fd:     one byte each way: "measure", "done"
+ * @syscalls_fd: in its process: the counter, -1 if system calls are not counted
  * @sample: shared with it: what it measured last
  */
 struct bench_side {
@@ -25,6 +26,7 @@ struct bench_side {
 	const struct bench_job *job;
 	pid_t pid;
 	int fd;
+	int syscalls_fd;
 	struct bench_sample *sample;
 };
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define BENCH_COLUMNS_MAX 10
+#define BENCH_COLUMNS_MAX 11
 #define BENCH_ROWS_MAX    64
 #define BENCH_CELL_MAX    96
 
