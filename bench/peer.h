@@ -82,6 +82,8 @@ struct bench_peer {
 };
 
 /* What a peer's file offers to the table in bench/bench.c. */
+extern const struct bench_peer bench_peer_carom;
+extern const struct bench_peer bench_peer_carom_parked;
 extern const struct bench_peer bench_peer_futex;
 extern const struct bench_peer bench_peer_pipe;
 extern const struct bench_peer bench_peer_libuv;
