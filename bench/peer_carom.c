@@ -86,7 +86,6 @@ static int share_busy_pid(void)
 
 static int new_pool(const struct bench_job *job, uint64_t spin_ns, void **ret_state)
 {
-	struct carom_pool_options options = CAROM_POOL_OPTIONS();
 	struct carom_side *side = calloc(1, sizeof(*side));
 	int r = side ? share_busy_pid() : -ENOMEM;
 
@@ -94,9 +93,9 @@ static int new_pool(const struct bench_job *job, uint64_t spin_ns, void **ret_st
 		return r;
 	*ret_state = side;
 	side->job = *job;
-	options.worker_count = job->workload->worker_count;
-	options.spin_ns = spin_ns;
-	r = carom_pool_new(&options, &side->pool);
+	r = carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = job->workload->worker_count,
+					       .spin_ns = spin_ns),
+			   &side->pool);
 	if (r == 0)
 		r = apply_no_op(side);
 	if (r == 0)
