@@ -470,12 +470,15 @@ int carom_loop_new(enum carom_loop_backend backend, void (*rung)(void *userdata)
 
 struct carom_loop *carom_loop_free(struct carom_loop *loop)
 {
+	bool is_copy;
+
 	if (!loop)
 		return NULL;
-	assert(!loop->is_running);
+	is_copy = !carom_origin_is(loop->origin);
+	assert(!loop->is_running || is_copy); /* not from a callback, but a callback may fork */
 	loop->words = carom_word_watch_free(loop->words);
 	if (loop->state)
-		loop->ops->close(loop, !carom_origin_is(loop->origin));
+		loop->ops->close(loop, is_copy);
 	carom_closep(&loop->clock.fd);
 	carom_closep(&loop->bell.fd);
 	carom_timer_heap_deinit(&loop->timers);

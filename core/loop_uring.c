@@ -232,14 +232,13 @@ static bool is_stale(struct carom_loop *loop, uint64_t token)
 static void complete(struct carom_loop *loop, uint64_t token, int result)
 {
 	struct uring *uring = loop->state;
-	struct carom_loop_slot *slot = carom_loop_slot_of(loop, token);
 	uint32_t index;
 
 	if (is_stale(loop, token))
 		return;
-	index = (uint32_t)(slot - loop->slots);
-	slot->is_armed = false; /* I1 */
-	if (slot->is_word) {
+	index = (uint32_t)(carom_loop_slot_of(loop, token) - loop->slots);
+	loop->slots[index].is_armed = false; /* I1 */
+	if (loop->slots[index].is_word) {
 		complete_word(loop, index, token, result);
 		return;
 	}
@@ -421,7 +420,7 @@ static int init_ring(struct io_uring *ring, struct io_uring_params *params)
 	return r;
 }
 
-static int open_ring(struct uring *uring)
+static int open_ring(struct uring *uring, bool *ret_takes_words)
 {
 	struct io_uring_params params;
 	int r = init_ring(&uring->ring, &params);
@@ -431,11 +430,16 @@ static int open_ring(struct uring *uring)
 	/* without NODROP (Linux 5.5) a full completion queue would lose reports */
 	r = params.features & IORING_FEAT_NODROP ? io_uring_ring_dontfork(&uring->ring)
 						 : -EOPNOTSUPP;
-	if (r < 0)
+	if (r < 0) {
 		io_uring_queue_exit(&uring->ring);
+		return r;
+	}
 	if (params.features & IORING_FEAT_CQE_SKIP)
 		uring->cancel_flags = IOSQE_CQE_SKIP_SUCCESS;
-	return r;
+	/* any other ring interrupts its thread in epoll_wait(2) when a word changes */
+	*ret_takes_words = (params.flags & IORING_SETUP_DEFER_TASKRUN) &&
+			   carom_probe(CAROM_FEATURE_IO_URING_FUTEX);
+	return 0;
 }
 
 static int uring_open(struct carom_loop *loop)
@@ -445,7 +449,7 @@ static int uring_open(struct carom_loop *loop)
 
 	if (!uring)
 		return -ENOMEM;
-	r = open_ring(uring);
+	r = open_ring(uring, &loop->has_native_words);
 	if (r < 0) {
 		free(uring);
 		return r;
@@ -455,7 +459,6 @@ static int uring_open(struct carom_loop *loop)
 	uring->epoll_fd = -1;
 	uring->completions =
 		(struct carom_loop_fd){ .fd = -1, .ready = on_completions, .userdata = loop };
-	loop->has_native_words = carom_probe(CAROM_FEATURE_IO_URING_FUTEX);
 	loop->state = uring;
 	return 0;
 }

@@ -35,7 +35,6 @@
 
 #define SYS_FUTEX_WAITV 449 /* the same on every architecture */
 #define WORDS_MAX       (FUTEX_WAITV_MAX - 1)
-#define STACK_BYTES     (128 * 1024)
 
 struct entry {
 	_Atomic uint32_t *word;
@@ -168,36 +167,31 @@ static void *run_waiter(void *argument)
 
 static int create_thread(struct waiter *waiter)
 {
-	pthread_attr_t attributes;
 	sigset_t all, before;
 	int r;
 
-	r = pthread_attr_init(&attributes);
-	if (r)
-		return -r;
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	/* signals are the program's: none is to be handled on a stack this small */
+	/* signals are the program's: its handlers run in its own threads */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = pthread_create(&waiter->thread, &attributes, run_waiter, waiter);
+	r = pthread_create(&waiter->thread, NULL, run_waiter, waiter);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
 	return -r;
 }
 
 /* Called with the lock held, which the new thread takes first. */
 static int start(struct waiter *waiter)
 {
-	int r;
+	bool started;
 
 	if (waiter->is_running)
 		return 0;
 	/* one that has ended, or is past its last use of the lock */
 	if (waiter->is_joinable)
 		pthread_join(waiter->thread, NULL);
-	r = create_thread(waiter);
-	waiter->is_running = waiter->is_joinable = r == 0;
-	return r == 0 ? 0 : -ENOMEM;
+	started = create_thread(waiter) == 0;
+	waiter->is_running = started;
+	waiter->is_joinable = started;
+	return started ? 0 : -ENOMEM;
 }
 
 static void tell(struct waiter *waiter)
