@@ -78,6 +78,14 @@ static uint64_t ring_used(const struct carom_lane *lane)
 	return lane->tail - atomic_load(&lane->header->head);
 }
 
+static bool has_room(const struct carom_lane *lane, uint32_t count)
+{
+	uint64_t limit = (uint64_t)lane->ring_count / 2;
+	uint64_t used = ring_used(lane);
+
+	return used <= limit && count <= limit - used;
+}
+
 static void push(struct carom_lane *lane, uint32_t slot)
 {
 	uint64_t position = lane->tail++;
@@ -112,14 +120,13 @@ static bool somebody_spins(const struct carom_lane *lane)
 int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t count,
 		      bool *ret_woke)
 {
-	uint64_t limit = (uint64_t)lane->ring_count / 2;
 	uint32_t cpu = (uint32_t)sched_getcpu();
 
-	if (ring_used(lane) + count > limit) {
+	if (!has_room(lane, count)) {
 		help_forward(lane);
 		if (ring_used(lane) > lane->ring_count)
 			return -EBADMSG;
-		if (ring_used(lane) + count > limit)
+		if (!has_room(lane, count))
 			return -EAGAIN;
 	}
 	for (uint32_t i = 0; i < count; i++) {
