@@ -1,0 +1,65 @@
+/*
+ * Shepherd
+ *
+ * A small process that stands between carom run and the command of a job, so
+ * that the job is one thing that can be ended as a whole: it is the parent by
+ * adoption of every process of the job that loses its own (a subreaper), also
+ * of one that went into a session or group of its own. It runs one job at a
+ * time, whatever it is told by the master over a socket, and ends with it: when
+ * the master is gone, SIGKILL included, the shepherd kills its job and exits.
+ */
+#ifndef CAROM_TOOLS_SHEPHERD_H
+#define CAROM_TOOLS_SHEPHERD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+/* The longest word the kernel takes (MAX_ARG_STRLEN, with its NUL), so the longest input. */
+#define CAROM_SHEPHERD_INPUT_MAX (128 * 1024 - 1)
+
+/**
+ * enum carom_shepherd_order - the first byte of a message from the master
+ * @START: run the command on the input that follows; two descriptors come with
+ *         it that become its standard output and standard error
+ * @KILL:  end the job with all its processes. Without a job it means nothing:
+ *         the job was faster.
+ */
+enum carom_shepherd_order {
+	CAROM_SHEPHERD_START = 'S',
+	CAROM_SHEPHERD_KILL = 'K',
+};
+
+/**
+ * struct carom_shepherd_report - the answer, once for each START
+ * @start_error: positive errno if the command could not be started, else 0
+ * @wait_status: how the command ended, as wait(2) gives it
+ * @was_killed:  it had not ended when the order to kill it came
+ * @is_stuck:    processes of the job could not be killed
+ * @is_last:     the shepherd ends now, because processes of the job live on
+ */
+struct carom_shepherd_report {
+	int32_t start_error;
+	int32_t wait_status;
+	bool was_killed;
+	bool is_stuck;
+	bool is_last;
+};
+
+/**
+ * struct carom_shepherd - what a shepherd needs to know
+ * @control_fd: its end of a SOCK_SEQPACKET pair; no other process may keep
+ *              the master's end open
+ * @command:    words of the command, see tools/run_words.h
+ * @file_limit: RLIMIT_NOFILE for the commands
+ */
+struct carom_shepherd {
+	int control_fd;
+	char *const *command;
+	struct rlimit file_limit;
+};
+
+/** carom_shepherd_main() - what a new process does as a shepherd; from a single-threaded parent */
+_Noreturn void carom_shepherd_main(const struct carom_shepherd *shepherd);
+
+#endif
