@@ -1,0 +1,476 @@
+/*
+ * carom run
+ *
+ * Three parts that know nothing of each other, and the loop between them:
+ *
+ *	input (run_input.h) → jobs in slots (run_job.h) → output (run_output.h)
+ *
+ * One turn starts what can be started, then waits for the first thing to
+ * happen: a job ends, a time limit passes, input comes in, output can go on, a
+ * signal arrives. The process has one thread and never blocks anywhere else, so
+ * a reader of the output who is slow delays neither a time limit nor Ctrl-C.
+ *
+ *   I1  Memory and descriptors are bounded, whatever the inputs: a job starts
+ *       only if a slot is free and its place in the output ring is.
+ *   I2  Each job that was started, or could not be, passes end_job() once.
+ *   I3  After a stop no job starts. When output cannot be written no more is
+ *       tried, and what runs is killed.
+ */
+#include "tools/run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/loop.h"
+#include "core/time.h"
+#include "tools/bar.h"
+#include "tools/run_input.h"
+#include "tools/run_job.h"
+#include "tools/run_options.h"
+#include "tools/run_output.h"
+#include "tools/run_report.h"
+#include "tools/say.h"
+
+#define PLACES_MAX     4096 /* jobs that may be done before the first of them is written */
+#define FILES_RESERVED 32   /* descriptors for all else: ours, the loop's, inherited ones */
+#define FILES_PER_JOB  3    /* the shepherd's socket, two memfds */
+#define TICK_NS        CAROM_SECONDS(1)  /* a bar on a terminal moves at least so often, */
+#define HEARTBEAT_NS   CAROM_SECONDS(10) /* one in a log */
+#define PIECES_A_TURN  16                /* of output, before a look at everything else */
+
+struct run {
+	const struct carom_run_options *options;
+	struct carom_loop *loop;
+	struct carom_run_input input;
+	struct carom_run_output output;
+	struct carom_run_report report;
+	struct carom_shepherd shepherd; /* what all of them get */
+	struct carom_run_slot *slots;
+	struct carom_run_slot **free_slots;
+	size_t free_count;
+	uint64_t started_count; /* and the next job's number */
+	uint64_t ended_count;
+	struct carom_bar bar;
+	struct carom_loop_timer bar_due;
+	struct carom_loop_fd signals;
+	int stop_signal; /* that stopped the run, or 0 */
+	bool is_stopped; /* no more jobs */
+	bool has_failed; /* itself */
+	bool is_mute;    /* I3: output goes nowhere */
+	bool is_input_at_end;
+	bool asks_again; /* the input has more without waiting */
+};
+
+/* --- telling the user -------------------------------------------------- */
+
+static uint64_t running_count(const struct run *run)
+{
+	return run->options->job_count - run->free_count;
+}
+
+/* In place of the bar, which comes back with the next turn. */
+#define tell(run, ...)                        \
+	do {                                  \
+		carom_bar_clear(&(run)->bar); \
+		carom_say(__VA_ARGS__);       \
+	} while (0)
+
+static void draw_bar(struct run *run)
+{
+	uint64_t past_ns = carom_now() - run->bar.begun_ns;
+	double rate = (double)run->ended_count * (double)CAROM_NS_PER_SEC / (double)(past_ns + 1);
+	char note[64];
+
+	snprintf(note, sizeof(note), "%llu running, %.*f/s", (unsigned long long)running_count(run),
+		 rate < 10, rate);
+	carom_bar_draw(&run->bar, &(struct carom_bar_progress){
+					  .done_count = run->ended_count,
+					  .total_count = carom_run_input_total(&run->input),
+					  .failed_count = run->report.failed_count,
+					  .note = note,
+				  });
+}
+
+/* Whatever has changed is shown as soon as the bar may be drawn again; its clock goes on in any case. */
+static void show_bar(struct run *run)
+{
+	uint64_t drawn_ns = run->bar.drawn_ns, gap_ns;
+
+	if (!run->options->wants_bar)
+		return;
+	draw_bar(run);
+	gap_ns = run->bar.is_terminal ? TICK_NS : HEARTBEAT_NS;
+	if (run->bar.is_terminal && run->bar.drawn_ns == drawn_ns)
+		gap_ns = CAROM_BAR_INTERVAL_NS;
+	/* without memory for a timer the bar stands still until something happens */
+	(void)carom_loop_timer_set(run->loop, &run->bar_due, run->bar.drawn_ns + gap_ns);
+}
+
+static void on_bar_due(struct carom_loop_timer *timer)
+{
+	(void)timer; /* each turn shows the bar: that there is one is all */
+}
+
+/* --- stopping ---------------------------------------------------------- */
+
+static void kill_jobs(struct run *run)
+{
+	for (uint32_t i = 0; i < run->options->job_count; i++)
+		carom_run_slot_kill(&run->slots[i], CAROM_RUN_INTERRUPTED);
+}
+
+static void fail(struct run *run, const char *what, int error)
+{
+	if (!run->has_failed)
+		tell(run, "%s: %s", what, strerrordesc_np(-error));
+	run->has_failed = true;
+	run->is_stopped = true;
+}
+
+static void fail_and_kill(struct run *run, const char *what, int error)
+{
+	fail(run, what, error);
+	run->is_mute = true;
+	carom_run_output_discard(&run->output);
+	kill_jobs(run);
+}
+
+static void on_signal(struct carom_loop_fd *watch)
+{
+	struct run *run = watch->userdata;
+	struct signalfd_siginfo info;
+	uint64_t running = running_count(run);
+	bool is_first = run->stop_signal == 0;
+
+	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	run->stop_signal = (int)info.ssi_signo;
+	run->is_stopped = true;
+	if (is_first && info.ssi_signo == SIGINT) {
+		tell(run, "interrupted: waiting for %llu running job%s (again: kill)",
+		     (unsigned long long)running, running == 1 ? "" : "s");
+		return;
+	}
+	tell(run, "SIG%s: killing %llu running job%s", sigabbrev_np(run->stop_signal),
+	     (unsigned long long)running, running == 1 ? "" : "s");
+	kill_jobs(run);
+}
+
+/* --- jobs -------------------------------------------------------------- */
+
+static void end_job(struct run *run, struct carom_run_job *job)
+{
+	uint64_t place = run->options->keep_order ? job->number : run->ended_count;
+
+	run->ended_count++;
+	carom_run_report_add(&run->report, job);
+	if (job->is_stuck)
+		tell(run, "%s: some of its processes cannot be killed and are left behind",
+		     job->name);
+	carom_run_output_put(&run->output, place, &job->spool);
+	if (run->is_mute)
+		carom_run_output_discard(&run->output);
+}
+
+static void on_job_ended(struct carom_run_slot *slot)
+{
+	struct run *run = slot->userdata;
+
+	run->free_slots[run->free_count++] = slot;
+	end_job(run, &slot->job);
+}
+
+static void start_job(struct run *run, const struct carom_run_item *item)
+{
+	/* the slot that was freed last: its shepherd is the one whose memory is still at hand */
+	struct carom_run_slot *slot = run->free_slots[--run->free_count];
+	int r;
+
+	carom_run_job_init(&slot->job, run->started_count++, item);
+	r = carom_run_slot_start(slot, item);
+	if (r == 0)
+		return;
+	slot->job.outcome = (struct carom_run_outcome){ CAROM_RUN_NOT_STARTED, -r };
+	on_job_ended(slot);
+}
+
+static bool can_start(const struct run *run)
+{
+	return !run->is_stopped && !run->is_input_at_end && run->free_count > 0 &&
+	       run->started_count - run->output.next < run->output.capacity; /* I1 */
+}
+
+static const char *input_name(const struct carom_run_options *options)
+{
+	return options->input_path ? options->input_path : "standard input";
+}
+
+static void start_jobs(struct run *run)
+{
+	struct carom_run_item item;
+	int r;
+
+	run->asks_again = false;
+	while (can_start(run)) {
+		r = carom_run_input_next(&run->input, &item);
+		if (r == 1) {
+			start_job(run, &item);
+			continue;
+		}
+		if (r == -EAGAIN)
+			run->asks_again = carom_run_input_is_ready(&run->input);
+		else if (r < 0)
+			fail(run, input_name(run->options), r); /* what runs is not to blame */
+		run->is_input_at_end = r == 0;
+		return;
+	}
+}
+
+/* --- the loop ---------------------------------------------------------- */
+
+static bool is_over(const struct run *run)
+{
+	return (run->is_stopped || run->is_input_at_end) &&
+	       run->free_count == run->options->job_count && carom_run_output_fd(&run->output) < 0;
+}
+
+static bool is_writable(int fd)
+{
+	struct pollfd output = { .fd = fd, .events = POLLOUT };
+
+	return poll(&output, 1, 0) == 1;
+}
+
+static void write_output(struct run *run)
+{
+	int fd = carom_run_output_fd(&run->output), r = 0;
+
+	if (run->bar.is_shown && isatty(fd))
+		carom_bar_clear(&run->bar);
+	for (int i = 0; i < PIECES_A_TURN && r == 0 && fd >= 0 && is_writable(fd); i++) {
+		r = carom_run_output_write(&run->output);
+		if (r < 0)
+			fail_and_kill(
+				run, fd == STDOUT_FILENO ? "standard output" : "standard error", r);
+		fd = carom_run_output_fd(&run->output);
+	}
+}
+
+/* The usual loop does not know of writing, so for a reader that is slow it is waited for beside it. */
+static int wait_for_reader(struct run *run, int fd)
+{
+	struct pollfd fds[] = {
+		{ .fd = fd, .events = POLLOUT },
+		{ .fd = carom_loop_pollable_fd(run->loop), .events = POLLIN },
+	};
+
+	if (fds[1].fd < 0)
+		return fds[1].fd;
+	return poll(fds, 2, -1) < 0 && errno != EINTR ? -errno : 0;
+}
+
+static int wait_for_something(struct run *run)
+{
+	int fd = carom_run_output_fd(&run->output), r;
+
+	if (fd < 0)
+		return carom_loop_run_once(run->loop,
+					   run->asks_again ? CAROM_PASSED : CAROM_NO_DEADLINE);
+	if (is_writable(fd)) {
+		write_output(run);
+	} else {
+		r = wait_for_reader(run, fd);
+		if (r < 0)
+			return r;
+	}
+	return carom_loop_run_once(run->loop, CAROM_PASSED);
+}
+
+static void go(struct run *run)
+{
+	int r = 0;
+
+	while (r >= 0) {
+		start_jobs(run);
+		show_bar(run);
+		if (is_over(run))
+			return;
+		r = wait_for_something(run);
+	}
+	fail(run, "waiting", r); /* the jobs end with their slots */
+}
+
+/* --- before and after -------------------------------------------------- */
+
+static int complain(const char *what, int error)
+{
+	carom_say("%s: %s", what, strerrordesc_np(-error));
+	return CAROM_EXIT_ERROR;
+}
+
+/* Raised for carom run only: the commands get what was set before. */
+static int set_file_limit(struct run *run, size_t *ret_places)
+{
+	struct rlimit limit;
+	uint64_t files, needed = FILES_RESERVED + FILES_PER_JOB * run->options->job_count;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return complain("RLIMIT_NOFILE", -errno);
+	run->shepherd.file_limit = limit;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		limit = run->shepherd.file_limit;
+	if (limit.rlim_cur < needed) {
+		carom_say(
+			"-j: %u jobs at a time need %llu open files, the limit is %llu (ulimit -n)",
+			run->options->job_count, (unsigned long long)needed,
+			(unsigned long long)limit.rlim_cur);
+		return CAROM_EXIT_ERROR;
+	}
+	files = limit.rlim_cur - FILES_RESERVED - run->options->job_count;
+	*ret_places = files / 2 < PLACES_MAX ? files / 2 : PLACES_MAX;
+	if (*ret_places < run->options->job_count)
+		*ret_places = run->options->job_count;
+	return 0;
+}
+
+static int make_slots(struct run *run)
+{
+	uint32_t job_count = run->options->job_count;
+	const struct carom_run_slot_options options = {
+		.loop = run->loop,
+		.template = &run->shepherd,
+		.timeout_ns = run->options->timeout_ns,
+		.ended = on_job_ended,
+		.userdata = run,
+	};
+
+	run->slots = calloc(job_count, sizeof(*run->slots));
+	run->free_slots = calloc(job_count, sizeof(struct carom_run_slot *));
+	if (!run->slots || !run->free_slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < job_count; i++) {
+		carom_run_slot_init(&run->slots[i], &options);
+		run->free_slots[job_count - 1 - i] = &run->slots[i];
+	}
+	run->free_count = job_count;
+	return 0;
+}
+
+static void add_unless_ignored(sigset_t *set, int signal_number)
+{
+	struct sigaction action;
+
+	if (sigaction(signal_number, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+		sigaddset(set, signal_number);
+}
+
+/* A signal that is ignored (a background job of a shell without job control) stays so. */
+static int take_signals(struct run *run)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	add_unless_ignored(&set, SIGINT);
+	add_unless_ignored(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	run->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signals.fd < 0)
+		return -errno;
+	run->signals.ready = on_signal;
+	run->signals.userdata = run;
+	return carom_loop_watch_fd(run->loop, &run->signals);
+}
+
+static int prepare(struct run *run)
+{
+	size_t places;
+	int r, status;
+
+	signal(SIGCHLD, SIG_IGN); /* see run_job.c, I3 */
+	status = set_file_limit(run, &places);
+	if (status != 0)
+		return status;
+	r = carom_loop_new(CAROM_LOOP_AUTO, NULL, NULL, &run->loop);
+	if (r < 0)
+		return complain("event loop", r);
+	r = carom_run_input_open(&run->input, run->options, run->loop);
+	if (r < 0)
+		return complain(input_name(run->options), r);
+	r = carom_run_output_init(&run->output, places);
+	if (r == 0)
+		r = make_slots(run);
+	if (r == 0)
+		r = take_signals(run);
+	return r < 0 ? complain("start", r) : 0;
+}
+
+static int finish(struct run *run)
+{
+	carom_bar_clear(&run->bar);
+	if (!run->is_mute) /* what was killed then is nobody's fault */
+		carom_run_report_say(&run->report, run->options);
+	return run->has_failed ? CAROM_EXIT_ERROR : carom_run_report_status(&run->report);
+}
+
+static void clean_up(struct run *run)
+{
+	for (uint32_t i = 0; run->slots && i < run->options->job_count; i++)
+		carom_run_slot_dismiss(&run->slots[i]);
+	for (uint32_t i = 0; run->slots && i < run->options->job_count; i++)
+		carom_run_slot_deinit(&run->slots[i]);
+	free(run->slots);
+	free(run->free_slots);
+	carom_run_report_deinit(&run->report);
+	carom_run_output_deinit(&run->output);
+	if (run->loop) {
+		carom_run_input_close(&run->input);
+		carom_loop_unwatch_fd(run->loop, &run->signals);
+		carom_loop_timer_clear(run->loop, &run->bar_due);
+	}
+	carom_closep(&run->signals.fd);
+	carom_loop_free(run->loop);
+}
+
+/* Whoever started us sees what ended us; a shell stops its script then. */
+static void die_of(int signal_number)
+{
+	sigset_t set;
+
+	signal(signal_number, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, signal_number);
+	raise(signal_number);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int carom_run_main(int argc, char *argv[])
+{
+	struct carom_run_options options;
+	struct run run = { .options = &options, .signals.fd = -1 };
+	int status;
+
+	if (!carom_run_options_parse(argc, argv, &options, &status))
+		return status;
+	run.shepherd.command = options.command;
+	run.bar_due = (struct carom_loop_timer){ .expired = on_bar_due, .userdata = &run };
+	carom_bar_init(&run.bar, "jobs");
+	carom_run_report_init(&run.report);
+	status = prepare(&run);
+	if (status == 0) {
+		go(&run);
+		status = finish(&run);
+	}
+	clean_up(&run);
+	if (run.stop_signal)
+		die_of(run.stop_signal);
+	return status;
+}

@@ -1,0 +1,273 @@
+/*
+ * Job
+ *
+ * The master's side of a shepherd. A shepherd is made for the first job of a
+ * slot and kept for the next ones, so that a job costs two messages and one
+ * vfork more than it would without.
+ *
+ *   I1  A shepherd has at most one job, and a busy slot has a shepherd. Each
+ *       START is answered by one report or by the end of the connection.
+ *   I2  KILL may cross the report of a job that was faster. The shepherd reads it
+ *       before the next START then, without a job, and drops it.
+ *   I3  Shepherds are not waited for: carom run ignores SIGCHLD, so the kernel
+ *       reaps them. The end of the connection tells all there is to know.
+ */
+#include "tools/run_job.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/process.h"
+#include "core/time.h"
+
+#define SHORTENED  "..."
+#define GOODBYE_MS 1000 /* for a shepherd to end that was told to */
+
+/* --- names ------------------------------------------------------------- */
+
+static bool is_utf8_continuation(char byte)
+{
+	return ((unsigned char)byte & 0xc0) == 0x80;
+}
+
+/* Input may hold anything; on a terminal only printable characters are harmless. */
+static void make_name(char name[CAROM_RUN_NAME_BYTES], const char *text, size_t length)
+{
+	size_t n = length;
+
+	if (length > CAROM_RUN_NAME_BYTES - 1) {
+		n = CAROM_RUN_NAME_BYTES - sizeof(SHORTENED);
+		while (n > 0 && is_utf8_continuation(text[n]))
+			n--;
+	}
+	for (size_t i = 0; i < n; i++)
+		name[i] = (unsigned char)text[i] < ' ' || text[i] == '\x7f' ? '?' : text[i];
+	strcpy(name + n, n < length ? SHORTENED : "");
+}
+
+void carom_run_job_init(struct carom_run_job *job, uint64_t number,
+			const struct carom_run_item *item)
+{
+	*job = (struct carom_run_job){ .number = number, .spool = CAROM_RUN_SPOOL_NONE };
+	make_name(job->name, item->text, item->length);
+}
+
+/* --- the end of a job -------------------------------------------------- */
+
+static void drop_shepherd(struct carom_run_slot *slot)
+{
+	if (slot->control.fd < 0)
+		return;
+	carom_loop_unwatch_fd(slot->loop, &slot->control);
+	carom_closep(&slot->control.fd);
+}
+
+static void end(struct carom_run_slot *slot, struct carom_run_outcome outcome)
+{
+	carom_loop_timer_clear(slot->loop, &slot->time_limit);
+	slot->is_busy = false;
+	slot->job.outcome = outcome;
+	slot->ended(slot);
+}
+
+static struct carom_run_outcome outcome_of(const struct carom_shepherd_report *report,
+					   enum carom_run_outcome_kind kill_reason)
+{
+	int status = report->wait_status;
+
+	if (report->start_error)
+		return (struct carom_run_outcome){ CAROM_RUN_NOT_STARTED, report->start_error };
+	if (report->was_killed)
+		return (struct carom_run_outcome){ kill_reason, 0 };
+	if (WIFSIGNALED(status))
+		return (struct carom_run_outcome){ CAROM_RUN_SIGNALLED, WTERMSIG(status) };
+	return (struct carom_run_outcome){ CAROM_RUN_EXITED, WEXITSTATUS(status) };
+}
+
+static void on_control(struct carom_loop_fd *watch)
+{
+	struct carom_run_slot *slot = watch->userdata;
+	struct carom_shepherd_report report;
+	ssize_t n = recv(watch->fd, &report, sizeof(report), MSG_DONTWAIT);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n != sizeof(report) || report.is_last)
+		drop_shepherd(slot);
+	if (!slot->is_busy) /* somebody killed the shepherd while it was idle */
+		return;
+	if (n != sizeof(report)) {
+		end(slot, (struct carom_run_outcome){ CAROM_RUN_LOST, 0 });
+		return;
+	}
+	slot->job.is_stuck = report.is_stuck;
+	end(slot, outcome_of(&report, slot->kill_reason));
+}
+
+void carom_run_slot_kill(struct carom_run_slot *slot, enum carom_run_outcome_kind reason)
+{
+	const char order = CAROM_SHEPHERD_KILL;
+
+	if (!slot->is_busy)
+		return;
+	slot->kill_reason = reason;
+	/* it can only fail because the shepherd is gone, and then the connection's end is on its way */
+	(void)send(slot->control.fd, &order, sizeof(order), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void on_time_limit(struct carom_loop_timer *timer)
+{
+	carom_run_slot_kill(timer->userdata, CAROM_RUN_TIME_LIMIT);
+}
+
+/* --- the start --------------------------------------------------------- */
+
+/* The whole message has to fit: by default there is room for a little less than twice the longest. */
+static void make_room_to_send(int fd)
+{
+	int bytes = 2 * (CAROM_SHEPHERD_INPUT_MAX + 1);
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
+static int make_shepherd(struct carom_run_slot *slot)
+{
+	CAROM_CLEANUP(carom_closep) int ours = -1;
+	CAROM_CLEANUP(carom_closep) int theirs = -1;
+	CAROM_CLEANUP(carom_closep) int pidfd = -1;
+	int fds[2];
+	pid_t pid;
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	ours = fds[0];
+	theirs = fds[1];
+	make_room_to_send(ours);
+	pid = carom_clone(NULL, &pidfd);
+	if (pid == 0) {
+		struct carom_shepherd shepherd = *slot->template;
+
+		shepherd.control_fd = theirs;
+		carom_shepherd_main(&shepherd);
+	}
+	if (pid < 0)
+		return pid;
+	slot->control.fd = ours;
+	r = carom_loop_watch_fd(slot->loop, &slot->control);
+	if (r < 0) {
+		slot->control.fd = -1;
+		return r; /* the shepherd sees the connection's end */
+	}
+	ours = -1;
+	return 0;
+}
+
+static int send_start(int fd, const struct carom_run_item *item,
+		      const struct carom_run_spool *spool)
+{
+	char kind = CAROM_SHEPHERD_START;
+	struct iovec text[] = {
+		{ &kind, sizeof(kind) },
+		{ (void *)item->text, item->length },
+	};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(spool->fds))];
+	} rights = { .header = { .cmsg_level = SOL_SOCKET,
+				 .cmsg_type = SCM_RIGHTS,
+				 .cmsg_len = CMSG_LEN(sizeof(spool->fds)) } };
+	struct msghdr message = {
+		.msg_iov = text,
+		.msg_iovlen = 2,
+		.msg_control = &rights,
+		.msg_controllen = sizeof(rights),
+	};
+
+	memcpy(CMSG_DATA(&rights.header), spool->fds, sizeof(spool->fds));
+	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* A shepherd that was idle may have been killed by somebody: then there is a new one. */
+static int start_with_shepherd(struct carom_run_slot *slot, const struct carom_run_item *item)
+{
+	int r = slot->control.fd < 0 ? make_shepherd(slot) : 0;
+
+	if (r == 0)
+		r = send_start(slot->control.fd, item, &slot->job.spool);
+	if (r != -EPIPE && r != -ECONNRESET)
+		return r;
+	drop_shepherd(slot);
+	r = make_shepherd(slot);
+	return r < 0 ? r : send_start(slot->control.fd, item, &slot->job.spool);
+}
+
+int carom_run_slot_start(struct carom_run_slot *slot, const struct carom_run_item *item)
+{
+	int r;
+
+	if (item->error)
+		return -item->error;
+	r = carom_run_spool_open(&slot->job.spool);
+	if (r < 0)
+		return r;
+	if (slot->timeout_ns)
+		r = carom_loop_timer_set(slot->loop, &slot->time_limit,
+					 carom_deadline_after(slot->timeout_ns));
+	if (r == 0)
+		r = start_with_shepherd(slot, item);
+	if (r < 0) {
+		carom_loop_timer_clear(slot->loop, &slot->time_limit);
+		return r;
+	}
+	slot->is_busy = true;
+	return 0;
+}
+
+/* --- its life ---------------------------------------------------------- */
+
+void carom_run_slot_init(struct carom_run_slot *slot, const struct carom_run_slot_options *options)
+{
+	*slot = (struct carom_run_slot){
+		.job.spool = CAROM_RUN_SPOOL_NONE,
+		.ended = options->ended,
+		.userdata = options->userdata,
+		.loop = options->loop,
+		.template = options->template,
+		.timeout_ns = options->timeout_ns,
+		.control = { .fd = -1, .ready = on_control, .userdata = slot },
+		.time_limit = { .expired = on_time_limit, .userdata = slot },
+	};
+}
+
+void carom_run_slot_dismiss(struct carom_run_slot *slot)
+{
+	if (slot->control.fd >= 0)
+		shutdown(slot->control.fd, SHUT_WR);
+}
+
+/* Its end of the connection closes when it exits: so nothing of ours is left when carom run returns. */
+static void wait_for_shepherd(const struct carom_run_slot *slot)
+{
+	struct pollfd gone = { .fd = slot->control.fd, .events = POLLIN };
+
+	(void)poll(&gone, 1, GOODBYE_MS);
+}
+
+void carom_run_slot_deinit(struct carom_run_slot *slot)
+{
+	carom_loop_timer_clear(slot->loop, &slot->time_limit);
+	carom_run_slot_dismiss(slot);
+	if (slot->control.fd >= 0)
+		wait_for_shepherd(slot);
+	drop_shepherd(slot);
+	carom_run_spool_close(&slot->job.spool);
+}

@@ -1,0 +1,32 @@
+/*
+ * Report: which jobs failed, by cause.
+ */
+#ifndef CAROM_TOOLS_RUN_REPORT_H
+#define CAROM_TOOLS_RUN_REPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tools/run_job.h"
+
+struct carom_run_report {
+	uint64_t done_count;
+	uint64_t failed_count;
+	struct carom_run_cause *causes;
+	size_t cause_count;
+};
+
+void carom_run_report_init(struct carom_run_report *report);
+void carom_run_report_deinit(struct carom_run_report *report);
+
+/** carom_run_report_add() - count a job that has ended */
+void carom_run_report_add(struct carom_run_report *report, const struct carom_run_job *job);
+
+/** carom_run_report_say() - on standard error, how many failed and why; nothing if none did */
+void carom_run_report_say(const struct carom_run_report *report,
+			  const struct carom_run_options *options);
+
+/** carom_run_report_status() - the exit status: jobs that failed, 101 for more than 100 */
+int carom_run_report_status(const struct carom_run_report *report);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * Say
+ *
+ * A line is put together first and written at once, so that lines of programs
+ * that share a terminal or a log do not run into each other.
+ */
+#include "tools/say.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_BYTES 1000
+
+static const char *speaker = "carom";
+
+void carom_say_as(const char *name)
+{
+	speaker = name;
+}
+
+static void say(const char *name, const char *separator, const char *format, va_list arguments)
+{
+	char line[LINE_BYTES + 1]; /* room for the newline where snprintf() puts its NUL */
+	size_t length;
+
+	snprintf(line, LINE_BYTES, "%s%s", name, separator);
+	length = strlen(line);
+	vsnprintf(line + length, LINE_BYTES - length, format, arguments);
+	length = strlen(line);
+	line[length++] = '\n';
+	if (write(STDERR_FILENO, line, length) < 0)
+		return; /* nobody is left to be told */
+}
+
+void carom_say(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(speaker, ": ", format, arguments);
+	va_end(arguments);
+}
+
+void carom_say_more(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say("", "", format, arguments);
+	va_end(arguments);
+}
+
+int carom_usage_error(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	say(speaker, ": ", format, arguments);
+	va_end(arguments);
+	carom_say_more("'%s --help' shows how it is used", speaker);
+	return CAROM_EXIT_ERROR;
+}
+
+int carom_print(const char *text)
+{
+	size_t left = strlen(text);
+	ssize_t n;
+
+	while (left > 0) {
+		n = write(STDOUT_FILENO, text, left);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			carom_say("standard output: %s", strerrordesc_np(errno));
+			return CAROM_EXIT_ERROR;
+		}
+		text += n;
+		left -= (size_t)n;
+	}
+	return 0;
+}
