@@ -1,0 +1,713 @@
+/*
+ * carom run, as its users see it: scripts that call the built program.
+ *
+ * Whether processes are dead is told by a FIFO that they hold open for writing:
+ * who reads it comes to its end when the last of them is gone.
+ */
+#include "tests/tools/shell.h"
+
+#include <dirent.h>
+#include <pty.h>
+
+TestSuite(run, .init = shell_enter_directory, .fini = shell_leave_directory, .timeout = 60);
+
+/* --- commands and inputs ----------------------------------------------- */
+
+Test(run, runs_the_command_once_for_each_input)
+{
+	const struct shell *done = shell("exec $C run -k echo hello {} ::: world 'two words' ''");
+
+	shell_expect_is(done->out, "hello world\nhello two words\nhello \n");
+	shell_expect_is(done->err, "");
+	cr_expect(zero(int, done->status));
+}
+
+Test(run, takes_lines_of_standard_input)
+{
+	const struct shell *done = shell("printf 'a\\n\\nlast' | $C run -k printf '<%s>'");
+
+	shell_expect_is(done->out, "<a><><last>");
+	cr_expect(zero(int, done->status));
+}
+
+Test(run, replaces_every_mark_and_appends_only_if_there_is_none)
+{
+	const struct shell *done = shell("$C run -k printf '%s|' {}{}-{} x{ } {} ::: a {};"
+					 "$C run -k {} ::: true /bin/true;"
+					 "$C run -k echo ::: -n --");
+
+	shell_expect_is(done->out, "aa-a|x{|}|a|{}{}-{}|x{|}|{}|--\n");
+	shell_expect_is(done->err, "");
+}
+
+Test(run, has_no_shell_in_between)
+{
+	const struct shell *done = shell(
+		"$C run -k printf '%s\\n' ::: '$(touch bad)' '; touch bad' '*' '\"' \"'\" '\\n';"
+		"test ! -e bad && echo good");
+
+	shell_expect_is(done->out, "$(touch bad)\n; touch bad\n*\n\"\n'\n\\n\ngood\n");
+}
+
+Test(run, takes_any_name_with_nul_separators)
+{
+	const struct shell *done =
+		shell("mkdir d && cd d && touch -- ' a' 'new\nline' '-rf' 'quo\"te' \"apos'\" "
+		      "'b\\s' '{}' "
+		      "\"$(printf '\\377\\001')\" &&"
+		      "find . -type f -print0 | sort -z >../names &&"
+		      "$C run -0 -k printf '%s\\0' <../names | cmp - ../names && echo same");
+
+	shell_expect_is(done->out, "same\n");
+	shell_expect_is(done->err, "");
+}
+
+Test(run, takes_inputs_from_a_file)
+{
+	const struct shell *done =
+		shell("printf 'a\\nb\\n' >list; echo no | $C run -k -a list echo;"
+		      "echo yes | $C run -a - echo;"
+		      "$C run -a /dev/null echo; echo $?");
+
+	shell_expect_is(done->out, "a\nb\nyes\n0\n");
+}
+
+Test(run, does_nothing_if_the_input_cannot_be_read)
+{
+	const struct shell *done = shell("mkdir dir; $C run -a missing touch done; echo $?;"
+					 "$C run -a dir touch done; echo $?;"
+					 "$C run touch done <&-; echo $?;"
+					 "$C run touch done <dir; echo $?; ls");
+
+	shell_expect_is(done->out, "125\n125\n125\n125\ndir\n");
+	shell_expect_is(done->err, "carom run: missing: No such file or directory\n"
+				   "carom run: dir: Is a directory\n"
+				   "carom run: standard input: Bad file descriptor\n"
+				   "carom run: standard input: Is a directory\n");
+}
+
+Test(run, runs_nothing_without_inputs)
+{
+	const struct shell *done = shell("$C run touch done :::; echo $?;"
+					 "$C run touch done </dev/null; echo $?; ls");
+
+	shell_expect_is(done->out, "0\n0\n");
+	shell_expect_is(done->err, "");
+}
+
+Test(run, fails_a_job_whose_input_cannot_be_a_word)
+{
+	const struct shell *done =
+		shell("{ echo a; head -c 200000 /dev/zero | tr '\\0' x; echo;"
+		      "  printf 'n\\0l\\n'; echo b; } | $C run -k echo; echo $?");
+
+	shell_expect_is(done->out, "a\nb\n2\n");
+	shell_expect_has(done->err, "carom run: 2 of 4 jobs failed:\n");
+	shell_expect_has(done->err, "could not start (Argument list too long): xxxxxx");
+	shell_expect_has(done->err, "could not start (the input holds a NUL byte): n\n");
+}
+
+Test(run, takes_the_longest_word_there_is)
+{
+	const struct shell *done = shell(
+		"{ head -c 131071 /dev/zero | tr '\\0' x; echo; } | $C run printf %s | wc -c");
+
+	shell_expect_is(done->out, "131071\n");
+	shell_expect_is(done->err, "");
+}
+
+/* --- jobs -------------------------------------------------------------- */
+
+Test(run, runs_as_many_jobs_at_a_time_as_told)
+{
+	/* each waits for the other */
+	const struct shell *done = shell(
+		"mkfifo f; exec $C run -j 2 sh -c 'if [ $1 = a ]; then read x <f; else echo >f; fi'"
+		" x ::: a b");
+
+	cr_expect(zero(int, done->status));
+	/* each notices the other */
+	done = shell("exec $C run -j 1 sh -c 'mkdir busy && echo $1 && rmdir busy' x ::: 1 2 3 4");
+	shell_expect_is(done->out, "1\n2\n3\n4\n");
+	cr_expect(zero(int, done->status));
+}
+
+Test(run, gives_jobs_nothing_but_three_descriptors)
+{
+	const struct shell *done = shell(
+		"ulimit -Sn 200; exec 7</dev/null;"
+		"$C run sh -c 'echo /proc/self/fd/*; readlink /proc/self/fd/0; ulimit -Sn' x ::: a"
+		" | sed 's|/proc/self/fd/||g'");
+
+	/* dash itself opens no further one to expand a pattern */
+	shell_expect_is(done->out, "0 1 2 3\n/dev/null\n200\n");
+}
+
+Test(run, keeps_the_order_if_asked_to)
+{
+	static const char job[] = "'if [ $1 = 1 ]; then read x <f; fi; echo $1;"
+				  " if [ $1 = 3 ]; then echo >f; fi'";
+	char script[256];
+	const struct shell *done;
+
+	snprintf(script, sizeof(script), "mkfifo f; exec $C run -k -j 2 sh -c %s x ::: 1 2 3 4",
+		 job);
+	done = shell(script);
+	shell_expect_is(done->out, "1\n2\n3\n4\n");
+	snprintf(script, sizeof(script), "exec $C run -j 2 sh -c %s x ::: 1 2 3", job);
+	done = shell(script);
+	cr_expect(zero(int, strncmp(done->out, "2\n", 2)), "%s", done->out);
+}
+
+Test(run, writes_the_output_of_a_job_in_one_piece)
+{
+	const struct shell *done =
+		shell("mkfifo f g; exec $C run -j 2 sh -c 'if [ $1 = a ];"
+		      "then echo a1; echo ae >&2; echo >f; read x <g; echo a2 >>/dev/stdout;"
+		      "else read x <f; echo b; echo >g; fi' x ::: a b");
+
+	cr_expect(ne(ptr, strstr(done->out, "a1\na2\n"), NULL), "%s", done->out);
+	cr_expect(eq(sz, strlen(done->out), strlen("a1\na2\nb\n")));
+	shell_expect_is(done->err, "ae\n");
+}
+
+Test(run, passes_on_large_output_whole)
+{
+	const struct shell *done =
+		shell("head -c 3000000 /dev/urandom >data;"
+		      "$C run cat ::: data | cmp - data && echo same;"
+		      "$C run sh -c 'cat data >&2' ::: data 2>&1 | cmp - data && echo same");
+
+	shell_expect_is(done->out, "same\nsame\n");
+}
+
+/* --- failures ---------------------------------------------------------- */
+
+Test(run, ends_with_the_number_of_failed_jobs)
+{
+	const struct shell *done = shell("$C run false ::: 1 2 3; echo $?;"
+					 "seq 100 | $C run false; echo $?;"
+					 "seq 101 | $C run false; echo $?;"
+					 "seq 300 | $C run false; echo $?");
+
+	shell_expect_is(done->out, "3\n100\n101\n101\n");
+}
+
+Test(run, sums_up_failures_by_cause)
+{
+	const struct shell *done =
+		shell("exec $C run -j 1 sh -c 'case $1 in k*) kill -SEGV $$;; t*) "
+		      "kill -TERM $$;; *) exit $1;;"
+		      "esac' x ::: 0 7 k1 3 7 k2 7 7 t '0'");
+
+	cr_expect(eq(int, done->status, 8));
+	shell_expect_is(done->err, "carom run: 8 of 10 jobs failed:\n"
+				   "      4  exit status 7: 7, 7, 7, ...\n"
+				   "      2  signal SIGSEGV: k1, k2\n"
+				   "      1  exit status 3: 3\n"
+				   "      1  signal SIGTERM: t\n");
+}
+
+Test(run, says_why_a_command_could_not_start)
+{
+	const struct shell *done =
+		shell("touch plain; printf 'no format' >odd; chmod +x odd;"
+		      "exec $C run {} ::: ./nowhere no-such-command-at-all ./plain ./odd");
+
+	cr_expect(eq(int, done->status, 4));
+	shell_expect_has(done->err, "      2  could not start (No such file or directory): ");
+	shell_expect_has(done->err, "      1  could not start (Permission denied): ./plain\n");
+	shell_expect_has(done->err, "      1  could not start (Exec format error): ./odd\n");
+}
+
+Test(run, names_inputs_in_a_way_that_cannot_hurt_a_terminal)
+{
+	const struct shell *done =
+		shell("exec $C run -0 false ::: \"$(printf '\\033[2J\\nx')\" "
+		      "0123456789012345678901234567890123456789012345678901234567890123456789");
+
+	shell_expect_has(done->err, "?[2J?x");
+	shell_expect_has(done->err,
+			 "012345678901234567890123456789012345678901234567890123456789...");
+}
+
+Test(run, goes_on_when_the_watcher_of_a_job_is_killed)
+{
+	const struct shell *done = shell(
+		"exec $C run -j 1 sh -c '[ $1 = b ] && kill -KILL $PPID; echo $1' x ::: a b c");
+
+	cr_expect(eq(int, done->status, 1));
+	shell_expect_has(done->out, "a\n");
+	shell_expect_has(done->out, "c\n");
+	shell_expect_has(done->err, "      1  lost (the process that watched it was killed): b\n");
+}
+
+Test(run, says_when_output_cannot_be_written)
+{
+	const struct shell *done =
+		shell("$C run echo ::: a >/dev/full; echo $?;"
+		      "$C run echo ::: a >&-; echo $?;"
+		      "{ yes | $C run echo; echo $? >status; } | true; cat status;"
+		      "$C --help >/dev/full; echo $?;"
+		      "$C run --help >/dev/full; echo $?");
+
+	shell_expect_is(done->out, "125\n125\n125\n125\n125\n");
+	shell_expect_is(done->err, "carom run: standard output: No space left on device\n"
+				   "carom run: standard output: Bad file descriptor\n"
+				   "carom run: standard output: Broken pipe\n"
+				   "carom: standard output: No space left on device\n"
+				   "carom run: standard output: No space left on device\n");
+}
+
+/* --- whole trees ------------------------------------------------------- */
+
+/* A job that has it all: children in the background, in other sessions, orphans. All hold the FIFO f. */
+#define HOLD "exec 3>f; exec sleep 1000"
+#define FAMILY                                                 \
+	"sh -c 'exec 3>f; setsid sh -c \"" HOLD "\" & "        \
+	"(setsid sh -c \"exec 3>f; (" HOLD ") & exit\" & ) ; " \
+	"echo there >up; sleep 1000' x "
+
+static void kills_the_whole_tree_at_the_time_limit(void)
+{
+	static struct shell job;
+	int tree = shell_watch("f"), up = shell_listen("up");
+
+	shell_begin(&job, "exec $C run --timeout 0.5s " FAMILY "::: input");
+	shell_end(&job);
+	shell_expect_nobody(tree);
+	close(up);
+	cr_expect(eq(int, job.status, 1));
+	shell_expect_is(job.err, "carom run: 1 of 1 jobs failed:\n"
+				 "      1  time limit of 0.5 s: input\n");
+}
+
+Test(run, kills_the_whole_tree_at_the_time_limit)
+{
+	kills_the_whole_tree_at_the_time_limit();
+}
+
+Test(run, finds_the_tree_where_the_kernel_does_not_list_children)
+{
+	setenv("CAROM_TREE", "scan", 1);
+	kills_the_whole_tree_at_the_time_limit();
+}
+
+Test(run, leaves_nothing_of_a_job_when_it_is_killed_itself)
+{
+	static struct shell job;
+	int tree = shell_watch("f"), up = shell_listen("up");
+
+	shell_begin(&job, "exec $C run " FAMILY "::: input");
+	shell_await_line(up, "there");
+	kill(job.pid, SIGKILL);
+	shell_await_nobody(tree);
+	shell_end(&job);
+	cr_expect(eq(int, job.status, -SIGKILL));
+}
+
+/* A job that says when its tree has grown, and how that ends. */
+static void kills_tree(const char *script)
+{
+	static struct shell job;
+	int tree = shell_watch("f"), up = shell_listen("up");
+
+	shell_begin(&job, script);
+	shell_await_line(up, "there");
+	kill(job.pid, SIGTERM);
+	shell_end(&job);
+	shell_expect_nobody(tree);
+	cr_expect(eq(int, job.status, -SIGTERM));
+}
+
+Test(run, kills_a_tree_that_forks_as_fast_as_it_can)
+{
+	/* each process forks its successor and is gone; left alone it ends after a minute or so */
+	kills_tree("exec $C run sh -c 'exec 3>f; echo there >up;"
+		   "comet() { [ $1 = 0 ] || comet $(($1 - 1)) & }; comet 50000; sleep 1000' x ::: "
+		   "input");
+}
+
+Test(run, kills_a_deep_tree)
+{
+	kills_tree("exec $C run sh -c 'exec 3>f; down() { if [ $1 = 0 ]; then echo there >up; "
+		   "sleep 1000;"
+		   "else (down $(($1 - 1))); : ; fi }; down 100' x ::: input");
+}
+
+Test(run, leaves_alone_what_a_job_left_behind)
+{
+	/* the second job is killed with its tree; the background process of the first is not part of it */
+	const struct shell *done =
+		shell("mkfifo f; exec 4<>f;"
+		      "$C run -k -j 1 -t 2 sh -c 'if [ $1 = a ]; then sleep 1000 & echo $!;"
+		      "else sleep 1000; fi' x ::: a b >pid; echo $?;"
+		      "kill -KILL $(cat pid) && echo was there");
+
+	shell_expect_is(done->out, "1\nwas there\n");
+}
+
+Test(run, keeps_time_limits_while_nobody_reads_its_output)
+{
+	const struct shell *done = shell(
+		"mkfifo f; $C run -j 2 -t 2 sh -c 'if [ $1 = a ]; then head -c 1000000 /dev/zero;"
+		"else exec 3>f; sleep 1000; fi' x ::: a b | { cat f; wc -c; }");
+
+	shell_expect_is(done->out, "1000000\n");
+}
+
+/* --- signals ----------------------------------------------------------- */
+
+/* Jobs that say they are there and wait to be told to go on. */
+#define GATES "sh -c 'echo $1 >up; read x <go; echo end $1' x "
+
+Test(run, interrupted_once_waits_for_what_runs)
+{
+	static struct shell job;
+	int up = shell_listen("up"), err = shell_listen("err");
+
+	cr_assert(zero(int, mkfifo("go", 0600)));
+	shell_begin(&job, "exec $C run -j 1 " GATES "::: a b c 2>err");
+	shell_await_line(up, "a");
+	kill(job.pid, SIGINT);
+	shell_await_line(err, "carom run: interrupted: waiting for 1 running job (");
+	cr_assert(zero(int, system("echo on >go")));
+	shell_end(&job);
+	shell_expect_is(job.out, "end a\n");
+	cr_expect(eq(int, job.status, -SIGINT));
+}
+
+Test(run, interrupted_twice_kills_what_runs)
+{
+	static struct shell job;
+	int tree = shell_watch("f"), up = shell_listen("up"), err = shell_listen("err");
+
+	shell_begin(&job, "exec $C run " FAMILY "::: input 2>err");
+	shell_await_line(up, "there");
+	kill(job.pid, SIGINT);
+	shell_await_line(err, "interrupted");
+	kill(job.pid, SIGINT);
+	shell_await_nobody(tree);
+	shell_end(&job);
+	cr_expect(eq(int, job.status, -SIGINT));
+}
+
+Test(run, told_to_terminate_kills_what_runs)
+{
+	static struct shell job;
+	int tree = shell_watch("f"), up = shell_listen("up");
+
+	shell_begin(&job, "exec $C run " FAMILY "::: input");
+	shell_await_line(up, "there");
+	kill(job.pid, SIGTERM);
+	shell_await_nobody(tree);
+	shell_end(&job);
+	cr_expect(eq(int, job.status, -SIGTERM));
+	shell_expect_has(job.err, "carom run: SIGTERM: killing 1 running job\n");
+	shell_expect_has(job.err, "      1  killed when told to end: input\n");
+}
+
+Test(run, in_the_background_goes_on_ignoring_what_it_was_told_to_ignore)
+{
+	const struct shell *done =
+		shell("trap '' INT; $C run sh -c 'kill -INT $1; echo on' x $$ ::: a; echo $?");
+
+	shell_expect_is(done->out, "on\n0\n");
+}
+
+/* --- bounds ------------------------------------------------------------ */
+
+static int count_entries(const char *path)
+{
+	DIR *directory = opendir(path);
+	int count = 0;
+
+	cr_assert(ne(ptr, directory, NULL), "%s", path);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static int count_descriptors(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	return count_entries(path);
+}
+
+static int count_children(pid_t pid)
+{
+	char path[64];
+	int count = 0, child;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	file = fopen(path, "re");
+	cr_assert(ne(ptr, file, NULL));
+	while (fscanf(file, "%d", &child) == 1)
+		count++;
+	fclose(file);
+	return count;
+}
+
+Test(run, grows_in_nothing_over_ten_thousand_jobs, .timeout = 300)
+{
+	static struct shell job;
+	int up = shell_listen("up"), descriptors, children;
+
+	cr_assert(zero(int, mkfifo("go", 0600)));
+	shell_write_file("gate", "#!/bin/sh\necho there >up; read x <go\n");
+	/* both slots have had a job before the first count */
+	shell_begin(&job, "{ seq 100 | sed s,.*,/bin/true,; echo ./gate;"
+			  "  seq 9898 | sed s,.*,/bin/true,; echo ./gate; } >list;"
+			  "exec $C run -j 2 -a list {}");
+	shell_await_line(up, "there");
+	descriptors = count_descriptors(job.pid);
+	children = count_children(job.pid);
+	cr_assert(zero(int, system("echo on >go")));
+	shell_await_line(up, "there");
+	/* the other slot may be in the middle of a job, now or then: two memfds */
+	cr_expect(le(int, count_descriptors(job.pid), descriptors + 2));
+	cr_expect(le(int, count_children(job.pid), children));
+	cr_assert(zero(int, system("echo on >go")));
+	shell_end(&job);
+	cr_expect(zero(int, job.status));
+	shell_expect_is(job.err, "");
+}
+
+Test(run, reads_an_endless_input_in_constant_memory)
+{
+	static struct shell job;
+	int up = shell_listen("up");
+
+	cr_assert(zero(int, mkfifo("endless", 0600)));
+	shell_begin(
+		&job,
+		"yes >endless & exec $C run -j 1 -a endless sh -c 'echo there >up; sleep 1000'");
+	shell_await_line(up, "there");
+	kill(job.pid, SIGTERM);
+	shell_end(&job);
+	cr_expect(eq(int, job.status, -SIGTERM));
+#ifndef __SANITIZE_ADDRESS__
+	cr_expect(le(long, job.peak_kib, 8 * 1024));
+#endif
+	/* a line without end, which is one job that fails */
+	shell_begin(
+		&job,
+		"head -c 100000000 /dev/zero | tr '\\0' x >endless & exec $C run -a endless true");
+	shell_end(&job);
+	cr_expect(eq(int, job.status, 1));
+	shell_expect_has(job.err, "1 of 1 jobs failed");
+#ifndef __SANITIZE_ADDRESS__
+	cr_expect(le(long, job.peak_kib, 8 * 1024));
+#endif
+}
+
+Test(run, stays_responsive_on_an_input_that_never_waits)
+{
+	const struct shell *done = shell("$C run true </dev/zero & pid=$!;"
+					 "kill -TERM $pid; wait $pid; echo $?");
+
+	shell_expect_is(done->out, "143\n");
+}
+
+Test(run, keeps_order_with_few_descriptors)
+{
+	/* the first job holds up the output of all others: far more than there are descriptors for */
+	const struct shell *done = shell("mkfifo f; ulimit -n 64; seq 500 | $C run -j 2 -k sh -c"
+					 " 'if [ $1 = 1 ]; then read x <f; fi; if [ $1 = 9 ]; then "
+					 "echo >f; fi; echo $1' x >out;"
+					 "echo $?; seq 500 | cmp - out && echo same");
+
+	shell_expect_is(done->out, "0\nsame\n");
+	shell_expect_is(done->err, "");
+}
+
+/* --- the command line -------------------------------------------------- */
+
+struct mistake {
+	const char *words;
+	const char *message;
+};
+
+static const struct mistake mistakes[] = {
+	{ "", "carom: which command?" },
+	{ "frob", "carom: there is no command 'frob'" },
+	{ "--frob", "carom: there is no option '--frob'" },
+	{ "run", "carom run: which command?" },
+	{ "run ::: a", "carom run: which command?" },
+	{ "run --frob true ::: a", "carom run: there is no option '--frob'" },
+	{ "run -kx true ::: a", "carom run: there is no option '-x'" },
+	{ "run --bar=1 true ::: a", "carom run: option '--bar=1' takes no value" },
+	{ "run -j", "carom run: option '-j' needs a value" },
+	{ "run --jobs", "carom run: option '--jobs' needs a value" },
+	{ "run -j 0 true ::: a", "carom run: -j: '0' is not a number of jobs" },
+	{ "run -j -1 true ::: a", "carom run: -j: '-1' is not a number of jobs" },
+	{ "run -j 2x true ::: a", "carom run: -j: '2x' is not a number of jobs" },
+	{ "run -j '' true ::: a", "carom run: -j: '' is not a number of jobs" },
+	{ "run -j 10001 true ::: a", "carom run: -j: '10001' is more than" },
+	{ "run -j 18446744073709551617 true ::: a",
+	  "carom run: -j: '18446744073709551617' is more" },
+	{ "run -t 0 true ::: a", "carom run: --timeout: '0' leaves a job no time" },
+	{ "run -t 0.0000000001 true ::: a", "leaves a job no time" },
+	{ "run -t -1 true ::: a", "carom run: --timeout: '-1' is not a time" },
+	{ "run -t 1d true ::: a", "carom run: --timeout: '1d' is not a time" },
+	{ "run -t 1e3 true ::: a", "is not a time" },
+	{ "run -t 1. true ::: a", "is not a time" },
+	{ "run -t .5 true ::: a", "is not a time" },
+	{ "run -t nan true ::: a", "is not a time" },
+	{ "run -t '' true ::: a", "is not a time" },
+	{ "run -t 99999999999h true ::: a", "carom run: --timeout: '99999999999h' is too long" },
+	{ "run -t 99999999999999999999999 true ::: a", "is too long" },
+	{ "run -a x -a y true", "carom run: -a: one file only, not 'y' as well" },
+	{ "run -a x true ::: a", "carom run: inputs come from -a or after ':::', not from both" },
+};
+
+Test(run, names_each_mistake_and_runs_nothing)
+{
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(*mistakes); i++) {
+		char script[256];
+		const struct shell *done;
+
+		snprintf(script, sizeof(script), "exec $C %s", mistakes[i].words);
+		done = shell(script);
+		cr_expect(eq(int, done->status, 125), "%s", mistakes[i].words);
+		shell_expect_is(done->out, "");
+		shell_expect_has(done->err, mistakes[i].message);
+	}
+}
+
+Test(run, takes_every_way_to_write_a_time)
+{
+	const struct shell *done =
+		shell("for t in 100 99.5 60s 60000ms 5m 1h 0.5h 5000000h; do"
+		      " $C run -t $t true ::: a || echo $t; done;"
+		      "$C run -t 1ms sleep ::: 1000 2>&1 | tail -n 1;"
+		      "$C run --timeout=0.0005m sleep ::: 1000 2>&1 | tail -n 1");
+
+	shell_expect_is(done->out, "      1  time limit of 0.001 s: 1000\n"
+				   "      1  time limit of 0.03 s: 1000\n");
+}
+
+Test(run, says_when_the_descriptors_do_not_suffice)
+{
+	const struct shell *done = shell("ulimit -n 100; exec $C run -j 50 touch done ::: a");
+
+	cr_expect(eq(int, done->status, 125));
+	shell_expect_is(done->err,
+			"carom run: -j: 50 jobs at a time need 182 open files, the limit is 100 "
+			"(ulimit -n)\n");
+}
+
+Test(run, says_when_the_loop_that_was_asked_for_does_not_exist)
+{
+	const struct shell *done = shell("CAROM_LOOP=none exec $C run touch done ::: a");
+
+	cr_expect(eq(int, done->status, 125));
+	shell_expect_has(done->err, "carom run: event loop: Invalid argument\n");
+}
+
+static void expect_fits_a_screen(const char *script)
+{
+	const struct shell *done = shell(script);
+	size_t lines = 0, columns;
+
+	cr_expect(zero(int, done->status));
+	for (const char *line = done->out; *line; line += columns + 1) {
+		columns = strcspn(line, "\n");
+		cr_expect(le(sz, columns, 80), "%.*s", (int)columns, line);
+		lines++;
+	}
+	cr_expect(gt(sz, lines, 5));
+	cr_expect(le(sz, lines, 24));
+}
+
+Test(run, has_help_that_fits_a_screen)
+{
+	expect_fits_a_screen("$C --help");
+	expect_fits_a_screen("$C run --help");
+	shell_expect_has(shell("$C --version")->out, "carom ");
+}
+
+/* --- the bar ----------------------------------------------------------- */
+
+/* Runs a script on a terminal of its own, and returns all that appeared there. */
+static const char *on_terminal(const char *script, unsigned short columns)
+{
+	struct winsize window = { .ws_row = 24, .ws_col = columns };
+	static char text[SHELL_TEXT_BYTES];
+	size_t length = 0;
+	ssize_t n;
+	int fd, status;
+	pid_t pid = forkpty(&fd, NULL, NULL, &window);
+
+	cr_assert(ge(int, pid, 0));
+	if (pid == 0) {
+		setenv("C", getenv("CAROM_PROGRAM"), 1);
+		execl("/bin/sh", "sh", "-c", script, (char *)NULL);
+		_exit(99);
+	}
+	while (length < sizeof(text) - 1 &&
+	       (n = read(fd, text + length, sizeof(text) - 1 - length)) > 0) /* then EIO */
+		length += (size_t)n;
+	text[length] = '\0';
+	close(fd);
+	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+	return text;
+}
+
+static void expect_narrower(const char *text, size_t columns)
+{
+	for (const char *line = text; *line; line += strcspn(line, "\r\n")) {
+		line += strspn(line, "\r\n");
+		cr_expect(le(sz, strcspn(line, "\r\n"), columns), "%s", line);
+	}
+}
+
+Test(run, shows_a_bar_on_a_terminal)
+{
+	const char *text;
+
+	text = on_terminal("TERM=xterm NO_COLOR=1 $C run --bar -j 1 sleep ::: 0.1 0.1 0.1", 80);
+	shell_expect_has(text, "2 of 3 jobs");
+	shell_expect_has(text, "running");
+	shell_expect_has(text, "\r\033[K");
+	cr_expect(eq(ptr, strstr(text, "\033[3"), NULL), "colours in: %s", text);
+}
+
+Test(run, shows_a_bar_that_is_never_wider_than_the_terminal)
+{
+	static const char script[] = "TERM=xterm NO_COLOR=1 $C run --bar -j 1 false ::: a b c 2>&1";
+
+	for (unsigned short columns = 1; columns < 120; columns = (unsigned short)(columns + 17)) {
+		const char *text = on_terminal(script, columns);
+		const char *summary = strstr(text, "carom run:");
+
+		cr_assert(ne(ptr, (void *)summary, NULL));
+		text = strndup(text, (size_t)(summary - text));
+		expect_narrower(text, columns + strlen("\033[K"));
+		free((void *)text);
+	}
+}
+
+Test(run, shows_no_bar_where_it_cannot)
+{
+	const char *text =
+		on_terminal("TERM=dumb $C run --bar true ::: a b c; $C run true ::: a", 80);
+	const struct shell *done;
+
+	shell_expect_is(text, "");
+	done = shell("TERM=xterm $C run --bar true ::: a b c");
+	shell_expect_is(done->err, "");
+}
+
+Test(run, keeps_the_bar_out_of_the_output_on_a_terminal)
+{
+	const char *text = on_terminal("TERM=xterm $C run --bar -k echo ::: a b", 80);
+
+	/* what an output line follows is a cleared line */
+	shell_expect_has(text, "\r\033[Ka\r\n");
+	shell_expect_has(text, "b\r\n");
+}
