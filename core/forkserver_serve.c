@@ -120,7 +120,9 @@ static void test_self(void)
 
 /**
  * struct server - all it knows
- * @socket_fd: its end
+ * @socket_fd:   its end
+ * @born:        where the kernel stores the pids of children
+ * @program_pid: its parent, and its children's
  */
 struct server {
 	int socket_fd;

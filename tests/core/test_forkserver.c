@@ -1004,3 +1004,45 @@ Test(forkserver, child_is_born_in_its_cgroup, .timeout = 30)
 	cr_expect(zero(int, apart(be_born_in_leaf)));
 	cr_expect(zero(int, rmdir(leaf)));
 }
+
+static void freeze_leaf(const char *state)
+{
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", leaf);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && write(fd, state, 1) == 1);
+	close(fd);
+}
+
+static void die_beside_a_frozen_child(void)
+{
+	struct carom_forkserver *server = make_server();
+	struct carom_child_request request = {
+		.function = stay,
+		.cgroup_fd = open(leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	};
+	struct carom_child_reply reply;
+
+	CHECK(request.cgroup_fd > 0);
+	freeze_leaf("1");
+	CHECK(carom_point_arm_once("forkserver.made", 1, SIGKILL) == 0);
+	CHECK(carom_forkserver_request(server, &request) == 0);
+	reply = next_reply(server); /* the child still holds the server's end of the socket */
+	CHECK(reply.error == 0 && kill_child(reply.pidfd).status == SIGKILL);
+	CHECK(carom_forkserver_receive(server, &reply) == -EPIPE);
+	carom_forkserver_free(server);
+	CHECK(has_no_children());
+}
+
+Test(forkserver, its_end_is_not_hidden_by_a_child_that_cannot_run, .timeout = 30)
+{
+	if (!has_points())
+		cr_skip_test("built without -Dpoints=true");
+	snprintf(leaf, sizeof(leaf), CGROUPS "/carom-test-frozen-%d", (int)getpid());
+	if (mkdir(leaf, 0755) < 0)
+		cr_skip_test("no leaf can be made under " CGROUPS);
+	cr_expect(zero(int, apart(die_beside_a_frozen_child)));
+	cr_expect(zero(int, rmdir(leaf)));
+}

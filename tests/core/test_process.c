@@ -3,6 +3,7 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -219,6 +220,16 @@ static int lock_within(pthread_mutex_t *mutex, time_t seconds)
 	return pthread_mutex_timedlock(mutex, &deadline);
 }
 
+/* Links in shared memory: a child that adds to the list it was born with breaks its parent's. */
+static bool robust_list_is_empty(void)
+{
+	struct robust_list_head *head = NULL;
+	size_t size;
+
+	CHECK(syscall(SYS_get_robust_list, 0, &head, &size) == 0);
+	return head->list.next == &head->list;
+}
+
 static void die_with_robust_mutex(void)
 {
 	struct shared *shared = share(sizeof(*shared));
@@ -245,7 +256,10 @@ static void die_with_robust_mutex(void)
 	CHECK(lock_within(&shared->robust, 10) == EOWNERDEAD);
 	/* the parent's own was on the list that the child has a copy of */
 	CHECK(pthread_mutex_trylock(&shared->robust_of_parent) == EBUSY);
+	CHECK(pthread_mutex_consistent(&shared->robust) == 0);
+	CHECK(pthread_mutex_unlock(&shared->robust) == 0);
 	CHECK(pthread_mutex_unlock(&shared->robust_of_parent) == 0);
+	CHECK(robust_list_is_empty());
 }
 
 /* A2: the robust list */
