@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/probe.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
@@ -147,9 +148,9 @@ static int populate_by_touching(int fd, unsigned char *data, uint64_t size)
 
 int carom_memfd_populate(int fd, void *data, uint64_t size)
 {
-	if (size == 0 || madvise(data, size, MADV_POPULATE_WRITE) == 0)
+	if (size == 0)
 		return 0;
-	if (errno == EINVAL)
+	if (!carom_probe(CAROM_FEATURE_MADV_POPULATE))
 		return populate_by_touching(fd, data, size);
-	return -ENOMEM;
+	return madvise(data, size, MADV_POPULATE_WRITE) < 0 ? -ENOMEM : 0;
 }
