@@ -1,0 +1,510 @@
+/*
+ * Lock
+ *
+ * All that decides is one futex word:
+ *
+ *	0                   free, nobody sleeps
+ *	WAITERS             free, somebody may sleep
+ *	tid                 held; with OWNER_DIED: held by one who was told to repair
+ *	OWNER_DIED          its holder died; free for whoever repairs
+ *
+ * WAITERS may be added to each of them. The node of a lock that is held, being
+ * taken or being released stands on the thread's robust list (shm/robust.h), so
+ * that the kernel, when the thread dies, turns `tid` into OWNER_DIED and wakes a
+ * sleeper.
+ *
+ *   I1  While anybody sleeps on the word, or was woken and has not looked yet,
+ *       WAITERS is set: a taker keeps the bit it finds, so does the kernel, and a
+ *       releaser leaves it in the free word. One place clears it, see I3.
+ *   I2  A word that became free with WAITERS in it is followed by a wake-up: the
+ *       releaser's own, or, if it died in between, the kernel's for its pending
+ *       node.
+ *   I3  WAITERS is cleared only by a releaser whose wake-up found nobody asleep,
+ *       and only if nobody took the lock since: nobody falls asleep on a free
+ *       word (the kernel compares it), so there still is no sleeper. "Since" is
+ *       the generation, which every release that leaves WAITERS counts up and
+ *       which is compared in the same instruction.
+ *   I4  `broken` is written by holders only and never goes back. Whoever takes a
+ *       broken lock releases it again and thereby wakes the next sleeper.
+ *
+ * The order is nptl's: taking goes pending, word, link, pending off; releasing
+ * goes pending, unlink, word, wake, pending off. Death between any two of them:
+ *
+ *	taking, before the word     not the owner. If the word is free, the kernel
+ *	                            wakes a sleeper for the pending node: it may be
+ *	                            that this thread had been woken for it.
+ *	taking, word but no link    found by the pending node: OWNER_DIED
+ *	held                        found on the list: OWNER_DIED
+ *	releasing, unlinked         found by the pending node: OWNER_DIED, though all
+ *	                            was done: the next holder repairs what is whole
+ *	releasing, before the wake  word free, pending: the kernel wakes (I2)
+ *	releasing, after the wake   nothing is left to do but to clear WAITERS, which
+ *	                            costs the next release a system call, no more
+ *
+ * Why a generation, as an interleaving without it. R releases, leaves WAITERS,
+ * wakes nobody and is preempted before it clears the bit. A takes the lock; B and
+ * E fall asleep; A releases and wakes B. Now R clears the bit. C takes the lock as
+ * if nobody slept; B dies before it looks, and the kernel sees an owner, C, and
+ * leaves it at that. C releases without a wake-up, and E sleeps for ever.
+ *
+ * Why WAITERS stays in the free word, where glibc's mutex stores 0. R frees the
+ * word and wakes B. C takes the word before B does, B dies, C releases a word
+ * without the bit: again E is never woken.
+ *
+ * The second kind of wake-up in I2 rests on the kernel waking for a pending node
+ * whenever the word names no owner, whatever its flags: Linux 6.2, and the stable
+ * series since that time. An older one wakes only for the word 0; there a sleeper
+ * whose releaser died within the two instructions waits for the next release.
+ *
+ * tests/model/lock.pml has this protocol, exhaustively.
+ */
+#include "shm/lock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/points.h"
+#include "core/probe.h"
+#include "core/time.h"
+#include "shm/futex.h"
+#include "shm/robust.h"
+
+#define SPIN_COUNT 100
+
+enum lock_kind {
+	KIND_NONE, /* zeroed memory is no lock */
+	KIND_OWN,
+	KIND_PTHREAD,
+};
+
+/**
+ * struct lock_word - the word, and what tells its free states apart
+ * @value:      the futex word
+ * @generation: releases that left WAITERS; changed by the holder only (I3)
+ */
+struct lock_word {
+	uint32_t value;
+	uint32_t generation;
+};
+
+/**
+ * struct own_lock - a node of the robust list
+ * @both:   @value and @generation as one, for the exchange of I3
+ * @broken: given up by a holder that did not repair (I4)
+ * @link:   changed by the holder only; addresses are the holder's
+ */
+struct own_lock {
+	union {
+		struct {
+			_Atomic uint32_t value;
+			_Atomic uint32_t generation;
+		};
+		_Atomic uint64_t both;
+	};
+	_Atomic uint32_t broken;
+	uint32_t unused[3];
+	struct carom_robust_link link;
+};
+_Static_assert(offsetof(struct own_lock, link.next) == CAROM_ROBUST_DISTANCE,
+	       "where the kernel looks for the word");
+
+/**
+ * struct mutex_lock - what stands in for it
+ * @owner:  thread id, which a pthread mutex does not tell
+ * @torn:   its holder was told to repair, and has not yet
+ * @broken: as above
+ */
+struct mutex_lock {
+	pthread_mutex_t mutex;
+	_Atomic int32_t owner;
+	_Atomic uint32_t torn;
+	_Atomic uint32_t broken;
+};
+
+/**
+ * struct lock - what stands in struct carom_lock
+ * @kind: written once, before the lock is shared
+ */
+struct lock {
+	union {
+		struct own_lock own;
+		struct mutex_lock mutex;
+	};
+	uint32_t kind;
+};
+_Static_assert(sizeof(struct lock) <= sizeof(struct carom_lock), "the storage has room");
+
+/* ---- the word ---- */
+
+static uint64_t as_one(uint32_t value, uint32_t generation)
+{
+	struct lock_word halves = { .value = value, .generation = generation };
+	uint64_t one;
+
+	memcpy(&one, &halves, sizeof(one));
+	return one;
+}
+
+/* A1: sees all that was written before R1 or R2, or, by the kernel's exchange, by the dead. */
+static bool exchange(struct own_lock *lock, uint32_t *seen, uint32_t value)
+{
+	return atomic_compare_exchange_strong_explicit(&lock->value, seen, value,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+/*
+ * Return: 0 or -EOWNERDEAD with the lock taken, -EBUSY or -EDEADLK with *@ret_seen
+ * the word that says so.
+ */
+static int take_if_free(struct own_lock *lock, uint32_t tid, uint32_t *ret_seen)
+{
+	/* relaxed: a first guess, which the exchange checks */
+	uint32_t seen = atomic_load_explicit(&lock->value, memory_order_relaxed);
+
+	while ((seen & FUTEX_TID_MASK) == 0)
+		if (exchange(lock, &seen, seen | tid)) /* I1: flags stay as they are */
+			return seen & FUTEX_OWNER_DIED ? -EOWNERDEAD : 0;
+	*ret_seen = seen;
+	return (seen & FUTEX_TID_MASK) == tid ? -EDEADLK : -EBUSY;
+}
+
+/* On one processor, looking again keeps the holder from running. A guess, made once. */
+static int spin_count(void)
+{
+	static _Atomic int count = -1;
+	int looks = atomic_load_explicit(&count, memory_order_relaxed); /* any answer is right */
+	cpu_set_t set;
+
+	if (looks >= 0)
+		return looks;
+	looks = sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) > 1 ? SPIN_COUNT : 0;
+	atomic_store_explicit(&count, looks, memory_order_relaxed);
+	return looks;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Sleep while the word is @seen, once it says that somebody sleeps. */
+static int sleep_on(struct own_lock *lock, uint32_t seen, uint64_t deadline_ns)
+{
+	uint32_t marked = seen | FUTEX_WAITERS;
+
+	/* relaxed: the kernel compares the word again before it lets us sleep */
+	if (seen != marked &&
+	    !atomic_compare_exchange_strong_explicit(&lock->value, &seen, marked,
+						     memory_order_relaxed, memory_order_relaxed))
+		return 0;
+	CAROM_POINT("lock.marked");
+	return carom_futex_wait(&lock->value, marked, deadline_ns);
+}
+
+static int wait_and_take(struct own_lock *lock, uint32_t tid, uint64_t deadline_ns)
+{
+	int looks = spin_count();
+	uint32_t seen;
+	int r;
+
+	for (;;) {
+		r = take_if_free(lock, tid, &seen);
+		if (r != -EBUSY)
+			return r;
+		if (looks-- > 0) {
+			relax();
+			continue;
+		}
+		if (sleep_on(lock, seen, deadline_ns) == -ETIMEDOUT)
+			return -ETIMEDOUT;
+		CAROM_POINT("lock.awake");
+	}
+}
+
+/* The holder lets go of the word; the node is unlinked and pending. */
+static void give(struct own_lock *lock, uint32_t tid)
+{
+	uint32_t seen = tid, generation;
+
+	/* R1: publishes what was written under the lock; pairs with A1 in exchange() */
+	if (atomic_compare_exchange_strong_explicit(&lock->value, &seen, 0, memory_order_release,
+						    memory_order_relaxed))
+		return;
+	/* relaxed: only the holder changes it, and R2 carries it on */
+	generation = atomic_load_explicit(&lock->generation, memory_order_relaxed) + 1;
+	atomic_store_explicit(&lock->generation, generation, memory_order_relaxed);
+	/* R2: as R1. A plain store: others add WAITERS to a held word, no more than that. */
+	atomic_store_explicit(&lock->value, FUTEX_WAITERS, memory_order_release);
+	CAROM_POINT("lock.freed");
+	if (carom_futex_wake(&lock->value, 1) == 0) {
+		uint64_t free_with_waiters = as_one(FUTEX_WAITERS, generation);
+
+		CAROM_POINT("lock.nobody");
+		/* release: the next A1 may read this word instead of R2's */
+		atomic_compare_exchange_strong_explicit(&lock->both, &free_with_waiters,
+							as_one(0, generation), memory_order_release,
+							memory_order_relaxed);
+	}
+}
+
+/* ---- the lock on the robust list ---- */
+
+static bool own_held_by(const struct own_lock *lock, uint32_t tid)
+{
+	/* relaxed: it is this thread's id only if this thread wrote it */
+	uint32_t seen = atomic_load_explicit(&lock->value, memory_order_relaxed);
+
+	return (seen & FUTEX_TID_MASK) == tid;
+}
+
+static void own_give_back(const struct carom_robust *self, struct own_lock *lock, uint32_t tid)
+{
+	/* relaxed: the bit is this thread's as long as it holds the lock */
+	uint32_t seen = atomic_load_explicit(&lock->value, memory_order_relaxed);
+
+	carom_robust_begin(self, &lock->link);
+	CAROM_POINT("lock.release_pending");
+	if (seen & FUTEX_OWNER_DIED)
+		atomic_store_explicit(&lock->broken, 1, memory_order_relaxed); /* carried by R2 */
+	carom_robust_remove(&lock->link);
+	CAROM_POINT("lock.unlinked");
+	give(lock, tid);
+	CAROM_POINT("lock.given");
+	carom_robust_end(self);
+}
+
+static int own_acquire(struct own_lock *lock, uint64_t deadline_ns, bool may_wait)
+{
+	const struct carom_robust *self = carom_robust_self();
+	uint32_t tid, seen;
+	int r;
+
+	if (!self)
+		return -EOPNOTSUPP;
+	tid = carom_robust_tid(self);
+	carom_robust_begin(self, &lock->link);
+	CAROM_POINT("lock.pending");
+	r = take_if_free(lock, tid, &seen);
+	if (r == -EBUSY && may_wait)
+		r = wait_and_take(lock, tid, deadline_ns);
+	if (r == 0 || r == -EOWNERDEAD) {
+		CAROM_POINT("lock.taken");
+		carom_robust_push(self, &lock->link);
+		CAROM_POINT("lock.linked");
+	}
+	carom_robust_end(self);
+	if (r != 0 && r != -EOWNERDEAD)
+		return r;
+	/* relaxed: A1 has brought it */
+	if (atomic_load_explicit(&lock->broken, memory_order_relaxed) == 0)
+		return r;
+	own_give_back(self, lock, tid);
+	return -ENOTRECOVERABLE;
+}
+
+static int own_release(struct own_lock *lock)
+{
+	const struct carom_robust *self = carom_robust_self();
+	uint32_t tid;
+
+	if (!self)
+		return -EPERM;
+	tid = carom_robust_tid(self);
+	if (!own_held_by(lock, tid))
+		return -EPERM;
+	own_give_back(self, lock, tid);
+	return 0;
+}
+
+static int own_consistent(struct own_lock *lock)
+{
+	const struct carom_robust *self = carom_robust_self();
+	uint32_t seen;
+
+	if (!self || !own_held_by(lock, carom_robust_tid(self)))
+		return -EPERM;
+	/* release: a death after this must not hide the repair from the next holder */
+	seen = atomic_fetch_and_explicit(&lock->value, ~(uint32_t)FUTEX_OWNER_DIED,
+					 memory_order_release);
+	return seen & FUTEX_OWNER_DIED ? 0 : -EINVAL;
+}
+
+/*
+ * ---- the pthread library's mutex instead ----
+ *
+ * Giving a lock up is done here as above (I4) and not by the library: glibc 2.36
+ * does not wake the next sleeper when a mutex is not recoverable, because it
+ * compares a word that has WAITERS set as a signed number.
+ *
+ * All atomics are relaxed: `owner` is for people and for the thread that wrote it,
+ * the others are read and written by holders only, whom the mutex orders.
+ */
+
+static int mutex_init(pthread_mutex_t *mutex)
+{
+	pthread_mutexattr_t attributes;
+	int r = pthread_mutexattr_init(&attributes);
+
+	if (r)
+		return -r;
+	pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+	r = pthread_mutex_init(mutex, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+	return -r;
+}
+
+static int mutex_wait(pthread_mutex_t *mutex, uint64_t deadline_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
+				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+
+	if (deadline_ns == CAROM_NO_DEADLINE)
+		return -pthread_mutex_lock(mutex);
+	return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+}
+
+static bool mutex_held(const struct mutex_lock *lock)
+{
+	return atomic_load_explicit(&lock->owner, memory_order_relaxed) == gettid();
+}
+
+static void mutex_repaired(struct mutex_lock *lock)
+{
+	pthread_mutex_consistent(&lock->mutex);
+	atomic_store_explicit(&lock->torn, 0, memory_order_relaxed);
+}
+
+static void mutex_give_back(struct mutex_lock *lock)
+{
+	if (atomic_load_explicit(&lock->torn, memory_order_relaxed)) {
+		atomic_store_explicit(&lock->broken, 1, memory_order_relaxed);
+		mutex_repaired(lock); /* in the library's eyes */
+	}
+	atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
+	pthread_mutex_unlock(&lock->mutex);
+}
+
+/* @r: what the library said */
+static int mutex_acquired(struct mutex_lock *lock, int r)
+{
+	if (r != 0 && r != -EOWNERDEAD)
+		return r;
+	atomic_store_explicit(&lock->owner, gettid(), memory_order_relaxed);
+	if (r == -EOWNERDEAD)
+		atomic_store_explicit(&lock->torn, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&lock->broken, memory_order_relaxed) == 0)
+		return r;
+	mutex_give_back(lock);
+	return -ENOTRECOVERABLE;
+}
+
+static int mutex_acquire(struct mutex_lock *lock, uint64_t deadline_ns)
+{
+	return mutex_acquired(lock, mutex_wait(&lock->mutex, deadline_ns));
+}
+
+static int mutex_try(struct mutex_lock *lock)
+{
+	return mutex_acquired(lock, -pthread_mutex_trylock(&lock->mutex));
+}
+
+static int mutex_release(struct mutex_lock *lock)
+{
+	if (!mutex_held(lock))
+		return -EPERM;
+	mutex_give_back(lock);
+	return 0;
+}
+
+static int mutex_consistent(struct mutex_lock *lock)
+{
+	if (!mutex_held(lock))
+		return -EPERM;
+	if (!atomic_load_explicit(&lock->torn, memory_order_relaxed))
+		return -EINVAL;
+	mutex_repaired(lock);
+	return 0;
+}
+
+/* ---- either ---- */
+
+static struct lock *inside(struct carom_lock *lock)
+{
+	struct lock *l = (struct lock *)lock;
+
+	assert(l->kind != KIND_NONE); /* carom_lock_init() was not called */
+	return l;
+}
+
+int carom_lock_init(struct carom_lock *lock)
+{
+	struct lock *l = (struct lock *)lock;
+	int r;
+
+	memset(lock, 0, sizeof(*lock));
+	if (carom_probe(CAROM_FEATURE_ROBUST_LIST)) {
+		l->kind = KIND_OWN;
+		return 0;
+	}
+	r = mutex_init(&l->mutex.mutex);
+	if (r == 0)
+		l->kind = KIND_PTHREAD;
+	return r;
+}
+
+int carom_lock_acquire(struct carom_lock *lock, uint64_t deadline_ns)
+{
+	struct lock *l = inside(lock);
+
+	if (l->kind == KIND_OWN)
+		return own_acquire(&l->own, deadline_ns, true);
+	return mutex_acquire(&l->mutex, deadline_ns);
+}
+
+int carom_lock_try(struct carom_lock *lock)
+{
+	struct lock *l = inside(lock);
+
+	if (l->kind == KIND_OWN)
+		return own_acquire(&l->own, CAROM_PASSED, false);
+	return mutex_try(&l->mutex);
+}
+
+int carom_lock_release(struct carom_lock *lock)
+{
+	struct lock *l = inside(lock);
+
+	return l->kind == KIND_OWN ? own_release(&l->own) : mutex_release(&l->mutex);
+}
+
+int carom_lock_consistent(struct carom_lock *lock)
+{
+	struct lock *l = inside(lock);
+
+	return l->kind == KIND_OWN ? own_consistent(&l->own) : mutex_consistent(&l->mutex);
+}
+
+pid_t carom_lock_owner(const struct carom_lock *lock)
+{
+	const struct lock *l = (const struct lock *)lock;
+
+	/* relaxed: out of date at once, whatever the order */
+	if (l->kind == KIND_OWN)
+		return (pid_t)(atomic_load_explicit(&l->own.value, memory_order_relaxed) &
+			       FUTEX_TID_MASK);
+	return atomic_load_explicit(&l->mutex.owner, memory_order_relaxed);
+}

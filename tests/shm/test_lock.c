@@ -1,0 +1,600 @@
+/*
+ * Lock: a mutex between processes that survives its holder. Every promise is
+ * tested twice: on the robust list, and on the pthread library's mutex, which
+ * stands in where the list is not to be had.
+ */
+#include "tests/shm/help.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/points.h"
+#include "shm/lock.h"
+
+#define BOTH(name)                                         \
+	static void name(void);                            \
+	Test(lock, name, .timeout = 60)                    \
+	{                                                  \
+		name();                                    \
+	}                                                  \
+	Test(lock, name##_without_the_list, .timeout = 60) \
+	{                                                  \
+		setenv("CAROM_DENY", "robust_list", 1);    \
+		name();                                    \
+	}                                                  \
+	static void name(void)
+
+/**
+ * struct table - shared by the processes of a test
+ * @a, @b: equal whenever nobody holds the lock
+ */
+struct table {
+	struct carom_lock lock;
+	uint64_t a;
+	uint64_t b;
+	_Atomic uint32_t inside;
+	_Atomic uint32_t violations;
+	_Atomic uint32_t owner_deaths;
+	_Atomic uint32_t rounds;
+	_Atomic uint32_t ready;
+	_Atomic uint32_t stop;
+};
+
+static struct table *new_table(void)
+{
+	struct table *table = share(sizeof(*table));
+
+	cr_assert(zero(int, carom_lock_init(&table->lock)));
+	return table;
+}
+
+static uint32_t word_of(struct carom_lock *lock)
+{
+	return atomic_load((_Atomic uint32_t *)lock);
+}
+
+/* A process or thread that waits says so in the word, in either implementation. */
+static bool has_sleeper(struct carom_lock *lock)
+{
+	return word_of(lock) & FUTEX_WAITERS;
+}
+
+static pid_t child_that_holds(struct table *table)
+{
+	pid_t pid = child();
+
+	if (pid == 0) {
+		if (carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE) != 0)
+			_exit(1);
+		atomic_store(&table->ready, 1);
+		for (;;)
+			pause();
+	}
+	await(atomic_load(&table->ready));
+	atomic_store(&table->ready, 0);
+	return pid;
+}
+
+/* Its exit status is minus what it got. */
+static pid_t child_that_acquires(struct table *table)
+{
+	pid_t pid = child();
+
+	if (pid == 0)
+		_exit(-carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE));
+	return pid;
+}
+
+static void count_to(struct table *table, int count)
+{
+	for (int i = 0; i < count; i++) {
+		carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE);
+		table->a++;
+		carom_lock_release(&table->lock);
+	}
+}
+
+BOTH(keeps_processes_apart)
+{
+	struct table *table = new_table();
+	pid_t pids[4];
+
+	for (int i = 0; i < 4; i++) {
+		pids[i] = child();
+		if (pids[i] == 0) {
+			count_to(table, 20000);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 4; i++)
+		cr_expect(zero(int, ended(pids[i])));
+	cr_expect(eq(u64, table->a, 80000));
+}
+
+static void *count_in_thread(void *table)
+{
+	count_to(table, 20000);
+	return NULL;
+}
+
+BOTH(keeps_threads_apart)
+{
+	struct table *table = new_table();
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		cr_assert(zero(int, pthread_create(&threads[i], NULL, count_in_thread, table)));
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	cr_expect(eq(u64, table->a, 80000));
+}
+
+BOTH(tells_the_next_one_that_its_holder_died)
+{
+	struct table *table = new_table();
+	pid_t holder = child_that_holds(table);
+
+	killed(holder);
+	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(zero(int, carom_lock_consistent(&table->lock)));
+	cr_expect(zero(int, carom_lock_release(&table->lock)));
+
+	cr_expect(zero(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE)));
+	cr_expect(zero(int, carom_lock_release(&table->lock)));
+}
+
+BOTH(wakes_a_sleeper_when_its_holder_dies)
+{
+	struct table *table = new_table();
+	pid_t holder = child_that_holds(table), waiter = child_that_acquires(table);
+
+	await(has_sleeper(&table->lock));
+	killed(holder);
+	cr_expect(eq(int, ended(waiter), EOWNERDEAD));
+	/* the waiter ended while it had the lock, and had repaired nothing */
+	cr_expect(eq(int, carom_lock_try(&table->lock), -EOWNERDEAD));
+}
+
+BOTH(is_lost_if_nobody_repairs)
+{
+	struct table *table = new_table();
+	pid_t waiters[3];
+
+	killed(child_that_holds(table));
+	cr_assert(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	for (int i = 0; i < 3; i++)
+		waiters[i] = child_that_acquires(table);
+	for (int i = 0; i < 3; i++)
+		await_asleep(waiters[i]);
+	cr_expect(zero(int, carom_lock_release(&table->lock)));
+
+	for (int i = 0; i < 3; i++)
+		cr_expect(eq(int, ended(waiters[i]), ENOTRECOVERABLE));
+	cr_expect(eq(int, carom_lock_try(&table->lock), -ENOTRECOVERABLE));
+	cr_expect(zero(int, carom_lock_init(&table->lock)));
+	cr_expect(zero(int, carom_lock_try(&table->lock)));
+}
+
+BOTH(tells_the_next_one_if_the_repairer_dies_too)
+{
+	struct table *table = new_table();
+
+	killed(child_that_holds(table));
+	for (int i = 0; i < 3; i++)
+		cr_expect(eq(int, ended(child_that_acquires(table)), EOWNERDEAD));
+	cr_expect(eq(int, carom_lock_try(&table->lock), -EOWNERDEAD));
+	cr_expect(zero(int, carom_lock_consistent(&table->lock)));
+	cr_expect(zero(int, carom_lock_release(&table->lock)));
+	cr_expect(zero(int, carom_lock_try(&table->lock)));
+}
+
+static void *end_while_holding(void *table)
+{
+	carom_lock_acquire(&((struct table *)table)->lock, CAROM_NO_DEADLINE);
+	return NULL;
+}
+
+BOTH(counts_a_thread_that_ends_as_dead)
+{
+	struct table *table = new_table();
+	pthread_t thread;
+
+	cr_assert(zero(int, pthread_create(&thread, NULL, end_while_holding, table)));
+	pthread_join(thread, NULL);
+	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+}
+
+BOTH(counts_a_holder_that_execs_as_dead)
+{
+	struct table *table = new_table();
+	int input[2];
+	pid_t pid;
+
+	cr_assert(zero(int, pipe2(input, O_CLOEXEC)));
+	pid = child();
+	if (pid == 0) {
+		carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE);
+		atomic_store(&table->ready, 1);
+		dup2(input[0], 0);
+		execlp("cat", "cat", NULL);
+		_exit(1);
+	}
+	await(atomic_load(&table->ready));
+	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	close(input[1]);
+	cr_expect(zero(int, ended(pid))); /* it lived on */
+}
+
+BOTH(is_not_inherited_by_a_child)
+{
+	struct table *table = new_table();
+	pid_t pid;
+
+	cr_assert(zero(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE)));
+	pid = child();
+	if (pid == 0) {
+		if (carom_lock_release(&table->lock) != -EPERM)
+			_exit(1);
+		if (carom_lock_try(&table->lock) != -EBUSY)
+			_exit(2);
+		_exit(0);
+	}
+	cr_expect(zero(int, ended(pid)));
+	cr_expect(eq(int, carom_lock_owner(&table->lock), getpid()));
+	cr_expect(zero(int, carom_lock_release(&table->lock)));
+}
+
+BOTH(works_in_the_child_of_a_holder)
+{
+	struct table *table = new_table();
+	pid_t parent = child();
+
+	if (parent == 0) {
+		pid_t pid;
+
+		carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE);
+		pid = child_that_acquires(table);
+		await(has_sleeper(&table->lock));
+		carom_lock_release(&table->lock);
+		if (ended(pid) != 0) /* it got the lock, and ended with it */
+			_exit(1);
+		_exit(-carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE));
+	}
+	cr_expect(eq(int, ended(parent), EOWNERDEAD));
+}
+
+BOTH(says_why_it_was_not_acquired)
+{
+	struct table *table = new_table();
+	pid_t holder;
+
+	cr_expect(eq(int, carom_lock_release(&table->lock), -EPERM));
+	cr_expect(eq(int, carom_lock_consistent(&table->lock), -EPERM));
+
+	cr_assert(zero(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE)));
+	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EDEADLK));
+	cr_expect(eq(int, carom_lock_try(&table->lock), -EDEADLK));
+	cr_expect(eq(int, carom_lock_consistent(&table->lock), -EINVAL));
+	cr_expect(zero(int, carom_lock_release(&table->lock)));
+
+	holder = child_that_holds(table);
+	cr_expect(eq(int, carom_lock_try(&table->lock), -EBUSY));
+	cr_expect(eq(int, carom_lock_release(&table->lock), -EPERM));
+	cr_expect(eq(int, carom_lock_consistent(&table->lock), -EPERM));
+	killed(holder);
+}
+
+BOTH(waits_no_longer_than_the_deadline)
+{
+	struct table *table = new_table();
+	pid_t holder = child_that_holds(table);
+	uint64_t deadline = carom_deadline_after(CAROM_MILLISECONDS(20));
+
+	cr_expect(eq(int, carom_lock_acquire(&table->lock, deadline), -ETIMEDOUT));
+	cr_expect(ge(u64, carom_now(), deadline));
+	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_PASSED), -ETIMEDOUT));
+
+	killed(holder);
+	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_PASSED), -EOWNERDEAD));
+}
+
+static void ignore_signal(int signal_number)
+{
+}
+
+BOTH(goes_on_waiting_after_a_signal)
+{
+	struct table *table = new_table();
+	pid_t holder = child_that_holds(table), waiter = child();
+
+	if (waiter == 0) {
+		struct sigaction action = { .sa_handler = ignore_signal };
+
+		sigaction(SIGUSR1, &action, NULL);
+		atomic_store(&table->ready, 1);
+		_exit(-carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE));
+	}
+	await(atomic_load(&table->ready) && has_sleeper(&table->lock));
+	for (int i = 0; i < 10; i++)
+		kill(waiter, SIGUSR1);
+	killed(holder);
+	cr_expect(eq(int, ended(waiter), EOWNERDEAD));
+}
+
+BOTH(names_its_holder)
+{
+	struct table *table = new_table();
+	pid_t holder;
+
+	cr_expect(zero(int, carom_lock_owner(&table->lock)));
+	holder = child_that_holds(table);
+	cr_expect(eq(int, carom_lock_owner(&table->lock), holder));
+	killed(holder);
+	cr_assert(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(eq(int, carom_lock_owner(&table->lock), getpid()));
+	carom_lock_consistent(&table->lock);
+	carom_lock_release(&table->lock);
+	cr_expect(zero(int, carom_lock_owner(&table->lock)));
+}
+
+BOTH(works_at_another_address)
+{
+	int fd = memfd_create("lock", MFD_CLOEXEC);
+	struct table *here, *there;
+
+	cr_assert(zero(int, ftruncate(fd, sizeof(*here))));
+	here = mmap(NULL, sizeof(*here), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	there = mmap(NULL, sizeof(*here), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	cr_assert(zero(int, carom_lock_init(&here->lock)));
+	killed(child_that_holds(there));
+	cr_expect(eq(int, carom_lock_acquire(&here->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(eq(int, carom_lock_try(&there->lock), -EDEADLK));
+	close(fd);
+}
+
+/* ---- several locks, and the list they share with the pthread library ---- */
+
+#define MANY 2000
+
+BOTH(is_handed_on_with_all_the_others_held)
+{
+	struct carom_lock *locks = share(MANY * sizeof(*locks));
+	int owner_deaths = 0;
+	pid_t pid;
+
+	for (int i = 0; i < MANY; i++)
+		cr_assert(zero(int, carom_lock_init(&locks[i])));
+	pid = child();
+	if (pid == 0) {
+		for (int i = 0; i < MANY; i++)
+			carom_lock_acquire(&locks[i], CAROM_NO_DEADLINE);
+		for (int i = 0; i < MANY; i += 2) /* the odd ones stay */
+			carom_lock_release(&locks[i]);
+		raise(SIGKILL);
+	}
+	ended(pid);
+	for (int i = 0; i < MANY; i++) {
+		int r = carom_lock_try(&locks[i]);
+
+		cr_assert(eq(int, r, i % 2 ? -EOWNERDEAD : 0));
+		owner_deaths += r == -EOWNERDEAD;
+	}
+	cr_expect(eq(int, owner_deaths, MANY / 2));
+}
+
+enum { MIX = 12 };
+
+/**
+ * struct mix - locks of both makers, every third mutex with priority inheritance
+ */
+struct mix {
+	struct carom_lock locks[MIX];
+	pthread_mutex_t mutexes[MIX];
+	uint32_t lock_held[MIX];
+	uint32_t mutex_held[MIX];
+};
+
+static struct mix *new_mix(void)
+{
+	struct mix *mix = share(sizeof(*mix));
+	pthread_mutexattr_t attributes;
+
+	for (int i = 0; i < MIX; i++) {
+		cr_assert(zero(int, carom_lock_init(&mix->locks[i])));
+		pthread_mutexattr_init(&attributes);
+		pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+		pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+		if (i % 3 == 0)
+			pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+		cr_assert(zero(int, pthread_mutex_init(&mix->mutexes[i], &attributes)));
+	}
+	return mix;
+}
+
+static int toggle(struct mix *mix, uint32_t i)
+{
+	uint32_t *held = i < MIX ? &mix->lock_held[i] : &mix->mutex_held[i - MIX];
+	int r;
+
+	if (i < MIX)
+		r = *held ? carom_lock_release(&mix->locks[i])
+			  : carom_lock_acquire(&mix->locks[i], CAROM_NO_DEADLINE);
+	else
+		r = *held ? pthread_mutex_unlock(&mix->mutexes[i - MIX])
+			  : pthread_mutex_lock(&mix->mutexes[i - MIX]);
+	*held = !*held;
+	return r;
+}
+
+/* Taken and released in any order; then death. */
+static void hold_some_and_die(struct mix *mix, uint64_t seed)
+{
+	for (int step = 0; step < 200; step++)
+		if (toggle(mix, chance(&seed) % (2 * MIX)) != 0)
+			_exit(1);
+	raise(SIGKILL);
+}
+
+BOTH(stands_among_robust_mutexes)
+{
+	uint64_t seed = new_seed();
+
+	for (int round = 0; round < 50; round++) {
+		struct mix *mix = new_mix();
+		pid_t pid = child();
+
+		if (pid == 0)
+			hold_some_and_die(mix, seed + (uint64_t)round);
+		cr_assert(eq(int, ended(pid), -SIGKILL));
+		for (int i = 0; i < MIX; i++) {
+			cr_expect(eq(int, carom_lock_try(&mix->locks[i]),
+				     mix->lock_held[i] ? -EOWNERDEAD : 0));
+			cr_expect(eq(int, pthread_mutex_trylock(&mix->mutexes[i]),
+				     mix->mutex_held[i] ? EOWNERDEAD : 0));
+		}
+		for (int i = 0; i < MIX; i++) { /* this process's list holds too */
+			carom_lock_consistent(&mix->locks[i]);
+			cr_expect(zero(int, carom_lock_release(&mix->locks[i])));
+			pthread_mutex_consistent(&mix->mutexes[i]);
+			cr_expect(zero(int, pthread_mutex_unlock(&mix->mutexes[i])));
+		}
+		munmap(mix, sizeof(*mix));
+	}
+}
+
+/* ---- deaths ---- */
+
+/* One use of the lock, checked: alone inside, and the state whole or announced as torn. */
+static void use_once(struct table *table, uint64_t *seed)
+{
+	int r = carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE);
+
+	if (r == -EOWNERDEAD) {
+		atomic_fetch_add(&table->owner_deaths, 1);
+		atomic_store(&table->inside, 0);
+		table->b = table->a;
+		carom_lock_consistent(&table->lock);
+	} else if (r != 0 || table->a != table->b) {
+		atomic_fetch_add(&table->violations, 1);
+	}
+	if (atomic_fetch_add(&table->inside, 1) != 0)
+		atomic_fetch_add(&table->violations, 1);
+	table->a++;
+	CAROM_POINT("lock.test_inside");
+	if (chance(seed) % 4 == 0)
+		sched_yield(); /* let others find it held, and fall asleep */
+	table->b++;
+	atomic_fetch_sub(&table->inside, 1);
+	if (carom_lock_release(&table->lock) != 0)
+		atomic_fetch_add(&table->violations, 1);
+	atomic_fetch_add(&table->rounds, 1);
+}
+
+static pid_t child_that_uses(struct table *table, uint64_t seed)
+{
+	pid_t pid = child();
+
+	if (pid == 0) {
+		while (!atomic_load(&table->stop))
+			use_once(table, &seed);
+		_exit(0);
+	}
+	return pid;
+}
+
+static bool dies_as_owner(const char *point)
+{
+	static const char *const names[] = { "lock.taken", "lock.linked", "lock.test_inside",
+					     "lock.release_pending", "lock.unlinked" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(point, names[i]) == 0)
+			return true;
+	return false;
+}
+
+enum { USERS = 3, DEATHS_AT_EACH = 100 };
+
+/* One of those who use the lock dies at @point; the others must go on, and be told if it held it. */
+static void kill_one_at(const char *point, struct table *table, pid_t *pids, uint64_t *seed)
+{
+	uint32_t before, after;
+	int status = 0, i = 0;
+	pid_t dead;
+
+	use_once(table, seed);
+	before = atomic_load(&table->owner_deaths);
+	/* not the first USERS: who is just passing by when the counts go back to 0 counts too */
+	cr_assert(zero(int, carom_point_arm_once(point, USERS + 1 + chance(seed) % 5, SIGKILL)));
+	dead = waitpid(-1, &status, 0);
+	carom_point_disarm_all();
+	cr_assert(eq(int, WTERMSIG(status), SIGKILL), "waiting for a death at %s", point);
+
+	use_once(table, seed); /* whoever was next before this has counted the death */
+	after = atomic_load(&table->owner_deaths);
+	cr_expect(eq(u32, after - before, dies_as_owner(point)), "after a death at %s", point);
+	cr_assert(zero(u32, atomic_load(&table->violations)), "after a death at %s", point);
+	while (pids[i] != dead)
+		i++;
+	pids[i] = child_that_uses(table, *seed);
+}
+
+static void kill_often_at(const char *point, uint64_t *seed)
+{
+	struct table *table = new_table();
+	pid_t pids[USERS];
+
+	for (uint64_t i = 0; i < USERS; i++)
+		pids[i] = child_that_uses(table, *seed + i);
+	for (int death = 0; death < DEATHS_AT_EACH; death++)
+		kill_one_at(point, table, pids, seed);
+	atomic_store(&table->stop, 1);
+	for (int i = 0; i < USERS; i++)
+		cr_expect(zero(int, ended(pids[i])), "after deaths at %s", point);
+	munmap(table, sizeof(*table));
+}
+
+Test(lock, survives_a_death_at_every_step, .timeout = 200)
+{
+	uint64_t seed = new_seed();
+	const char *name;
+	int points = 0;
+
+	if (!carom_point_name(0))
+		cr_skip_test("built without -Dpoints=true");
+	for (size_t i = 0; (name = carom_point_name(i)); i++) {
+		if (strncmp(name, "lock.", 5) != 0)
+			continue;
+		kill_often_at(name, &seed);
+		points++;
+	}
+	cr_expect(ge(int, points, 11));
+}
+
+enum { CROWD = 4, RANDOM_DEATHS = 300 };
+
+BOTH(survives_deaths_at_random)
+{
+	struct table *table = new_table();
+	uint64_t seed = new_seed();
+	pid_t pids[CROWD];
+
+	for (int i = 0; i < CROWD; i++)
+		pids[i] = child_that_uses(table, seed + (uint64_t)i);
+	for (int death = 0; death < RANDOM_DEATHS; death++) {
+		uint32_t i = chance(&seed) % CROWD;
+		uint32_t until = atomic_load(&table->rounds) + chance(&seed) % 20;
+
+		await((int32_t)(atomic_load(&table->rounds) - until) >= 0);
+		cr_assert(eq(int, killed(pids[i]), -SIGKILL));
+		pids[i] = child_that_uses(table, seed + (uint64_t)death);
+	}
+	atomic_store(&table->stop, 1);
+	for (int i = 0; i < CROWD; i++)
+		cr_expect(zero(int, ended(pids[i])));
+	cr_expect(zero(u32, atomic_load(&table->violations)));
+	cr_expect(zero(int, carom_lock_owner(&table->lock)));
+}
