@@ -174,7 +174,7 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
 /* ---- a worker's view ---- */
 
 static int map_part(int fd, uint64_t offset, uint64_t size, int protection, bool populate,
-		    void *ret_address)
+		    unsigned char **ret_address)
 {
 	void *address = mmap(NULL, size, protection, MAP_SHARED | (populate ? MAP_POPULATE : 0), fd,
 			     (off_t)offset);
@@ -187,7 +187,7 @@ static int map_part(int fd, uint64_t offset, uint64_t size, int protection, bool
 		return -ENOMEM;
 	}
 	madvise(address, size, MADV_DONTDUMP);
-	*(void **)ret_address = address;
+	*ret_address = address;
 	return 0;
 }
 
@@ -226,7 +226,7 @@ int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 {
 	CAROM_CLEANUP(freep) struct carom_lane *lane = calloc(1, sizeof(*lane));
 	struct lane_header layout;
-	void *control;
+	unsigned char *control;
 	int r;
 
 	if (!lane)
