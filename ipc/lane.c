@@ -226,7 +226,7 @@ int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 {
 	CAROM_CLEANUP(freep) struct carom_lane *lane = calloc(1, sizeof(*lane));
 	struct lane_header layout;
-	unsigned char *control;
+	unsigned char *control = NULL;
 	int r;
 
 	if (!lane)
