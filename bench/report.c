@@ -38,6 +38,9 @@ void bench_report_machine(const struct bench_plan *plan, enum bench_table_style 
 		"each round. Times are for one task; context switches and CPU time too, of all\n"
 		"processes of a side together.\n",
 		style == BENCH_MARKDOWN ? "\n" : "", plan->round_count, plan->sample_ns / 1000000);
+	if (!plan->is_quick && bench_load() > (double)sysconf(_SC_NPROCESSORS_ONLN) / 2)
+		fprintf(file, "Others are at work here (load %.1f): do not trust these figures.\n",
+			bench_load());
 	if (plan->is_quick)
 		fputs("A quick run: it shows that everything works, its figures mean nothing.\n",
 		      file);
