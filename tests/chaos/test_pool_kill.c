@@ -314,10 +314,8 @@ static void force_births(struct carom_pool *pool, const char *name)
 /* what is hardly ever reached: waking on, by a worker that spins; and spinning, by one that may not */
 static bool is_rare(const char *name, uint64_t spin_ns)
 {
-	return spin_ns == CAROM_SPIN_NEVER
-		       ? strcmp(name, "lane.spin.found") == 0 || strcmp(name, "lane.wake.set") == 0
-		       : strncmp(name, "lane.wake.", 10) == 0 ||
-				 strncmp(name, "lane.park.", 10) == 0;
+	return strncmp(name, "lane.wake.", 10) == 0 ||
+	       strncmp(name, spin_ns == CAROM_SPIN_NEVER ? "lane.spin." : "lane.park.", 10) == 0;
 }
 
 static void kill_at_point(const char *name, uint64_t spin_ns)
