@@ -147,16 +147,19 @@ int carom_process_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_e
  * @flags:        PF_...
  * @thread_count: threads that the kernel still counts
  * @exit_code:    wait status; 0 too where we may not see it
+ * @is_hidden:    we may not
  */
 struct stat_line {
-	char state;
 	unsigned long flags;
 	long thread_count;
 	int exit_code;
+	bool is_hidden;
 };
 
-static int read_stat(pid_t pid, char *text, size_t size, struct stat *ret_owner)
+/* @ret_is_hidden: the process has changed its credentials, and we are not privileged */
+static int read_stat(pid_t pid, char *text, size_t size, bool *ret_is_hidden)
 {
+	struct stat owner;
 	char path[32];
 	CAROM_CLEANUP(carom_closep) int fd = -1;
 	ssize_t n;
@@ -165,12 +168,13 @@ static int read_stat(pid_t pid, char *text, size_t size, struct stat *ret_owner)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	if (fstat(fd, ret_owner) < 0)
+	if (fstat(fd, &owner) < 0)
 		return -errno;
 	n = read(fd, text, size - 1);
 	if (n <= 0)
 		return n < 0 ? -errno : -ESRCH;
 	text[n] = '\0';
+	*ret_is_hidden = geteuid() != 0 && owner.st_uid != geteuid();
 	return 0;
 }
 
@@ -178,16 +182,29 @@ static int read_stat(pid_t pid, char *text, size_t size, struct stat *ret_owner)
 static int parse_stat(const char *text, struct stat_line *ret_line)
 {
 	const char *state = strrchr(text, ')');
-	struct stat_line line;
+	struct stat_line line = { 0 };
 
 	if (!state || sscanf(state,
-			     ") %c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d"
+			     ") %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d"
 			     " %*d %*d %ld",
-			     &line.state, &line.flags, &line.thread_count) != 3)
+			     &line.flags, &line.thread_count) != 2)
 		return -EBADMSG;
 	line.exit_code = (int)strtol(strrchr(text, ' '), NULL, 10); /* field 52, the last one */
 	*ret_line = line;
 	return 0;
+}
+
+static int read_line(pid_t pid, struct stat_line *ret_line)
+{
+	bool is_hidden = false;
+	char text[1024];
+	int r = read_stat(pid, text, sizeof(text), &is_hidden);
+
+	if (r == 0)
+		r = parse_stat(text, ret_line);
+	if (r == 0)
+		ret_line->is_hidden = is_hidden;
+	return r;
 }
 
 /*
@@ -207,21 +224,24 @@ static bool is_going_down(const struct stat_line *line)
 	return line->exit_code != 0 || line->thread_count <= 1;
 }
 
+/*
+ * The kernel collects the exit code before the flags: a process that begins to exit
+ * in between shows PF_EXITING and still no code. Its code is set before the flag, so
+ * what is read after the flag was seen is right. (Before Linux 5.17 an exit(2) sets the
+ * code a few instructions after the flag, but before a robust futex announces it.)
+ */
 int carom_process_peek(pid_t pid, struct carom_exit *ret_exit)
 {
 	struct carom_exit exit = { .kind = CAROM_EXIT_RUNNING };
 	struct stat_line line;
-	struct stat owner;
-	char text[1024];
-	int r = read_stat(pid, text, sizeof(text), &owner);
+	int r = read_line(pid, &line);
 
-	if (r < 0)
-		return r;
-	r = parse_stat(text, &line);
+	if (r == 0 && is_going_down(&line) && line.exit_code == 0)
+		r = read_line(pid, &line);
 	if (r < 0)
 		return r;
 	if (is_going_down(&line)) {
-		if (line.exit_code == 0 && geteuid() != 0 && owner.st_uid != geteuid())
+		if (line.exit_code == 0 && line.is_hidden)
 			return -EACCES; /* 0 is also what a stranger is shown */
 		from_wait_status(line.exit_code, &exit);
 	}
