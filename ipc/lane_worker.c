@@ -116,6 +116,7 @@ static bool pop(struct carom_lane *lane, uint32_t *ret_slot)
 #define MOVE_SLOW_NS            CAROM_MICROSECONDS(500)
 #define MOVE_PAUSE_NS           CAROM_MILLISECONDS(10)
 #define MOVE_PAUSE_MAX_NS       CAROM_SECONDS(64)
+#define YIELD_LONG_NS           CAROM_MILLISECONDS(1)
 
 static bool move_away(uint32_t cpu)
 {
@@ -157,32 +158,54 @@ static bool step_aside(struct carom_lane *lane, uint32_t cpu)
 
 /* ---- waiting for work ---- */
 
+static bool look_for(struct carom_lane *lane, uint64_t ns)
+{
+	uint64_t until = carom_now() + ns;
+
+	do {
+		for (int i = 0; i < 32; i++) {
+			if (carom_lane_nonempty(lane))
+				return true;
+			cpu_relax();
+		}
+	} while (!atomic_load_explicit(&lane->header->stop, memory_order_relaxed) &&
+		 carom_now() < until);
+	return false;
+}
+
+/*
+ * On the submitter's own CPU spinning would keep it from submitting. Letting it run
+ * once, and looking again after, costs less than a sleep and a wake-up; and what it
+ * submits meanwhile piles up, to be done in one go. If others run on this CPU too,
+ * the turn comes back late, which counts as a spin that brought nothing.
+ */
+static bool yield_for_work(struct carom_lane *lane)
+{
+	uint64_t begun = carom_now();
+
+	sched_yield();
+	return carom_lane_nonempty(lane) && carom_now() - begun < YIELD_LONG_NS;
+}
+
 static bool spin_for_work(struct carom_lane *lane)
 {
 	uint32_t cpu = (uint32_t)sched_getcpu();
-	uint64_t until;
-	bool found = false;
+	bool good;
 
 	if (lane->last_submit_cpu == cpu && step_aside(lane, cpu))
 		cpu = (uint32_t)sched_getcpu();
 	note_cpu(lane, cpu);
-	if (lane->last_submit_cpu == cpu || carom_lane_spinner_count(lane) >= lane->spinner_max ||
+	if (carom_lane_spinner_count(lane) >= lane->spinner_max ||
 	    !carom_lane_spin_worthwhile(lane))
 		return false;
 	mask_set(lane->header->spinning, lane);
-	until = carom_now() + lane->spin_ns;
-	do {
-		for (int i = 0; i < 32 && !found; i++) {
-			found = carom_lane_nonempty(lane);
-			cpu_relax();
-		}
-	} while (!found && !atomic_load_explicit(&lane->header->stop, memory_order_relaxed) &&
-		 carom_now() < until);
+	good = lane->last_submit_cpu == cpu ? yield_for_work(lane) : look_for(lane, lane->spin_ns);
 	CAROM_POINT("lane.spin.found");
-	if (found)
-		mask_clear(lane->header->spinning, lane);
-	carom_lane_spin_was(lane, found);
-	return found;
+	carom_lane_spin_was(lane, good);
+	if (!carom_lane_nonempty(lane))
+		return false; /* park() clears the bit, after it has set the other */
+	mask_clear(lane->header->spinning, lane);
+	return true;
 }
 
 static void sleep_until_woken(struct carom_lane *lane, _Atomic uint32_t *wake)
