@@ -9,6 +9,7 @@
 #include "../core/error.h"
 #include "../core/log.h"
 #include "../core/time.h"
+#include "../ipc/ring.h"
 #include "../shm/heap.h"
 #include "../shm/lock.h"
 #include "../shm/segment.h"

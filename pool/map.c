@@ -94,25 +94,39 @@ static struct carom_outcome no_value(enum carom_outcome_kind kind, int code)
 
 /* ---- collecting ---- */
 
+static int place_value(struct map *map, uint32_t slot, uint64_t index)
+{
+	struct carom_value value;
+	int r = carom_value_of(map->pool->lane, slot, false, &value);
+
+	if (r < 0 || !map->out_size)
+		return r < 0 ? r : value.size ? -EMSGSIZE : 0;
+	if (value.size > map->out_size)
+		return -EMSGSIZE;
+	memcpy(place_of(map, index), value.data, value.size);
+	memset(place_of(map, index) + value.size, 0, map->out_size - value.size);
+	return 0;
+}
+
+/* is an item that has a value of interest beyond its value? */
+static bool is_recorded(const struct map *map, uint64_t index)
+{
+	return map->outcomes || index + 1 == map->item_count;
+}
+
 static void collect_single(struct map *map, uint32_t slot)
 {
 	uint64_t index = map->pool->tasks[slot].first;
+	bool succeeded = carom_slot_succeeded(map->pool, slot);
+	int r = succeeded ? place_value(map, slot, index) : 0;
 	struct carom_outcome outcome;
-	struct carom_value value;
 
+	if (succeeded && r == 0 && !is_recorded(map, index))
+		return;
 	carom_outcome_of_slot(map->pool, slot, &outcome);
-	if (outcome.kind == CAROM_OUTCOME_OK) {
-		int r = carom_value_of(map->pool->lane, slot, false, &value);
-
-		if (r == 0 && value.size > map->out_size)
-			r = -EMSGSIZE;
-		if (r < 0) {
-			outcome.kind = CAROM_OUTCOME_FAILED;
-			outcome.code = r;
-		} else if (map->out_size) {
-			memcpy(place_of(map, index), value.data, value.size);
-			memset(place_of(map, index) + value.size, 0, map->out_size - value.size);
-		}
+	if (r < 0) {
+		outcome.kind = CAROM_OUTCOME_FAILED;
+		outcome.code = r;
 	}
 	record(map, index, &outcome);
 }
@@ -148,7 +162,7 @@ static void collect_items(struct map *map, const struct task *task, void *values
 			take_failure(map, first + item, code,
 				     carom_batch_value(values, task->count, map->out_size, item),
 				     *outcome);
-		else if (map->outcomes || first + item + 1 == map->item_count)
+		else if (is_recorded(map, first + item))
 			record(map, first + item, outcome);
 	}
 }

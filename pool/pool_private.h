@@ -222,6 +222,9 @@ int carom_result_finish(struct carom_result *result, void *out, size_t out_size,
 /** carom_result_new_for_map() - the handle of a map. With the lock. NULL: no memory. */
 struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct map *map);
 
+/** carom_slot_succeeded() - did the task in an ended slot end with a value? With the lock. */
+bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot);
+
 /** carom_outcome_of_slot() - how the task in an ended slot ended. With the lock. */
 void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 			   struct carom_outcome *ret_outcome);

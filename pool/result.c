@@ -41,6 +41,14 @@ static void take_message(const struct carom_pool *pool, uint32_t slot,
 	outcome->message[length] = '\0';
 }
 
+bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot)
+{
+	const struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
+
+	return carom_slot_state(atomic_load(&lines->word)) == CAROM_SLOT_DONE &&
+	       *(const volatile int32_t *)&lines->code >= 0;
+}
+
 void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 			   struct carom_outcome *ret_outcome)
 {
@@ -135,7 +143,6 @@ bool carom_result_ready(struct carom_result *result)
 static int find_value(struct carom_result *result, const void **ret_data, size_t *ret_size)
 {
 	uint32_t slot = slot_of(result);
-	struct carom_outcome outcome;
 	struct carom_value value;
 	int r;
 
@@ -146,8 +153,7 @@ static int find_value(struct carom_result *result, const void **ret_data, size_t
 		*ret_size = result->value_size;
 		return result->error;
 	}
-	carom_outcome_of_slot(result->pool, slot, &outcome);
-	if (outcome.kind != CAROM_OUTCOME_OK)
+	if (!carom_slot_succeeded(result->pool, slot))
 		return -EREMOTEIO;
 	r = carom_value_of(result->pool->lane, slot, false, &value);
 	if (r < 0)
