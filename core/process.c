@@ -233,7 +233,7 @@ static bool is_going_down(const struct stat_line *line)
 int carom_process_peek(pid_t pid, struct carom_exit *ret_exit)
 {
 	struct carom_exit exit = { .kind = CAROM_EXIT_RUNNING };
-	struct stat_line line;
+	struct stat_line line = { 0 };
 	int r = read_line(pid, &line);
 
 	if (r == 0 && is_going_down(&line) && line.exit_code == 0)
