@@ -1,0 +1,57 @@
+/*
+ * Ring layout
+ *
+ * What stands in a ring's memory, for ring.c and for tests that write nonsense
+ * into it. Nothing in here is trusted by anybody.
+ */
+#ifndef CAROM_IPC_RING_LAYOUT_H
+#define CAROM_IPC_RING_LAYOUT_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define CAROM_RING_MAGIC UINT64_C(0x31676e69726d6163) /* "camring1" */
+
+/* The upper half of a record's header; anything else is nonsense. */
+#define CAROM_RING_RECORD UINT32_C(0x64636572) /* "recd" */
+#define CAROM_RING_WRAP   UINT32_C(0x70617277) /* "wrap" */
+
+#define CAROM_RING_LINE        128 /* two cache lines: processors fetch them in pairs */
+#define CAROM_RING_DATA_OFFSET 4096
+
+/**
+ * struct carom_ring_side - what one end writes
+ * @index:  bytes committed by the producer, or released by the consumer, ever
+ * @asleep: futex word; 1 while this end sleeps or is about to, else 0
+ * @closed: not 0 once it is closed
+ * @wanted: while @asleep: the other end's index that is worth waking for
+ */
+struct carom_ring_side {
+	alignas(CAROM_RING_LINE) _Atomic uint64_t index;
+	alignas(CAROM_RING_LINE) _Atomic uint32_t asleep;
+	_Atomic uint32_t closed;
+	_Atomic uint64_t wanted;
+};
+
+/**
+ * struct carom_ring_shared - the start of the segment
+ * @magic:    CAROM_RING_MAGIC
+ * @capacity: bytes from CAROM_RING_DATA_OFFSET on; a power of two
+ * @sides:    by enum carom_ring_end
+ */
+struct carom_ring_shared {
+	alignas(CAROM_RING_LINE) _Atomic uint64_t magic;
+	_Atomic uint64_t capacity;
+	struct carom_ring_side sides[2];
+};
+
+_Static_assert(sizeof(struct carom_ring_shared) <= CAROM_RING_DATA_OFFSET, "the header's page");
+
+/* A record: this word, then its bytes, then up to 7 of padding. */
+static inline uint64_t carom_ring_word(uint32_t kind, uint32_t size)
+{
+	return (uint64_t)kind << 32 | size;
+}
+
+#endif
