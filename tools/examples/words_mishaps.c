@@ -148,9 +148,8 @@ static bool is_replaced(struct words_mishap *mishap, struct carom_pool *pool)
 
 	if (!look_at(pool, mishap->outcome.worker_index, &worker))
 		return true; /* it did not come to run: nobody is missing */
-	if (worker.pid == mishap->outcome.worker_pid)
-		return false;
-	mishap->replaced_ns = worker.replaced_ns;
+	if (worker.pid != 0 && worker.pid != mishap->outcome.worker_pid)
+		mishap->replaced_ns = worker.replaced_ns;
 	return mishap->replaced_ns || carom_now() > mishap->outcome.ended_ns + OTHER_LIMIT_NS;
 }
 
