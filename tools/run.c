@@ -213,25 +213,31 @@ static const char *input_name(const struct carom_run_options *options)
 	return options->input_path ? options->input_path : "standard input";
 }
 
-static void start_jobs(struct run *run)
+/* Returns whether to go on: not if the input has nothing to give at the moment. */
+static bool start_next(struct run *run)
 {
 	struct carom_run_item item;
-	int r;
+	int r = carom_run_input_next(&run->input, &item);
 
+	if (r == 1)
+		start_job(run, &item);
+	else if (r == -EAGAIN)
+		run->asks_again = carom_run_input_is_ready(&run->input);
+	else if (r < 0)
+		fail(run, input_name(run->options), r); /* what runs is not to blame */
+	else
+		run->is_input_at_end = true;
+	return r == 1;
+}
+
+/* No more than there are slots in one turn: jobs that cannot be started end at once, without a loop. */
+static void start_jobs(struct run *run)
+{
 	run->asks_again = false;
-	while (can_start(run)) {
-		r = carom_run_input_next(&run->input, &item);
-		if (r == 1) {
-			start_job(run, &item);
-			continue;
-		}
-		if (r == -EAGAIN)
-			run->asks_again = carom_run_input_is_ready(&run->input);
-		else if (r < 0)
-			fail(run, input_name(run->options), r); /* what runs is not to blame */
-		run->is_input_at_end = r == 0;
-		return;
-	}
+	for (uint32_t i = 0; i < run->options->job_count; i++)
+		if (!can_start(run) || !start_next(run))
+			return;
+	run->asks_again = can_start(run);
 }
 
 /* --- the loop ---------------------------------------------------------- */
