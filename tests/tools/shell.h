@@ -67,6 +67,7 @@ static inline void shell_begin(struct shell *shell, const char *script)
 	if (shell->pid)
 		return;
 	setenv("C", program, 1);
+	signal(SIGINT, SIG_DFL);          /* whoever runs the tests in the background ignores it */
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that runs out of time leaves nothing behind */
 	if (dup2(open("/dev/null", O_RDONLY), 0) < 0 || dup2(shell->out_fd, 1) < 0 ||
 	    dup2(shell->err_fd, 2) < 0)
