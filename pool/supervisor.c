@@ -71,9 +71,10 @@ static bool count_start_failure(struct carom_pool *pool)
 	if (failures <= FAILURES_FREE)
 		return true;
 	if (failures > FAILURES_MAX) {
-		carom_log(CAROM_LOG_ERROR,
-			  "pool is broken: %u workers in a row died before they were ready",
-			  failures - 1);
+		if (failures == FAILURES_MAX + 1)
+			carom_log(CAROM_LOG_ERROR,
+				  "pool is broken: %u workers in a row died before they were ready",
+				  failures);
 		carom_supervisor_kill(pool, POOL_BROKEN);
 		return false;
 	}

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "core/points.h"
 #include "tests/pool/work.h"
 
 Test(pool, squares_a_number, .timeout = 10)
@@ -459,4 +460,81 @@ Test(pool, wakes_nobody_while_it_is_idle, .timeout = 30)
 	poll(NULL, 0, 500);
 	for (int i = 0; i < 4; i++)
 		cr_expect(eq(u64, switches_of(infos[i].pid), before[i]));
+}
+
+/* ---- hosts that get in the way ---- */
+
+static void *reap_everything(void *stop)
+{
+	while (!*(_Atomic bool *)stop)
+		if (waitpid(-1, NULL, WNOHANG) <= 0)
+			poll(NULL, 0, 1);
+	return NULL;
+}
+
+static void expect_deaths_to_be_answered(struct carom_pool *pool)
+{
+	struct carom_outcome outcome;
+	int64_t x = 9, y = 0;
+
+	for (int i = 0; i < 50; i++) {
+		cr_assert(eq(int,
+			     carom_pool_apply(pool, kill_self, NULL, 0, NULL, 0, NULL, &outcome),
+			     -EREMOTEIO));
+		cr_assert(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
+		/* the real cause, or honestly none; never a guess */
+		cr_assert(outcome.signal == SIGKILL ||
+				  (outcome.signal == 0 && outcome.exit_status == -1),
+			  "%d %d", outcome.signal, outcome.exit_status);
+	}
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	cr_expect(eq(i64, y, 81));
+}
+
+Test(pool, survives_a_host_that_reaps_every_child, .timeout = 60)
+{
+	struct carom_pool *pool = new_pool(2);
+	_Atomic bool stop = false;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, reap_everything, &stop);
+	expect_deaths_to_be_answered(pool);
+	carom_pool_free(pool);
+	stop = true;
+	pthread_join(thread, NULL);
+}
+
+Test(pool, survives_a_host_that_ignores_its_children, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+
+	signal(SIGCHLD, SIG_IGN);
+	pool = new_pool(2);
+	expect_deaths_to_be_answered(pool);
+}
+
+/* ---- storms end: P8 ---- */
+
+Test(pool, breaks_when_its_workers_die_before_they_are_ready, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct carom_outcome outcome;
+	struct carom_result *waiting;
+	int64_t x = 9, y = 0;
+
+	if (carom_point_arm("lane.alive", 1) == -EOPNOTSUPP)
+		cr_skip_test("built without points (-Dpoints=true)");
+	carom_pool_apply_async(pool, kill_self, NULL, 0, NULL, NULL);
+	carom_pool_apply_async(pool, kill_self, NULL, 0, NULL, NULL);
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, NULL, &waiting)));
+	cr_expect(
+		eq(int,
+		   carom_result_get(waiting, carom_deadline_after(CAROM_SECONDS(40)), &y, 8, NULL),
+		   -EREMOTEIO));
+	carom_result_outcome(waiting, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_POOL_BROKEN));
+	cr_expect(eq(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL),
+		     -ENOTRECOVERABLE));
+	carom_result_free(waiting);
+	carom_point_disarm_all();
 }
