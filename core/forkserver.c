@@ -228,15 +228,20 @@ int carom_forkserver_new(struct carom_forkserver **ret_server)
 	return r == -ETIMEDOUT ? -EDEADLK : r;
 }
 
-/* What was asked for is not wanted any more: a child already made ends with the rest. */
+/*
+ * What was asked for is not wanted any more: a child already made ends with the rest.
+ * With no request open nothing is read: in the socket of a server that was given up
+ * may stand that it is ready after all.
+ */
 static void end_server(struct carom_forkserver *server)
 {
 	struct carom_child_reply reply;
 	struct carom_exit exit;
 
+	CAROM_POINT("forkserver.ending");
 	carom_process_signal(server->pidfd, SIGKILL);
 	carom_process_wait(server->pidfd, CAROM_NO_DEADLINE, &exit);
-	while (carom_forkserver_receive(server, &reply) == 0) {
+	while (server->open && carom_forkserver_receive(server, &reply) == 0) {
 		if (reply.error < 0)
 			continue;
 		carom_process_signal(reply.pidfd, SIGKILL);

@@ -7,12 +7,14 @@
 #include <locale.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -695,7 +697,7 @@ Test(forkserver, killed_at_any_step_by_clone_loses_no_child, .timeout = 120)
 static bool is_tested(const char *point)
 {
 	static const char *const elsewhere[] = { "forkserver.started", "forkserver.tested",
-						 "forkserver.requested" };
+						 "forkserver.requested", "forkserver.ending" };
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
 		if (strcmp(point, steps[i].point) == 0)
@@ -742,6 +744,74 @@ Test(forkserver, killed_at_its_start_is_made_again, .timeout = 60)
 	if (!has_points())
 		cr_skip_test("built without -Dpoints=true");
 	cr_expect(zero(int, apart(die_at_start)));
+}
+
+/**
+ * struct late - a server that is slow to start, as its test sees it
+ * @server_pid: it
+ * @gate:       it waits for a byte first
+ */
+static struct late {
+	_Atomic pid_t *server_pid;
+	int gate[2];
+} late;
+
+static void start_late(void)
+{
+	char byte;
+
+	if (atomic_exchange(late.server_pid, getpid()) == 0)
+		CHECK(read(late.gate[0], &byte, 1) == 1);
+}
+
+static void give_up_the_first(void)
+{
+	struct carom_forkserver *server;
+
+	pthread_atfork(NULL, NULL, start_late);
+	server = make_server();
+	CHECK(run(server, use_and_exit).status == 11);
+	carom_forkserver_free(server);
+	CHECK(has_no_children());
+	_exit(0);
+}
+
+/* It has said that it is ready, and waits for a request. */
+static bool is_in_recvmsg(pid_t pid)
+{
+	char path[64], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		cr_skip_test("%s cannot be read", path);
+	close(fd);
+	return atoi(text) == SYS_recvmsg;
+}
+
+Test(forkserver, that_is_ready_too_late_does_not_disturb_the_next, .timeout = 60)
+{
+	pid_t pid;
+	int status;
+
+	if (!has_points())
+		cr_skip_test("built without -Dpoints=true");
+	late.server_pid = share(sizeof(*late.server_pid));
+	cr_assert(zero(int, pipe(late.gate)));
+	/* the program stops between giving the server up and killing it */
+	cr_assert(zero(int, carom_point_arm_once("forkserver.ending", 1, SIGSTOP)));
+	pid = fork();
+	if (pid == 0)
+		give_up_the_first();
+	cr_assert(eq(int, waitpid(pid, &status, WUNTRACED), pid));
+	cr_assert(ne(int, WIFSTOPPED(status), 0));
+	cr_assert(eq(long, write(late.gate[1], "", 1), 1));
+	while (!is_in_recvmsg(atomic_load(late.server_pid)))
+		sched_yield();
+	cr_assert(zero(int, kill(pid, SIGCONT)));
+	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+	cr_expect(zero(int, status));
 }
 
 static void kill_at_random(void)
