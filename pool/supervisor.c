@@ -313,7 +313,10 @@ static void born(struct carom_birth *birth, const struct carom_child_reply *repl
 	worker->next = NULL;
 	if (reply->error < 0) {
 		free(child);
-		if (!pool->started)
+		if (!pool->started && reply->error == -EPIPE &&
+		    pool->start_failures++ < FAILURES_FREE)
+			request_worker(worker); /* the fork server died, and there is a new one */
+		else if (!pool->started)
 			pool->start_error = reply->error;
 		else if (may_live(pool) && count_start_failure(pool))
 			fill_places(pool);

@@ -275,7 +275,6 @@ Test(outcome, of_a_function_that_exits, .timeout = 20)
 
 /* ---- time limits ---- */
 
-/* PC-05 */
 Test(limit, kills_who_runs_longer, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
@@ -336,6 +335,7 @@ static int take_half_a_second(struct carom_call *call)
 	return 0;
 }
 
+/* PC-05 */
 /* TO-01 */
 Test(limit, counts_from_when_a_worker_began, .timeout = 30)
 {
