@@ -73,17 +73,32 @@ static void help_forward(struct carom_lane *lane)
 	}
 }
 
-static uint64_t ring_used(const struct carom_lane *lane)
-{
-	return lane->tail - atomic_load(&lane->header->head);
-}
-
+/*
+ * By the head as it was seen last, which may be far behind: reading it takes its line
+ * away from the worker that is about to move it, which is a cache miss on every task's
+ * way. So it is read only when the ring seems full.
+ */
 static bool has_room(const struct carom_lane *lane, uint32_t count)
 {
 	uint64_t limit = (uint64_t)lane->ring_count / 2;
-	uint64_t used = ring_used(lane);
+	uint64_t used = lane->tail - lane->head_seen;
 
 	return used <= limit && count <= limit - used;
+}
+
+static int make_room(struct carom_lane *lane, uint32_t count)
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		uint64_t head = atomic_load(&lane->header->head);
+
+		if (lane->tail - head > lane->ring_count)
+			return -EBADMSG; /* nonsense, which is not to be kept */
+		lane->head_seen = head;
+		if (has_room(lane, count))
+			return 0;
+		help_forward(lane);
+	}
+	return has_room(lane, count) ? 0 : -EAGAIN;
 }
 
 static void push(struct carom_lane *lane, uint32_t slot)
@@ -121,14 +136,10 @@ int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t c
 		      bool *ret_woke)
 {
 	uint32_t cpu = (uint32_t)sched_getcpu();
+	int r = has_room(lane, count) ? 0 : make_room(lane, count);
 
-	if (!has_room(lane, count)) {
-		help_forward(lane);
-		if (ring_used(lane) > lane->ring_count)
-			return -EBADMSG;
-		if (!has_room(lane, count))
-			return -EAGAIN;
-	}
+	if (r < 0)
+		return r;
 	for (uint32_t i = 0; i < count; i++) {
 		make_ready(lane, slots[i], cpu);
 		push(lane, slots[i]);

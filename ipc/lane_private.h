@@ -50,7 +50,7 @@ struct lane_own_slot {
 
 /**
  * struct carom_lane - one process's view
- * @tail, @own, @free_*: the parent's own: private, and never read from the lane
+ * @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
  * @worker, @arena:  a worker's own
  * @quick_parks, @move_*: see step_aside()
  * @patience:        how well spinning did of late; at 0 there is none for a while
@@ -73,6 +73,7 @@ struct carom_lane {
 	_Atomic int32_t patience;
 
 	uint64_t tail;
+	uint64_t head_seen;
 	struct lane_own_slot *own;
 	uint32_t *free_slots; /* a stack */
 	uint32_t free_count;
