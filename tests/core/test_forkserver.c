@@ -121,7 +121,7 @@ static struct carom_exit run(struct carom_forkserver *server, carom_child_fn *fu
 
 /* --- a child's whole life ---------------------------------------------- */
 
-Test(forkserver, makes_children_that_are_the_programs_own, .timeout = 30)
+Test(forkserver, makes_children_that_are_the_programs_own, .timeout = 120)
 {
 	CAROM_CLEANUP(carom_forkserver_freep) struct carom_forkserver *server = NULL;
 	struct carom_exit exit;
@@ -192,7 +192,7 @@ static void give_a_clean_start(void)
 	carom_forkserver_free(server);
 }
 
-Test(forkserver, child_starts_with_clean_signals_and_its_descriptors_alone, .timeout = 30)
+Test(forkserver, child_starts_with_clean_signals_and_its_descriptors_alone, .timeout = 120)
 {
 	each_way(give_a_clean_start);
 	cr_expect(zero(int, apart_with("CAROM_DENY", "close_range", give_a_clean_start)));
@@ -227,7 +227,7 @@ static void print_and_fork(void)
 	carom_forkserver_free(server);
 }
 
-Test(forkserver, children_print_their_own_lines_and_none_of_the_programs, .timeout = 30)
+Test(forkserver, children_print_their_own_lines_and_none_of_the_programs, .timeout = 120)
 {
 	cr_expect(zero(int, apart(print_and_fork)));
 }
@@ -252,7 +252,7 @@ static void start_without_standard_descriptors(void)
 	carom_forkserver_free(server);
 }
 
-Test(forkserver, works_for_a_program_without_standard_descriptors, .timeout = 30)
+Test(forkserver, works_for_a_program_without_standard_descriptors, .timeout = 120)
 {
 	cr_expect(zero(int, apart(start_without_standard_descriptors)));
 }
@@ -324,7 +324,7 @@ static void fork_among_held_locks(void)
 }
 
 /* A3: malloc, stdio, the environment, the time zone, the loader */
-Test(forkserver, children_never_meet_a_lock_held_at_the_fork, .timeout = 60)
+Test(forkserver, children_never_meet_a_lock_held_at_the_fork, .timeout = 120)
 {
 	each_way(fork_among_held_locks);
 }
@@ -356,7 +356,7 @@ static void start_after_hanging(void)
 	CHECK(has_no_children() && count_fds() == fds);
 }
 
-Test(forkserver, one_that_hangs_at_its_start_is_made_again_and_not_for_ever, .timeout = 60)
+Test(forkserver, one_that_hangs_at_its_start_is_made_again_and_not_for_ever, .timeout = 120)
 {
 	cr_expect(zero(int, apart(start_after_hanging)));
 }
@@ -368,7 +368,7 @@ static void start_by_fork(void)
 	CHECK(carom_forkserver_new(&server) == -EOPNOTSUPP && server == NULL);
 }
 
-Test(forkserver, says_where_children_would_not_be_the_programs, .timeout = 30)
+Test(forkserver, says_where_children_would_not_be_the_programs, .timeout = 120)
 {
 	cr_expect(zero(int, apart_with("CAROM_CLONE", "fork", start_by_fork)));
 }
@@ -405,7 +405,7 @@ static void open_all_slots(void)
 	CHECK(has_no_children());
 }
 
-Test(forkserver, sixty_four_requests_may_be_open, .timeout = 30)
+Test(forkserver, sixty_four_requests_may_be_open, .timeout = 120)
 {
 	each_way(open_all_slots);
 }
@@ -420,7 +420,7 @@ static int sum_bytes(const void *argument, size_t size, const int *fds, size_t f
 	return size == CAROM_FORKSERVER_ARGUMENT_MAX && sum == size ? 1 : 0;
 }
 
-Test(forkserver, refuses_what_does_not_fit, .timeout = 30)
+Test(forkserver, refuses_what_does_not_fit, .timeout = 120)
 {
 	CAROM_CLEANUP(carom_forkserver_freep) struct carom_forkserver *server = NULL;
 	unsigned char bytes[CAROM_FORKSERVER_ARGUMENT_MAX + 1];
@@ -480,7 +480,7 @@ static void run_out_of_descriptors(void)
 	CHECK(has_no_children());
 }
 
-Test(forkserver, child_without_room_for_its_pidfd_is_reaped, .timeout = 30)
+Test(forkserver, child_without_room_for_its_pidfd_is_reaped, .timeout = 120)
 {
 	each_way(run_out_of_descriptors);
 }
@@ -502,7 +502,7 @@ static void time_out(void)
 	carom_forkserver_free(server);
 }
 
-Test(forkserver, request_that_timed_out_is_answered_later, .timeout = 30)
+Test(forkserver, request_that_timed_out_is_answered_later, .timeout = 120)
 {
 	cr_expect(zero(int, apart(time_out)));
 }
@@ -526,7 +526,7 @@ static void use_in_forked_child(void)
 	carom_forkserver_free(server);
 }
 
-Test(forkserver, handle_from_before_fork_is_refused, .timeout = 30)
+Test(forkserver, handle_from_before_fork_is_refused, .timeout = 120)
 {
 	cr_expect(zero(int, apart(use_in_forked_child)));
 }
@@ -547,7 +547,7 @@ static void free_with_open_requests(void)
 	CHECK(carom_forkserver_free(NULL) == NULL);
 }
 
-Test(forkserver, free_ends_what_nobody_waits_for, .timeout = 30)
+Test(forkserver, free_ends_what_nobody_waits_for, .timeout = 120)
 {
 	each_way(free_with_open_requests);
 }
@@ -571,7 +571,7 @@ static void outlive_the_server(void)
 }
 
 /* A4: children are the program's */
-Test(forkserver, children_outlive_it, .timeout = 30)
+Test(forkserver, children_outlive_it, .timeout = 120)
 {
 	each_way(outlive_the_server);
 }
@@ -592,7 +592,7 @@ static void fail_after_its_end(void)
 	CHECK(has_no_children());
 }
 
-Test(forkserver, says_that_it_is_gone, .timeout = 30)
+Test(forkserver, says_that_it_is_gone, .timeout = 120)
 {
 	cr_expect(zero(int, apart(fail_after_its_end)));
 }
@@ -680,14 +680,14 @@ static bool has_points(void)
 	return carom_point_arm("forkserver.made", 0) != -EOPNOTSUPP;
 }
 
-Test(forkserver, killed_at_any_step_by_clone3_loses_no_child, .timeout = 120)
+Test(forkserver, killed_at_any_step_by_clone3_loses_no_child, .timeout = 240)
 {
 	if (!has_points())
 		cr_skip_test("built without -Dpoints=true");
 	cr_expect(zero(int, apart_with("CAROM_CLONE", "clone3", kill_at_each_step)));
 }
 
-Test(forkserver, killed_at_any_step_by_clone_loses_no_child, .timeout = 120)
+Test(forkserver, killed_at_any_step_by_clone_loses_no_child, .timeout = 240)
 {
 	if (!has_points())
 		cr_skip_test("built without -Dpoints=true");
@@ -739,7 +739,7 @@ static void die_at_start(void)
 	CHECK(has_no_children() && count_fds() == fds);
 }
 
-Test(forkserver, killed_at_its_start_is_made_again, .timeout = 60)
+Test(forkserver, killed_at_its_start_is_made_again, .timeout = 120)
 {
 	if (!has_points())
 		cr_skip_test("built without -Dpoints=true");
@@ -790,7 +790,7 @@ static bool is_in_recvmsg(pid_t pid)
 	return atoi(text) == SYS_recvmsg;
 }
 
-Test(forkserver, that_is_ready_too_late_does_not_disturb_the_next, .timeout = 60)
+Test(forkserver, that_is_ready_too_late_does_not_disturb_the_next, .timeout = 120)
 {
 	pid_t pid;
 	int status;
@@ -840,7 +840,7 @@ static void kill_at_random(void)
 	CHECK(count_fds() == fds && made > 0);
 }
 
-Test(forkserver, killed_at_any_time_loses_no_child, .timeout = 120)
+Test(forkserver, killed_at_any_time_loses_no_child, .timeout = 240)
 {
 	each_way(kill_at_random);
 }
@@ -862,7 +862,7 @@ static void lose_child_to_waitpid(void)
 }
 
 /* A4: the host's waitpid(-1) */
-Test(forkserver, child_that_the_host_reaped_is_not_mistaken_for_another, .timeout = 30)
+Test(forkserver, child_that_the_host_reaped_is_not_mistaken_for_another, .timeout = 120)
 {
 	if (!has_points())
 		cr_skip_test("built without -Dpoints=true");
@@ -892,7 +892,7 @@ static void be_stolen_from(void)
 }
 
 /* A4 */
-Test(forkserver, works_for_a_host_that_ignores_sigchld, .timeout = 30)
+Test(forkserver, works_for_a_host_that_ignores_sigchld, .timeout = 120)
 {
 	each_way(be_stolen_from);
 }
@@ -965,7 +965,7 @@ static void watch_the_end_of(void (*body)(void))
 }
 
 /* A4: PDEATHSIG */
-Test(forkserver, leaves_nobody_behind_when_the_program_is_killed, .timeout = 60)
+Test(forkserver, leaves_nobody_behind_when_the_program_is_killed, .timeout = 120)
 {
 	for (int i = 0; i < 2; i++) {
 		setenv("CAROM_CLONE", ways[i], 1);
@@ -990,7 +990,7 @@ static void die_after_request(void)
 		CHECK(carom_forkserver_request(server, &request) == 0);
 }
 
-Test(forkserver, leaves_nobody_behind_when_the_program_dies_after_a_request, .timeout = 60)
+Test(forkserver, leaves_nobody_behind_when_the_program_dies_after_a_request, .timeout = 120)
 {
 	if (!has_points())
 		cr_skip_test("built without -Dpoints=true");
@@ -1023,7 +1023,7 @@ static void outlive_the_maker(void)
 }
 
 /* A4: the signal is about the thread, which the header warns of */
-Test(forkserver, ends_with_the_thread_that_made_it, .timeout = 30)
+Test(forkserver, ends_with_the_thread_that_made_it, .timeout = 120)
 {
 	cr_expect(zero(int, apart(outlive_the_maker)));
 }
@@ -1066,7 +1066,7 @@ static void be_born_in_leaf(void)
 	carom_forkserver_free(server);
 }
 
-Test(forkserver, child_is_born_in_its_cgroup, .timeout = 30)
+Test(forkserver, child_is_born_in_its_cgroup, .timeout = 120)
 {
 	snprintf(leaf, sizeof(leaf), CGROUPS "/carom-test-forkserver-%d", (int)getpid());
 	if (mkdir(leaf, 0755) < 0)
@@ -1106,7 +1106,7 @@ static void die_beside_a_frozen_child(void)
 	CHECK(has_no_children());
 }
 
-Test(forkserver, its_end_is_not_hidden_by_a_child_that_cannot_run, .timeout = 30)
+Test(forkserver, its_end_is_not_hidden_by_a_child_that_cannot_run, .timeout = 120)
 {
 	if (!has_points())
 		cr_skip_test("built without -Dpoints=true");

@@ -78,7 +78,7 @@ static void run_programs(void)
 	CHECK(count_fds() == fds);
 }
 
-Test(spawn, runs_a_program_and_holds_it_by_its_pidfd, .timeout = 30)
+Test(spawn, runs_a_program_and_holds_it_by_its_pidfd, .timeout = 120)
 {
 	each_way(run_programs);
 }
@@ -99,7 +99,7 @@ static void pass_words(void)
 	CHECK(strcmp(text, "of-this-process\n") == 0);
 }
 
-Test(spawn, gives_arguments_and_environment, .timeout = 30)
+Test(spawn, gives_arguments_and_environment, .timeout = 120)
 {
 	each_way(pass_words);
 }
@@ -171,7 +171,7 @@ static void fail_to_run(void)
 	CHECK(count_fds() == fds);
 }
 
-Test(spawn, says_why_a_program_cannot_be_run_and_leaves_no_child, .timeout = 30)
+Test(spawn, says_why_a_program_cannot_be_run_and_leaves_no_child, .timeout = 120)
 {
 	cr_assert(ne(ptr, mkdtemp(directory), NULL));
 	put_file("locked", "#!/bin/sh\n", 0600);
@@ -197,7 +197,7 @@ static void search_path(void)
 		  sizeof(path));
 }
 
-Test(spawn, looks_programs_up_in_path, .timeout = 30)
+Test(spawn, looks_programs_up_in_path, .timeout = 120)
 {
 	cr_assert(ne(ptr, mkdtemp(directory), NULL));
 	put_file("sh", "#!/bin/false\n", 0600);
@@ -221,7 +221,7 @@ static void fail_quietly(void)
 	CHECK(children_ended == 0);
 }
 
-Test(spawn, that_fails_sends_the_host_no_sigchld, .timeout = 30)
+Test(spawn, that_fails_sends_the_host_no_sigchld, .timeout = 120)
 {
 	each_way(fail_quietly);
 }
@@ -239,7 +239,7 @@ static void spawn_without_room(void)
 	CHECK(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
 }
 
-Test(spawn, without_room_for_the_pidfd_leaves_no_child, .timeout = 30)
+Test(spawn, without_room_for_the_pidfd_leaves_no_child, .timeout = 120)
 {
 	each_way(spawn_without_room);
 }
@@ -261,7 +261,7 @@ static void list_descriptors(void)
 	CHECK(strncmp(text, "0 1 2", 5) == 0 && strlen(text) <= strlen("0 1 2 10\n"));
 }
 
-Test(spawn, closes_all_but_the_standard_descriptors, .timeout = 30)
+Test(spawn, closes_all_but_the_standard_descriptors, .timeout = 120)
 {
 	each_way(list_descriptors);
 	cr_expect(zero(int, apart_with("CAROM_DENY", "close_range", list_descriptors)));
@@ -290,7 +290,7 @@ static void exchange_standard_descriptors(void)
 	CHECK(read(errors[0], text, sizeof(text)) > 0 && strcmp(text, "ball-err\n") == 0);
 }
 
-Test(spawn, places_descriptors_that_stand_in_each_others_way, .timeout = 30)
+Test(spawn, places_descriptors_that_stand_in_each_others_way, .timeout = 120)
 {
 	each_way(exchange_standard_descriptors);
 }
@@ -313,7 +313,7 @@ static void keep_in_place(void)
 	CHECK(read(output[0], text, sizeof(text)) > 0 && strcmp(text, "x\n") == 0);
 }
 
-Test(spawn, descriptor_that_is_in_its_place_survives_exec, .timeout = 30)
+Test(spawn, descriptor_that_is_in_its_place_survives_exec, .timeout = 120)
 {
 	each_way(keep_in_place);
 }
@@ -338,7 +338,7 @@ static void show_signals(void)
 	CHECK(sigismember(&now, SIGTERM) == 1);
 }
 
-Test(spawn, program_starts_with_clean_signals, .timeout = 30)
+Test(spawn, program_starts_with_clean_signals, .timeout = 120)
 {
 	each_way(show_signals);
 }
@@ -355,7 +355,7 @@ static void *disturb(void *argument)
 {
 	const pthread_t *target = argument;
 
-	for (int i = 0; i < 20000; i++)
+	for (int i = 0; i < 5000; i++)
 		pthread_kill(*target, SIGUSR1);
 	return NULL;
 }
@@ -369,7 +369,7 @@ static void spawn_among_signals(void)
 
 	sigaction(SIGUSR1, &action, NULL);
 	CHECK(pthread_create(&thread, NULL, disturb, &self) == 0);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 20; i++) {
 		CHECK(carom_spawn(&options, &pidfd) > 0);
 		CHECK(end_of(pidfd).kind == CAROM_EXIT_EXITED);
 	}
@@ -377,7 +377,7 @@ static void spawn_among_signals(void)
 	CHECK(handled > 0);
 }
 
-Test(spawn, handlers_run_in_this_process_alone, .timeout = 30)
+Test(spawn, handlers_run_in_this_process_alone, .timeout = 120)
 {
 	each_way(spawn_among_signals);
 }
@@ -399,7 +399,7 @@ static void lead_a_group(void)
 	CHECK(end_of(pidfd).status == SIGKILL);
 }
 
-Test(spawn, new_group_is_the_childs_own, .timeout = 30)
+Test(spawn, new_group_is_the_childs_own, .timeout = 120)
 {
 	each_way(lead_a_group);
 }
@@ -421,7 +421,7 @@ static void die_before_program(void)
 	kill(getpid(), SIGKILL);
 }
 
-Test(spawn, death_signal_takes_the_program_with_this_process, .timeout = 30)
+Test(spawn, death_signal_takes_the_program_with_this_process, .timeout = 120)
 {
 	static const char *const ways[] = { "clone3", "clone", "fork" };
 
@@ -463,7 +463,7 @@ static void be_refused_in_leaf(void)
 	CHECK(carom_spawn(&options, &pidfd) == -EOPNOTSUPP && pidfd == 77);
 }
 
-Test(spawn, program_is_born_in_its_cgroup, .timeout = 30)
+Test(spawn, program_is_born_in_its_cgroup, .timeout = 120)
 {
 	snprintf(leaf, sizeof(leaf), CGROUPS "/carom-test-spawn-%d", (int)getpid());
 	if (mkdir(leaf, 0755) < 0)
