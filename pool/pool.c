@@ -298,7 +298,8 @@ static void look_at(struct carom_pool *pool, uint32_t index, struct carom_worker
 		.pid = worker->current ? worker->current->pid : 0,
 		.replaced_count = worker->replaced_count,
 	};
-	if (worker->replaced_count && ready > worker->died_ns)
+	/* a replacement may be ready before it was handed over: then that is still to come */
+	if (worker->current && worker->replaced_count && ready > worker->died_ns)
 		info->replaced_ns = ready - worker->died_ns;
 }
 
