@@ -98,34 +98,16 @@ static struct carom_heap *new_handle(uint64_t size)
 /*
  * An address chosen by the kernel is near the stack and the libraries, where
  * another program's are likely to be in the way. Between 32 and 80 TiB there is
- * nothing unless somebody asked for it; processors with less address space
- * refuse, and the kernel's choice has to do.
+ * nothing unless somebody asked for it. Only a wish: where an address space is
+ * smaller, the kernel's choice has to do.
  */
-static void *random_address(void)
+static void *wished_address(void)
 {
 	uint64_t random;
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
 		return NULL;
 	return (void *)(uintptr_t)((CAROM_GIB(1) << 15) + random % (48 << 10) * CAROM_GIB(1));
-}
-
-static int map_anywhere(struct carom_heap *heap)
-{
-	void *data;
-	int r = -EADDRINUSE;
-
-	for (int attempt = 0; attempt < 4 && r == -EADDRINUSE; attempt++) {
-		void *address = random_address();
-
-		if (address)
-			r = carom_memfd_map(heap->fd, address, heap->size, &data);
-	}
-	if (r == -EADDRINUSE)
-		r = carom_memfd_map(heap->fd, NULL, heap->size, &data);
-	if (r == 0)
-		heap->file = data;
-	return r;
 }
 
 /* Learn from the file where it wants to lie. */
@@ -171,6 +153,7 @@ int carom_heap_new(const struct carom_heap_options *options, struct carom_heap *
 	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = NULL;
 	struct carom_heap_options o;
 	uint64_t size;
+	void *data;
 	int r = carom_options_take(options, &o, sizeof(o));
 
 	if (r < 0)
@@ -184,9 +167,10 @@ int carom_heap_new(const struct carom_heap_options *options, struct carom_heap *
 	r = carom_memfd_new(o.name ? o.name : "heap", heap->size, &heap->fd);
 	if (r < 0)
 		return r;
-	r = map_anywhere(heap);
+	r = carom_memfd_map(heap->fd, wished_address(), heap->size, &data);
 	if (r < 0)
 		return r;
+	heap->file = data;
 	r = write_file(heap);
 	if (r < 0)
 		return r;
@@ -197,7 +181,7 @@ int carom_heap_new(const struct carom_heap_options *options, struct carom_heap *
 int carom_heap_attach_dup(int fd, struct carom_heap **ret_heap)
 {
 	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = NULL;
-	void *address, *data;
+	void *address;
 	uint64_t size;
 	int r = carom_memfd_check(fd, &size);
 
@@ -212,10 +196,10 @@ int carom_heap_attach_dup(int fd, struct carom_heap **ret_heap)
 	r = read_address(heap, &address);
 	if (r < 0)
 		return r;
-	r = carom_memfd_map(heap->fd, address, heap->size, &data);
+	r = carom_memfd_map_at(heap->fd, address, heap->size);
 	if (r < 0)
 		return r;
-	heap->file = data;
+	heap->file = address;
 	*ret_heap = carom_take_ptr(heap);
 	return 0;
 }

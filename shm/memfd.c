@@ -101,34 +101,41 @@ int carom_memfd_check(int fd, uint64_t *ret_size)
 	return 0;
 }
 
-static int map_error(const void *address)
+/* Return: MAP_FAILED, or the mapping, which nobody wants in a core dump. */
+static void *map(int fd, void *address, uint64_t size, int flags)
 {
-	switch (errno) {
-	case EACCES:
-	case EPERM:
-	case EBADF:
-		return -EBADMSG;
-	case EEXIST:
-		return -EADDRINUSE;
-	default:
-		return address ? -EADDRINUSE : -ENOMEM;
-	}
+	void *data = mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+
+	if (data != MAP_FAILED)
+		madvise(data, size, MADV_DONTDUMP);
+	return data;
 }
 
-int carom_memfd_map(int fd, void *address, uint64_t size, void **ret_data)
+static int map_error(int usual)
 {
-	int flags = MAP_SHARED | (address ? MAP_FIXED_NOREPLACE : 0);
-	void *data = mmap(address, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+	return errno == EACCES || errno == EPERM || errno == EBADF ? -EBADMSG : usual;
+}
+
+int carom_memfd_map(int fd, void *wish, uint64_t size, void **ret_data)
+{
+	void *data = map(fd, wish, size, 0);
 
 	if (data == MAP_FAILED)
-		return map_error(address);
-	if (address && data != address) { /* a kernel before 4.17 takes the address for a wish */
-		munmap(data, size);
-		return -EADDRINUSE;
-	}
-	madvise(data, size, MADV_DONTDUMP);
+		return map_error(-ENOMEM);
 	*ret_data = data;
 	return 0;
+}
+
+int carom_memfd_map_at(int fd, void *address, uint64_t size)
+{
+	void *data = map(fd, address, size, MAP_FIXED_NOREPLACE);
+
+	if (data == MAP_FAILED)
+		return map_error(-EADDRINUSE);
+	if (data == address)
+		return 0;
+	munmap(data, size); /* a kernel before 4.17 takes the address for a wish */
+	return -EADDRINUSE;
 }
 
 /*

@@ -32,14 +32,21 @@ int carom_memfd_check(int fd, uint64_t *ret_size);
 /**
  * carom_memfd_map() - map it for reading and writing, shared, left out of core dumps
  * @fd:       stays the caller's; the mapping does not need it
- * @address:  where it must lie, page-aligned; NULL: anywhere
+ * @wish:     where it should lie if nothing is in the way, page-aligned; NULL: anywhere
  * @size:     bytes from the start of the file
  * @ret_data: ended with munmap(2)
  *
- * Return: 0, -ENOMEM, -EADDRINUSE (something is mapped at @address, or @address is
- * not to be had), -EBADMSG (a descriptor not open for writing).
+ * Return: 0, -ENOMEM, -EBADMSG (a descriptor not open for writing).
  */
-int carom_memfd_map(int fd, void *address, uint64_t size, void **ret_data);
+int carom_memfd_map(int fd, void *wish, uint64_t size, void **ret_data);
+
+/**
+ * carom_memfd_map_at() - the same, at @address and nowhere else
+ *
+ * Return: 0, -EADDRINUSE (something is mapped there, or the address is not to be
+ * had), -EBADMSG.
+ */
+int carom_memfd_map_at(int fd, void *address, uint64_t size);
 
 /**
  * carom_memfd_populate() - give the first @size bytes of a mapping their pages now

@@ -2,6 +2,7 @@
 #include "tests/shm/help.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/resource.h>
@@ -303,6 +304,49 @@ Test(heap, keeps_blocks_of_several_processes_apart, .timeout = 60)
 	expect_whole(heap);
 	for (int i = 0; i < 4; i++) /* freed by another one than allocated them */
 		empty(heap, slots + i * SLOTS);
+	cr_expect(zero(u64, stats_of(heap).used_count));
+	expect_whole(heap);
+}
+
+/**
+ * struct worker - a thread that has slots of its own
+ */
+struct worker {
+	struct carom_heap *heap;
+	struct slot slots[SLOTS];
+	uint64_t seed;
+	bool good;
+};
+
+static void *work(void *userdata)
+{
+	struct worker *worker = userdata;
+
+	worker->good = true;
+	for (int step = 0; step < 3000; step++)
+		worker->good &= turn(worker->heap, &worker->slots[chance(&worker->seed) % SLOTS],
+				     &worker->seed);
+	return NULL;
+}
+
+Test(heap, keeps_blocks_of_several_threads_apart, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(24));
+	static struct worker workers[3];
+	uint64_t seed = new_seed();
+	pthread_t threads[3];
+
+	for (uint64_t i = 0; i < 3; i++) {
+		workers[i].heap = heap;
+		workers[i].seed = seed + i;
+		cr_assert(zero(int, pthread_create(&threads[i], NULL, work, &workers[i])));
+	}
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 3; i++) {
+		cr_expect(workers[i].good);
+		empty(heap, workers[i].slots);
+	}
 	cr_expect(zero(u64, stats_of(heap).used_count));
 	expect_whole(heap);
 }
