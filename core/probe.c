@@ -5,7 +5,7 @@
  * do anything: its arguments are wrong in a way the kernel notices only after it
  * has found the system call and the filters of a container have let it pass.
  * Two features show only in something made for the purpose, a ring and an ended
- * child; a child that shares this process's memory serves for both.
+ * child; a child that ends at once serves for both.
  */
 #include "core/probe.h"
 
@@ -148,11 +148,17 @@ static bool has_futex_waitv(void)
 	return says(syscall(SYS_FUTEX_WAITV, NULL, 0, 0, NULL, 0), EINVAL);
 }
 
+/* A child that borrows this process's memory costs the same however much there is of it. */
+#ifdef __SANITIZE_THREAD__
+#define BORROW_MEMORY 0 /* ThreadSanitizer takes the child's memory for a copy */
+#else
+#define BORROW_MEMORY (CLONE_VM | CLONE_VFORK)
+#endif
+
 /*
- * Run @function in a child that borrows this process's memory instead of copying
- * it, has descriptors of its own, and ends. It sends no SIGCHLD, and no
- * waitpid(-1) of the program can see it (exit signal 0 without __WALL).
- * Return: its pidfd, or -1.
+ * Run @function in a child that has descriptors of its own, and ends. It sends no
+ * SIGCHLD, and no waitpid(-1) of the program can see it (exit signal 0 without
+ * __WALL). Return: its pidfd, or -1.
  */
 static int run_in_child(int (*function)(void *argument), void *argument)
 {
@@ -165,8 +171,7 @@ static int run_in_child(int (*function)(void *argument), void *argument)
 	/* no handler of the program is to run on that stack */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = clone(function, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD, argument,
-		  &pidfd);
+	r = clone(function, stack + sizeof(stack), BORROW_MEMORY | CLONE_PIDFD, argument, &pidfd);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0)
 		return -1;
@@ -194,7 +199,6 @@ static bool has_pidfd_info(void)
 }
 
 #if CAROM_HAVE_LIBURING
-/* A question to a ring. Not on the child's stack, which is never left in order. */
 struct operations {
 	struct io_uring_params params;
 	_Alignas(struct io_uring_probe) char answers[sizeof(struct io_uring_probe) +
@@ -216,23 +220,35 @@ static int ask_ring(void *argument)
 	syscall(SYS_exit, 0);
 	return 0;
 }
-#endif
 
 /*
  * By a child, because the kernel interrupts whoever made a ring once more, some
  * milliseconds after it was closed: a wait in this thread would end for nothing.
  */
+static bool has_operation(struct operations *operations, int operation)
+{
+	CAROM_CLEANUP(carom_closep) int pidfd = run_in_child(ask_ring, operations);
+
+	return pidfd >= 0 && io_uring_opcode_supported(
+				     (const struct io_uring_probe *)operations->answers, operation);
+}
+#endif
+
 static bool has_io_uring_futex(void)
 {
 #if CAROM_HAVE_LIBURING
-	struct operations operations = { 0 };
-	CAROM_CLEANUP(carom_closep) int pidfd = -1;
+	struct operations *shared;
+	bool yes;
 
-	if (has_io_uring() && has_clone_pidfd())
-		pidfd = run_in_child(ask_ring, &operations);
-	return pidfd >= 0 &&
-	       io_uring_opcode_supported((const struct io_uring_probe *)operations.answers,
-					 URING_OP_FUTEX_WAIT);
+	if (!has_io_uring() || !has_clone_pidfd())
+		return false;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED)
+		return false;
+	yes = has_operation(shared, URING_OP_FUTEX_WAIT);
+	munmap(shared, sizeof(*shared));
+	return yes;
 #else
 	return false;
 #endif
