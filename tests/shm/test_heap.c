@@ -263,6 +263,7 @@ static void empty(struct carom_heap *heap, struct slot *slots)
 			cr_expect(zero(int, carom_heap_dealloc(heap, slots[i].block)));
 }
 
+/* SC-10 */
 Test(heap, keeps_blocks_apart, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(24));
@@ -532,7 +533,7 @@ static bool is_about_heaps(const char *point)
 	return strncmp(point, "heap.", 5) == 0 || strncmp(point, "journal.", 8) == 0;
 }
 
-Test(heap, survives_a_death_at_every_step, .timeout = 200)
+Test(heap, survives_a_death_at_every_step, .timeout = 600)
 {
 	uint64_t seed = new_seed();
 	const char *name;

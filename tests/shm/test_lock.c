@@ -557,7 +557,7 @@ static void kill_often_at(const char *point, uint64_t *seed)
 	munmap(table, sizeof(*table));
 }
 
-Test(lock, survives_a_death_at_every_step, .timeout = 200)
+Test(lock, survives_a_death_at_every_step, .timeout = 600)
 {
 	uint64_t seed = new_seed();
 	const char *name;
