@@ -352,6 +352,8 @@ static int own_consistent(struct own_lock *lock)
  * the others are read and written by holders only, whom the mutex orders.
  */
 
+#define LOOK_AGAIN_NS CAROM_MILLISECONDS(100)
+
 static int mutex_init(pthread_mutex_t *mutex)
 {
 	pthread_mutexattr_t attributes;
@@ -367,14 +369,30 @@ static int mutex_init(pthread_mutex_t *mutex)
 	return -r;
 }
 
+/*
+ * The C library's mutex stores 0 when it is released, so a sleeper can be forgotten as
+ * told at the top: C releases a word without WAITERS, and E sleeps until somebody
+ * contends again. So each sleeper contends again itself, now and then. This is the one
+ * place that looks whether something happened, and only where the own lock cannot be.
+ */
+static int mutex_wait_until(pthread_mutex_t *mutex, uint64_t until_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(until_ns / CAROM_NS_PER_SEC),
+				  .tv_nsec = (long)(until_ns % CAROM_NS_PER_SEC) };
+
+	return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+}
+
 static int mutex_wait(pthread_mutex_t *mutex, uint64_t deadline_ns)
 {
-	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
-				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+	for (;;) {
+		uint64_t until = carom_deadline_after(LOOK_AGAIN_NS);
+		bool last = until >= deadline_ns;
+		int r = mutex_wait_until(mutex, last ? deadline_ns : until);
 
-	if (deadline_ns == CAROM_NO_DEADLINE)
-		return -pthread_mutex_lock(mutex);
-	return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+		if (last || r != -ETIMEDOUT)
+			return r;
+	}
 }
 
 static bool mutex_held(const struct mutex_lock *lock)
