@@ -8,6 +8,8 @@
 
 #include "tests/pool/work.h"
 
+/* RS-01 */
+/* RS-04 */
 Test(result, gives_the_same_value_again, .timeout = 10)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
@@ -16,7 +18,6 @@ Test(result, gives_the_same_value_again, .timeout = 10)
 	size_t size = 0;
 
 	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, sizeof(x), NULL, &result)));
-	/* RS-01 */
 	for (int i = 0; i < 2; i++) {
 		y = 0;
 		cr_expect(zero(int,
@@ -24,7 +25,6 @@ Test(result, gives_the_same_value_again, .timeout = 10)
 		cr_expect(eq(i64, y, 49));
 		cr_expect(eq(sz, size, sizeof(y)));
 	}
-	/* RS-04 */
 	cr_expect(carom_result_ready(result));
 	cr_expect(eq(int, carom_result_successful(result), 1));
 }
