@@ -180,9 +180,12 @@ static int look(struct carom_ring *ring, enum carom_ring_end end, uint64_t wante
 	struct view *view = &ring->views[end];
 	/* before the index: what was committed before the close is then seen as well */
 	bool is_closed = atomic_load(&sides[other(end)].closed) || atomic_load(&sides[end].closed);
-	/* S2: pairs with P1 in publish() */
-	uint64_t index = atomic_load(&sides[other(end)].index);
+	uint64_t index;
 
+	CAROM_POINT("ring.looking");
+	/* S2: pairs with P1 in publish() */
+	index = atomic_load(&sides[other(end)].index);
+	CAROM_POINT("ring.looked");
 	if (!is_sane(ring, end, index)) {
 		view->broken = true;
 		return -EBADMSG;

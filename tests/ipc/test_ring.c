@@ -457,6 +457,74 @@ Test(ring, makes_no_system_call_while_nobody_sleeps, .timeout = 60)
 	cr_expect(zero(int, status_of(pid)));
 }
 
+static void need_points(void)
+{
+	if (carom_point_arm("ring.nowhere", 1) == -EOPNOTSUPP)
+		cr_skip_test("built without -Dpoints=true");
+}
+
+/* A process that is about to sleep at @end, stopped when it comes to @point for the @nth time. */
+static pid_t stopped_at(const char *point, uint32_t nth, struct carom_ring *ring,
+			enum carom_ring_end end)
+{
+	int status = 0;
+	pid_t pid;
+
+	cr_assert(zero(int, carom_point_arm_once(point, nth, SIGSTOP)));
+	pid = fork();
+	if (pid == 0)
+		_exit(-sleep_at(ring, end));
+	cr_assert(eq(int, waitpid(pid, &status, WUNTRACED), pid));
+	cr_assert(ne(int, WIFSTOPPED(status), 0), "%s: status %#x", point, (unsigned int)status);
+	carom_point_disarm_all();
+	return pid;
+}
+
+/* Whichever step of falling asleep the other end's step comes after, it is noticed. */
+Test(ring, a_wake_up_between_any_two_steps_of_falling_asleep_is_noticed, .timeout = 60)
+{
+	static const struct {
+		const char *point;
+		uint32_t nth;
+	} steps[] = { { "ring.looking", 1 },
+		      { "ring.looked", 1 },
+		      { "ring.asleep", 1 },
+		      { "ring.looking", 2 },
+		      { "ring.looked", 2 } };
+
+	need_points();
+	for (int i = 0; i < 10; i++) {
+		CAROM_CLEANUP(carom_ring_freep) struct carom_ring *ring = new_ring(64);
+		enum carom_ring_end end = i % 2 ? CAROM_RING_PRODUCER : CAROM_RING_CONSUMER;
+		pid_t pid;
+
+		for (int j = 0; end == CAROM_RING_PRODUCER && j < 2; j++)
+			push_record(ring, 24, 0);
+		pid = stopped_at(steps[i / 2].point, steps[i / 2].nth, ring, end);
+		if (end == CAROM_RING_PRODUCER)
+			expect_record(ring, 24, 0);
+		else
+			push_record(ring, 24, 0);
+		kill(pid, SIGCONT);
+		cr_expect(zero(int, status_of(pid)));
+	}
+}
+
+/* It has looked for the close and found none; then comes a last record, and the close. */
+Test(ring, the_last_record_before_the_close_is_not_missed, .timeout = 60)
+{
+	need_points();
+	for (uint32_t nth = 1; nth <= 2; nth++) {
+		CAROM_CLEANUP(carom_ring_freep) struct carom_ring *ring = new_ring(64);
+		pid_t pid = stopped_at("ring.looking", nth, ring, CAROM_RING_CONSUMER);
+
+		push_record(ring, 24, 0);
+		carom_ring_close(ring, CAROM_RING_PRODUCER);
+		kill(pid, SIGCONT);
+		cr_expect(zero(int, status_of(pid)));
+	}
+}
+
 /* --- a million records --- */
 
 static uint64_t next_random(uint64_t *state)
@@ -652,12 +720,6 @@ static uint64_t a_nap(void)
 	return carom_deadline_after(CAROM_MILLISECONDS(1));
 }
 
-static void need_points(void)
-{
-	if (carom_point_arm("ring.nowhere", 1) == -EOPNOTSUPP)
-		cr_skip_test("built without -Dpoints=true");
-}
-
 /* Each name once, in the order of the places. */
 static const char *ring_point(size_t number)
 {
@@ -785,36 +847,58 @@ Test(ring, a_killed_consumer_is_succeeded_without_a_gap, .timeout = 120)
 	}
 }
 
+/* Sends a record, or none, and closes; killed on the way at @point, while somebody sleeps. */
+static void die_at(const char *point, struct carom_ring *ring, bool sends)
+{
+	pid_t pid;
+
+	cr_assert(zero(int, carom_point_arm_once(point, 1, SIGKILL)));
+	pid = fork();
+	if (pid == 0) {
+		if (sends)
+			push_number(ring, 1, CAROM_PASSED);
+		carom_ring_close(ring, CAROM_RING_PRODUCER);
+		_exit(1);
+	}
+	cr_assert(eq(int, WTERMSIG(status_of(pid)), SIGKILL));
+	carom_point_disarm_all();
+}
+
 /*
- * The dead process had said that it would wake the other, and had not: who watches it
- * closes its end, and that wakes whoever sleeps, whatever the sleeper's word says.
+ * The dead producer owed the consumer a wake-up: who watches it closes its end, and that
+ * wakes whoever sleeps, whatever the sleeper's word says.
  */
 Test(ring, a_wake_up_owed_by_the_dead_is_made_up_for_by_the_close, .timeout = 60)
 {
-	static const struct {
-		const char *point;
-		int received;
-	} deaths[] = { { "ring.published", 0 }, { "ring.waking", 0 }, { "ring.closed", EPIPE } };
+	static const char *const points[] = { "ring.published", "ring.waking", "ring.closed" };
 
 	need_points();
 	for (size_t i = 0; i < 3; i++) {
 		CAROM_CLEANUP(carom_ring_freep) struct carom_ring *ring = new_ring(64);
 		pid_t sleeper = sleeper_at(ring, CAROM_RING_CONSUMER);
-		pid_t dying;
 
-		cr_assert(zero(int, carom_point_arm_once(deaths[i].point, 1, SIGKILL)));
-		dying = fork();
-		if (dying == 0) {
-			if (deaths[i].received == 0)
-				push_number(ring, 1, CAROM_PASSED);
-			carom_ring_close(ring, CAROM_RING_PRODUCER);
-			_exit(1);
-		}
-		cr_assert(eq(int, WTERMSIG(status_of(dying)), SIGKILL));
-		carom_point_disarm_all();
+		die_at(points[i], ring, i < 2);
 		cr_assert(zero(int, waitpid(sleeper, NULL, WNOHANG)));
 		carom_ring_close(ring, CAROM_RING_PRODUCER);
-		cr_expect(eq(int, WEXITSTATUS(status_of(sleeper)), deaths[i].received));
+		cr_expect(eq(int, WEXITSTATUS(status_of(sleeper)), i < 2 ? 0 : EPIPE));
+	}
+}
+
+/* Or somebody takes the end over, and does the same. */
+Test(ring, a_wake_up_owed_by_the_dead_is_made_up_for_by_a_successor, .timeout = 60)
+{
+	static const char *const points[] = { "ring.published", "ring.waking" };
+
+	need_points();
+	for (size_t i = 0; i < 2; i++) {
+		CAROM_CLEANUP(carom_ring_freep) struct carom_ring *ring = new_ring(64);
+		CAROM_CLEANUP(carom_ring_freep) struct carom_ring *successor = NULL;
+		pid_t sleeper = sleeper_at(ring, CAROM_RING_CONSUMER);
+
+		die_at(points[i], ring, true);
+		cr_assert(zero(int, waitpid(sleeper, NULL, WNOHANG)));
+		cr_assert(zero(int, carom_ring_attach_dup(carom_ring_fd(ring), &successor)));
+		cr_expect(zero(int, status_of(sleeper)));
 	}
 }
 
@@ -1026,15 +1110,139 @@ Test(ring, two_nonsensical_indices_are_no_better_than_one, .timeout = 120)
 	}
 }
 
-static int use_other_end(struct carom_ring *ring, enum carom_ring_end end)
+/* Has the other end look at @end's index. */
+static int look_at(struct carom_ring *ring, enum carom_ring_end end)
 {
 	const void *data;
 	void *room;
 	size_t size;
 
 	if (end == CAROM_RING_PRODUCER)
-		return carom_ring_receive(ring, soon(), &data, &size);
-	return carom_ring_reserve(ring, 120, soon(), &room);
+		return carom_ring_receive(ring, CAROM_PASSED, &data, &size);
+	return carom_ring_reserve(ring, 120, CAROM_PASSED, &room);
+}
+
+/*
+ * An index goes forward, by eights, and head is never more than the capacity before tail.
+ * Here both ends have last seen 160 at the other; then 96 and 128 bytes were committed. So,
+ * as far as the other end can know, tail may be 160 to 384, and head 160 to 416, though
+ * not within the first record.
+ */
+static bool can_be_index(enum carom_ring_end end, uint64_t index)
+{
+	if (index % 8 != 0 || index < 160)
+		return false;
+	if (end == CAROM_RING_CONSUMER)
+		return index <= 384;
+	return index == 160 || (index >= 256 && index <= 416);
+}
+
+Test(ring, takes_no_index_that_cannot_be, .timeout = 60)
+{
+	for (uint64_t i = 0; i < 2048; i++) {
+		enum carom_ring_end end = i % 2 ? CAROM_RING_PRODUCER : CAROM_RING_CONSUMER;
+		uint64_t index = i / 2 < 1000 ? i / 2 : i / 2 - 1024; /* and some below 0 */
+		struct carom_ring_shared *shared;
+		struct victim victim;
+		void *room;
+		int r;
+
+		make_victim(&victim, 0);
+		shared = word_of(&victim, 0);
+		cr_assert(zero(int, carom_ring_reserve(victim.ring, 120, CAROM_PASSED, &room)));
+		push_record(victim.ring, 88, 0);
+		push_record(victim.ring, 120, 0);
+		atomic_store(&shared->sides[end].index, index);
+		r = look_at(victim.ring, end);
+		cr_assert(eq(int, r != -EBADMSG, can_be_index(end, index)),
+			  "end %d, index %lld: %d", end, (long long)index, r);
+		end_victim(&victim);
+	}
+}
+
+/* The word of the one record there is, 40 bytes long, up to the end of the memory. */
+Test(ring, takes_no_record_that_cannot_be, .timeout = 60)
+{
+	static const uint32_t kinds[] = { CAROM_RING_RECORD, CAROM_RING_WRAP, 0, UINT32_MAX };
+
+	for (size_t i = 0; i < 4; i++) {
+		for (size_t j = 0; j < 128 + CORNER_COUNT; j++) {
+			uint32_t length = j < 128 ? (uint32_t)j : (uint32_t)corners[j - 128];
+			bool can_be = kinds[i] == CAROM_RING_RECORD && length <= 40;
+			struct victim victim;
+			const void *data;
+			size_t size = 0;
+			int r;
+
+			make_victim(&victim, 0);
+			push_record(victim.ring, 40, 0);
+			atomic_store(
+				(_Atomic uint64_t *)word_of(&victim, CAROM_RING_DATA_OFFSET + 160),
+				carom_ring_word(kinds[i], length));
+			r = carom_ring_receive(victim.ring, CAROM_PASSED, &data, &size);
+			cr_assert(eq(int, r, can_be ? 0 : -EBADMSG), "kind %#x, length %u",
+				  kinds[i], length);
+			cr_assert(eq(sz, size, can_be ? length : 0));
+			end_victim(&victim);
+		}
+	}
+}
+
+/* A record that ends where what was committed, or the memory, does not. */
+Test(ring, takes_no_record_across_the_end, .timeout = 60)
+{
+	struct victim victim;
+	const void *data;
+	size_t size;
+
+	make_victim(&victim, 0);
+	push_record(victim.ring, 88, 0); /* up to the end of the memory */
+	push_record(victim.ring, 40, 0); /* behind it, at the start */
+	atomic_store((_Atomic uint64_t *)word_of(&victim, CAROM_RING_DATA_OFFSET + 160),
+		     carom_ring_word(CAROM_RING_RECORD, 96));
+	cr_expect(eq(int, carom_ring_receive(victim.ring, CAROM_PASSED, &data, &size), -EBADMSG));
+	end_victim(&victim);
+
+	make_victim(&victim, 0);
+	push_record(victim.ring, 88, 0); /* nothing behind it, though words are left from before */
+	atomic_store((_Atomic uint64_t *)word_of(&victim, CAROM_RING_DATA_OFFSET + 160),
+		     carom_ring_word(CAROM_RING_WRAP, 0));
+	cr_expect(eq(int, carom_ring_receive(victim.ring, CAROM_PASSED, &data, &size), -EBADMSG));
+	end_victim(&victim);
+}
+
+/* All of it was committed, but no record is that long. */
+Test(ring, takes_no_record_that_is_too_long)
+{
+	struct victim victim;
+	const void *data;
+	size_t size;
+
+	make_victim(&victim, 0);
+	push_record(victim.ring, 88, 0);
+	expect_record(victim.ring, 88, 0);
+	push_record(victim.ring, 120, 0); /* at the start of the memory */
+	push_record(victim.ring, 40, 0);
+	atomic_store((_Atomic uint64_t *)word_of(&victim, CAROM_RING_DATA_OFFSET),
+		     carom_ring_word(CAROM_RING_RECORD, 128));
+	cr_expect(eq(int, carom_ring_receive(victim.ring, CAROM_PASSED, &data, &size), -EBADMSG));
+	end_victim(&victim);
+}
+
+Test(ring, attaches_to_no_index_that_is_not_aligned)
+{
+	for (uint64_t i = 0; i < 32; i++) {
+		CAROM_CLEANUP(carom_ring_freep) struct carom_ring *late = NULL;
+		struct carom_ring_shared *shared;
+		struct victim victim;
+
+		make_victim(&victim, 0);
+		shared = word_of(&victim, 0);
+		atomic_store(&shared->sides[i / 16].index, 160 + i % 16);
+		cr_expect(eq(int, carom_ring_attach_dup(carom_ring_fd(victim.ring), &late),
+			     i % 8 == 0 ? 0 : -EBADMSG));
+		end_victim(&victim);
+	}
 }
 
 Test(ring, stays_broken_once_the_other_end_wrote_nonsense, .timeout = 60)
@@ -1048,9 +1256,9 @@ Test(ring, stays_broken_once_the_other_end_wrote_nonsense, .timeout = 60)
 		uint64_t right = atomic_load(&shared->sides[end].index);
 
 		atomic_store(&shared->sides[end].index, right + 4 * CAPACITY);
-		cr_expect(eq(int, use_other_end(victim.ring, (enum carom_ring_end)end), -EBADMSG));
+		cr_expect(eq(int, look_at(victim.ring, (enum carom_ring_end)end), -EBADMSG));
 		atomic_store(&shared->sides[end].index, right);
-		cr_expect(eq(int, use_other_end(victim.ring, (enum carom_ring_end)end), -EBADMSG));
+		cr_expect(eq(int, look_at(victim.ring, (enum carom_ring_end)end), -EBADMSG));
 	}
 	end_victim(&victim);
 }
