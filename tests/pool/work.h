@@ -66,7 +66,7 @@ static inline int crash(struct carom_call *call)
 
 static inline int exit_7(struct carom_call *call)
 {
-	exit(7);
+	_exit(7); /* exit() would have a leak checker look through this copy of the test */
 }
 
 static inline int hang(struct carom_call *call)
