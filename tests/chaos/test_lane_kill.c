@@ -281,11 +281,16 @@ static void collect_burst(struct rig *rig, const struct burst *burst)
 	struct carom_lane *lane = rig->crew.lane;
 	bool may_spin = chance(&rig->seed) % 2;
 
-	for (uint32_t i = burst->count; i-- > 0;)
-		if (carom_lane_await(lane, burst->slots[i], burst->generations[i],
-				     carom_deadline_after(CAROM_SECONDS(20)), may_spin) < 0)
+	for (uint32_t i = burst->count; i-- > 0 && !rig->problem[0];) {
+		uint64_t deadline = carom_deadline_after(CAROM_SECONDS(20));
+
+		/* who wakes up by the deadline finds the end as well: was it woken? */
+		if (carom_lane_await(lane, burst->slots[i], burst->generations[i], deadline,
+				     may_spin) < 0 ||
+		    carom_now() > deadline)
 			fail(rig, "task %u hangs: word %llx", (uint32_t)burst->arguments[i],
 			     (unsigned long long)word_of(lane, burst->slots[i]));
+	}
 	pthread_mutex_lock(&rig->lock);
 	for (uint32_t i = 0; i < burst->count && !rig->problem[0]; i++) {
 		check_end(rig, burst->slots[i], burst->arguments[i]);
