@@ -77,6 +77,8 @@ install_with_apt() {
 
 	echo "== installing $1"
 	export DEBIAN_FRONTEND=noninteractive
+	# an installation that was interrupted is finished first
+	timeout 600 dpkg --configure -a </dev/null
 	timeout 600 "${apt[@]}" update </dev/null &&
 		# word splitting is what makes the list a list
 		timeout 1200 "${apt[@]}" install --yes --no-install-recommends $1 </dev/null
