@@ -8,6 +8,9 @@
  * than KEPT_MAX of free memory is held, so the next use of those faults anew
  * (2.2 us a page) and a burst of large payloads does not stay for ever.
  *
+ * A class that has run out takes half of a larger block; blocks are joined again only
+ * when none is handed out.
+ *
  *   I1  A block is on a free stack, on the returned stack, or held by one holder.
  *   I2  Only the owner follows links. Whoever returns a block writes its link and
  *       reads none, so links can mislead nobody but the owner.
@@ -57,6 +60,7 @@ void carom_arena_init(struct carom_arena *arena, void *base, uint64_t begin, uin
 	*arena = (struct carom_arena){
 		.base = base,
 		.bump = begin < SMALLEST ? SMALLEST : begin,
+		.begin = begin < SMALLEST ? SMALLEST : begin,
 		.end = end,
 		.returned = returned,
 	};
@@ -101,6 +105,51 @@ static uint64_t take_new(struct carom_arena *arena, unsigned class)
 	return offset;
 }
 
+/* halves a larger free block until it fits: sizes are powers of two, so the halves are blocks */
+static uint64_t split_larger(struct carom_arena *arena, unsigned class)
+{
+	unsigned larger = class + 1;
+	uint64_t offset;
+
+	while (larger < CAROM_ARENA_CLASSES && !arena->free[larger])
+		larger++;
+	if (larger == CAROM_ARENA_CLASSES)
+		return 0;
+	offset = pop_free(arena, larger);
+	while (larger-- > class) {
+		uint64_t half = offset + (SMALLEST << larger);
+
+		*link_at(arena, half) = (struct link){ .next = arena->free[larger] };
+		arena->free[larger] = half;
+	}
+	return offset;
+}
+
+/* nothing is handed out: whatever it was cut into, it is one piece again */
+static uint64_t begin_anew(struct carom_arena *arena, unsigned class)
+{
+	if (arena->held_count)
+		return 0;
+	carom_arena_discard(arena->base, arena->begin, arena->bump - arena->begin);
+	carom_arena_init(arena, arena->base, arena->begin, arena->end, arena->returned);
+	return take_new(arena, class);
+}
+
+static uint64_t find_room(struct carom_arena *arena, unsigned class)
+{
+	uint64_t offset = pop_free(arena, class);
+
+	if (offset)
+		return offset;
+	collect_returned(arena);
+	offset = pop_free(arena, class);
+	if (!offset)
+		offset = take_new(arena, class);
+	if (!offset)
+		offset = split_larger(arena, class);
+	return offset ? offset : begin_anew(arena, class);
+}
+
 int carom_arena_alloc(struct carom_arena *arena, uint64_t size, uint64_t *ret_offset)
 {
 	unsigned class = size_class(size);
@@ -110,15 +159,10 @@ int carom_arena_alloc(struct carom_arena *arena, uint64_t size, uint64_t *ret_of
 		return -ENOMEM;
 	if (++arena->alloc_count % ALLOCS_PER_COLLECT == 0)
 		collect_returned(arena);
-	offset = pop_free(arena, class);
-	if (!offset) {
-		collect_returned(arena);
-		offset = pop_free(arena, class);
-	}
-	if (!offset)
-		offset = take_new(arena, class);
+	offset = find_room(arena, class);
 	if (!offset)
 		return -ENOMEM;
+	arena->held_count++;
 	*ret_offset = offset;
 	return 0;
 }
@@ -143,6 +187,7 @@ void carom_arena_free(struct carom_arena *arena, uint64_t offset, uint64_t size)
 		held = 0;
 	}
 	*link_at(arena, offset) = (struct link){ .next = arena->free[class], .size = held };
+	arena->held_count--;
 	arena->kept += held;
 	arena->free[class] = offset;
 }

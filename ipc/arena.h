@@ -30,6 +30,8 @@
  * @free:     per size class, the first free block; 0 none. Links stand in the blocks
  * @kept:     bytes of memory that free large blocks still hold
  * @alloc_count: calls of carom_arena_alloc()
+ * @begin:    where @bump began
+ * @held_count: blocks that are handed out
  */
 struct carom_arena {
 	unsigned char *base;
@@ -39,6 +41,8 @@ struct carom_arena {
 	uint64_t free[CAROM_ARENA_CLASSES];
 	uint64_t kept;
 	uint64_t alloc_count;
+	uint64_t begin;
+	uint64_t held_count;
 };
 
 /** carom_arena_init() - allocate from the offsets [@begin, @end); 0 is never handed out */
