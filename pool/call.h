@@ -14,7 +14,8 @@
  *
  * Returning 0 makes the outcome `ok`, with the bytes of the last reply (none if
  * there was none). Returning below 0 makes it `failed` with that code. A function
- * that exits, crashes or is killed loses its task and nothing else.
+ * that exits, crashes or is killed loses its task and nothing else; so does one that
+ * calls execve(2) or ends the main thread: its worker is killed, and the task lost.
  *
  * The worker is a copy of the program as it was when its fork server was made:
  * later changes to the program's memory are not seen in it, and what the function
@@ -104,6 +105,9 @@ CAROM_API int carom_reply_commit(struct carom_call *call, size_t size);
  * @format: as printf(3); cut at CAROM_OUTCOME_MESSAGE_MAX - 1 bytes
  *
  *	return carom_call_fail(call, -ENOENT, "no user %s", name);
+ *
+ * The text counts only if the function then returns below 0. In a map of chunks it is
+ * cut at out_size bytes.
  *
  * Return: @code.
  */

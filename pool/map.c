@@ -530,6 +530,8 @@ int carom_pool_map_async(struct carom_pool *pool, carom_task_fn *function, const
 	int r = plan_map(pool, function, items, item_count, item_size, out, out_size, options,
 			 &plan, &chunk_size);
 
+	if (r == 0 && !ret_result)
+		r = -EINVAL;
 	if (r == 0)
 		r = begin_map(&plan, chunk_size, &result, &map);
 	if (r < 0) {

@@ -73,7 +73,8 @@ CAROM_API int carom_pool_map(struct carom_pool *pool, carom_task_fn *function, c
  * Blocks while there are more chunks than the pool has slots.
  *
  * Context: MT-Safe, AS-Unsafe.
- * Return: as carom_pool_map(), without -EREMOTEIO: that is carom_result_get()'s.
+ * Return: as carom_pool_map(), without -EREMOTEIO: that is carom_result_get()'s;
+ * -EINVAL too if @ret_result is NULL.
  */
 CAROM_API int carom_pool_map_async(struct carom_pool *pool, carom_task_fn *function,
 				   const void *items, size_t item_count, size_t item_size,
@@ -147,7 +148,8 @@ CAROM_API int carom_pool_imap_unordered(struct carom_pool *pool, carom_task_fn *
  *
  * Context: one thread at a time. Blocks.
  * Return: 1 with an item (of whatever outcome); 0 after the last; -ETIMEDOUT (call
- * again); what @next returned; -ESHUTDOWN (the pool was closed with input left);
+ * again); what @next returned; -ESHUTDOWN (the pool was closed with input left: the item
+ * taken from it last is not done);
  * -ENOMEM (no room for the next item's bytes: call again, nothing is lost); -ECHILD.
  */
 CAROM_API int carom_iterator_next(struct carom_iterator *iterator, uint64_t deadline_ns,

@@ -69,8 +69,10 @@ struct carom_pool;
  *                where another CPU can do the work meanwhile, and not where it
  *                did not help before; CAROM_SPIN_NEVER means never
  * @payload_size: address space for arguments, and for each worker's values, in
- *                bytes; memory is used as needed and given back. 0 means 16 GiB,
- *                less where address space is limited
+ *                bytes; memory is used as needed and given back. Blocks are powers
+ *                of two and a worker uses one half at a time, so that a value of an
+ *                eighth of it always fits where nothing else is held. 0 means
+ *                16 GiB, less where address space is limited
  * @timestamps:   note when each task was submitted, begun and ended (70 ns a task);
  *                tasks with a time limit always have them
  */
@@ -110,7 +112,8 @@ CAROM_API int carom_cpu_count(void);
  *	         32768, or the options were not made by CAROM_POOL_OPTIONS()
  *	-EOVERFLOW  payload_size times workers does not fit an address space
  *	-E2BIG   @options sets a field newer than this library
- *	-ENOMEM, -EMFILE, -ENFILE, -EAGAIN  from memfd_create(2), mmap(2), clone(2)
+ *	-ENOMEM, -EMFILE, -ENFILE, -EFBIG, -EAGAIN  from memfd_create(2), mmap(2),
+ *	         ftruncate(2) (RLIMIT_FSIZE), clone(2)
  *	-EDEADLK no fork server came up: other threads hold locks of the C library
  *	         each time one is made
  */

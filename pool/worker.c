@@ -40,7 +40,7 @@
  * @place:     where an item of a batch leaves its value; NULL for a single task
  * @place_size: room there
  * @offset, @reserved: the room in the arena or the slot that was reserved last
- * @replied:   the value's length is final
+ * @message:   what carom_call_fail() was given; it counts only if the function fails
  */
 struct carom_call {
 	struct carom_lane *lane;
@@ -55,6 +55,8 @@ struct carom_call {
 	uint64_t reserved;
 	uint64_t value_size;
 	bool has_room;
+	uint32_t message_size;
+	char message[CAROM_OUTCOME_MESSAGE_MAX];
 };
 
 /* ---- what the function may do ---- */
@@ -137,19 +139,26 @@ int carom_reply(struct carom_call *call, const void *data, size_t size)
 
 int carom_call_fail(struct carom_call *call, int code, const char *format, ...)
 {
-	char message[CAROM_OUTCOME_MESSAGE_MAX];
-	uint64_t size;
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(message, sizeof(message), format, arguments);
+	vsnprintf(call->message, sizeof(call->message), format, arguments);
 	va_end(arguments);
-	size = strlen(message) + 1;
+	call->message_size = (uint32_t)strlen(call->message) + 1;
+	return code < 0 ? code : -EINVAL;
+}
+
+/* a task that failed has its message in the place of a value, and nothing else */
+static void leave_message(struct carom_call *call)
+{
+	uint64_t size = call->message_size;
+
 	if (call->place && size > call->place_size)
 		size = call->place_size;
-	if (carom_reply(call, message, size) == 0 && call->place && size)
-		((char *)call->place)[size - 1] = '\0';
-	return code < 0 ? code : -EINVAL;
+	if (size)
+		call->message[size - 1] = '\0';
+	if (carom_reply(call, call->message, size) < 0)
+		drop_room(call); /* no room: it fails without words */
 }
 
 /* ---- single tasks ---- */
@@ -192,6 +201,8 @@ static void run_single(struct carom_call *call)
 	CAROM_POINT("worker.call.before");
 	slot->code = function_of(slot)(call);
 	CAROM_POINT("worker.call.after");
+	if (slot->code < 0)
+		leave_message(call);
 	leave_value(call);
 	if (timed)
 		slot->ended_ns = carom_now();
@@ -229,7 +240,10 @@ static void run_item(struct carom_call *call, const struct carom_batch *batch, v
 	call->place_size = batch->value_size;
 	call->has_room = false;
 	call->value_size = 0;
+	call->message_size = 0;
 	*carom_batch_code(values, item) = function_of(slot)(call);
+	if (*carom_batch_code(values, item) < 0)
+		leave_message(call);
 	if (call->value_size < batch->value_size)
 		memset((unsigned char *)call->place + call->value_size, 0,
 		       batch->value_size - call->value_size);

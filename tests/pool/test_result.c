@@ -242,6 +242,78 @@ Test(outcome, of_a_function_that_fails, .timeout = 20)
 	cr_expect(zero(int, strcmp(outcome.message, "no user nobody")));
 }
 
+static int fail_after_reply(struct carom_call *call)
+{
+	carom_reply(call, "a value that is none", 21);
+	return -EIO;
+}
+
+static int fail_then_reply(struct carom_call *call)
+{
+	int r = carom_call_fail(call, -EDOM, "why");
+
+	carom_reply(call, "abc", 3);
+	return r;
+}
+
+static int succeed_after_all(struct carom_call *call)
+{
+	carom_call_fail(call, -EDOM, "why");
+	return 0;
+}
+
+Test(outcome, has_the_words_of_a_failure_and_nothing_else, .timeout = 20)
+{
+	struct carom_outcome outcome;
+
+	expect_outcome(fail_after_reply, CAROM_OUTCOME_FAILED, "failed", &outcome);
+	cr_expect(zero(int, strcmp(outcome.message, "")));
+	expect_outcome(fail_then_reply, CAROM_OUTCOME_FAILED, "why", &outcome);
+	cr_expect(zero(int, strcmp(outcome.message, "why")));
+}
+
+Test(outcome, of_a_function_that_succeeds_has_no_words, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+	char text[8];
+	size_t size = 99;
+
+	carom_pool_apply_async(pool, succeed_after_all, NULL, 0, NULL, &result);
+	cr_expect(
+		zero(int, carom_result_get(result, CAROM_NO_DEADLINE, text, sizeof(text), &size)));
+	cr_expect(zero(sz, size));
+}
+
+static int reply_so_much(struct carom_call *call)
+{
+	uint64_t size;
+	void *room;
+	int r = carom_call_read(call, &size, sizeof(size));
+
+	if (r == 0)
+		r = carom_reply_reserve(call, size, &room);
+	return r < 0 ? r : carom_reply_commit(call, size);
+}
+
+/* whatever sizes came before: with nothing held there is room */
+Test(result, finds_room_after_any_sizes, .timeout = 60)
+{
+	static const uint64_t sizes[] = {
+		1000000, 1000, 100000, 300000, 40, 900000, 50000, 1000000
+	};
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	static char out[1000000];
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+							       .payload_size = CAROM_MIB(8)),
+					   &pool)));
+	for (int round = 0; round < 50; round++)
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+			cr_assert(zero(int, carom_pool_apply(pool, reply_so_much, &sizes[i], 8, out,
+							     sizeof(out), NULL, NULL)));
+}
+
 /* WL-01 */
 /* RS-02 */
 Test(outcome, of_a_worker_that_is_killed, .timeout = 20)
