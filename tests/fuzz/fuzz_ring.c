@@ -105,9 +105,12 @@ static void attach_again(struct carom_ring **ring)
 	int r = carom_ring_attach_dup(carom_ring_fd(original), &other);
 
 	require(r == 0 || r == -EBADMSG);
-	if (r == 0) {
+	/* a header may say that the ring fills its pages, which is none of this target's */
+	if (r == 0 && carom_ring_record_max(other) == carom_ring_record_max(*ring)) {
 		carom_ring_free(*ring);
 		*ring = other;
+	} else if (r == 0) {
+		carom_ring_free(other);
 	}
 }
 
