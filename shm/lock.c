@@ -385,6 +385,10 @@ static int mutex_wait_until(pthread_mutex_t *mutex, uint64_t until_ns)
 
 static int mutex_wait(pthread_mutex_t *mutex, uint64_t deadline_ns)
 {
+#ifdef __SANITIZE_THREAD__ /* does not know pthread_mutex_clocklock(), and kills nobody */
+	if (deadline_ns == CAROM_NO_DEADLINE)
+		return -pthread_mutex_lock(mutex);
+#endif
 	for (;;) {
 		uint64_t until = carom_deadline_after(LOOK_AGAIN_NS);
 		bool last = until >= deadline_ns;
