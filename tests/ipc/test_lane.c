@@ -532,6 +532,21 @@ Test(lane, a_task_runs_again_where_the_verdict_says_so, .timeout = 20)
 	cr_expect(eq(int, state_of(crew.lane, slot), CAROM_SLOT_DONE));
 }
 
+/* Its idle bit is gone, and so the next wake-up goes to who can hear it. */
+Test(lane, a_worker_that_died_asleep_takes_no_wake_up, .timeout = 20)
+{
+	CAROM_CLEANUP(crew_deinit) struct crew crew = new_crew(2, 4, PARKED);
+	uint32_t slot;
+
+	await(atomic_load(&crew.lane->header->idle[0]) == 3);
+	kill(crew.pids[0], SIGKILL);
+	cr_assert(eq(int, join(&crew, 0), -SIGKILL));
+	carom_lane_sweep(crew.lane, 0, lost, NULL);
+	slot = submit(crew.lane, job_triple, 9);
+	cr_expect(zero(int, wait_for(crew.lane, slot, CAROM_NO_DEADLINE)));
+	cr_expect(eq(u64, value_of(crew.lane, slot), 27));
+}
+
 Test(lane, the_life_word_marks_a_death, .timeout = 20)
 {
 	CAROM_CLEANUP(crew_deinit) struct crew crew = new_crew(1, 4, PARKED);
