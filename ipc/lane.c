@@ -32,8 +32,6 @@
 #define PAYLOAD_DEFAULT  CAROM_GIB(16)
 #define PAYLOAD_SMALLEST CAROM_MIB(1)
 #define SPIN_DEFAULT_NS  CAROM_MICROSECONDS(50)
-#define PATIENCE_MAX     8
-#define PATIENCE_PROBE   (-16)
 
 static uint64_t round_up(uint64_t value, uint64_t unit)
 {
@@ -100,9 +98,10 @@ static void take_view(struct carom_lane *lane, void *control, const struct lane_
 	lane->slot_count = layout->slot_count;
 	lane->ring_count = layout->ring_count;
 	lane->mask_words = (layout->worker_count + 63) / 64;
-	lane->spin_ns = layout->spin_ns == CAROM_LANE_SPIN_NEVER || cpus < 2 ? 0 : layout->spin_ns;
+	carom_patience_init(&lane->patience, layout->spin_ns == CAROM_LANE_SPIN_NEVER || cpus < 2
+						     ? 0
+						     : layout->spin_ns);
 	lane->spinner_max = cpus - 1;
-	atomic_init(&lane->patience, PATIENCE_MAX);
 }
 
 /* ---- the parent's view ---- */
@@ -366,35 +365,4 @@ uint32_t carom_lane_spinner_count(const struct carom_lane *lane)
 		count += (uint32_t)__builtin_popcountll(
 			atomic_load_explicit(&lane->header->spinning[i], memory_order_relaxed));
 	return count;
-}
-
-/* ---- patience: spin where it helped before, and try again now and then ---- */
-
-bool carom_lane_spin_worthwhile(struct carom_lane *lane)
-{
-	int32_t patience;
-
-	if (!lane->spin_ns)
-		return false;
-	/* relaxed: a guess that several threads may share; losing an update costs one spin */
-	patience = atomic_load_explicit(&lane->patience, memory_order_relaxed);
-	if (patience > 0)
-		return true;
-	if (patience <= PATIENCE_PROBE) {
-		atomic_store_explicit(&lane->patience, 0, memory_order_relaxed);
-		return true;
-	}
-	atomic_store_explicit(&lane->patience, patience - 1, memory_order_relaxed);
-	return false;
-}
-
-void carom_lane_spin_was(struct carom_lane *lane, bool good)
-{
-	int32_t patience = atomic_load_explicit(&lane->patience, memory_order_relaxed);
-
-	if (good)
-		patience = patience < 0 ? 1 : patience + (patience < PATIENCE_MAX);
-	else
-		patience = patience > 0 ? patience - 1 : -1;
-	atomic_store_explicit(&lane->patience, patience, memory_order_relaxed);
 }

@@ -27,6 +27,9 @@
 #include "ipc/lane_private.h"
 #include "shm/futex.h"
 
+/* at a word, before the clock is looked at: some 0.3 us */
+#define LOOKS 8
+
 /* ---- free slots: the one that was used last is used next, its lines are still near ---- */
 
 uint32_t carom_lane_take(struct carom_lane *lane)
@@ -195,57 +198,54 @@ static bool is_over(uint64_t word, uint32_t generation)
 	       carom_slot_generation(word) != generation;
 }
 
-static bool runs_here(const struct carom_lane *lane, uint32_t worker, uint32_t cpu)
+/* is somebody at it, or about to take it up, on a CPU other than this one? */
+static bool runs_elsewhere(const struct carom_lane *lane, uint64_t word, uint32_t cpu)
 {
-	return worker < lane->worker_count &&
-	       atomic_load_explicit(&lane->workers[worker].cpu, memory_order_relaxed) == cpu;
-}
+	bool taken = carom_slot_state(word) == CAROM_SLOT_RUNNING;
 
-/* is the one worker that may take the task, or has it, waiting for this very CPU? */
-static bool spin_is_vain(const struct carom_lane *lane, uint64_t word, uint32_t cpu)
-{
-	uint32_t owner = carom_slot_owner(word);
-	bool vain = false;
-
-	if (carom_slot_state(word) == CAROM_SLOT_RUNNING)
-		return runs_here(lane, owner, cpu);
-	for (uint32_t i = 0; i < lane->mask_words; i++) {
-		uint64_t bits =
-			atomic_load_explicit(&lane->header->spinning[i], memory_order_relaxed);
-
-		for (; bits; bits &= bits - 1) {
-			if (!runs_here(lane, i * 64 + (uint32_t)__builtin_ctzll(bits), cpu))
-				return false;
-			vain = true;
-		}
+	for (uint32_t i = 0; i < lane->worker_count; i++) {
+		if (taken ? i != carom_slot_owner(word) : lane_is_idle(lane, i))
+			continue;
+		if (atomic_load_explicit(&lane->workers[i].cpu, memory_order_relaxed) != cpu)
+			return true;
 	}
-	return vain;
+	return false;
 }
 
+static bool watch(struct carom_slot *task, uint32_t generation, uint64_t *ret_word)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		*ret_word = atomic_load(&task->word);
+		if (is_over(*ret_word, generation))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+/*
+ * On the workers' own CPU looking would keep them from their work. Giving it to them
+ * costs less than a sleep and a wake-up, and they end several tasks in one go. If the
+ * turn comes back late, others run there too, and a sleeper would have been preferred.
+ */
 static bool spin_for_end(struct carom_lane *lane, struct carom_slot *task, uint32_t generation,
-			 uint64_t deadline_ns)
+			 uint64_t begun, uint64_t deadline_ns)
 {
 	uint32_t cpu = (uint32_t)sched_getcpu();
-	uint64_t until;
+	uint64_t until = begun + lane->patience.limit_ns;
+	bool over, late = false;
 	uint64_t word;
 
-	if (!carom_lane_spin_worthwhile(lane))
-		return false;
-	until = carom_now() + lane->spin_ns;
 	if (until > deadline_ns)
 		until = deadline_ns;
-	do {
-		for (int i = 0; i < 32; i++) {
-			word = atomic_load(&task->word);
-			if (is_over(word, generation)) {
-				carom_lane_spin_was(lane, true);
-				return true;
-			}
-			cpu_relax();
-		}
-	} while (!spin_is_vain(lane, word, cpu) && carom_now() < until);
-	carom_lane_spin_was(lane, false);
-	return false;
+	while (!(over = watch(task, generation, &word)) && carom_now() < until) {
+		if (runs_elsewhere(lane, word, cpu))
+			continue;
+		sched_yield();
+		late = carom_now() - begun > LANE_YIELD_LONG_NS;
+	}
+	carom_patience_learn(&lane->patience, over && !late);
+	return over;
 }
 
 static int sleep_until_over(struct carom_slot *task, uint32_t generation, uint64_t deadline_ns)
@@ -266,21 +266,37 @@ static int sleep_until_over(struct carom_slot *task, uint32_t generation, uint64
 	}
 }
 
+static int sleep_for_end(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+			 uint64_t deadline_ns)
+{
+	int r;
+
+	atomic_fetch_add(&lane->own[slot].sleeper_count, 1);
+	r = sleep_until_over(&lane->slots[slot], generation, deadline_ns);
+	atomic_fetch_sub(&lane->own[slot].sleeper_count, 1);
+	return r;
+}
+
 int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation,
 		     uint64_t deadline_ns, bool may_spin)
 {
 	struct carom_slot *task = &lane->slots[slot];
+	uint64_t begun;
 	int r;
 
 	if (is_over(atomic_load(&task->word), generation))
 		return 0;
 	if (deadline_ns == CAROM_PASSED)
 		return -ETIMEDOUT;
-	if (may_spin && spin_for_end(lane, task, generation, deadline_ns))
+	if (!may_spin || !lane->patience.limit_ns)
+		return sleep_for_end(lane, slot, generation, deadline_ns);
+	begun = carom_now();
+	if (carom_patience_may_spin(&lane->patience) &&
+	    spin_for_end(lane, task, generation, begun, deadline_ns))
 		return 0;
-	atomic_fetch_add(&lane->own[slot].sleeper_count, 1);
-	r = sleep_until_over(task, generation, deadline_ns);
-	atomic_fetch_sub(&lane->own[slot].sleeper_count, 1);
+	r = sleep_for_end(lane, slot, generation, deadline_ns);
+	if (carom_now() - begun < lane->patience.limit_ns)
+		carom_patience_learn(&lane->patience, true); /* a spin would have seen it */
 	return r;
 }
 

@@ -3,9 +3,13 @@
 #define CAROM_IPC_LANE_PRIVATE_H
 
 #include "ipc/lane.h"
+#include "ipc/patience.h"
 
 #define LANE_MAGIC  UINT64_C(0x31656e616c6d7261) /* "armlane1" */
 #define LANE_NOBODY 0xffffu
+
+/* who gave the CPU away and got it back as late as this is better off asleep */
+#define LANE_YIELD_LONG_NS CAROM_MILLISECONDS(1)
 
 /*
  * The ring has four cells for each slot. Each READY slot has one that counts;
@@ -53,7 +57,6 @@ struct lane_own_slot {
  * @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
  * @worker, @arena:  a worker's own
  * @quick_parks, @move_*: see step_aside()
- * @patience:        how well spinning did of late; at 0 there is none for a while
  */
 struct carom_lane {
 	struct carom_segment *segment;
@@ -68,9 +71,8 @@ struct carom_lane {
 	uint32_t slot_count;
 	uint32_t ring_count;
 	uint32_t mask_words;
-	uint64_t spin_ns;
 	uint32_t spinner_max;
-	_Atomic int32_t patience;
+	struct carom_patience patience;
 
 	uint64_t tail;
 	uint64_t head_seen;
@@ -104,6 +106,13 @@ static inline _Atomic uint64_t *ring_at(const struct carom_lane *lane, uint64_t 
 	return &lane->ring[position & (lane->ring_count - 1)];
 }
 
+static inline bool lane_is_idle(const struct carom_lane *lane, uint32_t worker)
+{
+	return atomic_load_explicit(&lane->header->idle[worker / 64], memory_order_relaxed) >>
+		       (worker % 64) &
+	       1;
+}
+
 /* the half of a slot word that changes while somebody sleeps on it */
 static inline _Atomic uint32_t *slot_futex(struct carom_slot *slot)
 {
@@ -128,12 +137,6 @@ bool carom_lane_nonempty(const struct carom_lane *lane);
 
 /** carom_lane_wake_one() - wake a worker that sleeps; false if none does */
 bool carom_lane_wake_one(struct carom_lane *lane);
-
-/** carom_lane_spin_worthwhile() - may this thread spin, by what it brought of late? */
-bool carom_lane_spin_worthwhile(struct carom_lane *lane);
-
-/** carom_lane_spin_was() - it brought something, or would have; or it did not */
-void carom_lane_spin_was(struct carom_lane *lane, bool good);
 
 uint32_t carom_lane_spinner_count(const struct carom_lane *lane);
 

@@ -116,7 +116,6 @@ static bool pop(struct carom_lane *lane, uint32_t *ret_slot)
 #define MOVE_SLOW_NS            CAROM_MICROSECONDS(500)
 #define MOVE_PAUSE_NS           CAROM_MILLISECONDS(10)
 #define MOVE_PAUSE_MAX_NS       CAROM_SECONDS(64)
-#define YIELD_LONG_NS           CAROM_MILLISECONDS(1)
 
 static bool move_away(uint32_t cpu)
 {
@@ -137,7 +136,7 @@ static bool step_aside(struct carom_lane *lane, uint32_t cpu)
 	uint64_t begun = carom_now();
 	uint64_t took;
 
-	if (!lane->spin_ns || lane->quick_parks < QUICK_PARKS_BEFORE_MOVE ||
+	if (!lane->patience.limit_ns || lane->quick_parks < QUICK_PARKS_BEFORE_MOVE ||
 	    begun < lane->move_not_before)
 		return false;
 	lane->quick_parks = 0;
@@ -184,7 +183,7 @@ static bool yield_for_work(struct carom_lane *lane)
 	uint64_t begun = carom_now();
 
 	sched_yield();
-	return carom_lane_nonempty(lane) && carom_now() - begun < YIELD_LONG_NS;
+	return carom_lane_nonempty(lane) && carom_now() - begun < LANE_YIELD_LONG_NS;
 }
 
 static bool spin_for_work(struct carom_lane *lane)
@@ -196,12 +195,13 @@ static bool spin_for_work(struct carom_lane *lane)
 		cpu = (uint32_t)sched_getcpu();
 	note_cpu(lane, cpu);
 	if (carom_lane_spinner_count(lane) >= lane->spinner_max ||
-	    !carom_lane_spin_worthwhile(lane))
+	    !carom_patience_may_spin(&lane->patience))
 		return false;
 	mask_set(lane->header->spinning, lane);
-	good = lane->last_submit_cpu == cpu ? yield_for_work(lane) : look_for(lane, lane->spin_ns);
+	good = lane->last_submit_cpu == cpu ? yield_for_work(lane)
+					    : look_for(lane, lane->patience.limit_ns);
 	CAROM_POINT("lane.spin.found");
-	carom_lane_spin_was(lane, good);
+	carom_patience_learn(&lane->patience, good);
 	if (!carom_lane_nonempty(lane))
 		return false; /* park() clears the bit, after it has set the other */
 	mask_clear(lane->header->spinning, lane);
@@ -214,8 +214,8 @@ static void sleep_until_woken(struct carom_lane *lane, _Atomic uint32_t *wake)
 
 	while (!atomic_load(wake) && !atomic_load(&lane->header->stop))
 		carom_futex_wait(wake, 0, CAROM_NO_DEADLINE);
-	if (carom_now() - begun < lane->spin_ns) {
-		carom_lane_spin_was(lane, true); /* a spin would have found it */
+	if (carom_now() - begun < lane->patience.limit_ns) {
+		carom_patience_learn(&lane->patience, true); /* a spin would have found it */
 		lane->quick_parks++;
 	} else {
 		lane->quick_parks = 0;

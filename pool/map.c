@@ -332,6 +332,10 @@ static int await_chunk(struct map *map, uint64_t chunk, uint64_t deadline_ns)
 	uint32_t generation = map->generations[chunk];
 	int r;
 
+	if (carom_slot_ended(atomic_load(&carom_lane_slot(map->pool->lane, slot)->word))) {
+		carom_map_collect(map, slot);
+		return 0;
+	}
 	pthread_mutex_unlock(&map->pool->lock);
 	r = carom_lane_await(map->pool->lane, slot, generation, deadline_ns, map->may_spin);
 	pthread_mutex_lock(&map->pool->lock);

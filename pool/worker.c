@@ -40,7 +40,8 @@
  * @place:     where an item of a batch leaves its value; NULL for a single task
  * @place_size: room there
  * @offset, @reserved: the room in the arena or the slot that was reserved last
- * @message:   what carom_call_fail() was given; it counts only if the function fails
+ * @message:   what carom_call_fail() was given; it counts only if the function fails.
+ *             Apart, so that a task does not pay for clearing it
  */
 struct carom_call {
 	struct carom_lane *lane;
@@ -56,7 +57,7 @@ struct carom_call {
 	uint64_t value_size;
 	bool has_room;
 	uint32_t message_size;
-	char message[CAROM_OUTCOME_MESSAGE_MAX];
+	char *message;
 };
 
 /* ---- what the function may do ---- */
@@ -142,7 +143,7 @@ int carom_call_fail(struct carom_call *call, int code, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(call->message, sizeof(call->message), format, arguments);
+	vsnprintf(call->message, CAROM_OUTCOME_MESSAGE_MAX, format, arguments);
 	va_end(arguments);
 	call->message_size = (uint32_t)strlen(call->message) + 1;
 	return code < 0 ? code : -EINVAL;
@@ -295,7 +296,13 @@ static void run_batch(struct carom_call *call, uint32_t slot_index)
 static void run_task(struct carom_lane *lane, uint32_t worker, int32_t pid, uint32_t index)
 {
 	struct carom_slot *slot = carom_lane_slot(lane, index);
-	struct carom_call call = { .lane = lane, .slot = slot, .worker = worker };
+	char message[CAROM_OUTCOME_MESSAGE_MAX];
+	struct carom_call call = {
+		.lane = lane,
+		.slot = slot,
+		.worker = worker,
+		.message = message,
+	};
 
 	slot->pid = pid;
 	if (slot->flags & CAROM_TASK_BATCH)

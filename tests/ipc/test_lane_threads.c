@@ -64,7 +64,7 @@ static struct carom_lane *view_of(const struct carom_lane *lane, uint32_t worker
 	view->slot_count = lane->slot_count;
 	view->ring_count = lane->ring_count;
 	view->mask_words = lane->mask_words;
-	view->spin_ns = lane->spin_ns;
+	carom_patience_init(&view->patience, lane->patience.limit_ns);
 	view->spinner_max = lane->spinner_max;
 	view->control_size = lane->control_size;
 	view->worker = worker;
