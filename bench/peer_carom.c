@@ -20,7 +20,7 @@
 #include "bench/machine.h"
 #include "bench/peer.h"
 #include "core/forkserver.h"
-#include "core/process.h"
+#include "core/pidfd.h"
 #include "pool/carom.h"
 #include "shm/futex.h"
 
@@ -293,7 +293,7 @@ static int operate_spawn(void *state, uint64_t task_count, struct bench_operatio
 	struct carom_exit exit;
 	pid_t pid = carom_forkserver_spawn(state, &request, CAROM_NO_DEADLINE, &pidfd);
 
-	return pid < 0 ? pid : carom_process_wait(pidfd, CAROM_NO_DEADLINE, &exit);
+	return pid < 0 ? pid : carom_pidfd_wait(pidfd, CAROM_NO_DEADLINE, &exit);
 }
 
 static void teardown_spawn(void *state)

@@ -32,9 +32,10 @@
  * argument for that address and the pidfd's, so there the pidfd is opened
  * afterwards: between the two the child may have ended and the host program may
  * have reaped it. pidfd_open() then finds nobody, or in theory a stranger with
- * the same number; who takes the pidfd over asks carom_process_is_child().
+ * the same number; who takes the pidfd over asks carom_pidfd_is_child().
  */
-#include "core/process.h"
+#include "core/clone.h"
+#include "core/pidfd.h"
 
 #include <errno.h>
 #include <linux/futex.h>

@@ -55,7 +55,8 @@
 #include "core/log.h"
 #include "core/origin.h"
 #include "core/points.h"
-#include "core/process.h"
+#include "core/clone.h"
+#include "core/pidfd.h"
 #include "core/signals.h"
 #include "core/time.h"
 
@@ -239,13 +240,13 @@ static void end_server(struct carom_forkserver *server)
 	struct carom_exit exit;
 
 	CAROM_POINT("forkserver.ending");
-	carom_process_signal(server->pidfd, SIGKILL);
-	carom_process_wait(server->pidfd, CAROM_NO_DEADLINE, &exit);
+	carom_pidfd_signal(server->pidfd, SIGKILL);
+	carom_pidfd_wait(server->pidfd, CAROM_NO_DEADLINE, &exit);
 	while (server->open && carom_forkserver_receive(server, &reply) == 0) {
 		if (reply.error < 0)
 			continue;
-		carom_process_signal(reply.pidfd, SIGKILL);
-		carom_process_wait(reply.pidfd, CAROM_NO_DEADLINE, &exit);
+		carom_pidfd_signal(reply.pidfd, SIGKILL);
+		carom_pidfd_wait(reply.pidfd, CAROM_NO_DEADLINE, &exit);
 		close(reply.pidfd);
 	}
 }
@@ -378,7 +379,7 @@ static void fail(struct carom_child_reply *reply, int error)
 /* I3: what is held now is an own child, or nothing. */
 static void keep_if_own(struct carom_child_reply *reply)
 {
-	if (!carom_process_is_child(reply->pidfd))
+	if (!carom_pidfd_is_child(reply->pidfd))
 		fail(reply, -ESRCH);
 }
 

@@ -27,7 +27,8 @@
 
 #include "core/descriptors.h"
 #include "core/points.h"
-#include "core/process.h"
+#include "core/clone.h"
+#include "core/guard.h"
 #include "core/signals.h"
 
 /* --- the self-test ----------------------------------------------------- */

@@ -17,7 +17,10 @@
  * run_child() there. On other architectures, and where clone3 is denied, glibc's
  * clone() does the same; only the cgroup needs clone3.
  */
-#include "core/process.h"
+#include "core/clone.h"
+#include "core/guard.h"
+#include "core/pidfd.h"
+#include "core/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

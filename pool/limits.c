@@ -51,7 +51,7 @@ static bool execute(struct carom_pool *pool, uint32_t slot, uint64_t word, uint6
 	task->condemned_item = progress & UINT32_MAX;
 	carom_log(CAROM_LOG_INFO, "worker %u (pid %d) exceeded its time limit: killing it", owner,
 		  current->pid);
-	carom_process_signal(current->pidfd, SIGKILL);
+	carom_pidfd_signal(current->pidfd, SIGKILL);
 	return true;
 }
 

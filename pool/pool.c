@@ -139,7 +139,7 @@ static int await_end(struct carom_pool *pool, uint64_t deadline_ns)
 
 static int start_workers(struct carom_pool *pool)
 {
-	carom_context_run(pool->context, start_errand, pool);
+	carom_service_run(pool->service, start_errand, pool);
 	pthread_mutex_lock(&pool->lock);
 	while (pool->request_count)
 		pthread_cond_wait(&pool->settled, &pool->lock);
@@ -160,7 +160,7 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	pool->reference_count = 1;
 	r = check_options(options, &pool->options);
 	if (r == 0)
-		r = carom_context_default(&pool->context);
+		r = carom_service_get(&pool->service);
 	if (r == 0)
 		r = make_memory(pool);
 	if (r < 0) {
@@ -185,7 +185,7 @@ int carom_pool_close(struct carom_pool *pool)
 	pthread_mutex_lock(&pool->lock);
 	if (pool->state == POOL_RUNNING) {
 		pool->state = POOL_CLOSED;
-		carom_context_poke(pool->context, &pool->drain_poke);
+		carom_service_poke(pool->service, &pool->drain_poke);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return 0;
@@ -195,7 +195,7 @@ int carom_pool_terminate(struct carom_pool *pool)
 {
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
-	carom_context_run(pool->context, terminate_errand, pool);
+	carom_service_run(pool->service, terminate_errand, pool);
 	pthread_mutex_lock(&pool->lock);
 	await_end(pool, CAROM_NO_DEADLINE);
 	pthread_mutex_unlock(&pool->lock);
@@ -219,7 +219,7 @@ struct carom_pool *carom_pool_free(struct carom_pool *pool)
 	if (!pool || !carom_origin_is(pool->origin))
 		return NULL;
 	carom_pool_terminate(pool);
-	carom_context_run(pool->context, end_errand, pool);
+	carom_service_run(pool->service, end_errand, pool);
 	pthread_mutex_lock(&pool->lock);
 	carom_pool_unref_unlock(pool);
 	return NULL;

@@ -20,10 +20,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/process.h"
+#include "core/pidfd.h"
+#include "core/service.h"
 #include "ipc/arena.h"
 #include "ipc/lane.h"
-#include "pool/context.h"
 #include "pool/map.h"
 #include "pool/pool.h"
 #include "pool/worker.h"
@@ -100,7 +100,7 @@ struct worker {
 
 struct carom_pool {
 	uint64_t origin;
-	struct carom_context *context;
+	struct carom_service *service;
 	struct carom_lane *lane;
 	struct carom_pool_options options;
 

@@ -55,7 +55,7 @@ void carom_pool_leave(struct carom_pool *pool)
 {
 	pool->submitter_count--;
 	if (pool->state == POOL_CLOSED && pool->submitter_count == 0)
-		carom_context_poke(pool->context, &pool->drain_poke);
+		carom_service_poke(pool->service, &pool->drain_poke);
 	pthread_mutex_unlock(&pool->lock);
 }
 

@@ -78,7 +78,7 @@ static bool count_start_failure(struct carom_pool *pool)
 		carom_supervisor_kill(pool, POOL_BROKEN);
 		return false;
 	}
-	carom_loop_timer_set(carom_context_loop(pool->context), &pool->retry_timer,
+	carom_loop_timer_set(carom_service_loop(pool->service), &pool->retry_timer,
 			     carom_deadline_after(CAROM_MILLISECONDS(
 				     UINT64_C(1) << (pause < PAUSE_MAX ? pause : PAUSE_MAX))));
 	return false;
@@ -170,12 +170,12 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 		return;
 	dead->dead = true;
 	worker->died_ns = carom_now();
-	carom_process_signal(dead->pidfd, SIGKILL);
+	carom_pidfd_signal(dead->pidfd, SIGKILL);
 	sweep(dead, exit);
 	pthread_mutex_lock(&pool->lock);
 	worker->current = NULL;
 	pthread_mutex_unlock(&pool->lock);
-	carom_loop_unwatch_word(carom_context_loop(pool->context), &dead->life_watch);
+	carom_loop_unwatch_word(carom_service_loop(pool->service), &dead->life_watch);
 	if (was_ready)
 		pool->start_failures = 0;
 	else
@@ -189,17 +189,17 @@ static void life_changed(struct carom_loop_word *watch)
 	struct incarnation *dying = watch->userdata;
 	struct carom_exit exit;
 
-	if (carom_process_peek(dying->pid, &exit) == 0 && exit.kind != CAROM_EXIT_RUNNING)
+	if (carom_pid_peek(dying->pid, &exit) == 0 && exit.kind != CAROM_EXIT_RUNNING)
 		bury(dying, &exit);
 	else
-		carom_process_signal(dying->pidfd, SIGKILL); /* its main thread is gone */
+		carom_pidfd_signal(dying->pidfd, SIGKILL); /* its main thread is gone */
 }
 
 static void forget(struct incarnation *dead)
 {
 	struct carom_pool *pool = dead->worker->pool;
 
-	carom_loop_unwatch_fd(carom_context_loop(pool->context), &dead->exit_watch);
+	carom_loop_unwatch_fd(carom_service_loop(pool->service), &dead->exit_watch);
 	close(dead->pidfd);
 	free(dead);
 	pthread_mutex_lock(&pool->lock);
@@ -213,7 +213,7 @@ static void exit_readable(struct carom_loop_fd *watch)
 	struct incarnation *dead = watch->userdata;
 	struct carom_exit exit;
 
-	if (carom_process_reap(dead->pidfd, &exit) < 0)
+	if (carom_pidfd_reap(dead->pidfd, &exit) < 0)
 		exit = (struct carom_exit){ .kind = CAROM_EXIT_TAKEN, .status = -1 };
 	if (exit.kind == CAROM_EXIT_RUNNING)
 		return;
@@ -263,7 +263,7 @@ static void adopt(struct worker *worker, struct incarnation *child)
 {
 	struct carom_pool *pool = worker->pool;
 	struct carom_lane_worker *entry = carom_lane_worker(pool->lane, worker->index);
-	struct carom_loop *loop = carom_context_loop(pool->context);
+	struct carom_loop *loop = carom_service_loop(pool->service);
 	uint32_t unset = 0;
 
 	child->exit_watch = (struct carom_loop_fd){ .fd = child->pidfd,
@@ -283,8 +283,8 @@ static void adopt(struct worker *worker, struct incarnation *child)
 		struct carom_exit exit;
 
 		/* no memory to watch it: then it may not live */
-		carom_process_signal(child->pidfd, SIGKILL);
-		carom_process_wait(child->pidfd, CAROM_NO_DEADLINE, &exit);
+		carom_pidfd_signal(child->pidfd, SIGKILL);
+		carom_pidfd_wait(child->pidfd, CAROM_NO_DEADLINE, &exit);
 		bury(child, &exit);
 		forget(child);
 		return;
@@ -327,7 +327,7 @@ static void born(struct carom_birth *birth, const struct carom_child_reply *repl
 		if (pool->started)
 			worker->replaced_count++;
 		if (!may_live(pool))
-			carom_process_signal(child->pidfd, SIGKILL);
+			carom_pidfd_signal(child->pidfd, SIGKILL);
 		adopt(worker, child);
 	}
 	pthread_mutex_lock(&pool->lock);
@@ -360,7 +360,7 @@ static void request_worker(struct worker *worker)
 		.born = born,
 		.userdata = worker,
 	};
-	carom_context_bear(pool->context, &worker->birth);
+	carom_service_bear(pool->service, &worker->birth);
 }
 
 /* ---- time limits ---- */
@@ -375,7 +375,7 @@ static void limit_expired(struct carom_loop_timer *timer)
 	pool->limit_next_ns = next;
 	pthread_mutex_unlock(&pool->lock);
 	if (next != CAROM_NO_DEADLINE)
-		carom_loop_timer_set(carom_context_loop(pool->context), timer, next);
+		carom_loop_timer_set(carom_service_loop(pool->service), timer, next);
 }
 
 static void limit_poked(struct carom_poke *poke)
@@ -387,7 +387,7 @@ static void limit_poked(struct carom_poke *poke)
 	next = pool->limit_next_ns;
 	pthread_mutex_unlock(&pool->lock);
 	if (next != CAROM_NO_DEADLINE)
-		carom_loop_timer_set(carom_context_loop(pool->context), &pool->limit_timer, next);
+		carom_loop_timer_set(carom_service_loop(pool->service), &pool->limit_timer, next);
 }
 
 void carom_supervisor_limit(struct carom_pool *pool, uint64_t due_ns)
@@ -395,7 +395,7 @@ void carom_supervisor_limit(struct carom_pool *pool, uint64_t due_ns)
 	if (due_ns >= pool->limit_next_ns)
 		return;
 	pool->limit_next_ns = due_ns;
-	carom_context_poke(pool->context, &pool->limit_poke);
+	carom_service_poke(pool->service, &pool->limit_poke);
 }
 
 /* ---- beginning and ending ---- */
@@ -459,17 +459,17 @@ void carom_supervisor_kill(struct carom_pool *pool, enum pool_state state)
 	}
 	for (uint32_t i = 0; i < pool->options.worker_count; i++)
 		if (pool->workers[i].current)
-			carom_process_signal(pool->workers[i].current->pidfd, SIGKILL);
+			carom_pidfd_signal(pool->workers[i].current->pidfd, SIGKILL);
 	pthread_cond_broadcast(&pool->settled);
 	pthread_mutex_unlock(&pool->lock);
 }
 
 void carom_supervisor_end(struct carom_pool *pool)
 {
-	struct carom_loop *loop = carom_context_loop(pool->context);
+	struct carom_loop *loop = carom_service_loop(pool->service);
 
 	carom_loop_timer_clear(loop, &pool->retry_timer);
 	carom_loop_timer_clear(loop, &pool->limit_timer);
-	carom_context_unpoke(pool->context, &pool->limit_poke);
-	carom_context_unpoke(pool->context, &pool->drain_poke);
+	carom_service_unpoke(pool->service, &pool->limit_poke);
+	carom_service_unpoke(pool->service, &pool->drain_poke);
 }

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/process.h"
+#include "core/clone.h"
 #include "core/time.h"
 
 #define SHORTENED  "..."

@@ -32,7 +32,7 @@
 #include <unistd.h>
 
 #include "core/descriptors.h"
-#include "core/process.h"
+#include "core/spawn.h"
 #include "tools/run_words.h"
 #include "tools/tree.h"
 

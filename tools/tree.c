@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/process.h"
+#include "core/pidfd.h"
 
 #define DEPTH_MAX    16
 #define CAPACITY_MIN 64
@@ -173,7 +173,7 @@ struct pass {
 
 static bool is_there(int pidfd)
 {
-	return carom_process_signal(pidfd, 0) != -ESRCH;
+	return carom_pidfd_signal(pidfd, 0) != -ESRCH;
 }
 
 static void kill_below(const struct pass *pass, pid_t parent, int parent_pidfd, int depth);
@@ -187,10 +187,10 @@ static void kill_with_all_below(const struct pass *pass, pid_t pid, pid_t parent
 		return;
 	if (parent != pass->self && !is_there(parent_pidfd)) /* I1 */
 		return;
-	carom_process_signal(pidfd, SIGSTOP); /* I2 */
+	carom_pidfd_signal(pidfd, SIGSTOP); /* I2 */
 	if (depth < DEPTH_MAX)
 		kill_below(pass, pid, pidfd, depth + 1);
-	carom_process_signal(pidfd, SIGKILL);
+	carom_pidfd_signal(pidfd, SIGKILL);
 }
 
 static void kill_below(const struct pass *pass, pid_t parent, int parent_pidfd, int depth)

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 
 #include "core/points.h"
-#include "core/process.h"
+#include "core/pidfd.h"
 #include "pool/pool_private.h"
 #include "tests/pool/work.h"
 
@@ -119,7 +119,7 @@ static bool kill_worker(struct carom_pool *pool, uint32_t index)
 
 	pthread_mutex_lock(&pool->lock);
 	killed = pool->workers[index].current &&
-		 carom_process_signal(pool->workers[index].current->pidfd, SIGKILL) == 0;
+		 carom_pidfd_signal(pool->workers[index].current->pidfd, SIGKILL) == 0;
 	pthread_mutex_unlock(&pool->lock);
 	return killed;
 }

@@ -22,7 +22,7 @@
 #include "core/descriptors.h"
 #include "core/forkserver.h"
 #include "core/points.h"
-#include "core/process.h"
+#include "core/pidfd.h"
 #include "core/time.h"
 #include "tests/core/apart.h"
 
@@ -85,15 +85,15 @@ static struct carom_exit end_of(int pidfd)
 {
 	struct carom_exit exit;
 
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	close(pidfd);
 	return exit;
 }
 
 static struct carom_exit kill_child(int pidfd)
 {
-	CHECK(carom_process_is_child(pidfd));
-	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_pidfd_is_child(pidfd));
+	CHECK(carom_pidfd_signal(pidfd, SIGKILL) == 0);
 	return end_of(pidfd);
 }
 
@@ -136,7 +136,7 @@ Test(forkserver, makes_children_that_are_the_programs_own, .timeout = 120)
 	cr_assert(zero(int, carom_forkserver_new(&server)));
 	pid = carom_forkserver_spawn(server, &request, SOON, &pidfd);
 	cr_assert(gt(int, pid, 0));
-	cr_assert(zero(int, carom_process_wait(pidfd, SOON, &exit)));
+	cr_assert(zero(int, carom_pidfd_wait(pidfd, SOON, &exit)));
 	cr_expect(eq(int, exit.kind, CAROM_EXIT_EXITED));
 	cr_expect(eq(int, exit.status, 7));
 	close(pidfd);
@@ -454,7 +454,7 @@ Test(forkserver, refuses_what_does_not_fit, .timeout = 120)
 
 	request.argument = bytes;
 	cr_assert(gt(int, carom_forkserver_spawn(server, &request, SOON, &pidfd), 0));
-	cr_assert(zero(int, carom_process_wait(pidfd, SOON, &exit)));
+	cr_assert(zero(int, carom_pidfd_wait(pidfd, SOON, &exit)));
 	cr_expect(eq(int, exit.status, 1));
 	close(pidfd);
 }

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include "core/descriptors.h"
-#include "core/process.h"
+#include "core/pidfd.h"
+#include "core/spawn.h"
 #include "core/time.h"
 #include "tests/core/apart.h"
 
@@ -33,7 +34,7 @@ static struct carom_exit end_of(int pidfd)
 {
 	struct carom_exit exit;
 
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	close(pidfd);
 	return exit;
 }
@@ -389,7 +390,7 @@ static void lead_a_group(void)
 	pid_t pid = carom_spawn(&options, &pidfd);
 
 	CHECK(pid > 0 && getpgid(pid) == getpgrp());
-	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_pidfd_signal(pidfd, SIGKILL) == 0);
 	end_of(pidfd);
 
 	options.new_group = true;

@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "core/probe.h"
-#include "core/process.h"
+#include "core/clone.h"
+#include "core/guard.h"
+#include "core/pidfd.h"
 #include "core/time.h"
 #include "tests/core/apart.h"
 
@@ -56,15 +58,15 @@ static void make_and_reap(void)
 		_exit(getppid() > 1 ? 7 : 1);
 	CHECK(pid > 0 && pidfd >= 0);
 	CHECK(fcntl(pidfd, F_GETFD) == FD_CLOEXEC);
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 7);
 	CHECK(exit.usage.ru_maxrss > 0);
-	CHECK(carom_process_signal(pidfd, 0) == -ESRCH);
-	CHECK(!carom_process_is_child(pidfd));
+	CHECK(carom_pidfd_signal(pidfd, 0) == -ESRCH);
+	CHECK(!carom_pidfd_is_child(pidfd));
 	CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
 }
 
-Test(process, is_held_by_its_pidfd_from_birth_to_exit_status, .timeout = 120)
+Test(clone, is_held_by_its_pidfd_from_birth_to_exit_status, .timeout = 120)
 {
 	each_way(make_and_reap);
 }
@@ -75,16 +77,16 @@ static void die_by_signals(void)
 	int pidfd;
 
 	sleeper(&pidfd);
-	CHECK(carom_process_reap(pidfd, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
-	CHECK(carom_process_is_child(pidfd));
-	CHECK(carom_process_signal(pidfd, 1000) == -EINVAL);
-	CHECK(carom_process_wait(pidfd, CAROM_PASSED, &exit) == -ETIMEDOUT);
-	CHECK(carom_process_signal(pidfd, SIGTERM) == 0);
-	CHECK(carom_process_wait(pidfd, CAROM_NO_DEADLINE, &exit) == 0);
+	CHECK(carom_pidfd_reap(pidfd, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(carom_pidfd_is_child(pidfd));
+	CHECK(carom_pidfd_signal(pidfd, 1000) == -EINVAL);
+	CHECK(carom_pidfd_wait(pidfd, CAROM_PASSED, &exit) == -ETIMEDOUT);
+	CHECK(carom_pidfd_signal(pidfd, SIGTERM) == 0);
+	CHECK(carom_pidfd_wait(pidfd, CAROM_NO_DEADLINE, &exit) == 0);
 	CHECK(exit.kind == CAROM_EXIT_KILLED && exit.status == SIGTERM);
 }
 
-Test(process, tells_the_signal_that_killed_it, .timeout = 120)
+Test(clone, tells_the_signal_that_killed_it, .timeout = 120)
 {
 	each_way(die_by_signals);
 }
@@ -105,27 +107,27 @@ static void wait_through_signals(void)
 	sleeper(&pidfd);
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
-	CHECK(carom_process_wait(pidfd, deadline, &exit) == -ETIMEDOUT);
+	CHECK(carom_pidfd_wait(pidfd, deadline, &exit) == -ETIMEDOUT);
 	CHECK(carom_now() >= deadline);
-	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 }
 
-Test(process, wait_is_not_ended_by_a_signal, .timeout = 120)
+Test(clone, wait_is_not_ended_by_a_signal, .timeout = 120)
 {
 	cr_expect(zero(int, apart(wait_through_signals)));
 }
 
-Test(process, refuses_what_is_no_pidfd, .timeout = 5)
+Test(clone, refuses_what_is_no_pidfd, .timeout = 5)
 {
 	struct carom_exit exit = { .status = 77 };
 	int file_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	cr_expect(eq(int, carom_process_reap(-1, &exit), -EBADF));
-	cr_expect(eq(int, carom_process_reap(file_fd, &exit), -EBADF));
-	cr_expect(eq(int, carom_process_wait(-1, CAROM_PASSED, &exit), -EBADF));
-	cr_expect(eq(int, carom_process_wait(9999, CAROM_PASSED, &exit), -EBADF));
-	cr_expect(eq(int, carom_process_signal(file_fd, 0), -EBADF));
+	cr_expect(eq(int, carom_pidfd_reap(-1, &exit), -EBADF));
+	cr_expect(eq(int, carom_pidfd_reap(file_fd, &exit), -EBADF));
+	cr_expect(eq(int, carom_pidfd_wait(-1, CAROM_PASSED, &exit), -EBADF));
+	cr_expect(eq(int, carom_pidfd_wait(9999, CAROM_PASSED, &exit), -EBADF));
+	cr_expect(eq(int, carom_pidfd_signal(file_fd, 0), -EBADF));
 	cr_expect(eq(int, carom_pidfd_open(INT32_MAX), -ESRCH));
 	cr_expect(eq(int, exit.status, 77), "outputs stay untouched on failure");
 }
@@ -176,14 +178,14 @@ static void meet_parents_mutexes(void)
 		shared->results[1] = pthread_mutex_trylock(&shared->recursive);
 		_exit(0);
 	}
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0 && exit.kind == CAROM_EXIT_EXITED);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0 && exit.kind == CAROM_EXIT_EXITED);
 	CHECK(shared->results[0] == EPERM);
 	CHECK(shared->results[1] == EBUSY);
 	CHECK(pthread_mutex_unlock(&shared->errorcheck) == 0);
 }
 
 /* A1: the C library's cached thread id */
-Test(process, child_is_not_taken_for_its_parent_by_a_mutex, .timeout = 120)
+Test(clone, child_is_not_taken_for_its_parent_by_a_mutex, .timeout = 120)
 {
 	each_way(meet_parents_mutexes);
 }
@@ -200,13 +202,13 @@ static void change_own_policy(void)
 		CHECK(pthread_setschedparam(pthread_self(), SCHED_BATCH, &param) == 0);
 		_exit(sched_getscheduler(0) == SCHED_BATCH ? 0 : 1);
 	}
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
 	CHECK(sched_getscheduler(0) == SCHED_OTHER);
 }
 
 /* A1 */
-Test(process, child_means_itself_by_pthread_self, .timeout = 120)
+Test(clone, child_means_itself_by_pthread_self, .timeout = 120)
 {
 	each_way(change_own_policy);
 }
@@ -251,8 +253,8 @@ static void die_with_robust_mutex(void)
 			pause();
 	}
 	CHECK(read(gate[0], &byte, 1) == 1);
-	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(lock_within(&shared->robust, 10) == EOWNERDEAD);
 	/* the parent's own was on the list that the child has a copy of */
 	CHECK(pthread_mutex_trylock(&shared->robust_of_parent) == EBUSY);
@@ -263,7 +265,7 @@ static void die_with_robust_mutex(void)
 }
 
 /* A2: the robust list */
-Test(process, robust_mutex_of_a_killed_child_is_handed_on, .timeout = 120)
+Test(clone, robust_mutex_of_a_killed_child_is_handed_on, .timeout = 120)
 {
 	each_way(die_with_robust_mutex);
 }
@@ -287,11 +289,11 @@ static void thread_in_child(void)
 		CHECK(pthread_join(thread, &result) == 0);
 		_exit(result == &exit ? 0 : 1);
 	}
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
 }
 
-Test(process, child_may_have_threads, .timeout = 120)
+Test(clone, child_may_have_threads, .timeout = 120)
 {
 	each_way(thread_in_child);
 }
@@ -311,11 +313,11 @@ static void keep_mask(void)
 	CHECK(sigismember(&now, SIGUSR1) == 1 && sigismember(&now, SIGTERM) == 0);
 	if (pid == 0)
 		_exit(0);
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
 }
 
-Test(process, both_keep_the_signal_mask, .timeout = 120)
+Test(clone, both_keep_the_signal_mask, .timeout = 120)
 {
 	each_way(keep_mask);
 }
@@ -333,11 +335,11 @@ static void be_born_known(void)
 	if (pid == 0)
 		_exit(atomic_load(&shared->born_pid) == getpid() ? 0 : 1);
 	CHECK(pid > 0 && pidfd >= 0 && atomic_load(&shared->born_pid) == pid);
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
 }
 
-Test(process, pid_stands_in_the_page_before_the_child_runs, .timeout = 120)
+Test(clone, pid_stands_in_the_page_before_the_child_runs, .timeout = 120)
 {
 	each_way(be_born_known);
 }
@@ -364,7 +366,7 @@ static void leave_dependent_child(void)
 }
 
 /* A4: PDEATHSIG */
-Test(process, child_dies_with_its_parent, .timeout = 120)
+Test(clone, child_dies_with_its_parent, .timeout = 120)
 {
 	static const char *const ways[] = { "clone3", "clone", "fork" };
 
@@ -396,7 +398,7 @@ static void leave_late_child(void)
 }
 
 /* A4 */
-Test(process, child_notices_that_its_parent_is_gone_already, .timeout = 120)
+Test(clone, child_notices_that_its_parent_is_gone_already, .timeout = 120)
 {
 	char byte;
 
@@ -421,9 +423,9 @@ static void lose_to_waitpid(void)
 	int pidfd;
 	pid_t pid = sleeper(&pidfd);
 
-	CHECK(carom_process_signal(pidfd, SIGTERM) == 0);
+	CHECK(carom_pidfd_signal(pidfd, SIGTERM) == 0);
 	CHECK(waitpid(-1, NULL, 0) == pid);
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(is_right_or_taken(&exit, CAROM_EXIT_KILLED, SIGTERM));
 }
 
@@ -439,21 +441,21 @@ static void lose_to_ignored_sigchld(void)
 		if (pid == 0)
 			_exit(9);
 		CHECK(pid > 0);
-		CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+		CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 		CHECK(is_right_or_taken(&exit, CAROM_EXIT_EXITED, 9));
 		close(pidfd);
 	}
 }
 
 /* A4: stolen statuses; the kernel's copy is there from Linux 6.15 */
-Test(process, status_taken_by_the_hosts_waitpid_is_found_or_said_to_be_lost, .timeout = 120)
+Test(clone, status_taken_by_the_hosts_waitpid_is_found_or_said_to_be_lost, .timeout = 120)
 {
 	each_way(lose_to_waitpid);
 	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_info", lose_to_waitpid)));
 }
 
 /* A4 */
-Test(process, status_lost_to_ignored_sigchld_is_found_or_said_to_be_lost, .timeout = 120)
+Test(clone, status_lost_to_ignored_sigchld_is_found_or_said_to_be_lost, .timeout = 120)
 {
 	each_way(lose_to_ignored_sigchld);
 	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_info", lose_to_ignored_sigchld)));
@@ -474,7 +476,7 @@ static void race_with_a_thief(void)
 		CHECK(pid > 0);
 		if (i % 2)
 			waitpid(-1, NULL, WNOHANG); /* may come too early, may take it */
-		CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+		CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 		kind = exit.kind;
 		CHECK(kind == CAROM_EXIT_EXITED || kind == CAROM_EXIT_TAKEN);
 		CHECK(kind == CAROM_EXIT_TAKEN || exit.status == 3);
@@ -482,7 +484,7 @@ static void race_with_a_thief(void)
 	}
 }
 
-Test(process, status_is_never_a_guess, .timeout = 120)
+Test(clone, status_is_never_a_guess, .timeout = 120)
 {
 	cr_expect(zero(int, apart(race_with_a_thief)));
 }
@@ -493,11 +495,11 @@ static void look_at_a_stranger(void)
 	int pidfd = carom_pidfd_open(getppid());
 
 	CHECK(pidfd >= 0);
-	CHECK(!carom_process_is_child(pidfd));
-	CHECK(carom_process_reap(pidfd, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(!carom_pidfd_is_child(pidfd));
+	CHECK(carom_pidfd_reap(pidfd, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
 }
 
-Test(process, that_is_no_child_but_runs_is_said_to_run, .timeout = 120)
+Test(clone, that_is_no_child_but_runs_is_said_to_run, .timeout = 120)
 {
 	cr_expect(zero(int, apart(look_at_a_stranger)));
 }
@@ -510,16 +512,16 @@ static void peek_at_the_dying(void)
 	int pidfd;
 	pid_t pid = sleeper(&pidfd);
 
-	CHECK(carom_process_peek(pid, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
-	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_pid_peek(pid, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(carom_pidfd_signal(pidfd, SIGKILL) == 0);
 	do
-		CHECK(carom_process_peek(pid, &exit) == 0);
+		CHECK(carom_pid_peek(pid, &exit) == 0);
 	while (exit.kind == CAROM_EXIT_RUNNING);
 	CHECK(exit.kind == CAROM_EXIT_KILLED && exit.status == SIGKILL);
 
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(exit.kind == CAROM_EXIT_KILLED && exit.status == SIGKILL);
-	CHECK(carom_process_peek(pid, &exit) == -ESRCH);
+	CHECK(carom_pid_peek(pid, &exit) == -ESRCH);
 }
 
 static void peek_at_exiting(void)
@@ -533,15 +535,15 @@ static void peek_at_exiting(void)
 		if (pid == 0)
 			_exit(5);
 		do
-			CHECK(carom_process_peek(pid, &exit) == 0);
+			CHECK(carom_pid_peek(pid, &exit) == 0);
 		while (exit.kind == CAROM_EXIT_RUNNING);
 		CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 5);
-		CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+		CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 		close(pidfd);
 	}
 }
 
-Test(process, peek_tells_the_cause_before_the_child_is_reaped, .timeout = 120)
+Test(clone, peek_tells_the_cause_before_the_child_is_reaped, .timeout = 120)
 {
 	cr_expect(zero(int, apart(peek_at_the_dying)));
 	cr_expect(zero(int, apart(peek_at_exiting)));
@@ -586,12 +588,12 @@ static void peek_at_headless(void)
 	}
 	while (!main_thread_has_ended(pid))
 		sched_yield();
-	CHECK(carom_process_peek(pid, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
-	CHECK(carom_process_signal(pidfd, SIGKILL) == 0);
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0 && exit.kind == CAROM_EXIT_KILLED);
+	CHECK(carom_pid_peek(pid, &exit) == 0 && exit.kind == CAROM_EXIT_RUNNING);
+	CHECK(carom_pidfd_signal(pidfd, SIGKILL) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0 && exit.kind == CAROM_EXIT_KILLED);
 }
 
-Test(process, peek_is_not_misled_by_a_main_thread_that_ended_alone, .timeout = 120)
+Test(clone, peek_is_not_misled_by_a_main_thread_that_ended_alone, .timeout = 120)
 {
 	cr_expect(zero(int, apart(peek_at_headless)));
 }
@@ -611,7 +613,7 @@ static void clone_without_room(void)
 	CHECK(waitpid(-1, NULL, __WALL) == -1 && errno == ECHILD);
 }
 
-Test(process, without_room_for_its_pidfd_is_not_made, .timeout = 120)
+Test(clone, without_room_for_its_pidfd_is_not_made, .timeout = 120)
 {
 	each_way(clone_without_room);
 }
@@ -638,7 +640,7 @@ static int way_when_denied(const char *denied, const char *way)
 	return apart_with("CAROM_DENY", denied, be_chosen);
 }
 
-Test(process, way_is_the_best_that_is_allowed, .timeout = 120)
+Test(clone, way_is_the_best_that_is_allowed, .timeout = 120)
 {
 	cr_expect(zero(int, way_when_denied("clone3", "clone")));
 	cr_expect(zero(int, way_when_denied("clone3,clone_pidfd", "fork")));
@@ -685,7 +687,7 @@ static void be_born_in_leaf(void)
 	if (pid == 0)
 		_exit(is_in_leaf(getpid()) ? 0 : 1);
 	CHECK(pid > 0);
-	CHECK(carom_process_wait(pidfd, SOON, &exit) == 0);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
 	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 0);
 }
 
@@ -697,7 +699,7 @@ static void be_refused_in_leaf(void)
 	CHECK(carom_clone(&options, &pidfd) == -EOPNOTSUPP);
 }
 
-Test(process, is_born_in_its_cgroup, .timeout = 120)
+Test(clone, is_born_in_its_cgroup, .timeout = 120)
 {
 	if (!make_leaf())
 		cr_skip_test("no leaf can be made under " CGROUPS);

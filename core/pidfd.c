@@ -1,5 +1,5 @@
 /*
- * Process
+ * Pidfd
  *
  * What can be done with a pidfd. The exit status is taken by the raw waitid(2),
  * whose fifth argument gives the resources used, and with __WALL: a child whose
@@ -11,7 +11,7 @@
  * status with the pidfd (Linux 6.15), but only once the child is released, a
  * little later; the pidfd reports POLLHUP then.
  */
-#include "core/process.h"
+#include "core/pidfd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -60,7 +59,7 @@ static int look(int pidfd, int options, siginfo_t *ret_info, struct rusage *ret_
 	return errno == EINVAL ? -EBADF : -errno; /* EINVAL: a negative number */
 }
 
-bool carom_process_is_child(int pidfd)
+bool carom_pidfd_is_child(int pidfd)
 {
 	siginfo_t info;
 
@@ -115,7 +114,7 @@ static void find_taken(int pidfd, struct carom_exit *exit)
 	ask_pidfd(pidfd, exit);
 }
 
-int carom_process_reap(int pidfd, struct carom_exit *ret_exit)
+int carom_pidfd_reap(int pidfd, struct carom_exit *ret_exit)
 {
 	struct carom_exit exit = { .kind = CAROM_EXIT_RUNNING };
 	siginfo_t info;
@@ -131,11 +130,11 @@ int carom_process_reap(int pidfd, struct carom_exit *ret_exit)
 	return 0;
 }
 
-int carom_process_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exit)
+int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exit)
 {
 	int r = carom_descriptor_wait(pidfd, deadline_ns);
 
-	return r < 0 ? r : carom_process_reap(pidfd, ret_exit);
+	return r < 0 ? r : carom_pidfd_reap(pidfd, ret_exit);
 }
 
 /* --- before it has ended ----------------------------------------------- */
@@ -230,7 +229,7 @@ static bool is_going_down(const struct stat_line *line)
  * what is read after the flag was seen is right. (Before Linux 5.17 an exit(2) sets the
  * code a few instructions after the flag, but before a robust futex announces it.)
  */
-int carom_process_peek(pid_t pid, struct carom_exit *ret_exit)
+int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit)
 {
 	struct carom_exit exit = { .kind = CAROM_EXIT_RUNNING };
 	struct stat_line line = { 0 };
@@ -251,15 +250,7 @@ int carom_process_peek(pid_t pid, struct carom_exit *ret_exit)
 
 /* --- signals ----------------------------------------------------------- */
 
-int carom_process_signal(int pidfd, int signal_number)
+int carom_pidfd_signal(int pidfd, int signal_number)
 {
 	return syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0) < 0 ? -errno : 0;
-}
-
-int carom_die_with_parent(pid_t parent, int signal_number)
-{
-	if (prctl(PR_SET_PDEATHSIG, signal_number) < 0)
-		return -errno;
-	/* it does not fire for a parent that died before it was set */
-	return getppid() == parent ? 0 : -ESRCH;
 }

@@ -1,0 +1,69 @@
+/*
+ * Clone
+ *
+ * The one place that creates processes without exec, and the one place that repairs
+ * what raw clone3(2) breaks under glibc: the thread id it caches, the robust list, the
+ * clear-tid address. CAROM_CLONE=clone3|clone|fork forces a way for tests.
+ */
+#ifndef CAROM_CORE_CLONE_H
+#define CAROM_CORE_CLONE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* How this kernel and container let children be made; see carom_clone_way(). */
+enum carom_clone_way {
+	CAROM_CLONE_BY_CLONE3,
+	CAROM_CLONE_BY_CLONE,
+	CAROM_CLONE_BY_FORK,
+};
+
+/** carom_clone_way() - what carom_clone() does; decided at the first call. MT-Safe. */
+enum carom_clone_way carom_clone_way(void);
+
+/** carom_clone_way_name() - as CAROM_CLONE spells it */
+const char *carom_clone_way_name(void);
+
+/**
+ * struct carom_clone_options - how carom_clone() makes the child
+ * @as_sibling: the child's parent is the caller's parent (CLONE_PARENT); the
+ *              caller must be a fork server: single-threaded and made by fork()
+ * @cgroup_fd:  directory of a cgroup v2 leaf the child is born in; 0 means none
+ *              (descriptor 0 is never a cgroup here)
+ * @ret_born_pid: if not NULL, shared memory in which the kernel stores the
+ *              child's pid before the child runs and before this call returns
+ *              (CLONE_PARENT_SETTID), so that another process that shares the
+ *              page knows of the child whatever happens to the caller
+ */
+struct carom_clone_options {
+	bool as_sibling;
+	int cgroup_fd;
+	_Atomic int32_t *ret_born_pid;
+};
+
+/**
+ * carom_clone() - a copy of this process, as fork(2) makes one
+ * @options:   read during the call; NULL for all defaults
+ * @ret_pidfd: in the parent: the child's pidfd, CLOEXEC, the caller's
+ *
+ * In the child the calling thread is the only one; glibc's thread id, robust
+ * list and clear-tid address are the child's own. Locks that other threads held
+ * at this moment stay held in the child: from a program with threads call only
+ * AS-Safe functions in it, or go through a fork server.
+ *
+ * With @as_sibling and legacy clone(2), *@ret_pidfd may be -1: the child is there,
+ * and only its parent, by the pid in the page, can take hold of it.
+ *
+ * Return: 0 in the child, its pid in the parent, or
+ *	-EAGAIN, -ENOMEM, -EMFILE, -ENFILE
+ *	-ESRCH       only by fork(): somebody killed the child before it ran, and
+ *	             somebody else in this program reaped it
+ *	-EOPNOTSUPP  @as_sibling by fork(); @cgroup_fd without clone3; a thread that
+ *	             the C library did not make
+ *	and for @cgroup_fd what clone3(2) says of it
+ */
+pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * Pidfd
+ *
+ * A child is held by its pidfd from birth: nothing here takes a pid that might be
+ * somebody else's by the time it is used.
+ */
+#ifndef CAROM_CORE_PIDFD_H
+#define CAROM_CORE_PIDFD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/exit.h"
+
+/**
+ * carom_pidfd_open() - hold an own child that has not been reaped, by its pid
+ * Return: a descriptor, CLOEXEC; -ESRCH, -EMFILE, -ENFILE, -ENOMEM.
+ */
+int carom_pidfd_open(pid_t pid);
+
+/**
+ * carom_pidfd_is_child() - is this an own child that nobody has reaped yet?
+ *
+ * Running or ended. Reaps nothing.
+ */
+bool carom_pidfd_is_child(int pidfd);
+
+/**
+ * carom_pidfd_reap() - take the exit status of an ended child
+ * @pidfd: stays the caller's
+ *
+ * Does not wait. waitid(2) with __WALL; if the host program's own waitpid(-1)
+ * was faster, PIDFD_GET_INFO (Linux 6.15) gives the status, else kind is TAKEN.
+ * Return: 0 (ret_exit->kind is RUNNING if it has not ended), or -EBADF.
+ */
+int carom_pidfd_reap(int pidfd, struct carom_exit *ret_exit);
+
+/**
+ * carom_pidfd_wait() - the same, after waiting until it ended or @deadline_ns
+ * Return: 0, -ETIMEDOUT, -EBADF. A signal does not end the wait.
+ */
+int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exit);
+
+/**
+ * carom_pid_peek() - how a child that is going down will have ended
+ * @pid:      an unreaped child of this process
+ *
+ * From the moment the kernel begins to take it down, long before a large
+ * process is a zombie: reads /proc/PID/stat (flags PF_EXITING, exit_code).
+ * Return: 0 (kind RUNNING if it is not going down, or if that cannot be told from
+ * its main thread having ended alone), -ESRCH, or what open(2) says where /proc
+ * is not to be read, -EACCES where it hides how the child ended: then wait for
+ * the pidfd.
+ */
+int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit);
+
+/** carom_pidfd_signal() - pidfd_send_signal(2). 0, -ESRCH, -EPERM, -EINVAL, -EBADF. */
+int carom_pidfd_signal(int pidfd, int signal_number);
+
+#endif

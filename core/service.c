@@ -1,0 +1,330 @@
+/*
+ * Service
+ *
+ * Everything below happens in the loop's thread but what takes the lock: the two
+ * queues that other threads put things into. A birth that is asked for is in the
+ * queue `waiting` until the fork server has it, and then known to it by its
+ * address; the fork server answers each request, if need be after its own death,
+ * so no birth is forgotten. A dead fork server is made again at once; if that
+ * fails (out of memory, of descriptors), again a while later, and the births that
+ * wait are told so, since it is theirs to decide how long they want to wait.
+ */
+#include "core/service.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "core/cleanup.h"
+#include "core/log.h"
+#include "core/origin.h"
+#include "core/time.h"
+
+struct errand {
+	void (*function)(void *userdata);
+	void *userdata;
+	struct errand *next;
+	bool done;
+};
+
+struct carom_service {
+	uint64_t origin;
+	struct carom_loop *loop;
+	struct carom_forkserver *server;
+	struct carom_loop_fd server_watch;
+	struct carom_birth *waiting;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct errand *errands;
+	struct carom_poke *pokes;
+	int start_error; /* 1 while the thread has not said */
+};
+
+static pthread_mutex_t service_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t service_once = PTHREAD_ONCE_INIT;
+static struct carom_service *the_service;
+
+/* ---- births ---- */
+
+static void answer(struct carom_birth *birth, int error)
+{
+	birth->born(birth, &(struct carom_child_reply){ .pidfd = -1, .error = error });
+}
+
+static void server_ready(struct carom_loop_fd *watch);
+
+static void drop_server(struct carom_service *service)
+{
+	carom_loop_unwatch_fd(service->loop, &service->server_watch);
+	service->server = carom_forkserver_free(service->server);
+}
+
+static int make_server(struct carom_service *service)
+{
+	int r = carom_forkserver_new(&service->server);
+
+	if (r < 0)
+		return r;
+	service->server_watch = (struct carom_loop_fd){
+		.fd = carom_forkserver_fd(service->server),
+		.ready = server_ready,
+		.userdata = service,
+	};
+	r = carom_loop_watch_fd(service->loop, &service->server_watch);
+	if (r < 0)
+		service->server = carom_forkserver_free(service->server);
+	return r;
+}
+
+/* hands waiting births to the fork server until it has its fill */
+static void send_waiting(struct carom_service *service)
+{
+	while (service->waiting) {
+		struct carom_birth *birth = service->waiting;
+		int r = service->server ? 0 : make_server(service);
+
+		birth->request.id = (uint64_t)(uintptr_t)birth;
+		if (r == 0)
+			r = carom_forkserver_request(service->server, &birth->request);
+		if (r == -EAGAIN || r == -EPIPE)
+			return; /* server_ready() goes on */
+		service->waiting = birth->next;
+		if (r < 0)
+			answer(birth, r);
+	}
+}
+
+static void server_ready(struct carom_loop_fd *watch)
+{
+	struct carom_service *service = watch->userdata;
+	struct carom_child_reply reply;
+	int r;
+
+	while ((r = carom_forkserver_receive(service->server, &reply)) == 0) {
+		struct carom_birth *birth = (struct carom_birth *)(uintptr_t)reply.id;
+
+		birth->born(birth, &reply);
+	}
+	if (r != -EAGAIN) {
+		carom_log(CAROM_LOG_WARNING, "the fork server is gone (%d); making a new one", -r);
+		drop_server(service);
+		r = make_server(service);
+		if (r < 0)
+			carom_log(CAROM_LOG_ERROR, "no fork server: %d", -r);
+	}
+	send_waiting(service);
+}
+
+void carom_service_bear(struct carom_service *service, struct carom_birth *birth)
+{
+	struct carom_birth **end = &service->waiting;
+
+	while (*end)
+		end = &(*end)->next;
+	birth->next = NULL;
+	*end = birth;
+	send_waiting(service);
+}
+
+/* ---- what other threads want done ---- */
+
+static struct errand *next_errand(struct carom_service *service)
+{
+	struct errand *errand;
+
+	pthread_mutex_lock(&service->lock);
+	errand = service->errands;
+	if (errand)
+		service->errands = errand->next;
+	pthread_mutex_unlock(&service->lock);
+	return errand;
+}
+
+static struct carom_poke *next_poke(struct carom_service *service)
+{
+	struct carom_poke *poke;
+
+	pthread_mutex_lock(&service->lock);
+	poke = service->pokes;
+	if (poke) {
+		service->pokes = poke->next;
+		poke->queued = false;
+	}
+	pthread_mutex_unlock(&service->lock);
+	return poke;
+}
+
+static void rung(void *userdata)
+{
+	struct carom_service *service = userdata;
+	struct errand *errand;
+	struct carom_poke *poke;
+
+	while ((poke = next_poke(service)))
+		poke->function(poke);
+	while ((errand = next_errand(service))) {
+		errand->function(errand->userdata);
+		pthread_mutex_lock(&service->lock);
+		errand->done = true;
+		pthread_cond_broadcast(&service->changed);
+		pthread_mutex_unlock(&service->lock);
+	}
+}
+
+void carom_service_run(struct carom_service *service, void (*function)(void *userdata),
+		       void *userdata)
+{
+	struct errand errand = { .function = function, .userdata = userdata };
+	struct errand **end = &service->errands;
+
+	pthread_mutex_lock(&service->lock);
+	while (*end)
+		end = &(*end)->next;
+	*end = &errand;
+	carom_loop_ring(service->loop);
+	while (!errand.done)
+		pthread_cond_wait(&service->changed, &service->lock);
+	pthread_mutex_unlock(&service->lock);
+}
+
+void carom_service_poke(struct carom_service *service, struct carom_poke *poke)
+{
+	pthread_mutex_lock(&service->lock);
+	if (!poke->queued) {
+		poke->queued = true;
+		poke->next = service->pokes;
+		service->pokes = poke;
+		carom_loop_ring(service->loop);
+	}
+	pthread_mutex_unlock(&service->lock);
+}
+
+void carom_service_unpoke(struct carom_service *service, struct carom_poke *poke)
+{
+	struct carom_poke **link;
+
+	pthread_mutex_lock(&service->lock);
+	for (link = &service->pokes; *link; link = &(*link)->next)
+		if (*link == poke) {
+			*link = poke->next;
+			poke->queued = false;
+			break;
+		}
+	pthread_mutex_unlock(&service->lock);
+}
+
+struct carom_loop *carom_service_loop(struct carom_service *service)
+{
+	return service->loop;
+}
+
+/* ---- the thread ---- */
+
+static int set_up(struct carom_service *service)
+{
+	int r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
+
+	if (r < 0)
+		return r;
+	return make_server(service);
+}
+
+static void report_start(struct carom_service *service, int error)
+{
+	pthread_mutex_lock(&service->lock);
+	service->start_error = error;
+	pthread_cond_broadcast(&service->changed);
+	pthread_mutex_unlock(&service->lock);
+}
+
+static void *service_thread(void *userdata)
+{
+	struct carom_service *service = userdata;
+	int r;
+
+	pthread_setname_np(pthread_self(), "carom");
+	r = set_up(service);
+	report_start(service, r);
+	if (r < 0)
+		return NULL; /* the service belongs to who waits for the report */
+	for (;;) {
+		r = carom_loop_run_once(service->loop, CAROM_NO_DEADLINE);
+		if (r < 0) {
+			carom_log(CAROM_LOG_ERROR, "the loop is broken: %d", -r);
+			abort(); /* no pool could keep a promise any more */
+		}
+	}
+}
+
+static int start_thread(struct carom_service *service)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	pthread_t thread;
+	int r;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&thread, &attributes, service_thread, service);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return r;
+}
+
+static int service_new(struct carom_service **ret_context)
+{
+	struct carom_service *service = calloc(1, sizeof(*service));
+	int r;
+
+	if (!service)
+		return -ENOMEM;
+	service->origin = carom_origin();
+	service->start_error = 1;
+	pthread_mutex_init(&service->lock, NULL);
+	pthread_cond_init(&service->changed, NULL);
+	r = start_thread(service);
+	if (r == 0) {
+		pthread_mutex_lock(&service->lock);
+		while (service->start_error == 1)
+			pthread_cond_wait(&service->changed, &service->lock);
+		r = service->start_error;
+		pthread_mutex_unlock(&service->lock);
+	}
+	if (r < 0) {
+		carom_forkserver_free(service->server);
+		carom_loop_free(service->loop);
+		free(service);
+		return r;
+	}
+	*ret_context = service;
+	return 0;
+}
+
+/* the fork server is forked while the lock is held; its children may want pools of their own */
+static void renew_service_lock(void)
+{
+	pthread_mutex_init(&service_lock, NULL);
+}
+
+static void register_atfork(void)
+{
+	pthread_atfork(NULL, NULL, renew_service_lock);
+}
+
+int carom_service_get(struct carom_service **ret_context)
+{
+	int r = 0;
+
+	pthread_once(&service_once, register_atfork);
+	pthread_mutex_lock(&service_lock);
+	if (!the_service || !carom_origin_is(the_service->origin))
+		r = service_new(&the_service); /* a parent's service stays its own */
+	if (r == 0)
+		*ret_context = the_service;
+	pthread_mutex_unlock(&service_lock);
+	return r;
+}
