@@ -75,7 +75,8 @@ static enum carom_clone_way way_by_environment(void)
 	while (way < CAROM_CLONE_BY_FORK && strcmp(name, way_names[way]) != 0)
 		way++;
 	if (strcmp(name, way_names[way]) != 0) {
-		carom_log(CAROM_LOG_WARNING, "CAROM_CLONE: no way is called \"%s\"", name);
+		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_CLONE_UNKNOWN,
+				"CAROM_CLONE: no way is called \"%s\"", name);
 		way = CAROM_CLONE_BY_CLONE3;
 	}
 	return way;

@@ -221,10 +221,11 @@ int carom_forkserver_new(struct carom_forkserver **ret_server)
 	for (int i = 0; i < ATTEMPT_COUNT_MAX && r == -ETIMEDOUT; i++) {
 		r = try_once(ret_server);
 		if (r == -ETIMEDOUT)
-			carom_log(CAROM_LOG_INFO,
-				  "fork server: attempt %d did not pass its self-test (a lock was "
-				  "held at the fork)",
-				  i + 1);
+			carom_log_event(
+				CAROM_LOG_INFO, CAROM_LOG_EVENT_FORKSERVER_RETRY,
+				"fork server: attempt %d did not pass its self-test (a lock was "
+				"held at the fork)",
+				i + 1);
 	}
 	return r == -ETIMEDOUT ? -EDEADLK : r;
 }

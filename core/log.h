@@ -1,71 +1,221 @@
 /**
  * DOC: log
  *
- * What the library has to say goes to one function of the program's choice, or
- * to standard error. Nothing is said below the level that was set; the default
- * is warnings and errors, or what CAROM_LOG in the environment names ("error",
- * "warning", "info", "debug", "none"). Workers inherit the setting as it was
- * when their fork server was made.
+ * What the library does and what goes wrong in it can be read along, and a
+ * program may say its own lines in the same place:
+ *
+ *	carom_log_to_stderr(CAROM_LOG_INFO);
+ *	carom_log_info("%d files to go", left);
+ *
+ * writes `[INFO/MainProcess] 12 files to go`. Without such a call nothing is said
+ * to anybody, unless CAROM_LOG in the environment names a level ("info", or 20).
+ * A program that has a log of its own takes records instead, by carom_log_to();
+ * both may be on.
+ *
+ * Levels have the numbers of Python's `logging`, with two of billiard's between
+ * them. A level that was never set lets warnings and errors through.
+ *
+ * A child made by a plain fork goes on with everything as it was. A child of the
+ * fork server and a spawned one have the level and standard error of the process
+ * that started them, and no function to take records: its address, and what it
+ * points to, are another image's.
  */
 #ifndef CAROM_CORE_LOG_H
 #define CAROM_CORE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include "api.h"
 
 CAROM_BEGIN_DECLS
 
+/* Numbers between them are levels too. */
 enum carom_log_level {
-	CAROM_LOG_NONE,
-	CAROM_LOG_ERROR,
-	CAROM_LOG_WARNING,
-	CAROM_LOG_INFO,
-	CAROM_LOG_DEBUG,
+	CAROM_LOG_NOTSET = 0,
+	CAROM_LOG_SUBDEBUG = 5,
+	CAROM_LOG_DEBUG = 10,
+	CAROM_LOG_INFO = 20,
+	CAROM_LOG_SUBWARNING = 25,
+	CAROM_LOG_WARNING = 30,
+	CAROM_LOG_ERROR = 40,
+	CAROM_LOG_NONE = 100, /* above all: silence */
+};
+
+/*
+ * Which message a record is, whatever its words. A number is never given another
+ * meaning; new ones are added.
+ */
+enum carom_log_event {
+	CAROM_LOG_EVENT_NONE = 0, /* the program's own lines */
+
+	/* what this kernel and the environment allow */
+	CAROM_LOG_EVENT_FEATURE_MISSING = 100, /* something else is done instead */
+	CAROM_LOG_EVENT_FEATURE_UNKNOWN = 101, /* CAROM_DENY names none */
+	CAROM_LOG_EVENT_CLONE_UNKNOWN = 102,   /* CAROM_CLONE names no way */
+	CAROM_LOG_EVENT_LOOP_FALLBACK = 103,   /* no memory for an io_uring */
+	CAROM_LOG_EVENT_LEVEL_UNKNOWN = 104,   /* CAROM_LOG names none */
+
+	/* helpers of the library */
+	CAROM_LOG_EVENT_FORKSERVER_RETRY = 200,  /* it was born with a lock held */
+	CAROM_LOG_EVENT_FORKSERVER_LOST = 201,   /* and is made anew */
+	CAROM_LOG_EVENT_FORKSERVER_FAILED = 202, /* none could be made */
+	CAROM_LOG_EVENT_LOOP_BROKEN = 203,       /* the program ends */
+	CAROM_LOG_EVENT_PRELOAD_FAILED = 204,    /* the fork server goes on without it */
+
+	/* processes */
+	CAROM_LOG_EVENT_PROCESS_RUNS = 300,      /* "child process PID calling self.run()" */
+	CAROM_LOG_EVENT_PROCESS_EXITS = 301,     /* "process PID exiting with exitcode N" */
+	CAROM_LOG_EVENT_PROCESS_KILLED = 302,    /* by a signal, and nobody here had asked for it */
+	CAROM_LOG_EVENT_FORK_WITH_THREADS = 303, /* their locks may be held in the child for ever */
+
+	/* pools */
+	CAROM_LOG_EVENT_TASK_TIMED_OUT = 400, /* its worker is killed */
+	CAROM_LOG_EVENT_POOL_BROKEN = 401,    /* workers died before they were ready */
 };
 
 /**
- * typedef carom_log_fn - takes one line
- * @level:    how serious it is
- * @line:     NUL-terminated, without a newline; valid during the call only
+ * struct carom_log_record - one message
+ * @level:        how serious it is
+ * @event:        which message of the library it is
+ * @pid:          the process that says it
+ * @process_name: that process, as its parent named it; "MainProcess" is the first
+ * @file:         where it is said, as the compiler was given it
+ * @line:         in @file
+ * @function:     in @file
+ * @text:         without a newline at its end
+ * @time_ns:      CLOCK_REALTIME
+ *
+ * Later versions may append to it.
+ */
+struct carom_log_record {
+	int level;
+	int event;
+	pid_t pid;
+	int line;
+	const char *file;
+	const char *function;
+	const char *process_name;
+	const char *text;
+	uint64_t time_ns;
+};
+
+/**
+ * typedef carom_log_sink - takes a record
+ * @record:   valid during the call only, with all it points to
  * @userdata: what was given to carom_log_to()
  *
- * Called by any thread, never by two at once. It must not call back into the
- * library.
+ * Called in the thread that says it, never by two threads at once, in any process
+ * that has the sink. What is said inside is dropped; the settings may be changed.
  */
-typedef void carom_log_fn(enum carom_log_level level, const char *line, void *userdata);
+typedef void carom_log_sink(const struct carom_log_record *record, void *userdata);
 
 /**
- * carom_log_to() - choose where lines go
- * @function: takes each line from now on; NULL means standard error
- * @userdata: handed to @function
+ * carom_log_to() - take records
+ * @sink:     takes each from now on, instead of the sink there was; NULL takes none
+ * @userdata: handed to @sink
  *
- * Context: MT-Safe, AS-Unsafe lock. In a forked child the setting is kept.
+ * When it returns, no other thread is in the sink there was.
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Waits for a record that is being taken.
  */
-CAROM_API void carom_log_to(carom_log_fn *function, void *userdata);
+CAROM_API void carom_log_to(carom_log_sink *sink, void *userdata);
 
 /**
- * carom_log_set_level() - say this much and what is more serious
- * @level: CAROM_LOG_NONE for silence
+ * carom_log_to_stderr() - write lines to standard error
+ * @level: also becomes the level, as by carom_log_set_level(); CAROM_LOG_NOTSET
+ *	   leaves that as it is; CAROM_LOG_NONE ends the lines
  *
- * Context: MT-Safe, AS-Safe.
+ * A line is `[LEVEL/ProcessName] text`, one write(2) of at most PIPE_BUF bytes: lines
+ * of many processes do not mix on a pipe. What is longer is cut. A second call adds
+ * nothing.
+ *
+ * Context: MT-Safe, AS-Unsafe lock.
+ */
+CAROM_API void carom_log_to_stderr(enum carom_log_level level);
+
+/**
+ * carom_log_set_level() - let through this much and what is more serious
+ * @level: CAROM_LOG_NOTSET for the default, which is CAROM_LOG_WARNING
+ *
+ * Context: MT-Safe, AS-Unsafe lock.
  */
 CAROM_API void carom_log_set_level(enum carom_log_level level);
 
 /**
- * carom_log_level() - what is being said now
+ * carom_log_level() - what was set, CAROM_LOG_NOTSET if nothing was
  *
  * Context: MT-Safe, AS-Safe.
  */
 CAROM_API enum carom_log_level carom_log_level(void);
 
 /**
- * carom_log() - say one line
- * @level:  below what is being said now, nothing happens
- * @format: as printf(3), without a newline; cut at 500 bytes
+ * carom_log_level_name() - "SUBDEBUG" and so on
+ * @level: a number between two levels has the name of the lower one
  *
- * Context: MT-Safe, AS-Unsafe lock. Keeps errno.
+ * Context: MT-Safe, AS-Safe.
+ * Return: never NULL; static, do not free.
  */
-CAROM_API void carom_log(enum carom_log_level level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+CAROM_API const char *carom_log_level_name(int level);
+
+/* what is at least as serious as this goes somewhere; read by carom_log_enabled() alone */
+CAROM_API extern int carom_log_threshold;
+
+/**
+ * carom_log_enabled() - would a record of this level go anywhere?
+ *
+ * Context: MT-Safe, AS-Safe.
+ */
+static inline bool carom_log_enabled(int level)
+{
+	/* relaxed: one independent word; who reads the old one says one line more or less */
+	return level >= __atomic_load_n(&carom_log_threshold, __ATOMIC_RELAXED);
+}
+
+/**
+ * carom_log_at() - say something in another's name
+ * @level:    nothing happens unless it is enabled
+ * @event:    CAROM_LOG_EVENT_NONE in a program
+ * @file:     where the record says it was said; kept by nobody
+ * @line:     in @file
+ * @function: in @file
+ * @format:   as printf(3), without a newline; cut at PIPE_BUF bytes
+ *
+ * For helpers around the macros below, which hand on the place of their caller.
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Keeps errno. Blocks as long as the taker does.
+ */
+CAROM_API void carom_log_at(int level, int event, const char *file, int line, const char *function,
+			    const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+/**
+ * carom_log_event() - say that something happened
+ * @level: evaluated once
+ * @event: an enum carom_log_event
+ * @...:   a format as printf(3) and its arguments; not evaluated if @level is not
+ *	   enabled, which costs one comparison
+ *
+ * Context: as carom_log_at().
+ */
+#define carom_log_event(level, event, ...)                                                  \
+	do {                                                                                \
+		const int carom_log_level_ = (int)(level);                                  \
+                                                                                            \
+		if (carom_log_enabled(carom_log_level_))                                    \
+			carom_log_at(carom_log_level_, event, __FILE__, __LINE__, __func__, \
+				     __VA_ARGS__);                                          \
+	} while (0)
+
+/** carom_log() - say one line; as carom_log_event(), for a program's own */
+#define carom_log(level, ...) carom_log_event(level, CAROM_LOG_EVENT_NONE, __VA_ARGS__)
+
+#define carom_log_sub_debug(...)   carom_log(CAROM_LOG_SUBDEBUG, __VA_ARGS__)
+#define carom_log_debug(...)       carom_log(CAROM_LOG_DEBUG, __VA_ARGS__)
+#define carom_log_info(...)        carom_log(CAROM_LOG_INFO, __VA_ARGS__)
+#define carom_log_sub_warning(...) carom_log(CAROM_LOG_SUBWARNING, __VA_ARGS__)
+#define carom_log_warning(...)     carom_log(CAROM_LOG_WARNING, __VA_ARGS__)
+#define carom_log_error(...)       carom_log(CAROM_LOG_ERROR, __VA_ARGS__)
 
 CAROM_END_DECLS
 

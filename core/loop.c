@@ -401,7 +401,8 @@ static int open_either(struct carom_loop *loop)
 		return r;
 	/* -ENOMEM: before Linux 5.12 rings count as locked memory, and 64 KiB is soon used up */
 	if (r == -ENOMEM)
-		carom_log(CAROM_LOG_INFO, "loop: no memory for an io_uring: using epoll");
+		carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_LOOP_FALLBACK,
+				"loop: no memory for an io_uring: using epoll");
 	return open_epoll(loop);
 }
 

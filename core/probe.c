@@ -435,8 +435,9 @@ static uint32_t denied_by_environment(void)
 		if (feature >= 0)
 			denied |= UINT32_C(1) << feature;
 		else if (length)
-			carom_log(CAROM_LOG_WARNING, "CAROM_DENY: no feature is called \"%.*s\"",
-				  (int)length, name);
+			carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FEATURE_UNKNOWN,
+					"CAROM_DENY: no feature is called \"%.*s\"", (int)length,
+					name);
 		name += length;
 		name += *name == ',';
 	}
@@ -458,8 +459,9 @@ static void probe_all(void)
 		if (!is_denied && features[i].is_there())
 			atomic_fetch_or_explicit(&found, UINT32_C(1) << i, memory_order_relaxed);
 		else
-			carom_log(CAROM_LOG_INFO, "no %s%s: %s", features[i].name,
-				  is_denied ? " (CAROM_DENY)" : "", features[i].fallback);
+			carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_FEATURE_MISSING,
+					"no %s%s: %s", features[i].name,
+					is_denied ? " (CAROM_DENY)" : "", features[i].fallback);
 	}
 	errno = saved_errno;
 }

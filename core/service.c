@@ -108,11 +108,13 @@ static void server_ready(struct carom_loop_fd *watch)
 		birth->born(birth, &reply);
 	}
 	if (r != -EAGAIN) {
-		carom_log(CAROM_LOG_WARNING, "the fork server is gone (%d); making a new one", -r);
+		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORKSERVER_LOST,
+				"the fork server is gone (%d); making a new one", -r);
 		drop_server(service);
 		r = make_server(service);
 		if (r < 0)
-			carom_log(CAROM_LOG_ERROR, "no fork server: %d", -r);
+			carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_FORKSERVER_FAILED,
+					"no fork server: %d", -r);
 	}
 	send_waiting(service);
 }
@@ -252,7 +254,8 @@ static void *service_thread(void *userdata)
 	for (;;) {
 		r = carom_loop_run_once(service->loop, CAROM_NO_DEADLINE);
 		if (r < 0) {
-			carom_log(CAROM_LOG_ERROR, "the loop is broken: %d", -r);
+			carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LOOP_BROKEN,
+					"the loop is broken: %d", -r);
 			abort(); /* no pool could keep a promise any more */
 		}
 	}

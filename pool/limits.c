@@ -49,8 +49,9 @@ static bool execute(struct carom_pool *pool, uint32_t slot, uint64_t word, uint6
 	}
 	task->condemned = true;
 	task->condemned_item = progress & UINT32_MAX;
-	carom_log(CAROM_LOG_INFO, "worker %u (pid %d) exceeded its time limit: killing it", owner,
-		  current->pid);
+	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_TASK_TIMED_OUT,
+			"worker %u (pid %d) exceeded its time limit: killing it", owner,
+			current->pid);
 	carom_pidfd_signal(current->pidfd, SIGKILL);
 	return true;
 }

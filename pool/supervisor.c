@@ -72,9 +72,10 @@ static bool count_start_failure(struct carom_pool *pool)
 		return true;
 	if (failures > FAILURES_MAX) {
 		if (failures == FAILURES_MAX + 1)
-			carom_log(CAROM_LOG_ERROR,
-				  "pool is broken: %u workers in a row died before they were ready",
-				  failures);
+			carom_log_event(
+				CAROM_LOG_ERROR, CAROM_LOG_EVENT_POOL_BROKEN,
+				"pool is broken: %u workers in a row died before they were ready",
+				failures);
 		carom_supervisor_kill(pool, POOL_BROKEN);
 		return false;
 	}

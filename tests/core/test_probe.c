@@ -27,12 +27,13 @@
 
 static char log_text[8192];
 
-static void collect(enum carom_log_level level, const char *line, void *userdata)
+static void collect(const struct carom_log_record *record, void *userdata)
 {
 	size_t length = strlen(log_text);
 
 	(void)userdata;
-	snprintf(log_text + length, sizeof(log_text) - length, "%d %s\n", level, line);
+	snprintf(log_text + length, sizeof(log_text) - length, "%d %d %s\n", record->level,
+		 record->event, record->text);
 }
 
 static void collect_log(void)
@@ -108,7 +109,8 @@ Test(probe, says_once_what_is_missing_and_what_is_done_instead)
 	collect_log();
 	for (int i = 0; i < 3; i++)
 		carom_probe(CAROM_FEATURE_CLOSE_RANGE);
-	snprintf(expected, sizeof(expected), "%d no close_range (CAROM_DENY): %s\n", CAROM_LOG_INFO,
+	snprintf(expected, sizeof(expected), "%d %d no close_range (CAROM_DENY): %s\n",
+		 CAROM_LOG_INFO, CAROM_LOG_EVENT_FEATURE_MISSING,
 		 carom_feature_fallback(CAROM_FEATURE_CLOSE_RANGE));
 	cr_expect(eq(int, count_of(expected), 1), "%s", log_text);
 	cr_expect(eq(int, count_of("warp_drive"), 1), "%s", log_text);
