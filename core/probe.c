@@ -32,6 +32,7 @@
 #include <liburing.h>
 #endif
 
+#include "core/cgroup.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 
@@ -274,107 +275,29 @@ static bool has_madv_populate(void)
 
 /* --- the own cgroup ---------------------------------------------------- */
 
-static void freep(char **memory)
-{
-	free(*memory);
-}
-
-static void fclosep(FILE **file)
-{
-	if (*file)
-		fclose(*file);
-}
-
-/* In mountinfo, blanks and backslashes of paths stand as three octal digits. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
-			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = '\0';
-}
-
-/* "0::/PATH" is this process's place in the v2 tree; the caller frees it. */
-static char *own_group(void)
-{
-	CAROM_CLEANUP(fclosep) FILE *file = fopen("/proc/self/cgroup", "re");
-	CAROM_CLEANUP(freep) char *line = NULL;
-	size_t size = 0;
-
-	while (file && getline(&line, &size, file) > 0)
-		if (strncmp(line, "0::/", 4) == 0)
-			return strndup(line + 3, strcspn(line + 3, "\n"));
-	return NULL;
-}
-
-/* A line "ID PARENT DEV ROOT POINT OPTIONS... - cgroup2 ...": ROOT and POINT, inside @line. */
-static bool parse_mount(char *line, char **ret_root, char **ret_point)
-{
-	const char *type = strstr(line, " - ");
-	char *rest = line;
-	char *word[5];
-
-	if (!type || strncmp(type, " - cgroup2 ", 11) != 0)
-		return false;
-	for (int i = 0; i < 5; i++) {
-		word[i] = strsep(&rest, " ");
-		if (!rest)
-			return false;
-	}
-	unescape(word[3]);
-	unescape(word[4]);
-	*ret_root = word[3];
-	*ret_point = word[4];
-	return true;
-}
-
-/* @group as seen under a mount whose top is @root; NULL: it is outside. */
-static const char *below(const char *root, const char *group)
-{
-	size_t length = strcmp(root, "/") == 0 ? 0 : strlen(root);
-
-	if (strncmp(group, "/..", 3) == 0 || strncmp(group, root, length) != 0)
-		return NULL;
-	return group[length] == '/' || group[length] == '\0' ? group + length : NULL;
-}
-
-static bool is_writable_at(const char *point, const char *path)
+/* Leaves can be made in the directory, and processes put into them. */
+static bool is_writable(const char *directory)
 {
 	char procs[PATH_MAX];
-	int n = snprintf(procs, sizeof(procs), "%s%s/cgroup.procs", point, path);
+	int n = snprintf(procs, sizeof(procs), "%s/cgroup.procs", directory);
 
-	if (n < 0 || (size_t)n >= sizeof(procs) ||
-	    faccessat(AT_FDCWD, procs, R_OK | W_OK, AT_EACCESS) < 0)
-		return false;
-	*strrchr(procs, '/') = '\0'; /* the directory, where leaves are made */
-	return faccessat(AT_FDCWD, procs, W_OK | X_OK, AT_EACCESS) == 0;
+	return n < (int)sizeof(procs) && faccessat(AT_FDCWD, procs, R_OK | W_OK, AT_EACCESS) == 0 &&
+	       faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+static int look_at_place(const struct carom_cgroup_place *place, void *found_one)
+{
+	if (place->is_own && is_writable(place->path))
+		*(bool *)found_one = true;
+	return 0;
 }
 
 static bool has_cgroup_v2(void)
 {
-	CAROM_CLEANUP(fclosep) FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	CAROM_CLEANUP(freep) char *group = own_group();
-	CAROM_CLEANUP(freep) char *line = NULL;
-	size_t size = 0;
+	bool found_one = false;
 
-	while (mounts && group && getline(&line, &size, mounts) > 0) {
-		char *root, *point;
-		const char *path;
-
-		if (!parse_mount(line, &root, &point))
-			continue;
-		path = below(root, group);
-		if (path && is_writable_at(point, path))
-			return true;
-	}
-	return false;
+	carom_cgroup_places("", NULL, look_at_place, &found_one);
+	return found_one;
 }
 
 /* --- all of them ------------------------------------------------------- */
