@@ -6,6 +6,7 @@
 
 #include "../core/api.h"
 #include "../core/cleanup.h"
+#include "../core/cpu.h"
 #include "../core/error.h"
 #include "../core/log.h"
 #include "../core/time.h"

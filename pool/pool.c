@@ -8,26 +8,24 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/cpu.h"
 #include "core/options.h"
 #include "core/origin.h"
 #include "pool/pool_private.h"
 
 #define SLOTS_DEFAULT 4096
 
-int carom_cpu_count(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return 1;
-	return CPU_COUNT(&set);
-}
-
 /* ---- making ---- */
+
+static uint64_t usual_worker_count(void)
+{
+	int count = carom_cpu_count(CAROM_CPU_USABLE);
+
+	return count < CAROM_WORKERS_MAX ? (uint64_t)count : CAROM_WORKERS_MAX;
+}
 
 static int check_options(const struct carom_pool_options *theirs, struct carom_pool_options *ret)
 {
@@ -37,7 +35,7 @@ static int check_options(const struct carom_pool_options *theirs, struct carom_p
 	if (r < 0)
 		return r;
 	if (ret->worker_count == CAROM_ALL_CPUS)
-		ret->worker_count = (uint64_t)carom_cpu_count();
+		ret->worker_count = usual_worker_count();
 	if (ret->worker_count < 1 || ret->worker_count > CAROM_WORKERS_MAX)
 		return -EINVAL;
 	if (ret->slot_count > CAROM_LANE_SLOTS_MAX)

@@ -45,7 +45,7 @@ struct carom_pool;
 
 #define CAROM_WORKERS_MAX 1024
 
-/* For worker_count: as many as CPUs this process may run on. */
+/* For worker_count: as many as can run at once, carom_cpu_count(CAROM_CPU_USABLE). */
 #define CAROM_ALL_CPUS UINT64_MAX
 
 /* For spin_ns: go to sleep at once. */
@@ -57,7 +57,8 @@ struct carom_pool;
 /**
  * struct carom_pool_options - what carom_pool_new() makes
  * @size_bytes:   size of this struct; CAROM_POOL_OPTIONS() fills it in
- * @worker_count: 1 to CAROM_WORKERS_MAX, or CAROM_ALL_CPUS for carom_cpu_count().
+ * @worker_count: 1 to CAROM_WORKERS_MAX, or CAROM_ALL_CPUS for as many as can run
+ *                at once: carom_cpu_count(CAROM_CPU_USABLE), at most CAROM_WORKERS_MAX.
  *                The one field that has no default: a count that was computed and
  *                came out as 0 is a mistake, not a wish for all CPUs
  * @hard_limit_ns: a task (or an item of a map) that runs longer is killed with its
@@ -90,15 +91,8 @@ struct carom_pool_options {
 				      __VA_ARGS__ })
 
 /**
- * carom_cpu_count() - how many CPUs this process may run on (its affinity mask), at least 1
- *
- * Context: MT-Safe, AS-Safe.
- */
-CAROM_API int carom_cpu_count(void);
-
-/**
  * carom_pool_new() - make a pool and start its workers
- * @options:  read during the call only; NULL for a worker on each CPU and all defaults
+ * @options:  read during the call only; NULL for CAROM_ALL_CPUS and all defaults
  * @ret_pool: the new pool; the caller owns it and ends it with carom_pool_free()
  *
  * Returns when every worker process exists; they may still be starting, and tasks

@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "core/cpu.h"
 #include "core/points.h"
 #include "tests/pool/work.h"
 
@@ -24,16 +27,75 @@ Test(pool, squares_a_number, .timeout = 10)
 	cr_expect(eq(i64, out, 144));
 }
 
-Test(pool, has_as_many_workers_as_cpus_by_default, .timeout = 10)
+static int usual_workers(void)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int all;
 
-	cr_assert(zero(int, carom_pool_new(NULL, &pool)));
-	cr_expect(eq(int, carom_pool_workers(pool, NULL, 0), carom_cpu_count()));
-	pool = carom_pool_free(pool);
 	cr_assert(zero(int,
 		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = CAROM_ALL_CPUS), &pool)));
-	cr_expect(eq(int, carom_pool_workers(pool, NULL, 0), carom_cpu_count()));
+	all = carom_pool_workers(pool, NULL, 0);
+	pool = carom_pool_free(pool);
+	cr_assert(zero(int, carom_pool_new(NULL, &pool)));
+	cr_expect(eq(int, carom_pool_workers(pool, NULL, 0), all));
+	return all;
+}
+
+Test(pool, has_as_many_workers_as_cpus_by_default, .timeout = 10)
+{
+	cr_expect(eq(int, usual_workers(), carom_cpu_count(CAROM_CPU_USABLE)));
+	setenv("CAROM_CPU_COUNT", "3", 1);
+	cr_expect(eq(int, usual_workers(), 3));
+}
+
+/* So many that there are not descriptors enough; but it is not the number that is refused. */
+Test(pool, has_no_more_workers_than_there_can_be_on_more_cpus_than_that, .timeout = 10)
+{
+	struct rlimit limit = { .rlim_cur = 64, .rlim_max = 64 };
+	struct carom_pool *pool = NULL;
+
+	setenv("CAROM_CPU_COUNT", "100000", 1);
+	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &limit)));
+	cr_expect(eq(int, carom_pool_new(NULL, &pool), -EMFILE));
+	cr_expect(eq(ptr, pool, NULL));
+}
+
+/*
+ * A file system of its own over the place where cgroup v2 is mounted, for this process
+ * and its children. False: not allowed here, or there is no such place.
+ */
+static bool cover_cgroups(char *ret_folder, size_t size)
+{
+	static const char *const folders[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(ret_folder, size, "%s/cgroup.procs", folders[i]);
+		if (access(ret_folder, F_OK) < 0)
+			continue;
+		snprintf(ret_folder, size, "%s", folders[i]);
+		return unshare(CLONE_NEWNS) == 0 &&
+		       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		       mount("none", folders[i], "tmpfs", 0, NULL) == 0;
+	}
+	return false;
+}
+
+/* PR-33 */
+Test(pool, has_as_many_workers_as_the_quota_allows_by_default, .timeout = 20)
+{
+	int usable = carom_cpu_count(CAROM_CPU_USABLE);
+	char path[64];
+	int fd;
+
+	if (usable < 2)
+		cr_skip_test("no more than one CPU can be used anyway");
+	if (!cover_cgroups(path, sizeof(path) - sizeof("/cpu.max")))
+		cr_skip_test("no cgroup v2, or nothing can be mounted over it");
+	strcat(path, "/cpu.max");
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	dprintf(fd, "%d 100000\n", (usable - 1) * 100000);
+	close(fd);
+	cr_expect(eq(int, usual_workers(), usable - 1));
 }
 
 /* PC-01 */

@@ -73,7 +73,7 @@ static void choose_usual_roots(struct words_options *options)
 
 static void choose_usual(struct words_options *options)
 {
-	int cpu_count = carom_cpu_count();
+	int cpu_count = carom_cpu_count(CAROM_CPU_USABLE);
 
 	*options = (struct words_options){
 		.worker_count = (uint64_t)(cpu_count > USUAL_WORKERS ? cpu_count : USUAL_WORKERS),
