@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/cpu.h"
 #include "core/points.h"
 #include "core/time.h"
 #include "ipc/lane_private.h"
@@ -44,9 +45,7 @@ static uint64_t round_up(uint64_t value, uint64_t unit)
  */
 static uint32_t online_cpus(void)
 {
-	long count = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return count > 0 ? (uint32_t)count : 1;
+	return (uint32_t)carom_cpu_count(CAROM_CPU_SYSTEM);
 }
 
 /* ---- layout ---- */

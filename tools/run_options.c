@@ -10,10 +10,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/cpu.h"
 #include "tools/duration.h"
 #include "tools/say.h"
 
@@ -24,7 +24,8 @@ static const char help[] =
 	"shell is involved. Jobs read nothing (/dev/null); their output comes in one\n"
 	"piece when they end.\n"
 	"\n"
-	"  -j, --jobs N          jobs at a time (as many as there are CPUs to run on)\n"
+	"  -j, --jobs N          jobs at a time (as many as can run at once: CPUs\n"
+	"                        allowed, or fewer if a cgroup limits their time)\n"
 	"  -t, --timeout T       after T (30, 0.5, 500ms, 2m, 1h) kill a job and every\n"
 	"                        process it started\n"
 	"  -a, --arg-file FILE   take the inputs from the lines of FILE\n"
@@ -46,23 +47,11 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, OPTION_HELP },   { NULL, 0, NULL, 0 },
 };
 
-/* More CPUs than the mask's default size holds: it is made larger until the kernel is content. */
-static uint32_t count_cpus(void)
+static uint32_t usual_job_count(void)
 {
-	for (int bits = CPU_SETSIZE; bits <= 1 << 20; bits *= 2) {
-		cpu_set_t *mask = CPU_ALLOC((size_t)bits);
-		size_t size = CPU_ALLOC_SIZE((size_t)bits);
-		int count = 0;
+	int count = carom_cpu_count(CAROM_CPU_USABLE);
 
-		if (mask && sched_getaffinity(0, size, mask) == 0)
-			count = CPU_COUNT_S(size, mask);
-		CPU_FREE(mask);
-		if (count > 0)
-			return count < CAROM_RUN_JOBS_MAX ? (uint32_t)count : CAROM_RUN_JOBS_MAX;
-		if (errno != EINVAL)
-			break;
-	}
-	return 1;
+	return count < CAROM_RUN_JOBS_MAX ? (uint32_t)count : CAROM_RUN_JOBS_MAX;
 }
 
 static int parse_jobs(const char *text, uint32_t *ret_count)
@@ -182,7 +171,7 @@ bool carom_run_options_parse(int argc, char *argv[], struct carom_run_options *r
 	if (status == 0)
 		status = take_words(argc, argv, &options);
 	if (status == 0 && options.job_count == 0)
-		options.job_count = count_cpus();
+		options.job_count = usual_job_count();
 	*ret_options = options;
 	*ret_status = status;
 	return status == 0;
