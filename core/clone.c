@@ -49,7 +49,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/log.h"
+#include "core/log_private.h"
 #include "core/probe.h"
 #include "core/signals.h"
 
@@ -295,8 +295,10 @@ static pid_t by_kernel(const struct carom_clone_options *options, int *ret_pidfd
 		return r;
 	pid = is_legacy ? by_clone(options, &cure, ret_pidfd)
 			: by_clone3(options, &cure, ret_pidfd);
-	if (pid == 0)
+	if (pid == 0) {
 		cure_child(&cure);
+		carom_log_after_clone();
+	}
 	return pid;
 }
 
@@ -311,6 +313,16 @@ pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd)
 		options = &defaults;
 	pid = way == CAROM_CLONE_BY_FORK ? by_fork(options, ret_pidfd)
 					 : by_kernel(options, ret_pidfd);
+	carom_signals_restore(mask);
+	return pid;
+}
+
+pid_t carom_fork(int *ret_pidfd)
+{
+	static const struct carom_clone_options defaults;
+	uint64_t mask = carom_signals_block();
+	pid_t pid = by_fork(&defaults, ret_pidfd);
+
 	carom_signals_restore(mask);
 	return pid;
 }

@@ -66,4 +66,16 @@ struct carom_clone_options {
  */
 pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd);
 
+/**
+ * carom_fork() - a copy of this process by glibc's fork()
+ * @ret_pidfd: in the parent: the child's pidfd, CLOEXEC, the caller's
+ *
+ * For a child that is to run the program's code: handlers of pthread_atfork() run,
+ * and the C library's own locks are usable in the child.
+ *
+ * Return: 0 in the child, its pid in the parent, or -EAGAIN, -ENOMEM, -EMFILE,
+ * -ENFILE, -ESRCH (as for carom_clone()).
+ */
+pid_t carom_fork(int *ret_pidfd);
+
 #endif

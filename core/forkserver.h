@@ -32,19 +32,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CAROM_FORKSERVER_ARGUMENT_MAX 512
-#define CAROM_FORKSERVER_FDS_MAX      8
+#include "core/registry.h"
 
-/**
- * typedef carom_child_fn - what a child runs
- * @argument: a copy of the request's bytes, aligned for any type
- * @fds:      descriptors of the request, in order; the child's own
- *
- * Runs with default signal dispositions, an empty signal mask, PDEATHSIG SIGKILL
- * and no descriptors but 0, 1, 2 and @fds. Its return value is the exit status
- * (through _exit() after fflush(NULL); atexit handlers do not run).
+#define CAROM_FORKSERVER_ARGUMENT_MAX 4096
+#define CAROM_FORKSERVER_FDS_MAX      252 /* and the cgroup: what SCM_RIGHTS carries at once */
+
+/*
+ * A child runs a carom_process_fn with default signal dispositions, an empty signal mask,
+ * PDEATHSIG SIGKILL and no descriptors but 0, 1, 2 and those of the request. Its return
+ * value is the exit status (through _exit() after fflush(NULL); atexit handlers of the
+ * program do not run).
  */
-typedef int carom_child_fn(const void *argument, size_t size, const int *fds, size_t fd_count);
+typedef carom_process_fn carom_child_fn;
 
 /**
  * struct carom_child_request - a child to be made

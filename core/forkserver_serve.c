@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/context_private.h"
 #include "core/descriptors.h"
 #include "core/points.h"
 #include "core/clone.h"
@@ -260,6 +261,7 @@ _Noreturn void carom_forkserver_serve(int socket_fd, struct carom_born *born, pi
 	CAROM_POINT("forkserver.tested");
 	if (carom_packet_send(server.socket_fd, &ready, sizeof(ready), NULL, 0, 0) < 0)
 		_exit(EXIT_FAILURE);
+	carom_preload_run();
 	for (;;)
 		serve_one(&server);
 }

@@ -12,6 +12,7 @@
 #include "core/service.h"
 
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "core/origin.h"
+#include "core/process.h"
 #include "core/time.h"
 
 struct errand {
@@ -34,6 +36,9 @@ struct carom_service {
 	struct carom_forkserver *server;
 	struct carom_loop_fd server_watch;
 	struct carom_birth *waiting;
+	uint32_t sent_count;  /* births that the fork server has */
+	uint64_t image_count; /* of libraries loaded so far, when it was forked */
+	bool server_unwanted; /* by carom_stop_forkserver() */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -57,14 +62,32 @@ static void server_ready(struct carom_loop_fd *watch);
 
 static void drop_server(struct carom_service *service)
 {
+	if (!service->server)
+		return;
 	carom_loop_unwatch_fd(service->loop, &service->server_watch);
 	service->server = carom_forkserver_free(service->server);
 }
 
+static int count_images(struct dl_phdr_info *info, size_t size, void *userdata)
+{
+	*(uint64_t *)userdata = info->dlpi_adds;
+	return 1; /* every entry has the same figure */
+}
+
+static uint64_t image_count(void)
+{
+	uint64_t count = 0;
+
+	dl_iterate_phdr(count_images, &count);
+	return count;
+}
+
 static int make_server(struct carom_service *service)
 {
-	int r = carom_forkserver_new(&service->server);
+	int r;
 
+	service->image_count = image_count();
+	r = carom_forkserver_new(&service->server);
 	if (r < 0)
 		return r;
 	service->server_watch = (struct carom_loop_fd){
@@ -78,13 +101,31 @@ static int make_server(struct carom_service *service)
 	return r;
 }
 
+/*
+ * A server that was forked before a library was loaded cannot run functions of that
+ * library. As soon as it has answered what it was asked, another takes its place.
+ */
+static bool must_go(const struct carom_service *service)
+{
+	return service->server &&
+	       (service->server_unwanted || service->image_count != image_count());
+}
+
 /* hands waiting births to the fork server until it has its fill */
 static void send_waiting(struct carom_service *service)
 {
 	while (service->waiting) {
 		struct carom_birth *birth = service->waiting;
-		int r = service->server ? 0 : make_server(service);
+		int r = 0;
 
+		if (must_go(service)) {
+			if (service->sent_count)
+				return; /* server_ready() goes on */
+			drop_server(service);
+		}
+		service->server_unwanted = false;
+		if (!service->server)
+			r = make_server(service);
 		birth->request.id = (uint64_t)(uintptr_t)birth;
 		if (r == 0)
 			r = carom_forkserver_request(service->server, &birth->request);
@@ -93,6 +134,8 @@ static void send_waiting(struct carom_service *service)
 		service->waiting = birth->next;
 		if (r < 0)
 			answer(birth, r);
+		else
+			service->sent_count++;
 	}
 }
 
@@ -105,6 +148,7 @@ static void server_ready(struct carom_loop_fd *watch)
 	while ((r = carom_forkserver_receive(service->server, &reply)) == 0) {
 		struct carom_birth *birth = (struct carom_birth *)(uintptr_t)reply.id;
 
+		service->sent_count--;
 		birth->born(birth, &reply);
 	}
 	if (r != -EAGAIN) {
@@ -117,6 +161,8 @@ static void server_ready(struct carom_loop_fd *watch)
 					"no fork server: %d", -r);
 	}
 	send_waiting(service);
+	if (service->server_unwanted && service->sent_count == 0)
+		drop_server(service);
 }
 
 void carom_service_bear(struct carom_service *service, struct carom_birth *birth)
@@ -226,11 +272,7 @@ struct carom_loop *carom_service_loop(struct carom_service *service)
 
 static int set_up(struct carom_service *service)
 {
-	int r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
-
-	if (r < 0)
-		return r;
-	return make_server(service);
+	return carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
 }
 
 static void report_start(struct carom_service *service, int error)
@@ -307,15 +349,24 @@ static int service_new(struct carom_service **ret_context)
 	return 0;
 }
 
-/* the fork server is forked while the lock is held; its children may want pools of their own */
-static void renew_service_lock(void)
+/*
+ * The fork server is forked in the middle of things; its children may want a service of
+ * their own. The copies of the parent's descriptors are closed: of the fork server's
+ * socket above all, whose end tells that the program is gone.
+ */
+static void forget(void)
 {
 	pthread_mutex_init(&service_lock, NULL);
+	if (!the_service)
+		return;
+	carom_loop_free(the_service->loop);
+	carom_forkserver_free(the_service->server);
+	the_service = NULL;
 }
 
 static void register_atfork(void)
 {
-	pthread_atfork(NULL, NULL, renew_service_lock);
+	pthread_atfork(NULL, NULL, forget);
 }
 
 int carom_service_get(struct carom_service **ret_context)
@@ -330,4 +381,74 @@ int carom_service_get(struct carom_service **ret_context)
 		*ret_context = the_service;
 	pthread_mutex_unlock(&service_lock);
 	return r;
+}
+
+/* ---- the fork server, by name ---- */
+
+struct server_errand {
+	struct carom_service *service;
+	int r;
+};
+
+static void ensure(void *userdata)
+{
+	struct server_errand *errand = userdata;
+
+	errand->service->server_unwanted = false;
+	if (!errand->service->server)
+		errand->r = make_server(errand->service);
+}
+
+int carom_ensure_forkserver(void)
+{
+	struct server_errand errand = { .r = 0 };
+	int r = carom_service_get(&errand.service);
+
+	if (r < 0)
+		return r;
+	carom_service_run(errand.service, ensure, &errand);
+	return errand.r;
+}
+
+static void stop(void *userdata)
+{
+	struct server_errand *errand = userdata;
+
+	errand->service->server_unwanted = true;
+	if (errand->service->sent_count == 0)
+		drop_server(errand->service);
+}
+
+/* without a service there is no server, and none is made for this question */
+static bool find_service(struct server_errand *errand)
+{
+	pthread_mutex_lock(&service_lock);
+	errand->service = the_service;
+	pthread_mutex_unlock(&service_lock);
+	return errand->service != NULL;
+}
+
+void carom_stop_forkserver(void)
+{
+	struct server_errand errand = { .r = 0 };
+
+	if (find_service(&errand))
+		carom_service_run(errand.service, stop, &errand);
+}
+
+static void give_pid(void *userdata)
+{
+	struct server_errand *errand = userdata;
+
+	if (errand->service->server)
+		errand->r = carom_forkserver_pid(errand->service->server);
+}
+
+pid_t carom_ensured_forkserver_pid(void)
+{
+	struct server_errand errand = { .r = 0 };
+
+	if (find_service(&errand))
+		carom_service_run(errand.service, give_pid, &errand);
+	return errand.r;
 }

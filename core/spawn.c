@@ -93,9 +93,27 @@ static IN_CHILD int place_descriptors(const struct carom_spawn_options *options)
 		else
 			r = dup2(sources[i], i) < 0 ? -errno : 0;
 	}
-	if (r == 0)
-		carom_descriptors_close(3, NULL, 0);
 	return r;
+}
+
+/* After 0, 1 and 2 are in place: one of those to keep may have been there. */
+static IN_CHILD int keep_descriptors(const struct carom_spawn_options *options)
+{
+	for (size_t i = 0; i < options->keep_count; i++)
+		if (options->keep_fds[i] >= 0 && fcntl(options->keep_fds[i], F_SETFD, 0) < 0)
+			return -errno;
+	carom_descriptors_close(3, options->keep_fds, options->keep_count);
+	return 0;
+}
+
+static IN_CHILD int guard_child(const struct start *start)
+{
+	const struct carom_spawn_options *options = start->options;
+
+	if (options->guard)
+		return carom_guard_arm(options->guard);
+	return options->death_signal ? carom_die_with_parent(start->parent, options->death_signal)
+				     : 0;
 }
 
 /* DIRECTORY/NAME in @ret_program; the empty directory is the current one. */
@@ -114,7 +132,8 @@ static IN_CHILD bool join_path(const char *directory, size_t length, const char 
 }
 
 /* As execvpe(3), but a file of unknown format is an error, not a script. */
-static IN_CHILD int exec_in_path(const char *path, char *const *argv, char *const *envp)
+static IN_CHILD int exec_in_path(const char *path, const char *name, char *const *argv,
+				 char *const *envp)
 {
 	char program[PATH_MAX];
 	bool was_denied = false;
@@ -122,7 +141,7 @@ static IN_CHILD int exec_in_path(const char *path, char *const *argv, char *cons
 	for (;;) {
 		size_t length = strcspn(path, ":");
 
-		if (join_path(path, length, argv[0], program)) {
+		if (join_path(path, length, name, program)) {
 			execve(program, argv, envp);
 			if (errno == EACCES)
 				was_denied = true; /* another directory may hold one to run */
@@ -139,23 +158,23 @@ static IN_CHILD int become_program(const struct start *start)
 {
 	const struct carom_spawn_options *options = start->options;
 	char *const *envp = options->envp ? options->envp : environ;
+	const char *program = options->program ? options->program : options->argv[0];
 	int r;
 
 	if (options->new_group && setpgid(0, 0) < 0)
 		return -errno;
 	r = place_descriptors(options);
+	if (r == 0)
+		r = keep_descriptors(options);
+	if (r == 0)
+		r = guard_child(start);
 	if (r < 0)
 		return r;
-	if (options->death_signal) {
-		r = carom_die_with_parent(start->parent, options->death_signal);
-		if (r < 0)
-			return r;
-	}
 	carom_signals_default();
 	carom_signals_restore(0);
-	if (!strchr(options->argv[0], '/'))
-		return exec_in_path(start->path, options->argv, envp);
-	execve(options->argv[0], options->argv, envp);
+	if (!strchr(program, '/'))
+		return exec_in_path(start->path, program, options->argv, envp);
+	execve(program, options->argv, envp);
 	return -errno;
 }
 

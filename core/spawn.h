@@ -5,27 +5,38 @@
 #define CAROM_CORE_SPAWN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
+
+struct carom_guard;
 
 /**
  * struct carom_spawn_options - a program to run in a child
- * @argv:     argv[0] is looked up in PATH unless it contains a slash; NULL-terminated
+ * @program:  looked up in PATH unless it contains a slash; NULL: argv[0]
+ * @argv:     NULL-terminated
  * @envp:     NULL: this process's environment
  * @stdin_fd, @stdout_fd, @stderr_fd: become 0, 1, 2 of the child; -1 leaves
- *            this process's own. All other descriptors are closed in the child.
+ *            this process's own
+ * @keep_fds: further ones that stay open in the program, under their numbers, above 2
+ *            (below 0: none). All others are closed in the child
  * @new_group: the child leads a process group of its own
  * @death_signal: sent to the child when the calling thread ends, with its process
  *            or alone; 0 none
+ * @guard:    instead of @death_signal: see core/guard.h; NULL none
  * @cgroup_fd: as in carom_clone_options
  */
 struct carom_spawn_options {
+	const char *program;
 	char *const *argv;
 	char *const *envp;
 	int stdin_fd;
 	int stdout_fd;
 	int stderr_fd;
+	const int *keep_fds;
+	size_t keep_count;
 	bool new_group;
 	int death_signal;
+	const struct carom_guard *guard;
 	int cgroup_fd;
 };
 
@@ -36,7 +47,7 @@ struct carom_spawn_options {
  * to default and the signal mask emptied in the child.
  * Return: the pid with *@ret_pidfd set, or what clone or execve(2) said:
  * -ENOENT, -EACCES, -ENOEXEC, -E2BIG, -EAGAIN, -ENOMEM, -EMFILE, -EBADF (one of
- * the three descriptors), -EOPNOTSUPP (@cgroup_fd without clone3).
+ * the descriptors), -EOPNOTSUPP (@cgroup_fd without clone3).
  */
 pid_t carom_spawn(const struct carom_spawn_options *options, int *ret_pidfd);
 

@@ -4,11 +4,17 @@
 #ifndef CAROM_H
 #define CAROM_H
 
+#include "../core/after_fork.h"
 #include "../core/api.h"
 #include "../core/cleanup.h"
+#include "../core/context.h"
 #include "../core/cpu.h"
 #include "../core/error.h"
+#include "../core/exit.h"
+#include "../core/finalizer.h"
 #include "../core/log.h"
+#include "../core/process.h"
+#include "../core/registry.h"
 #include "../core/time.h"
 #include "../ipc/ring.h"
 #include "../shm/heap.h"

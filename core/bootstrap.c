@@ -1,0 +1,221 @@
+/*
+ * Bootstrap
+ */
+#include "core/bootstrap.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/after_fork_private.h"
+#include "core/error.h"
+#include "core/finalizer_private.h"
+#include "core/forkserver_private.h"
+#include "core/leave.h"
+#include "core/log_private.h"
+#include "core/process.h"
+
+static struct carom_context_options options_here;
+
+/* --- what it was told -------------------------------------------------- */
+
+static void become(const struct carom_parcel *parcel)
+{
+	carom_self_become(&parcel->self);
+	carom_context_inherit(&parcel->context);
+	options_here = parcel->context.options;
+	if (parcel->context.method == CAROM_START_FORK)
+		return; /* it has the rest by its copy */
+	carom_log_import(&parcel->log);
+	if (parcel->directory && chdir(parcel->directory) < 0)
+		carom_log(CAROM_LOG_INFO, "%s: %s", parcel->directory, carom_strerror(errno));
+}
+
+static void read_from_nowhere(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd > STDIN_FILENO) {
+		dup2(fd, STDIN_FILENO);
+		close(fd);
+	} else if (fd == STDIN_FILENO) {
+		fcntl(fd, F_SETFD, 0);
+	}
+	clearerr(stdin);
+}
+
+/* --- the function ------------------------------------------------------ */
+
+static void say(const struct carom_parcel *parcel, const char *text, const char *more)
+{
+	fprintf(stderr, "Process %s: %s%s\n", parcel->self.name, text, more);
+}
+
+/*
+ * An address in a library that was loaded after the fork server was made is nothing
+ * there. The service makes a new server when it sees that something was loaded; this
+ * is the last line, and says what happened instead of a crash.
+ */
+static carom_process_fn *find(const struct carom_parcel *parcel)
+{
+	carom_process_fn *function = parcel->function;
+	Dl_info info;
+
+	if (!function) {
+		function = carom_registered(parcel->function_name);
+		if (!function)
+			say(parcel, "no function is registered here as ", parcel->function_name);
+	} else if (!dladdr((void *)(uintptr_t)function, &info)) {
+		say(parcel, "its function is not loaded in this process", "");
+		function = NULL;
+	}
+	return function;
+}
+
+static int run(const struct carom_parcel *parcel)
+{
+	carom_process_fn *function;
+	int r;
+
+	if (!parcel->function && !parcel->function_name)
+		return 0;
+	function = find(parcel);
+	if (!function)
+		return EXIT_FAILURE;
+	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_RUNS,
+			"child process %d calling self.run()", (int)getpid());
+	r = function(parcel->argument_size ? parcel->argument : NULL, parcel->argument_size,
+		     parcel->fds, parcel->fd_count);
+	if (r >= 0)
+		return r;
+	say(parcel, carom_strerror(r), "");
+	return EXIT_FAILURE;
+}
+
+_Noreturn void carom_bootstrap(const struct carom_parcel *parcel)
+{
+	become(parcel);
+	read_from_nowhere();
+	carom_finalizers_clear();
+	carom_leave_as_child();
+	carom_after_fork_run();
+	exit(run(parcel));
+}
+
+_Noreturn void carom_child_exit(void)
+{
+	exit(options_here.billiard_exit_codes ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+_Noreturn void carom_child_fail(const char *text)
+{
+	fprintf(stderr, "%s\n", text);
+	exit(options_here.billiard_exit_codes ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* --- a child of the fork server ---------------------------------------- */
+
+static int receive_more(int channel_fd, int *fds, size_t count)
+{
+	size_t taken = 0;
+
+	while (taken < count) {
+		int chunk[CAROM_PACKET_FDS_MAX];
+		size_t chunk_count = 0;
+		bool is_cut = false;
+		char byte;
+		ssize_t n =
+			carom_packet_receive(channel_fd, &byte, 1, 0, chunk, &chunk_count, &is_cut);
+
+		if (n <= 0 || is_cut || chunk_count == 0 || chunk_count > count - taken)
+			return is_cut ? -EMFILE : -EBADMSG;
+		memcpy(fds + taken, chunk, chunk_count * sizeof(int));
+		taken += chunk_count;
+	}
+	return 0;
+}
+
+int carom_bootstrap_delivery(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	const struct carom_delivery *delivery = argument;
+	size_t count = delivery->fd_count + delivery->more_count;
+	const int *extra = fds + delivery->fd_count;
+	struct carom_parcel parcel;
+	int *all = calloc(count + 1, sizeof(int));
+	int r;
+
+	if (!all)
+		return EXIT_FAILURE;
+	carom_log_after_clone();
+	if (delivery->fd_count)
+		memcpy(all, fds, delivery->fd_count * sizeof(int));
+	r = delivery->has_file
+		    ? carom_parcel_open(*extra, &parcel)
+		    : carom_parcel_unpack(delivery->parcel, size - sizeof(*delivery), &parcel);
+	if (r == 0 && delivery->has_channel)
+		r = receive_more(extra[delivery->has_file], all + delivery->fd_count,
+				 delivery->more_count);
+	if (r < 0) {
+		fprintf(stderr, "Process: %s\n", carom_strerror(r));
+		return EXIT_FAILURE;
+	}
+	for (uint32_t i = 0; i < delivery->has_file + delivery->has_channel; i++)
+		close(extra[i]);
+	parcel.fds = all;
+	parcel.fd_count = count;
+	carom_bootstrap(&parcel);
+}
+
+/* --- a program that was started as a child ----------------------------- */
+
+static int parcel_fd = -1;
+static bool hook_was_called;
+
+__attribute__((constructor)) static void look_for_marker(int argc, char **argv)
+{
+	size_t length = strlen(CAROM_CHILD_MARKER);
+	char *end;
+	long fd;
+
+	if (argc != 2 || !argv || strncmp(argv[1], CAROM_CHILD_MARKER, length) != 0)
+		return;
+	fd = strtol(argv[1] + length, &end, 10);
+	if (end != argv[1] + length && *end == '\0' && fd > STDERR_FILENO && fd < 1 << 20)
+		parcel_fd = (int)fd;
+}
+
+bool carom_bootstrap_is_due(void)
+{
+	return parcel_fd >= 0;
+}
+
+bool carom_bootstrap_is_ready(void)
+{
+	return hook_was_called;
+}
+
+int carom_main_hook(int argc, char **argv)
+{
+	struct carom_parcel parcel;
+	int r;
+
+	hook_was_called = true;
+	if (parcel_fd < 0)
+		return 0;
+	r = carom_parcel_open(parcel_fd, &parcel);
+	if (r < 0) {
+		fprintf(stderr, "%s: %s is for programs that start this one as a child: %s\n",
+			argv && argv[0] ? argv[0] : "carom", CAROM_CHILD_MARKER, carom_strerror(r));
+		exit(EXIT_FAILURE);
+	}
+	close(parcel_fd);
+	parcel_fd = -1;
+	if (parcel.guard_fd >= 0)
+		fcntl(parcel.guard_fd, F_SETFD, FD_CLOEXEC);
+	carom_log_import_environment();
+	carom_bootstrap(&parcel);
+}

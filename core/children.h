@@ -1,0 +1,13 @@
+/* Children: those of this process that have not ended, as its end and its beginning see them. */
+#ifndef CAROM_CORE_CHILDREN_H
+#define CAROM_CORE_CHILDREN_H
+
+#include <stdbool.h>
+
+/** carom_children_terminate_daemons() - SIGTERM to the daemonic ones */
+void carom_children_terminate_daemons(void);
+
+/** carom_children_join() - wait for all of them; says for whom (level INFO) */
+void carom_children_join(void);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * Leave
+ *
+ * In the root it is the last of what atexit(3) runs, because the library registers it
+ * before main(). In a child it has to be the first after the child's own handlers:
+ * registered at the child's beginning, and it ends there (on_exit(3) tells the status).
+ */
+#include "core/leave.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/children.h"
+#include "core/finalizer_private.h"
+#include "core/log.h"
+#include "core/origin.h"
+#include "core/process.h"
+
+static _Atomic uint64_t leaving; /* the origin of the process that is; 0 none */
+
+bool carom_is_exiting(void)
+{
+	uint64_t origin = atomic_load(&leaving);
+
+	return origin && carom_origin_is(origin);
+}
+
+void carom_leave(void)
+{
+	uint64_t origin = carom_origin();
+
+	if (atomic_exchange(&leaving, origin) == origin)
+		return;
+	carom_finalizers_run(0);
+	carom_children_terminate_daemons();
+	carom_children_join();
+	carom_finalizers_run(CAROM_FINALIZERS_ALL);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	atexit(carom_leave);
+}
+
+static void end_child(int status, void *unused)
+{
+	carom_leave();
+	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_EXITS,
+			"process %d exiting with exitcode %d", (int)getpid(), status & 0xff);
+	fflush(NULL);
+	_exit(status);
+}
+
+void carom_leave_as_child(void)
+{
+	on_exit(end_child, NULL);
+}

@@ -1,0 +1,21 @@
+/* Leave: the regular end of a process. */
+#ifndef CAROM_CORE_LEAVE_H
+#define CAROM_CORE_LEAVE_H
+
+/**
+ * carom_leave() - what is to be done before a process ends, once
+ *
+ * Finalizers with a priority of 0 and more; daemonic children are terminated, all
+ * children joined, and the library's threads; the other finalizers. Row UT-04.
+ */
+void carom_leave(void);
+
+/**
+ * carom_leave_as_child() - from now on exit() ends with carom_leave() and _exit()
+ *
+ * So that handlers that the parent had given to atexit(3) do not run in a copy of it,
+ * and those of the child do. Row BO-10.
+ */
+void carom_leave_as_child(void);
+
+#endif

@@ -1,0 +1,592 @@
+/*
+ * Process
+ *
+ *   P1  One lock guards all handles of this process: none of the calls under it blocks.
+ *   P2  A handle is STARTED from when the child exists until somebody has its exit
+ *       status: the library's thread that watches its pidfd, or whoever asks first.
+ *       Then it is ENDED, for good.
+ *   P3  References: the caller's; one of the list of live children while it is STARTED;
+ *       one of the library's thread from the start until it watches no more. The pidfd
+ *       is closed when nobody watches it and the handle is closed or gone.
+ *   P4  A forked child inherits copies of all this. They are another origin's, and
+ *       refused; their descriptors are closed there before anything else happens.
+ */
+#include "core/process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/bootstrap.h"
+#include "core/children.h"
+#include "core/cleanup.h"
+#include "core/descriptors.h"
+#include "core/log.h"
+#include "core/options.h"
+#include "core/origin.h"
+#include "core/pidfd.h"
+#include "core/process_private.h"
+#include "core/time.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct carom_process *live; /* P3 */
+static size_t handle_count;
+
+/* --- forks ------------------------------------------------------------- */
+
+static void hold(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void let_go(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static void forget(void)
+{
+	for (struct carom_process *process = live; process; process = process->next)
+		carom_closep(&process->pidfd); /* P4 */
+	live = NULL;
+	handle_count = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+__attribute__((constructor)) static void survive_forks(void)
+{
+	pthread_atfork(hold, let_go, forget);
+}
+
+/* --- references, with the lock ----------------------------------------- */
+
+static void unref(struct carom_process *process)
+{
+	if (--process->reference_count)
+		return;
+	carom_closep(&process->pidfd);
+	handle_count--;
+	free(process->function_name);
+	free(process->fds);
+	free(process);
+}
+
+static void list_add(struct carom_process *process)
+{
+	process->reference_count++;
+	process->next = live;
+	process->link = &live;
+	if (live)
+		live->link = &process->next;
+	live = process;
+}
+
+/* the caller has a reference of its own, so this one is not the last */
+static void list_remove(struct carom_process *process)
+{
+	*process->link = process->next;
+	if (process->next)
+		process->next->link = process->link;
+	process->reference_count--;
+}
+
+/* --- how it ended, with the lock --------------------------------------- */
+
+/* P2; the caller has a reference of its own */
+static void look(struct carom_process *process)
+{
+	struct carom_exit exit;
+
+	if (process->state != PROCESS_STARTED)
+		return;
+	if (carom_pidfd_reap(process->pidfd, &exit) < 0 || exit.kind == CAROM_EXIT_RUNNING)
+		return;
+	process->exit = exit;
+	process->state = PROCESS_ENDED;
+	list_remove(process);
+}
+
+static void look_at_all(void)
+{
+	struct carom_process *next;
+
+	for (struct carom_process *process = live; process; process = next) {
+		next = process->next;
+		process->reference_count++;
+		look(process);
+		unref(process);
+	}
+}
+
+/* --- the library's thread ---------------------------------------------- */
+
+static void stop_watching(struct carom_process *process)
+{
+	process->is_watched = false;
+	if (process->is_closed)
+		carom_closep(&process->pidfd);
+	unref(process);
+}
+
+static void report(const char *text)
+{
+	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_PROCESS_KILLED, "%s was killed", text);
+}
+
+static void pidfd_ready(struct carom_loop_fd *watch)
+{
+	struct carom_process *process = watch->userdata;
+	char text[PROCESS_TEXT_MAX];
+	bool is_news;
+
+	carom_loop_unwatch_fd(carom_service_loop(process->service), watch);
+	pthread_mutex_lock(&lock);
+	look(process);
+	is_news = process->state == PROCESS_ENDED && !process->is_controlled &&
+		  (process->exit.kind == CAROM_EXIT_KILLED ||
+		   process->exit.kind == CAROM_EXIT_DUMPED);
+	if (is_news)
+		carom_process_text(process, text, sizeof(text));
+	stop_watching(process);
+	pthread_mutex_unlock(&lock);
+	if (is_news)
+		report(text);
+}
+
+static void watch(struct carom_poke *poke)
+{
+	struct carom_process *process = poke->userdata;
+	int r;
+
+	process->watch = (struct carom_loop_fd){
+		.fd = process->pidfd,
+		.ready = pidfd_ready,
+		.userdata = process,
+	};
+	r = carom_loop_watch_fd(carom_service_loop(process->service), &process->watch);
+	if (r == 0)
+		return;
+	pthread_mutex_lock(&lock);
+	stop_watching(process); /* it is reaped by who asks, then */
+	pthread_mutex_unlock(&lock);
+}
+
+/* --- new --------------------------------------------------------------- */
+
+static int check_options(const struct carom_process_options *options)
+{
+	if ((options->function && options->function_name) ||
+	    (options->argument_size && !options->argument) ||
+	    (options->fd_count && !options->fds) || (options->name && !*options->name))
+		return -EINVAL;
+	if (options->fd_count > INT32_MAX / sizeof(int))
+		return -EINVAL;
+	if (options->name && strlen(options->name) >= CAROM_NAME_MAX)
+		return -ENAMETOOLONG;
+	if (options->function_name && strlen(options->function_name) >= CAROM_FUNCTION_NAME_MAX)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* PR-02, PR-03 */
+static int name_child(struct carom_process *process, const struct carom_process_options *options)
+{
+	struct carom_self *child = &process->self;
+	struct carom_self mine;
+	int n;
+
+	carom_self_copy(&mine);
+	*child = mine;
+	if (options->daemon != CAROM_INHERIT)
+		child->is_daemon = options->daemon == CAROM_YES;
+	n = snprintf(child->identity, sizeof(child->identity), "%s%s%u", mine.identity,
+		     mine.identity[0] ? ":" : "", carom_self_count_child());
+	if (n >= (int)sizeof(child->identity))
+		return -ENAMETOOLONG;
+	n = options->name ? snprintf(child->name, sizeof(child->name), "%s", options->name)
+			  : snprintf(child->name, sizeof(child->name), "%s-%s", process->type,
+				     child->identity);
+	return n >= (int)sizeof(child->name) ? -ENAMETOOLONG : 0;
+}
+
+static int copy_options(struct carom_process *process, const struct carom_process_options *options)
+{
+	process->function = options->function;
+	process->argument = options->argument;
+	process->argument_size = options->argument_size;
+	process->fd_count = options->fd_count;
+	if (options->function_name) {
+		process->function_name = strdup(options->function_name);
+		if (!process->function_name)
+			return -ENOMEM;
+	}
+	if (options->fd_count) {
+		process->fds = calloc(options->fd_count, sizeof(int));
+		if (!process->fds)
+			return -ENOMEM;
+		memcpy(process->fds, options->fds, options->fd_count * sizeof(int));
+	}
+	return name_child(process, options);
+}
+
+int carom_process_new(const struct carom_process_options *options,
+		      struct carom_process **ret_process)
+{
+	CAROM_CLEANUP(carom_process_freep) struct carom_process *process = NULL;
+	struct carom_process_options ours;
+	int r = carom_options_take(options, &ours, sizeof(ours));
+
+	if (r == 0)
+		r = check_options(&ours);
+	if (r < 0)
+		return r;
+	process = calloc(1, sizeof(*process));
+	if (!process)
+		return -ENOMEM;
+	pthread_mutex_lock(&lock);
+	handle_count++;
+	pthread_mutex_unlock(&lock);
+	process->origin = carom_origin();
+	process->reference_count = 1;
+	process->parent_pid = getpid();
+	process->pidfd = -1;
+	r = carom_context_settings(ours.context, &process->settings, &process->type);
+	if (r == 0)
+		r = copy_options(process, &ours);
+	if (r < 0)
+		return r;
+	*ret_process = carom_take_ptr(process);
+	return 0;
+}
+
+/* --- start ------------------------------------------------------------- */
+
+static int may_start(const struct carom_process *process)
+{
+	if (process->is_closed)
+		return -EBADF;
+	if (process->is_special || process->state != PROCESS_INITIAL)
+		return -EALREADY;
+	return 0;
+}
+
+static int begin_start(struct carom_process *process)
+{
+	int r;
+
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	if (carom_bootstrap_is_due())
+		return -EBUSY;
+	pthread_mutex_lock(&lock);
+	look_at_all();
+	r = may_start(process);
+	if (r == 0)
+		process->state = PROCESS_STARTING;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+static void end_start(struct carom_process *process, pid_t pid, int pidfd)
+{
+	pthread_mutex_lock(&lock);
+	if (pid < 0) {
+		process->state = PROCESS_INITIAL;
+	} else {
+		process->state = PROCESS_STARTED;
+		process->pid = pid;
+		process->pidfd = pidfd;
+		process->is_watched = true;
+		process->reference_count++;
+		list_add(process);
+	}
+	pthread_mutex_unlock(&lock);
+	if (pid < 0)
+		return;
+	process->watch_poke.function = watch;
+	process->watch_poke.userdata = process;
+	carom_service_poke(process->service, &process->watch_poke);
+}
+
+int carom_process_start(struct carom_process *process)
+{
+	int pidfd = -1;
+	pid_t pid;
+	int r = begin_start(process);
+
+	if (r < 0)
+		return r;
+	pid = carom_service_get(&process->service);
+	if (pid == 0)
+		pid = carom_process_birth(process, &pidfd);
+	end_start(process, pid, pidfd);
+	return pid < 0 ? pid : 0;
+}
+
+/* --- waiting ----------------------------------------------------------- */
+
+/* with the lock; what every call looks at first */
+static int check(const struct carom_process *process)
+{
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	return process->is_closed ? -EBADF : 0;
+}
+
+/*
+ * The pidfd may be closed by nobody while somebody waits: a reference keeps the handle,
+ * and closing needs it to have ended, which ends the wait too.
+ */
+static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
+{
+	int r = 0;
+
+	if (process->state == PROCESS_ENDED)
+		return 0;
+	process->reference_count++;
+	pthread_mutex_unlock(&lock);
+	r = carom_descriptor_wait(process->pidfd, deadline_ns);
+	pthread_mutex_lock(&lock);
+	look(process);
+	if (process->state == PROCESS_ENDED)
+		r = 0;
+	unref(process);
+	return r;
+}
+
+int carom_process_join(struct carom_process *process, uint64_t deadline_ns)
+{
+	int r;
+
+	if (process->is_special)
+		return carom_special_join(process, deadline_ns);
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&lock);
+	r = check(process);
+	if (r == 0 && process->state < PROCESS_STARTED)
+		r = -EINVAL;
+	if (r == 0)
+		r = wait_for_end(process, deadline_ns);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int carom_process_is_alive(struct carom_process *process)
+{
+	int r;
+
+	if (process->is_special)
+		return carom_special_is_alive(process);
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&lock);
+	r = check(process);
+	if (r == 0) {
+		look(process);
+		r = process->state == PROCESS_STARTED;
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+size_t carom_active_children(struct carom_process **ret_processes, size_t count)
+{
+	size_t n = 0;
+
+	pthread_mutex_lock(&lock);
+	look_at_all();
+	for (struct carom_process *process = live; process; process = process->next) {
+		if (n < count) {
+			process->reference_count++;
+			ret_processes[n] = process;
+		}
+		n++;
+	}
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+/* --- signals ----------------------------------------------------------- */
+
+int carom_process_signal(struct carom_process *process, int signal_number)
+{
+	int r;
+
+	if (process->is_special)
+		return -EINVAL;
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&lock);
+	r = check(process);
+	if (r == 0 && process->state < PROCESS_STARTED)
+		r = -EINVAL;
+	if (r == 0 && process->state == PROCESS_STARTED)
+		r = carom_pidfd_signal(process->pidfd, signal_number);
+	pthread_mutex_unlock(&lock);
+	return r == -ESRCH ? 0 : r;
+}
+
+int carom_process_terminate_controlled(struct carom_process *process)
+{
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&lock);
+	process->is_controlled = true;
+	pthread_mutex_unlock(&lock);
+	return carom_process_terminate(process);
+}
+
+/* --- the end of the handle --------------------------------------------- */
+
+int carom_process_close(struct carom_process *process)
+{
+	int r = 0;
+
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	if (process->is_special)
+		return -EBUSY;
+	pthread_mutex_lock(&lock);
+	look(process);
+	if (process->state == PROCESS_STARTED || process->state == PROCESS_STARTING)
+		r = -EBUSY;
+	else
+		process->is_closed = true;
+	if (process->is_closed && !process->is_watched)
+		carom_closep(&process->pidfd);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+struct carom_process *carom_process_free(struct carom_process *process)
+{
+	if (!process || process->is_special || !carom_origin_is(process->origin))
+		return NULL;
+	pthread_mutex_lock(&lock);
+	look(process);
+	unref(process);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+void carom_process_freep(struct carom_process **process)
+{
+	*process = carom_process_free(*process);
+}
+
+size_t carom_process_count(void)
+{
+	size_t count;
+
+	pthread_mutex_lock(&lock);
+	count = handle_count;
+	pthread_mutex_unlock(&lock);
+	return count;
+}
+
+/* --- what it is -------------------------------------------------------- */
+
+int carom_process_access(struct carom_process *process, process_access_fn *function, void *userdata)
+{
+	int r;
+
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&lock);
+	look(process);
+	r = function(process, userdata);
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int carom_process_exit(struct carom_process *process, struct carom_exit *ret_exit)
+{
+	int r;
+
+	if (!carom_origin_is(process->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&lock);
+	r = check(process);
+	look(process);
+	if (r == 0 && process->state != PROCESS_ENDED)
+		r = -EINPROGRESS;
+	if (r == 0)
+		*ret_exit = process->exit;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+int carom_process_exitcode(struct carom_process *process, int *ret_code)
+{
+	struct carom_exit exit;
+	int r = carom_process_exit(process, &exit);
+
+	if (r == 0 && exit.kind == CAROM_EXIT_TAKEN)
+		return -ENODATA;
+	if (r == 0)
+		*ret_code = exit.kind == CAROM_EXIT_EXITED ? exit.status : -exit.status;
+	return r;
+}
+
+/* --- at the end of this process ---------------------------------------- */
+
+static struct carom_process *next_child(bool daemons_only)
+{
+	struct carom_process *process = live;
+
+	while (process && daemons_only && (!process->self.is_daemon || process->is_told))
+		process = process->next;
+	if (process) {
+		process->reference_count++;
+		process->is_told = true;
+	}
+	return process;
+}
+
+void carom_children_terminate_daemons(void)
+{
+	struct carom_process *process;
+
+	pthread_mutex_lock(&lock);
+	look_at_all();
+	while ((process = next_child(true))) {
+		process->is_controlled = true;
+		carom_pidfd_signal(process->pidfd, carom_term_signal());
+		unref(process);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* One that cannot be waited for (the program closed our descriptor) is let go. */
+static void join_child(struct carom_process *process)
+{
+	char name[CAROM_NAME_MAX];
+	int pid = (int)process->pid;
+
+	memcpy(name, process->self.name, sizeof(name));
+	pthread_mutex_unlock(&lock);
+	carom_log(CAROM_LOG_INFO, "waiting for process %s (%d) to end", name, pid);
+	pthread_mutex_lock(&lock);
+	wait_for_end(process, CAROM_NO_DEADLINE);
+	if (process->state == PROCESS_STARTED) {
+		process->exit.kind = CAROM_EXIT_TAKEN;
+		process->state = PROCESS_ENDED;
+		list_remove(process);
+	}
+	unref(process);
+}
+
+void carom_children_join(void)
+{
+	struct carom_process *process;
+
+	pthread_mutex_lock(&lock);
+	while ((process = next_child(false)))
+		join_child(process);
+	pthread_mutex_unlock(&lock);
+}

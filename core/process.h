@@ -1,0 +1,294 @@
+/**
+ * DOC: process
+ *
+ * A child, as multiprocessing.Process is one. It is held by its pidfd from birth, so
+ * no call here ever reaches a stranger who got the same pid:
+ *
+ *	CAROM_CLEANUP(carom_process_freep) struct carom_process *process = NULL;
+ *
+ *	r = carom_process_new(&CAROM_PROCESS_OPTIONS(.function = count_lines,
+ *						     .argument = path,
+ *						     .argument_size = strlen(path) + 1), &process);
+ *	if (r == 0)
+ *		r = carom_process_start(process);
+ *	if (r == 0)
+ *		r = carom_process_join(process, CAROM_NO_DEADLINE);
+ *
+ * The child runs the function with default signal dispositions ("fork": the parent's),
+ * an empty signal mask and the null device as standard input. It ends with its parent,
+ * however that ends. At the regular end of the program (return from main, exit()) children
+ * are waited for, and daemonic ones terminated.
+ *
+ * Handles are counted: carom_process_free() gives one up, and the child goes on without it.
+ * All functions are MT-Safe. A handle belongs to the process that made it; in a forked child
+ * every call with it says -ECHILD and does nothing.
+ */
+#ifndef CAROM_CORE_PROCESS_H
+#define CAROM_CORE_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "api.h"
+#include "exit.h"
+#include "registry.h"
+
+CAROM_BEGIN_DECLS
+
+struct carom_context;
+struct carom_process;
+
+/* For options that are passed on from the creator: */
+enum carom_choice {
+	CAROM_INHERIT,
+	CAROM_NO,
+	CAROM_YES,
+};
+
+/**
+ * struct carom_process_options - what carom_process_new() makes
+ * @size_bytes:    size of this struct; CAROM_PROCESS_OPTIONS() fills it in
+ * @function:      what the child runs. "spawn" needs it registered (core/registry.h)
+ * @function_name: instead of @function: a registered name, which need not be known
+ *                 here. Neither: the child runs nothing, and its exit status is 0
+ * @argument:      copied when the child is started, so it must stay until then; any size
+ * @argument_size: in bytes
+ * @fds:           open descriptors that the child is to have as well; copied here, and they
+ *                 must stay open until the child is started. Any number
+ * @fd_count:      how many
+ * @name:          copied, up to 255 bytes; NULL: "Process-1", "ForkProcess-1:2" and so
+ *                 on, with the ordinals of its ancestors (row PR-02)
+ * @daemon:        CAROM_YES: terminated at the regular end of this process, and not waited for
+ * @context:       NULL: the default one
+ */
+struct carom_process_options {
+	size_t size_bytes;
+	carom_process_fn *function;
+	const char *function_name;
+	const void *argument;
+	size_t argument_size;
+	const int *fds;
+	size_t fd_count;
+	const char *name;
+	enum carom_choice daemon;
+	struct carom_context *context;
+};
+#define CAROM_PROCESS_OPTIONS(...)                                                           \
+	((struct carom_process_options){ .size_bytes = sizeof(struct carom_process_options), \
+					 __VA_ARGS__ })
+
+/**
+ * carom_process_new() - a handle, for a child that is not started yet
+ * @options:     read during the call, but for @argument and the descriptors
+ * @ret_process: the caller's; ended with carom_process_free()
+ *
+ * Name, authkey and the daemon flag are taken over now; what changes here later does
+ * not change them (row PR-03).
+ * Return: 0, -EINVAL (both functions, a size without its pointer, an empty name), -E2BIG,
+ * -ENAMETOOLONG, -ENOMEM, -EOPNOTSUPP (the context's method).
+ */
+CAROM_API int carom_process_new(const struct carom_process_options *options,
+				struct carom_process **ret_process);
+
+/**
+ * carom_process_start() - have it run
+ *
+ * Flushes stdout and stderr first, so that nothing is printed twice. Blocks until the
+ * child exists (for "fork" and "spawn" in the calling thread).
+ * Return: 0, or, with the handle as before, so that it can be started later:
+ *	-EALREADY    it was started already (row PR-05)
+ *	-EBUSY       before carom_main_hook() in a program that was itself started by
+ *	             "spawn" (row CX-17); a context that refuses threads
+ *	-EPERM       by a daemonic process, in a context with no_daemon_children
+ *	-ENOENT      "spawn": the function is not registered, or there is no such executable
+ *	-ENOEXEC     "spawn": this program has not called carom_main_hook()
+ *	-EBADF       one of the descriptors, or the handle is closed
+ *	-EAGAIN      no more processes are allowed (RLIMIT_NPROC, pids.max)
+ *	-ENOMEM, -EMFILE, -ENFILE
+ *	-ETOOMANYREFS "forkserver": more descriptors under way than RLIMIT_NOFILE
+ *	-ECHILD
+ */
+CAROM_API int carom_process_start(struct carom_process *process);
+
+/**
+ * carom_process_join() - wait until it has ended
+ * @deadline_ns: CAROM_NO_DEADLINE, CAROM_PASSED only looks
+ *
+ * A signal handler does not end the wait. May be called again, and by several threads.
+ * Return: 0: it has ended; -ETIMEDOUT; -EINVAL (not started), -EDEADLK (the current
+ * process), -EBADF (closed), -ECHILD. Rows PR-09, PR-10.
+ */
+CAROM_API int carom_process_join(struct carom_process *process, uint64_t deadline_ns);
+
+/** carom_process_is_alive() - 1, 0 (not started, or ended), -EBADF (closed), -ECHILD. Row PR-12. */
+CAROM_API int carom_process_is_alive(struct carom_process *process);
+
+/**
+ * carom_process_signal() - pidfd_send_signal(2)
+ *
+ * Its descendants get nothing. One that has ended is no error and gets nothing either.
+ * Return: 0, -EINVAL (not started, no such signal), -EPERM (it runs as another user),
+ * -EBADF (closed), -ECHILD.
+ */
+CAROM_API int carom_process_signal(struct carom_process *process, int signal_number);
+
+/** carom_process_terminate() - SIGTERM, or what REMAP_SIGTERM in the environment names. Row PR-13. */
+CAROM_API int carom_process_terminate(struct carom_process *process);
+
+/** carom_process_interrupt() - SIGINT. Row PR-15. */
+CAROM_API int carom_process_interrupt(struct carom_process *process);
+
+/** carom_process_kill() - SIGKILL. Row PR-14. */
+CAROM_API int carom_process_kill(struct carom_process *process);
+
+/**
+ * carom_process_terminate_controlled() - terminate, and do not speak of it
+ *
+ * A child that is killed by a signal is logged (level WARNING), but not this one then.
+ * Row PR-16.
+ */
+CAROM_API int carom_process_terminate_controlled(struct carom_process *process);
+
+/**
+ * carom_process_close() - give its descriptor back
+ *
+ * Every later call but carom_process_name(), _describe() and _free() says -EBADF.
+ * Return: 0 (closed before, too), -EBUSY (it runs), -ECHILD. Row PR-17.
+ */
+CAROM_API int carom_process_close(struct carom_process *process);
+
+/**
+ * carom_process_free() - give the handle up; always NULL
+ *
+ * A child that runs goes on, is reaped when it ends, and still is among
+ * carom_active_children().
+ */
+CAROM_API struct carom_process *carom_process_free(struct carom_process *process);
+CAROM_API void carom_process_freep(struct carom_process **process);
+
+/** carom_process_name() - up to @size bytes with the NUL. 0, -EMSGSIZE. */
+CAROM_API int carom_process_name(struct carom_process *process, char *name, size_t size);
+
+/**
+ * carom_process_set_name() - for people only; a running child keeps what it knows
+ * Return: 0, -EINVAL (empty), -ENAMETOOLONG, -EBADF (closed), -ECHILD. Row PR-18.
+ */
+CAROM_API int carom_process_set_name(struct carom_process *process, const char *name);
+
+/** carom_process_daemon() - 1, 0, -EBADF (closed), -ECHILD */
+CAROM_API int carom_process_daemon(struct carom_process *process);
+
+/** carom_process_set_daemon() - before the start. 0, -EBUSY (started), -EBADF, -ECHILD. Row PR-19. */
+CAROM_API int carom_process_set_daemon(struct carom_process *process, int daemon);
+
+/** carom_process_pid() - 0 before the start; -EBADF (closed), -ECHILD. For people: use the handle. */
+CAROM_API pid_t carom_process_pid(struct carom_process *process);
+
+/**
+ * carom_process_exitcode() - 0 to 255, or -N: killed by signal N
+ * @ret_code: only with 0
+ *
+ * Return: 0, -EINPROGRESS (not started, or it runs), -ENODATA (it has ended, and a
+ * waitpid(-1) of this program was told how), -EBADF (closed), -ECHILD. Row PR-21.
+ */
+CAROM_API int carom_process_exitcode(struct carom_process *process, int *ret_code);
+
+/**
+ * carom_process_exit() - the same with all that the kernel knows: core dump, resources
+ * Return: as carom_process_exitcode(), but CAROM_EXIT_TAKEN instead of -ENODATA.
+ */
+CAROM_API int carom_process_exit(struct carom_process *process, struct carom_exit *ret_exit);
+
+/**
+ * carom_process_sentinel() - its pidfd: readable as soon as it has ended
+ *
+ * Stays the handle's, until it is closed or freed. A grandchild that goes on does not
+ * keep it silent.
+ * Return: the descriptor, -EINVAL (not started), -EBADF (closed), -ECHILD. Row PR-23.
+ */
+CAROM_API int carom_process_sentinel(struct carom_process *process);
+
+/**
+ * carom_process_authkey() - the secret that the program's processes share
+ * @key: at least 256 bytes
+ * Return: its size in bytes, -EBADF, -ECHILD. It is never written anywhere but into
+ * the memory of a new child. Row PR-22.
+ */
+CAROM_API int carom_process_authkey(struct carom_process *process, void *key);
+
+/** carom_process_set_authkey() - 1 to 256 bytes. 0, -EINVAL, -EBUSY (a child that was started). */
+CAROM_API int carom_process_set_authkey(struct carom_process *process, const void *key,
+					size_t size);
+
+/**
+ * carom_process_describe() - one line, as Python's repr: "<Process name='...' pid=7
+ * parent=3 stopped exitcode=-SIGTERM daemon>"
+ * @size: of @text; what does not fit is cut
+ *
+ * In a forked child the state is "unknown". Rows PR-28, PR-29.
+ */
+CAROM_API void carom_process_describe(struct carom_process *process, char *text, size_t size);
+
+/**
+ * carom_current_process() - this process: "MainProcess", or what its parent called it
+ *
+ * Its name, daemon flag (read only) and authkey may be used, its pid and
+ * whether it is alive. Not to be freed. Row PR-24.
+ */
+CAROM_API struct carom_process *carom_current_process(void);
+
+/**
+ * carom_parent_process() - who started this one; NULL in the root
+ *
+ * Name, pid, is_alive, join and sentinel work; nobody but its own parent learns how it ended.
+ * Not to be freed. Row PR-25.
+ */
+CAROM_API struct carom_process *carom_parent_process(void);
+
+/**
+ * carom_active_children() - the children of this process that have not ended
+ * @ret_processes: up to @count handles, each the caller's to free
+ *
+ * Reaps those that have.
+ * Return: how many there are, which may be more than @count. Row PR-26.
+ */
+CAROM_API size_t carom_active_children(struct carom_process **ret_processes, size_t count);
+
+/** carom_process_count() - handles of this process that are not freed yet, for leak tests. Row PR-31. */
+CAROM_API size_t carom_process_count(void);
+
+/**
+ * carom_main_hook() - call this first thing in main()
+ *
+ * Where this program was started as a child by "spawn", it runs what it was started
+ * for and does not come back. Everywhere else it does nothing.
+ * Return: 0. Row CX-19.
+ */
+CAROM_API int carom_main_hook(int argc, char **argv);
+
+/** carom_child_exit() - end this child as if its function had returned; see billiard_exit_codes */
+CAROM_API _Noreturn void carom_child_exit(void);
+
+/** carom_child_fail() - say @text on standard error and end this child with status 1 */
+CAROM_API _Noreturn void carom_child_fail(const char *text);
+
+/** carom_is_exiting() - has the regular end of this process begun? AS-Safe. */
+CAROM_API bool carom_is_exiting(void);
+
+/**
+ * carom_ensure_forkserver() - start the fork server now, while the program is small
+ * Return: 0, or what a thread, a loop and a fork can say. Row FS-14.
+ */
+CAROM_API int carom_ensure_forkserver(void);
+
+/** carom_stop_forkserver() - end it; its children go on. The next child starts a new one. Row FS-14. */
+CAROM_API void carom_stop_forkserver(void);
+
+/** carom_ensured_forkserver_pid() - 0 if there is none. For people. */
+CAROM_API pid_t carom_ensured_forkserver_pid(void);
+
+CAROM_END_DECLS
+
+#endif

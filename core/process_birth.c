@@ -1,0 +1,133 @@
+/*
+ * Process: its birth
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/process_private.h"
+#include "core/start.h"
+
+typedef pid_t start_fn(struct carom_parcel *parcel, int *ret_pidfd);
+
+static start_fn *const ways[] = {
+	[CAROM_START_FORK] = carom_start_fork,
+	[CAROM_START_SPAWN] = carom_start_spawn,
+	[CAROM_START_FORKSERVER] = carom_start_forkserver,
+};
+
+/* --- may it? ----------------------------------------------------------- */
+
+static long thread_count(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[128];
+	long count = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Threads: %ld", &count) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+/* Row BO-15. One thread is the caller, one the library's, which leaves no lock held. */
+static int check_threads(const struct carom_process *process)
+{
+	long count = process->settings.method == CAROM_START_FORK ? thread_count() - 2 : 0;
+
+	if (count <= 0)
+		return 0;
+	if (process->settings.options.refuse_threads)
+		return -EBUSY;
+	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORK_WITH_THREADS,
+			"fork of a program with %ld more threads: locks that they hold stay held "
+			"in the child for ever",
+			count);
+	return 0;
+}
+
+static int check(const struct carom_process *process, const struct carom_self *mine)
+{
+	if (mine->is_daemon && process->settings.options.no_daemon_children)
+		return -EPERM;
+	return check_threads(process);
+}
+
+/* --- its descriptors --------------------------------------------------- */
+
+/*
+ * 0, 1 and 2 are the child's own standard ones; one of these that is handed over gets
+ * another number. @ret_fds: the numbers, malloc'd; those at @ret_fds + count are ours to
+ * close.
+ */
+static int above_standard(const struct carom_process *process, int **ret_fds)
+{
+	size_t count = process->fd_count;
+	int *fds = calloc(2 * count + 1, sizeof(int));
+	int r = fds ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		fds[i] = process->fds[i];
+		fds[count + i] = -1;
+		if (fds[i] <= STDERR_FILENO && fds[i] >= 0)
+			fds[i] = fds[count + i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+		if (fcntl(fds[i], F_GETFD) < 0)
+			r = -errno;
+	}
+	if (r < 0) {
+		free(fds);
+		return r;
+	}
+	*ret_fds = fds;
+	return 0;
+}
+
+static void close_own(int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[count + i] >= 0)
+			close(fds[count + i]);
+	free(fds);
+}
+
+/* --- birth ------------------------------------------------------------- */
+
+pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
+{
+	struct carom_parcel parcel = {
+		.self = process->self,
+		.context = process->settings,
+		.function = process->function,
+		.function_name = process->function_name,
+		.fd_count = process->fd_count,
+		.guard_fd = -1,
+		.argument = process->argument,
+		.argument_size = process->argument_size,
+	};
+	struct carom_self mine;
+	int *fds = NULL;
+	pid_t pid;
+	int r;
+
+	carom_self_copy(&mine);
+	r = check(process, &mine);
+	if (r == 0)
+		r = above_standard(process, &fds);
+	if (r < 0)
+		return r;
+	memcpy(parcel.self.parent_name, mine.name, sizeof(mine.name));
+	parcel.self.parent_pid = getpid();
+	parcel.fds = fds;
+	carom_log_export(&parcel.log);
+	fflush(stdout); /* a copy of what stands there would be written by the child as well */
+	fflush(stderr);
+	pid = ways[process->settings.method](&parcel, ret_pidfd);
+	close_own(fds, process->fd_count);
+	return pid;
+}

@@ -1,0 +1,266 @@
+/*
+ * Process: what it is called, and what else it is
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/origin.h"
+#include "core/process_private.h"
+
+/* --- names ------------------------------------------------------------- */
+
+struct bytes {
+	const void *data;
+	void *room;
+	size_t size;
+};
+
+static int give_name(struct carom_process *process, void *userdata)
+{
+	struct bytes *bytes = userdata;
+	struct carom_self mine;
+	const char *name = process->self.name;
+
+	if (process->is_special && !process->self.parent_pid) {
+		carom_self_copy(&mine);
+		name = mine.name;
+	}
+	if (strlen(name) >= bytes->size)
+		return -EMSGSIZE;
+	strcpy(bytes->room, name);
+	return 0;
+}
+
+int carom_process_name(struct carom_process *process, char *name, size_t size)
+{
+	struct bytes bytes = { .room = name, .size = size };
+
+	return carom_process_access(process, give_name, &bytes);
+}
+
+static int take_name(struct carom_process *process, void *userdata)
+{
+	struct bytes *bytes = userdata;
+
+	if (process->is_closed)
+		return -EBADF;
+	if (process == carom_current_process())
+		carom_self_rename(bytes->data);
+	memcpy(process->self.name, bytes->data, bytes->size);
+	return 0;
+}
+
+int carom_process_set_name(struct carom_process *process, const char *name)
+{
+	struct bytes bytes = { .data = name, .size = name ? strlen(name) + 1 : 0 };
+
+	if (bytes.size <= 1)
+		return -EINVAL;
+	if (bytes.size > CAROM_NAME_MAX)
+		return -ENAMETOOLONG;
+	return carom_process_access(process, take_name, &bytes);
+}
+
+/* --- daemon, pid, sentinel --------------------------------------------- */
+
+static int give_daemon(struct carom_process *process, void *unused)
+{
+	return process->is_closed ? -EBADF : process->self.is_daemon;
+}
+
+int carom_process_daemon(struct carom_process *process)
+{
+	return carom_process_access(process, give_daemon, NULL);
+}
+
+static int take_daemon(struct carom_process *process, void *userdata)
+{
+	if (process->is_closed)
+		return -EBADF;
+	if (process->is_special || process->state != PROCESS_INITIAL)
+		return -EBUSY;
+	process->self.is_daemon = *(int *)userdata != 0;
+	return 0;
+}
+
+int carom_process_set_daemon(struct carom_process *process, int daemon)
+{
+	return carom_process_access(process, take_daemon, &daemon);
+}
+
+static int give_pid(struct carom_process *process, void *unused)
+{
+	return process->is_closed ? -EBADF : process->pid;
+}
+
+pid_t carom_process_pid(struct carom_process *process)
+{
+	return carom_process_access(process, give_pid, NULL);
+}
+
+static int give_sentinel(struct carom_process *process, void *unused)
+{
+	if (process->is_closed)
+		return -EBADF;
+	return process->pidfd < 0 ? -EINVAL : process->pidfd;
+}
+
+int carom_process_sentinel(struct carom_process *process)
+{
+	return carom_process_access(process, give_sentinel, NULL);
+}
+
+/* --- authkey ----------------------------------------------------------- */
+
+static int give_authkey(struct carom_process *process, void *userdata)
+{
+	struct carom_self mine;
+	const struct carom_authkey *key = &process->self.authkey;
+
+	if (process->is_closed)
+		return -EBADF;
+	if (process->is_special) {
+		carom_self_copy(&mine);
+		key = &mine.authkey;
+	}
+	memcpy(userdata, key->bytes, key->size);
+	return (int)key->size;
+}
+
+int carom_process_authkey(struct carom_process *process, void *key)
+{
+	return carom_process_access(process, give_authkey, key);
+}
+
+static int take_authkey(struct carom_process *process, void *userdata)
+{
+	const struct carom_authkey *key = userdata;
+
+	if (process->is_closed)
+		return -EBADF;
+	if (!process->is_special && process->state != PROCESS_INITIAL)
+		return -EBUSY;
+	if (process->is_special)
+		carom_self_rekey(key);
+	process->self.authkey = *key;
+	return 0;
+}
+
+int carom_process_set_authkey(struct carom_process *process, const void *key, size_t size)
+{
+	struct carom_authkey ours = { .size = (uint32_t)size };
+
+	if (!key || size == 0 || size > CAROM_AUTHKEY_MAX)
+		return -EINVAL;
+	memcpy(ours.bytes, key, size);
+	return carom_process_access(process, take_authkey, &ours);
+}
+
+/* --- one line ---------------------------------------------------------- */
+
+static const char *state_of(const struct carom_process *process)
+{
+	if (!carom_origin_is(process->origin))
+		return "unknown";
+	if (process->is_closed)
+		return "closed";
+	switch (process->state) {
+	case PROCESS_INITIAL:
+	case PROCESS_STARTING:
+		return "initial";
+	case PROCESS_STARTED:
+		return "started";
+	default:
+		return "stopped";
+	}
+}
+
+static void exit_text(const struct carom_process *process, char *text, size_t size)
+{
+	const struct carom_exit *exit = &process->exit;
+	const char *name = exit->status > 0 ? sigabbrev_np(exit->status) : NULL;
+
+	if (exit->kind == CAROM_EXIT_EXITED)
+		snprintf(text, size, " exitcode=%d", exit->status);
+	else if (exit->kind == CAROM_EXIT_TAKEN)
+		snprintf(text, size, " exitcode unknown");
+	else if (name)
+		snprintf(text, size, " exitcode=-SIG%s%s", name,
+			 exit->kind == CAROM_EXIT_DUMPED ? " core dumped" : "");
+	else
+		snprintf(text, size, " exitcode=-%d", exit->status);
+}
+
+void carom_process_text(const struct carom_process *process, char *text, size_t size)
+{
+	bool has_ended = process->state == PROCESS_ENDED && !process->is_closed;
+	char pid[24] = "", end[64] = "";
+
+	if (process->pid)
+		snprintf(pid, sizeof(pid), " pid=%d", (int)process->pid);
+	if (has_ended)
+		exit_text(process, end, sizeof(end));
+	snprintf(text, size, "<%s name='%s'%s parent=%d %s%s%s>", process->type, process->self.name,
+		 pid, (int)process->parent_pid, state_of(process), end,
+		 process->self.is_daemon ? " daemon" : "");
+}
+
+struct line {
+	char *text;
+	size_t size;
+};
+
+static int give_text(struct carom_process *process, void *userdata)
+{
+	struct line *line = userdata;
+
+	carom_process_text(process, line->text, line->size);
+	return 0;
+}
+
+void carom_process_describe(struct carom_process *process, char *text, size_t size)
+{
+	struct line line = { text, size };
+
+	if (carom_process_access(process, give_text, &line) < 0)
+		carom_process_text(process, text, size); /* a copy: nobody changes it */
+}
+
+/* --- terminate --------------------------------------------------------- */
+
+/* Row UT-20: "SIGQUIT" or "QUIT" */
+int carom_term_signal(void)
+{
+	const char *name = getenv("REMAP_SIGTERM");
+
+	if (!name || !*name)
+		return SIGTERM;
+	if (strncmp(name, "SIG", 3) == 0)
+		name += 3;
+	for (int i = 1; i < NSIG; i++) {
+		const char *other = sigabbrev_np(i);
+
+		if (other && strcmp(other, name) == 0)
+			return i;
+	}
+	return SIGTERM;
+}
+
+int carom_process_terminate(struct carom_process *process)
+{
+	return carom_process_signal(process, carom_term_signal());
+}
+
+int carom_process_interrupt(struct carom_process *process)
+{
+	return carom_process_signal(process, SIGINT);
+}
+
+int carom_process_kill(struct carom_process *process)
+{
+	return carom_process_signal(process, SIGKILL);
+}

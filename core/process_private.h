@@ -1,0 +1,78 @@
+/* Process: what its sources share. */
+#ifndef CAROM_CORE_PROCESS_PRIVATE_H
+#define CAROM_CORE_PROCESS_PRIVATE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/context_private.h"
+#include "core/loop.h"
+#include "core/process.h"
+#include "core/self.h"
+#include "core/service.h"
+
+#define PROCESS_TEXT_MAX 512
+
+enum process_state {
+	PROCESS_INITIAL,
+	PROCESS_STARTING,
+	PROCESS_STARTED,
+	PROCESS_ENDED,
+};
+
+/**
+ * struct carom_process
+ * @is_special:    this process's own handle, or its parent's
+ * @is_controlled: its end is no news
+ * @is_told:       was sent to its end when this process left
+ * @pid, @pidfd, @exit: as @state has them
+ * @next, @link:   in the list of live children
+ * @service, @watch, @watch_poke: of the library's thread, while @is_watched
+ */
+struct carom_process {
+	uint64_t origin;
+	uint32_t reference_count;
+	enum process_state state;
+	bool is_special;
+	bool is_closed;
+	bool is_controlled;
+	bool is_told;
+	bool is_watched;
+	const char *type;
+	struct carom_context_settings settings;
+	struct carom_self self;
+	carom_process_fn *function;
+	char *function_name;
+	const void *argument;
+	size_t argument_size;
+	int *fds;
+	size_t fd_count;
+	pid_t pid;
+	pid_t parent_pid;
+	int pidfd;
+	struct carom_exit exit;
+	struct carom_process *next;
+	struct carom_process **link;
+	struct carom_service *service;
+	struct carom_loop_fd watch;
+	struct carom_poke watch_poke;
+};
+
+/** carom_process_access() - call @function with the lock; -ECHILD */
+typedef int process_access_fn(struct carom_process *process, void *userdata);
+int carom_process_access(struct carom_process *process, process_access_fn *function,
+			 void *userdata);
+
+/** carom_process_text() - carom_process_describe() with the lock held */
+void carom_process_text(const struct carom_process *process, char *text, size_t size);
+
+/** carom_process_birth() - by the method of its context; the pid, or a negative errno value */
+pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd);
+
+/** carom_term_signal() - SIGTERM, or what REMAP_SIGTERM names */
+int carom_term_signal(void);
+
+int carom_special_join(struct carom_process *process, uint64_t deadline_ns);
+int carom_special_is_alive(struct carom_process *process);
+
+#endif
