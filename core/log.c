@@ -411,6 +411,7 @@ void carom_log_import_environment(void)
 		change.next->to_stderr = true;
 	if (format && *format && (format = strdup(format)))
 		change.next->format = format;
+	utc_offset(time_now()); /* for processes that are forked before they say anything */
 	end_change(&change);
 }
 

@@ -147,7 +147,7 @@ CAROM_API void carom_log_set_level(enum carom_log_level level);
 /**
  * carom_log_level() - what was set, CAROM_LOG_NOTSET if nothing was
  *
- * Context: MT-Safe, AS-Safe.
+ * Context: MT-Safe, AS-Unsafe lock.
  */
 CAROM_API enum carom_log_level carom_log_level(void);
 

@@ -7,7 +7,9 @@
 
 /* --- every way out, under every method --------------------------------- */
 
-/* PR-21 BO-02 CX-01 */
+/* PR-21 */
+/* BO-02 */
+/* CX-01 */
 Test(process, gives_its_status_under_every_method, .timeout = 60)
 {
 	static const int statuses[] = { 0, 1, 7, 255 };
@@ -22,7 +24,8 @@ Test(process, gives_its_status_under_every_method, .timeout = 60)
 	}
 }
 
-/* BO-05 BO-08 */
+/* BO-05 */
+/* BO-08 */
 Test(process, exit_gives_eight_bits, .timeout = 60)
 {
 	static const int statuses[] = { -241, 300 };
@@ -156,7 +159,9 @@ Test(process, is_given_more_descriptors_than_one_packet_holds, .timeout = 60)
 
 /* --- who it is ---------------------------------------------------------- */
 
-/* PR-24 PR-25 CX-09 */
+/* PR-24 */
+/* PR-25 */
+/* CX-09 */
 Test(process, knows_its_name_method_and_parent, .timeout = 60)
 {
 	struct carom_context *context;
