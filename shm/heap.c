@@ -178,6 +178,37 @@ int carom_heap_new(const struct carom_heap_options *options, struct carom_heap *
 	return 0;
 }
 
+/* ---- inside ---- */
+
+/* A holder that died may have left a change half done: finish it (I2). */
+static int try_enter(struct carom_heap *heap)
+{
+	int r = carom_lock_acquire(&heap->file->lock, CAROM_NO_DEADLINE);
+
+	if (r == -EOWNERDEAD) {
+		carom_blocks_redo(&heap->file->blocks);
+		CAROM_POINT("heap.repaired");
+		r = carom_lock_consistent(&heap->file->lock);
+	}
+	return r;
+}
+
+static void enter(struct carom_heap *heap)
+{
+	int r = try_enter(heap);
+
+	assert(r == 0); /* not from a signal handler that interrupted one of these calls */
+	CAROM_POINT("heap.entered");
+}
+
+static void leave(struct carom_heap *heap)
+{
+	CAROM_POINT("heap.leaving");
+	carom_lock_release(&heap->file->lock);
+}
+
+/* ---- joining ---- */
+
 int carom_heap_attach_dup(int fd, struct carom_heap **ret_heap)
 {
 	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = NULL;
@@ -200,6 +231,10 @@ int carom_heap_attach_dup(int fd, struct carom_heap **ret_heap)
 	if (r < 0)
 		return r;
 	heap->file = address;
+	r = try_enter(heap); /* its lock may be of a kind that this process cannot hold */
+	if (r < 0)
+		return r;
+	leave(heap);
 	*ret_heap = carom_take_ptr(heap);
 	return 0;
 }
@@ -221,26 +256,6 @@ void carom_heap_freep(struct carom_heap **heap)
 }
 
 /* ---- blocks ---- */
-
-/* A holder that died may have left a change half done: finish it (I2). */
-static void enter(struct carom_heap *heap)
-{
-	int r = carom_lock_acquire(&heap->file->lock, CAROM_NO_DEADLINE);
-
-	if (r == -EOWNERDEAD) {
-		carom_blocks_redo(&heap->file->blocks);
-		CAROM_POINT("heap.repaired");
-		r = carom_lock_consistent(&heap->file->lock);
-	}
-	assert(r == 0); /* not from a signal handler that interrupted one of these calls */
-	CAROM_POINT("heap.entered");
-}
-
-static void leave(struct carom_heap *heap)
-{
-	CAROM_POINT("heap.leaving");
-	carom_lock_release(&heap->file->lock);
-}
 
 int carom_heap_alloc(struct carom_heap *heap, uint64_t size, void **ret_block)
 {

@@ -93,6 +93,7 @@ CAROM_API int carom_heap_new(const struct carom_heap_options *options,
  *	-EADDRINUSE  this process has something else where the heap must lie (also
  *	             the heap itself)
  *	-EBADF, -EBADMSG (no heap)
+ *	-EOPNOTSUPP  its lock stands on a list that this process's C library does not have
  *	-ENOMEM, -EMFILE
  */
 CAROM_API int carom_heap_attach_dup(int fd, struct carom_heap **ret_heap);

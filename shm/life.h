@@ -20,17 +20,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "shm/robust.h"
+
 /**
  * struct carom_life - the word and its node, as glibc's list wants them
  * @word: 0 before birth; the thread id with FUTEX_WAITERS while it lives;
  *        FUTEX_OWNER_DIED is set by the kernel
- * @pad:  the kernel finds the word 32 bytes before @next
+ * @pad:  the kernel finds the word CAROM_ROBUST_DISTANCE before the link's `next`
  */
 struct carom_life {
 	_Atomic uint32_t word;
 	uint32_t pad[5];
-	void *previous;
-	void *next;
+	struct carom_robust_link link;
 };
 
 /**
