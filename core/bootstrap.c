@@ -31,6 +31,8 @@ static void become(const struct carom_parcel *parcel)
 	if (parcel->context.method == CAROM_START_FORK)
 		return; /* it has the rest by its copy */
 	carom_log_import(&parcel->log);
+	if (parcel->context.method == CAROM_START_SPAWN)
+		carom_log_import_environment();
 	if (parcel->directory && chdir(parcel->directory) < 0)
 		carom_log(CAROM_LOG_INFO, "%s: %s", parcel->directory, carom_strerror(errno));
 }
@@ -150,7 +152,6 @@ int carom_bootstrap_delivery(const void *argument, size_t size, const int *fds, 
 
 	if (!all)
 		return EXIT_FAILURE;
-	carom_log_after_clone();
 	if (delivery->fd_count)
 		memcpy(all, fds, delivery->fd_count * sizeof(int));
 	r = delivery->has_file
@@ -216,6 +217,5 @@ int carom_main_hook(int argc, char **argv)
 	parcel_fd = -1;
 	if (parcel.guard_fd >= 0)
 		fcntl(parcel.guard_fd, F_SETFD, FD_CLOEXEC);
-	carom_log_import_environment();
 	carom_bootstrap(&parcel);
 }
