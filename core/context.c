@@ -7,11 +7,11 @@
 #include "core/context.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "core/clone.h"
 #include "core/context_private.h"
+#include "core/fork_lock.h"
 #include "core/options.h"
 
 #define UNSET (-1)
@@ -28,23 +28,8 @@ static struct carom_context contexts[CAROM_START_METHOD_COUNT] = {
 	[CAROM_START_FORKSERVER] = { "forkserver", "ForkServerProcess", { 0 } },
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static CAROM_FORK_LOCK(lock);
 static int default_method = UNSET;
-
-static void hold(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void let_go(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
-__attribute__((constructor)) static void survive_forks(void)
-{
-	pthread_atfork(hold, let_go, let_go);
-}
 
 /* --- methods ----------------------------------------------------------- */
 
@@ -78,9 +63,9 @@ int carom_context_get(const char *method, struct carom_context **ret_context)
 {
 	int r;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	r = method ? method_named(method) : fix_default();
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	if (r < 0)
 		return r;
 	*ret_context = &contexts[r];
@@ -90,9 +75,9 @@ int carom_context_get(const char *method, struct carom_context **ret_context)
 static struct carom_context *or_default(struct carom_context *context)
 {
 	if (!context) {
-		pthread_mutex_lock(&lock);
+		carom_fork_lock_acquire(&lock);
 		context = &contexts[fix_default()];
-		pthread_mutex_unlock(&lock);
+		carom_fork_lock_release(&lock);
 	}
 	return context;
 }
@@ -110,12 +95,12 @@ int carom_set_start_method(const char *method, bool force)
 		return -EINVAL;
 	if (method && r < 0)
 		return r;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	if (default_method == UNSET || force)
 		default_method = r;
 	else
 		r = -EALREADY;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return r == -EALREADY ? r : 0;
 }
 
@@ -123,9 +108,9 @@ const char *carom_get_start_method(bool allow_none)
 {
 	int method;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	method = allow_none ? default_method : fix_default();
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return method == UNSET ? NULL : contexts[method].method_name;
 }
 
@@ -142,9 +127,9 @@ const char *const *carom_all_start_methods(void)
 	};
 	int method;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	method = default_method == UNSET ? best_method() : default_method;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return is_available(CAROM_START_FORKSERVER) ? lists[method] : without_server[method];
 }
 
@@ -171,9 +156,9 @@ int carom_context_configure(struct carom_context *context,
 	if (r < 0)
 		return r;
 	context = or_default(context);
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	context->options = ours;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return 0;
 }
 
@@ -185,18 +170,18 @@ int carom_context_settings(struct carom_context *context,
 	context = or_default(context);
 	if (!is_available((int)(context - contexts)))
 		return -EOPNOTSUPP;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	ret_settings->method = (enum carom_start_method)(context - contexts);
 	ret_settings->options = context->options;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	*ret_type = is_default ? "Process" : context->process_type;
 	return 0;
 }
 
 void carom_context_inherit(const struct carom_context_settings *settings)
 {
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	default_method = (int)settings->method;
 	contexts[settings->method].options = settings->options;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 }

@@ -3,31 +3,16 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/context.h"
 #include "core/context_private.h"
+#include "core/fork_lock.h"
 #include "core/self.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static CAROM_FORK_LOCK(lock);
 static char executable[PATH_MAX];
-
-static void hold(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void let_go(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
-__attribute__((constructor)) static void survive_forks(void)
-{
-	pthread_atfork(hold, let_go, let_go);
-}
 
 /* A relative path means the directory that the program was started in, wherever it is now. */
 int carom_set_executable(const char *path)
@@ -44,25 +29,25 @@ int carom_set_executable(const char *path)
 			     path);
 	if (n >= (int)sizeof(whole))
 		return -ENAMETOOLONG;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	memcpy(executable, whole, sizeof(executable));
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return 0;
 }
 
 void carom_executable(char *path)
 {
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	strcpy(path, executable[0] ? executable : "/proc/self/exe");
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 }
 
 bool carom_executable_is_set(void)
 {
 	bool is_set;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	is_set = executable[0] != '\0';
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return is_set;
 }

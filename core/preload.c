@@ -6,32 +6,17 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/context.h"
 #include "core/context_private.h"
+#include "core/fork_lock.h"
 #include "core/log.h"
 #include "core/registry.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static CAROM_FORK_LOCK(lock);
 static char **list; /* ended by NULL */
-
-static void hold(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void let_go(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
-__attribute__((constructor)) static void survive_forks(void)
-{
-	pthread_atfork(hold, let_go, let_go);
-}
 
 static void list_free(char **names)
 {
@@ -70,10 +55,10 @@ int carom_set_forkserver_preload(const char *const *names)
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	old = list;
 	list = copy;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	list_free(old);
 	return 0;
 }

@@ -12,34 +12,24 @@
 
 #include "core/cleanup.h"
 #include "core/descriptors.h"
+#include "core/fork_lock.h"
 #include "core/origin.h"
 #include "core/pidfd.h"
 #include "core/process_private.h"
 #include "core/time.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static CAROM_FORK_LOCK(lock);
 static struct carom_process *current, *parent;
-
-static void hold(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void let_go(void)
-{
-	pthread_mutex_unlock(&lock);
-}
 
 static void forget(void)
 {
 	if (parent)
 		carom_closep(&parent->pidfd);
-	pthread_mutex_unlock(&lock);
 }
 
 __attribute__((constructor)) static void survive_forks(void)
 {
-	pthread_atfork(hold, let_go, forget);
+	pthread_atfork(NULL, NULL, forget);
 }
 
 /* A handle that another process of the family made is a copy, and left alone. */
@@ -66,11 +56,11 @@ struct carom_process *carom_current_process(void)
 {
 	struct carom_process *process;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	process = need(&current);
 	process->pid = getpid();
 	process->parent_pid = process->self.parent_pid;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return process;
 }
 
@@ -82,14 +72,14 @@ struct carom_process *carom_parent_process(void)
 	carom_self_copy(&mine);
 	if (!mine.parent_pid || mine.parent_pid != getppid())
 		return NULL;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	process = need(&parent);
 	if (process->pidfd < 0) {
 		process->pid = mine.parent_pid;
 		memcpy(process->self.name, mine.parent_name, sizeof(mine.parent_name));
 		process->pidfd = carom_pidfd_open(mine.parent_pid);
 	}
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return process;
 }
 

@@ -5,9 +5,9 @@
  * by fork inherit it as it is, so the lock is renewed there.
  */
 #include "core/registry.h"
+#include "core/fork_lock.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,23 +17,8 @@ struct entry {
 	char name[];
 };
 
-static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static CAROM_FORK_LOCK(lock);
 static struct entry *entries;
-
-static void hold(void)
-{
-	pthread_rwlock_wrlock(&lock);
-}
-
-static void let_go(void)
-{
-	pthread_rwlock_unlock(&lock);
-}
-
-__attribute__((constructor)) static void survive_forks(void)
-{
-	pthread_atfork(hold, let_go, let_go);
-}
 
 static struct entry *find(const char *name)
 {
@@ -69,9 +54,9 @@ int carom_register(const char *name, carom_process_fn *function)
 		return -EINVAL;
 	if (strlen(name) >= CAROM_FUNCTION_NAME_MAX)
 		return -ENAMETOOLONG;
-	pthread_rwlock_wrlock(&lock);
+	carom_fork_lock_acquire(&lock);
 	r = add(name, function);
-	pthread_rwlock_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return r;
 }
 
@@ -79,9 +64,9 @@ carom_process_fn *carom_registered(const char *name)
 {
 	struct entry *entry;
 
-	pthread_rwlock_rdlock(&lock);
+	carom_fork_lock_acquire(&lock);
 	entry = name ? find(name) : NULL;
-	pthread_rwlock_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return entry ? entry->function : NULL;
 }
 
@@ -89,10 +74,10 @@ const char *carom_registered_name(carom_process_fn *function)
 {
 	struct entry *entry;
 
-	pthread_rwlock_rdlock(&lock);
+	carom_fork_lock_acquire(&lock);
 	entry = entries;
 	while (entry && entry->function != function)
 		entry = entry->next;
-	pthread_rwlock_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return entry ? entry->name : NULL;
 }

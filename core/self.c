@@ -4,7 +4,6 @@
 #include "core/self.h"
 
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,26 +11,16 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "core/fork_lock.h"
 #include "core/log_private.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static CAROM_FORK_LOCK(lock);
 static struct carom_self self = { .name = "MainProcess" };
 static _Atomic uint32_t child_count;
 static char directory[PATH_MAX];
 
-static void hold(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void let_go(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
 __attribute__((constructor)) static void begin(void)
 {
-	pthread_atfork(hold, let_go, let_go);
 	if (!getcwd(directory, sizeof(directory)))
 		directory[0] = '\0';
 }
@@ -48,34 +37,34 @@ static void need_authkey(void)
 
 void carom_self_copy(struct carom_self *ret_self)
 {
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	need_authkey();
 	*ret_self = self;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 }
 
 void carom_self_become(const struct carom_self *other)
 {
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	self = *other;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	atomic_store(&child_count, 0);
 	carom_log_process_name_set(other->name);
 }
 
 void carom_self_rename(const char *name)
 {
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	snprintf(self.name, sizeof(self.name), "%s", name);
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	carom_log_process_name_set(name);
 }
 
 void carom_self_rekey(const struct carom_authkey *key)
 {
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	self.authkey = *key;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 }
 
 uint32_t carom_self_count_child(void)
