@@ -1,9 +1,10 @@
 /*
  * Probe
  *
- * One word of bits, filled in once. A feature is asked for by a call that cannot
- * do anything: its arguments are wrong in a way the kernel notices only after it
- * has found the system call and the filters of a container have let it pass.
+ * One answer for each feature, found once: 0, or how the kernel refused. A feature
+ * is asked for by a call that cannot do anything: its arguments are wrong in a way
+ * the kernel notices only after it has found the system call and the filters of a
+ * container have let it pass.
  * Two features show only in something made for the purpose, a ring and an ended
  * child; a child that ends at once serves for both.
  */
@@ -42,6 +43,7 @@
 #define OPERATIONS_ASKED      64
 #define ADVICE_POPULATE_WRITE 23
 #define PIDFD_INFO_WITH_EXIT  (UINT64_C(1) << 3)
+#define NOEXEC_SEAL           0x0008U /* of memfd_create(2), Linux 6.3 */
 #define NO_DESCRIPTOR         (-2)
 #define ROBUST_OFFSET_BYTES   (-32) /* from a list node to its futex word, in glibc's mutex */
 
@@ -52,19 +54,27 @@ struct pidfd_info_head {
 };
 #define PIDFD_INFO_REQUEST _IOWR(0xFF, 11, struct pidfd_info_head)
 
-/* --- one function for each feature: does the kernel say yes? ------------ */
+/* --- one function for each feature: 0 if the kernel says yes ------------- */
 
-static bool says(long result, int error)
+static int no_error(long result)
 {
-	return result < 0 && errno == error;
+	return result < 0 ? -errno : 0;
 }
 
-static bool has_clone3(void)
+/* Yes, if nothing but @error is wrong with the call. */
+static int says(long result, int error)
+{
+	if (result >= 0)
+		return -EPROTO;
+	return errno == error ? 0 : -errno;
+}
+
+static int ask_clone3(void)
 {
 	return says(syscall(SYS_clone3, NULL, 0), EINVAL);
 }
 
-static bool has_clone_pidfd(void)
+static int ask_clone_pidfd(void)
 {
 	/* a thread without shared signal handlers is refused by every kernel: no child is made */
 	return says(syscall(SYS_clone, (unsigned long)(CLONE_PIDFD | CLONE_THREAD), NULL, NULL,
@@ -72,15 +82,33 @@ static bool has_clone_pidfd(void)
 		    EINVAL);
 }
 
-static bool has_tid_address(void)
+static int ask_pidfd_open(void)
+{
+	return says(syscall(SYS_pidfd_open, 0, 0), EINVAL);
+}
+
+static int ask_pidfd_signal(void)
+{
+	return says(syscall(SYS_pidfd_send_signal, NO_DESCRIPTOR, 0, NULL, 0), EBADF);
+}
+
+static int ask_pidfd_wait(void)
+{
+	/* a negative number is refused in the same way as waiting for a pidfd was once */
+	return says(syscall(SYS_waitid, P_PIDFD, INT_MAX, NULL, WEXITED | WNOHANG, NULL), EBADF);
+}
+
+static int ask_tid_address(void)
 {
 #ifdef __GLIBC__
 	int *address = NULL;
 
+	if (prctl(PR_GET_TID_ADDRESS, &address) < 0)
+		return -errno;
 	/* elsewhere the address is not the cached thread id; musl's is a lock */
-	return prctl(PR_GET_TID_ADDRESS, &address) == 0 && address && *address == gettid();
+	return address && *address == gettid() ? 0 : -EOPNOTSUPP;
 #else
-	return false;
+	return -EOPNOTSUPP;
 #endif
 }
 
@@ -111,40 +139,48 @@ static bool has_known_layout(const struct robust_list_head *head)
 }
 #endif
 
-static bool has_robust_list(void)
+static int ask_robust_list(void)
 {
 #ifdef __GLIBC__
 	struct robust_list_head *head = NULL;
 	size_t size = 0;
 
-	return syscall(SYS_get_robust_list, 0, &head, &size) == 0 && head &&
-	       size == sizeof(*head) && head->futex_offset == ROBUST_OFFSET_BYTES &&
-	       has_known_layout(head);
+	if (syscall(SYS_get_robust_list, 0, &head, &size) < 0)
+		return -errno;
+	return head && size == sizeof(*head) && head->futex_offset == ROBUST_OFFSET_BYTES &&
+			       has_known_layout(head)
+		       ? 0
+		       : -EOPNOTSUPP;
 #else
-	return false;
+	return -EOPNOTSUPP;
 #endif
 }
 
-static bool has_io_uring(void)
+static int ask_io_uring(void)
 {
 #if CAROM_HAVE_LIBURING
 	struct io_uring_params params = { 0 };
+	int r;
 
 	/*
 	 * A ring of no entries, and no ring at all, are told from each other
 	 * only where rings are allowed. Descriptor -1 has a meaning to
 	 * io_uring_register(2) since Linux 6.15.
 	 */
-	return says(syscall(SYS_io_uring_setup, 0, &params), EINVAL) &&
-	       says(syscall(SYS_io_uring_enter, NO_DESCRIPTOR, 0, 0, 0, NULL, 0), EBADF) &&
-	       says(syscall(SYS_io_uring_register, NO_DESCRIPTOR, IORING_REGISTER_PROBE, NULL, 0),
-		    EBADF);
+	r = says(syscall(SYS_io_uring_setup, 0, &params), EINVAL);
+	if (r == 0)
+		r = says(syscall(SYS_io_uring_enter, NO_DESCRIPTOR, 0, 0, 0, NULL, 0), EBADF);
+	if (r == 0)
+		r = says(syscall(SYS_io_uring_register, NO_DESCRIPTOR, IORING_REGISTER_PROBE, NULL,
+				 0),
+			 EBADF);
+	return r;
 #else
-	return false;
+	return -EOPNOTSUPP;
 #endif
 }
 
-static bool has_futex_waitv(void)
+static int ask_futex_waitv(void)
 {
 	return says(syscall(SYS_FUTEX_WAITV, NULL, 0, 0, NULL, 0), EINVAL);
 }
@@ -159,7 +195,7 @@ static bool has_futex_waitv(void)
 /*
  * Run @function in a child that has descriptors of its own, and ends. It sends no
  * SIGCHLD, and no waitpid(-1) of the program can see it (exit signal 0 without
- * __WALL). Return: its pidfd, or -1.
+ * __WALL). Return: its pidfd, or how clone(2) failed.
  */
 static int run_in_child(int (*function)(void *argument), void *argument)
 {
@@ -172,10 +208,11 @@ static int run_in_child(int (*function)(void *argument), void *argument)
 	/* no handler of the program is to run on that stack */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = clone(function, stack + sizeof(stack), BORROW_MEMORY | CLONE_PIDFD, argument, &pidfd);
+	r = no_error(clone(function, stack + sizeof(stack), BORROW_MEMORY | CLONE_PIDFD, argument,
+			   &pidfd));
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0)
-		return -1;
+		return r;
 	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR)
 		;
 	return pidfd;
@@ -189,14 +226,20 @@ static int exit_at_once(void *unused)
 	return 0;
 }
 
-static bool has_pidfd_info(void)
+static int ask_pidfd_info(void)
 {
 	struct pidfd_info_head info = { .mask = PIDFD_INFO_WITH_EXIT };
-	CAROM_CLEANUP(carom_closep)
-	int pidfd = has_clone_pidfd() ? run_in_child(exit_at_once, NULL) : -1;
+	CAROM_CLEANUP(carom_closep) int pidfd = -1;
+	int r = ask_clone_pidfd();
 
-	return pidfd >= 0 && ioctl(pidfd, PIDFD_INFO_REQUEST, &info) == 0 &&
-	       (info.mask & PIDFD_INFO_WITH_EXIT);
+	if (r < 0)
+		return r;
+	pidfd = run_in_child(exit_at_once, NULL);
+	if (pidfd < 0)
+		return pidfd;
+	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) < 0)
+		return -errno;
+	return info.mask & PIDFD_INFO_WITH_EXIT ? 0 : -EOPNOTSUPP;
 }
 
 #if CAROM_HAVE_LIBURING
@@ -226,115 +269,204 @@ static int ask_ring(void *argument)
  * By a child, because the kernel interrupts whoever made a ring once more, some
  * milliseconds after it was closed: a wait in this thread would end for nothing.
  */
-static bool has_operation(struct operations *operations, int operation)
+static int ask_operation(struct operations *operations, int operation)
 {
 	CAROM_CLEANUP(carom_closep) int pidfd = run_in_child(ask_ring, operations);
+	const struct io_uring_probe *answers = (const void *)operations->answers;
 
-	return pidfd >= 0 && io_uring_opcode_supported(
-				     (const struct io_uring_probe *)operations->answers, operation);
+	if (pidfd < 0)
+		return pidfd;
+	return io_uring_opcode_supported(answers, operation) ? 0 : -EOPNOTSUPP;
 }
 #endif
 
-static bool has_io_uring_futex(void)
+static int ask_io_uring_futex(void)
 {
 #if CAROM_HAVE_LIBURING
 	struct operations *shared;
-	bool yes;
+	int r = ask_clone_pidfd();
 
-	if (!has_io_uring() || !has_clone_pidfd())
-		return false;
+	if (r < 0)
+		return r;
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED)
-		return false;
-	yes = has_operation(shared, URING_OP_FUTEX_WAIT);
+		return -errno;
+	r = ask_operation(shared, URING_OP_FUTEX_WAIT);
 	munmap(shared, sizeof(*shared));
-	return yes;
+	return r;
 #else
-	return false;
+	return -EOPNOTSUPP;
 #endif
 }
 
-static bool has_close_range(void)
+static int ask_close_range(void)
 {
-	return syscall(SYS_close_range, UINT_MAX, UINT_MAX, 0) == 0;
+	return no_error(syscall(SYS_close_range, UINT_MAX, UINT_MAX, 0));
 }
 
-static bool has_madv_populate(void)
+static int ask_memfd_noexec(void)
 {
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool yes;
+	return says(syscall(SYS_memfd_create, NULL, MFD_CLOEXEC | NOEXEC_SEAL), EFAULT);
+}
 
-	if (page == MAP_FAILED)
-		return false;
-	yes = madvise(page, size, ADVICE_POPULATE_WRITE) == 0;
-	munmap(page, size);
-	return yes;
+static int ask_memfd(void)
+{
+	int r = says(syscall(SYS_memfd_create, NULL, MFD_CLOEXEC | MFD_ALLOW_SEALING), EFAULT);
+
+	return r == -EACCES ? ask_memfd_noexec() : r; /* vm.memfd_noexec=2 insists on it */
+}
+
+/* Whether the advice is known is looked at before how many bytes it is about. */
+static int ask_wipe_on_fork(void)
+{
+	return no_error(madvise(NULL, 0, MADV_WIPEONFORK));
+}
+
+static int ask_madv_populate(void)
+{
+	return no_error(madvise(NULL, 0, ADVICE_POPULATE_WRITE));
 }
 
 /* --- the own cgroup ---------------------------------------------------- */
 
 /* Leaves can be made in the directory, and processes put into them. */
-static bool is_writable(const char *directory)
+static int ask_directory(const char *directory)
 {
 	char procs[PATH_MAX];
-	int n = snprintf(procs, sizeof(procs), "%s/cgroup.procs", directory);
 
-	return n < (int)sizeof(procs) && faccessat(AT_FDCWD, procs, R_OK | W_OK, AT_EACCESS) == 0 &&
-	       faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
+	if (snprintf(procs, sizeof(procs), "%s/cgroup.procs", directory) >= (int)sizeof(procs))
+		return -ENAMETOOLONG;
+	if (faccessat(AT_FDCWD, procs, R_OK | W_OK, AT_EACCESS) < 0)
+		return -errno;
+	return no_error(faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS));
 }
 
-static int look_at_place(const struct carom_cgroup_place *place, void *found_one)
+/* One place where it goes is enough. */
+static int ask_place(const struct carom_cgroup_place *place, void *answer)
 {
-	if (place->is_own && is_writable(place->path))
-		*(bool *)found_one = true;
+	int *r = answer;
+
+	if (*r < 0 && place->is_own)
+		*r = ask_directory(place->path);
 	return 0;
 }
 
-static bool has_cgroup_v2(void)
+static int ask_cgroup_v2(void)
 {
-	bool found_one = false;
+	int answer = -ENOENT;
+	int r = carom_cgroup_places("", NULL, ask_place, &answer);
 
-	carom_cgroup_places("", NULL, look_at_place, &found_one);
-	return found_one;
+	return r < 0 ? r : answer;
 }
 
 /* --- all of them ------------------------------------------------------- */
 
-static const struct {
+#define NEEDS_NONE CAROM_FEATURE_COUNT
+
+/**
+ * struct feature - what is known of one beforehand
+ * @ask:      0, or how the kernel refuses
+ * @needs:    one that it is a part of, and that stands before it
+ * @use:      what is done with it, for people
+ * @fallback: what is done without it; NULL: there is no way without it
+ */
+static const struct feature {
 	const char *name;
-	bool (*is_there)(void);
+	int (*ask)(void);
+	enum carom_feature needs;
+	const char *use;
 	const char *fallback;
 } features[CAROM_FEATURE_COUNT] = {
-	[CAROM_FEATURE_CLONE3] = { "clone3", has_clone3,
-				   "children are made by clone(2); a cgroup is joined afterwards" },
-	[CAROM_FEATURE_CLONE_PIDFD] = { "clone_pidfd", has_clone_pidfd,
-					"without clone3 too, children are made by fork(2) and "
-					"pidfd_open(2)" },
-	[CAROM_FEATURE_TID_ADDRESS] = { "tid_address", has_tid_address,
-					"children are made by fork(2), which repairs the thread "
-					"id" },
-	[CAROM_FEATURE_ROBUST_LIST] = { "robust_list", has_robust_list,
-					"a holder's death is noticed at its pidfd, late for large "
-					"processes" },
-	[CAROM_FEATURE_IO_URING] = { "io_uring", has_io_uring, "loops use epoll" },
-	[CAROM_FEATURE_IO_URING_FUTEX] = { "io_uring_futex", has_io_uring_futex,
-					   "a helper thread waits for words" },
-	[CAROM_FEATURE_FUTEX_WAITV] = { "futex_waitv", has_futex_waitv,
-					"without io_uring_futex too, a death is noticed at the "
-					"pidfd" },
-	[CAROM_FEATURE_PIDFD_INFO] = { "pidfd_info", has_pidfd_info,
-				       "an exit status that the program reaped itself is lost" },
-	[CAROM_FEATURE_CLOSE_RANGE] = { "close_range", has_close_range,
-					"descriptors are closed one by one" },
-	[CAROM_FEATURE_MADV_POPULATE] = { "madv_populate", has_madv_populate,
-					  "pages are touched one by one" },
-	[CAROM_FEATURE_CGROUP_V2] = { "cgroup_v2", has_cgroup_v2,
-				      "memory is limited by rlimits and by sampling" },
+	[CAROM_FEATURE_CLONE3] = {
+		"clone3", ask_clone3, NEEDS_NONE,
+		"children are made by clone3(2), in a cgroup of their own if that is wanted",
+		"children are made by clone(2), in their parent's cgroup",
+	},
+	[CAROM_FEATURE_CLONE_PIDFD] = {
+		"clone_pidfd", ask_clone_pidfd, NEEDS_NONE,
+		"a child's pidfd is there when the child is, also without clone3",
+		"without clone3 too, children are made by fork(2) and pidfd_open(2)",
+	},
+	[CAROM_FEATURE_TID_ADDRESS] = {
+		"tid_address", ask_tid_address, NEEDS_NONE,
+		"the thread id that the C library keeps is set right in a cloned child",
+		"children are made by fork(2), which repairs the thread id",
+	},
+	[CAROM_FEATURE_ROBUST_LIST] = {
+		"robust_list", ask_robust_list, NEEDS_NONE,
+		"the kernel marks the locks of a dying process, before it takes it down",
+		"a holder's death is noticed at its pidfd, late for large processes",
+	},
+	[CAROM_FEATURE_IO_URING] = {
+		"io_uring", ask_io_uring, NEEDS_NONE,
+		"loops use io_uring",
+		"loops use epoll",
+	},
+	[CAROM_FEATURE_IO_URING_FUTEX] = {
+		"io_uring_futex", ask_io_uring_futex, CAROM_FEATURE_IO_URING,
+		"loops wait for words in the ring",
+		"a helper thread waits for words",
+	},
+	[CAROM_FEATURE_FUTEX_WAITV] = {
+		"futex_waitv", ask_futex_waitv, NEEDS_NONE,
+		"one thread waits for many words, where the ring does not",
+		"without io_uring_futex too, a death is noticed at the pidfd",
+	},
+	[CAROM_FEATURE_PIDFD_OPEN] = {
+		"pidfd_open", ask_pidfd_open, NEEDS_NONE,
+		"a child that is known by its pid is held by a pidfd",
+		NULL,
+	},
+	[CAROM_FEATURE_PIDFD_SIGNAL] = {
+		"pidfd_signal", ask_pidfd_signal, NEEDS_NONE,
+		"signals go to a process and never to another that has got its number",
+		NULL,
+	},
+	[CAROM_FEATURE_PIDFD_WAIT] = {
+		"pidfd_wait", ask_pidfd_wait, NEEDS_NONE,
+		"waitid(2) takes the exit status of a child by its pidfd",
+		NULL,
+	},
+	[CAROM_FEATURE_PIDFD_INFO] = {
+		"pidfd_info", ask_pidfd_info, NEEDS_NONE,
+		"an exit status that the program reaped itself is still known",
+		"an exit status that the program reaped itself is lost",
+	},
+	[CAROM_FEATURE_CLOSE_RANGE] = {
+		"close_range", ask_close_range, NEEDS_NONE,
+		"descriptors that a child shall not have are closed by ranges",
+		"descriptors are closed one by one",
+	},
+	[CAROM_FEATURE_MEMFD] = {
+		"memfd", ask_memfd, NEEDS_NONE,
+		"shared memory has no name, and its size is sealed",
+		NULL,
+	},
+	[CAROM_FEATURE_MEMFD_NOEXEC] = {
+		"memfd_noexec", ask_memfd_noexec, NEEDS_NONE,
+		"shared memory can never be made executable",
+		"shared memory could be executed by who has its descriptor",
+	},
+	[CAROM_FEATURE_WIPE_ON_FORK] = {
+		"wipe_on_fork", ask_wipe_on_fork, NEEDS_NONE,
+		"a forked child notices that it is one, and leaves its parent's objects alone",
+		NULL,
+	},
+	[CAROM_FEATURE_MADV_POPULATE] = {
+		"madv_populate", ask_madv_populate, NEEDS_NONE,
+		"pages are made at once",
+		"pages are touched one by one",
+	},
+	[CAROM_FEATURE_CGROUP_V2] = {
+		"cgroup_v2", ask_cgroup_v2, NEEDS_NONE,
+		"the own cgroup v2 is delegated: others can be made in it",
+		"memory is limited by rlimits and by sampling",
+	},
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int answers[CAROM_FEATURE_COUNT];
 static _Atomic uint32_t found;
 
 static int feature_by_name(const char *name, size_t length)
@@ -346,6 +478,20 @@ static int feature_by_name(const char *name, size_t length)
 	return -1;
 }
 
+/* What is done in any case is not said to be denied. */
+static uint32_t deny(const char *name, size_t length)
+{
+	int feature = feature_by_name(name, length);
+
+	if (feature >= 0 && features[feature].fallback)
+		return UINT32_C(1) << feature;
+	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FEATURE_UNKNOWN,
+			feature < 0 ? "CAROM_DENY: no feature is called \"%.*s\""
+				    : "CAROM_DENY: there is no way without \"%.*s\"",
+			(int)length, name);
+	return 0;
+}
+
 static uint32_t denied_by_environment(void)
 {
 	const char *name = getenv("CAROM_DENY");
@@ -353,21 +499,30 @@ static uint32_t denied_by_environment(void)
 
 	while (name && *name) {
 		size_t length = strcspn(name, ",");
-		int feature = feature_by_name(name, length);
 
-		if (feature >= 0)
-			denied |= UINT32_C(1) << feature;
-		else if (length)
-			carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FEATURE_UNKNOWN,
-					"CAROM_DENY: no feature is called \"%.*s\"", (int)length,
-					name);
+		if (length)
+			denied |= deny(name, length);
 		name += length;
 		name += *name == ',';
 	}
-	/* an operation of a ring that is not there */
-	if (denied & (UINT32_C(1) << CAROM_FEATURE_IO_URING))
-		denied |= UINT32_C(1) << CAROM_FEATURE_IO_URING_FUTEX;
 	return denied;
+}
+
+static int answer_of(const struct feature *feature, bool is_denied)
+{
+	if (feature->needs != NEEDS_NONE && answers[feature->needs] < 0)
+		return answers[feature->needs];
+	return is_denied ? -ECANCELED : feature->ask();
+}
+
+static void say_missing(const struct feature *feature, int error)
+{
+	const char *reason = error == -ECANCELED ? "CAROM_DENY" : strerrorname_np(-error);
+
+	carom_log_event(feature->fallback ? CAROM_LOG_INFO : CAROM_LOG_WARNING,
+			CAROM_LOG_EVENT_FEATURE_MISSING, "no %s (%s): %s", feature->name,
+			reason ? reason : "?",
+			feature->fallback ? feature->fallback : "there is no way without it");
 }
 
 static void probe_all(void)
@@ -376,15 +531,12 @@ static void probe_all(void)
 	int saved_errno = errno;
 
 	for (int i = 0; i < CAROM_FEATURE_COUNT; i++) {
-		bool is_denied = denied & (UINT32_C(1) << i);
-
+		answers[i] = answer_of(&features[i], denied & (UINT32_C(1) << i));
 		/* relaxed: pthread_once() publishes them */
-		if (!is_denied && features[i].is_there())
+		if (answers[i] == 0)
 			atomic_fetch_or_explicit(&found, UINT32_C(1) << i, memory_order_relaxed);
 		else
-			carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_FEATURE_MISSING,
-					"no %s%s: %s", features[i].name,
-					is_denied ? " (CAROM_DENY)" : "", features[i].fallback);
+			say_missing(&features[i], answers[i]);
 	}
 	errno = saved_errno;
 }
@@ -396,9 +548,20 @@ bool carom_probe(enum carom_feature feature)
 	return atomic_load_explicit(&found, memory_order_relaxed) & (UINT32_C(1) << feature);
 }
 
+int carom_probe_error(enum carom_feature feature)
+{
+	pthread_once(&once, probe_all);
+	return answers[feature];
+}
+
 const char *carom_feature_name(enum carom_feature feature)
 {
 	return features[feature].name;
+}
+
+const char *carom_feature_use(enum carom_feature feature)
+{
+	return features[feature].use;
 }
 
 const char *carom_feature_fallback(enum carom_feature feature)

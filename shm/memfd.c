@@ -47,13 +47,12 @@ uint64_t carom_page_ceil(uint64_t size)
 /* A kernel before 6.3 does not know the flag; one set to vm.memfd_noexec=2 insists on it. */
 static int create(const char *name)
 {
+	unsigned int noexec = carom_probe(CAROM_FEATURE_MEMFD_NOEXEC) ? MFD_NOEXEC_SEAL : 0;
 	char cut[NAME_MAX_BYTES + 1];
 	int fd;
 
 	snprintf(cut, sizeof(cut), "%s", name);
-	fd = memfd_create(cut, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create(cut, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = memfd_create(cut, MFD_CLOEXEC | MFD_ALLOW_SEALING | noexec);
 	return fd < 0 ? -errno : fd;
 }
 
