@@ -11,6 +11,7 @@
 #include "../core/cpu.h"
 #include "../core/error.h"
 #include "../core/exit.h"
+#include "../core/features.h"
 #include "../core/finalizer.h"
 #include "../core/log.h"
 #include "../core/process.h"
