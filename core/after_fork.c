@@ -58,7 +58,8 @@ static void run_one(const struct entry *entry)
 	int r = entry->function(entry->userdata);
 
 	if (r < 0)
-		carom_log(CAROM_LOG_INFO, "a function that runs after fork failed: %d", -r);
+		carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_AFTER_FORK_FAILED,
+				"a function that runs after fork failed: %d", -r);
 }
 
 /* The next one that was there when the walk began. */

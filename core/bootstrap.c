@@ -34,7 +34,8 @@ static void become(const struct carom_parcel *parcel)
 	if (parcel->context.method == CAROM_START_SPAWN)
 		carom_log_import_environment();
 	if (parcel->directory && chdir(parcel->directory) < 0)
-		carom_log(CAROM_LOG_INFO, "%s: %s", parcel->directory, carom_strerror(errno));
+		carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_DIRECTORY_LOST, "%s: %s",
+				parcel->directory, carom_strerror(errno));
 }
 
 static void read_from_nowhere(void)

@@ -206,14 +206,16 @@ void carom_finalizers_run(int min_priority)
 		int r = entry->function(entry->userdata);
 
 		if (r < 0)
-			carom_log(CAROM_LOG_ERROR, "a finalizer of priority %d failed: %d",
-				  entry->priority, -r);
+			carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_FINALIZER_FAILED,
+					"a finalizer of priority %d failed: %d", entry->priority,
+					-r);
 		free(entry);
 	}
 }
 
 void carom_finalizers_clear(void)
 {
+	carom_fork_locks_renew();
 	acquire();
 	release();
 }

@@ -64,6 +64,7 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_FORKSERVER_FAILED = 202, /* none could be made */
 	CAROM_LOG_EVENT_LOOP_BROKEN = 203,       /* the program ends */
 	CAROM_LOG_EVENT_PRELOAD_FAILED = 204,    /* the fork server goes on without it */
+	CAROM_LOG_EVENT_TRACKER_LOST = 205,      /* and is made anew */
 
 	/* processes */
 	CAROM_LOG_EVENT_PROCESS_RUNS = 300,      /* "child process PID calling self.run()" */
@@ -71,9 +72,18 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_PROCESS_KILLED = 302,    /* by a signal, and nobody here had asked for it */
 	CAROM_LOG_EVENT_FORK_WITH_THREADS = 303, /* their locks may be held in the child for ever */
 
+	CAROM_LOG_EVENT_PROCESS_AWAITED = 304,   /* at the program's regular end */
+	CAROM_LOG_EVENT_AFTER_FORK_FAILED = 305, /* a function of the program */
+	CAROM_LOG_EVENT_FINALIZER_FAILED = 306,  /* a function of the program */
+	CAROM_LOG_EVENT_DIRECTORY_LOST = 307,    /* a child could not go where its parent is */
+
 	/* pools */
 	CAROM_LOG_EVENT_TASK_TIMED_OUT = 400, /* its worker is killed */
 	CAROM_LOG_EVENT_POOL_BROKEN = 401,    /* workers died before they were ready */
+	CAROM_LOG_EVENT_POOL_CLOSING = 402,
+	CAROM_LOG_EVENT_POOL_TERMINATING = 403,
+	CAROM_LOG_EVENT_POOL_FINALIZING = 404,
+	CAROM_LOG_EVENT_WORKER_ENDED = 405,
 };
 
 /**
@@ -108,7 +118,8 @@ struct carom_log_record {
  * @userdata: what was given to carom_log_to()
  *
  * Called in the thread that says it, never by two threads at once, in any process
- * that has the sink. What is said inside is dropped; the settings may be changed.
+ * that has the sink. What is said inside is dropped. Of this library it may call
+ * only what stands in this header: there may be locks of others around it.
  */
 typedef void carom_log_sink(const struct carom_log_record *record, void *userdata);
 

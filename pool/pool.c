@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "core/cpu.h"
+#include "core/log.h"
 #include "core/options.h"
 #include "core/origin.h"
 #include "pool/pool_private.h"
@@ -180,6 +181,7 @@ int carom_pool_close(struct carom_pool *pool)
 {
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
+	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_CLOSING, "closing pool");
 	pthread_mutex_lock(&pool->lock);
 	if (pool->state == POOL_RUNNING) {
 		pool->state = POOL_CLOSED;
@@ -193,6 +195,7 @@ int carom_pool_terminate(struct carom_pool *pool)
 {
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
+	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_TERMINATING, "terminating pool");
 	carom_service_run(pool->service, terminate_errand, pool);
 	pthread_mutex_lock(&pool->lock);
 	await_end(pool, CAROM_NO_DEADLINE);
@@ -216,6 +219,7 @@ struct carom_pool *carom_pool_free(struct carom_pool *pool)
 {
 	if (!pool || !carom_origin_is(pool->origin))
 		return NULL;
+	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_FINALIZING, "finalizing pool");
 	carom_pool_terminate(pool);
 	carom_service_run(pool->service, end_errand, pool);
 	pthread_mutex_lock(&pool->lock);

@@ -159,6 +159,26 @@ static void sweep(struct incarnation *dead, const struct carom_exit *exit)
 
 /* ---- deaths ---- */
 
+/* A pool that goes on has lost one; in a pool that ends it was to be. */
+static void say_end(const struct incarnation *dead, const struct carom_exit *exit)
+{
+	static const char *const ways[] = {
+		[CAROM_EXIT_EXITED] = "status",
+		[CAROM_EXIT_KILLED] = "signal",
+		[CAROM_EXIT_DUMPED] = "signal",
+		[CAROM_EXIT_TAKEN] = "unknown status",
+	};
+	struct carom_pool *pool = dead->worker->pool;
+	bool is_loss;
+
+	pthread_mutex_lock(&pool->lock);
+	is_loss = pool->state == POOL_RUNNING;
+	pthread_mutex_unlock(&pool->lock);
+	carom_log_event(is_loss ? CAROM_LOG_INFO : CAROM_LOG_DEBUG, CAROM_LOG_EVENT_WORKER_ENDED,
+			"worker %u (pid %d) ended: %s %d", dead->worker->index, (int)dead->pid,
+			ways[exit->kind], exit->status);
+}
+
 /* once for each process, by whichever announcement comes first */
 static void bury(struct incarnation *dead, const struct carom_exit *exit)
 {
@@ -171,6 +191,7 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 		return;
 	dead->dead = true;
 	worker->died_ns = carom_now();
+	say_end(dead, exit);
 	carom_pidfd_signal(dead->pidfd, SIGKILL);
 	sweep(dead, exit);
 	pthread_mutex_lock(&pool->lock);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/context.h"
+#include "core/log.h"
 #include "core/process.h"
 
 /* The status that its argument, an int, says. */
@@ -19,6 +20,16 @@ static int return_status(const void *argument, size_t size, const int *fds, size
 	return size == sizeof(int) ? *(const int *)argument : 99;
 }
 CAROM_REGISTER(return_status);
+
+/* One line too many for the level that its parent has set. */
+static int say_three_things(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	carom_log_warning("a warning");
+	carom_log_sub_warning("so it is");
+	carom_log_debug("nobody");
+	return 9;
+}
+CAROM_REGISTER(say_three_things);
 
 static int call_exit(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
