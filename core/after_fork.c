@@ -88,11 +88,12 @@ static void run_all(void)
 
 void carom_after_fork_run(void)
 {
+	uint64_t origin = carom_origin();
 	bool spared = is_spared;
 
-	if (carom_origin_is(ran_in))
+	if (ran_in == origin)
 		return;
-	ran_in = carom_origin();
+	ran_in = origin;
 	carom_fork_locks_renew();
 	is_spared = false; /* that was the parent's word for this child, not for the next */
 	if (!spared)

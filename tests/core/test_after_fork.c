@@ -221,7 +221,7 @@ static void need_the_lock(void)
 	carom_fork_lock_release(&lock);
 }
 
-Test(after_fork, lock_that_is_held_at_the_fork_is_free_in_the_child_and_held_in_the_parent)
+Test(after_fork, lock_that_is_held_is_free_in_the_child_alone)
 {
 	carom_fork_lock_acquire(&lock);
 	cr_expect(zero(int, apart(need_the_lock)));
