@@ -570,7 +570,8 @@ static void join_child(struct carom_process *process)
 
 	memcpy(name, process->self.name, sizeof(name));
 	pthread_mutex_unlock(&lock);
-	carom_log(CAROM_LOG_INFO, "waiting for process %s (%d) to end", name, pid);
+	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_AWAITED,
+			"waiting for process %s (%d) to end", name, pid);
 	pthread_mutex_lock(&lock);
 	wait_for_end(process, CAROM_NO_DEADLINE);
 	if (process->state == PROCESS_STARTED) {
