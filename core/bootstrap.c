@@ -17,6 +17,7 @@
 #include "core/forkserver_private.h"
 #include "core/leave.h"
 #include "core/log_private.h"
+#include "core/points.h"
 #include "core/process.h"
 
 static struct carom_context_options options_here;
@@ -101,11 +102,13 @@ static int run(const struct carom_parcel *parcel)
 
 _Noreturn void carom_bootstrap(const struct carom_parcel *parcel)
 {
+	CAROM_POINT("child.unpacked");
 	become(parcel);
 	read_from_nowhere();
 	carom_finalizers_clear();
 	carom_leave_as_child();
 	carom_after_fork_run();
+	CAROM_POINT("child.begun");
 	exit(run(parcel));
 }
 

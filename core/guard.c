@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/points.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int ends[2] = { -1, -1 };
@@ -50,6 +51,7 @@ int carom_die_with_parent(pid_t parent, int signal_number)
 {
 	if (prctl(PR_SET_PDEATHSIG, signal_number) < 0)
 		return -errno;
+	CAROM_POINT("guard.set");
 	/* it does not fire for a parent that died before it was set */
 	return getppid() == parent ? 0 : -ESRCH;
 }
@@ -86,6 +88,7 @@ int carom_guard_take(struct carom_guard *ret_guard)
 			return -errno;
 	}
 	*ret_guard = guard;
+	CAROM_POINT("guard.taken");
 	return 0;
 }
 
@@ -96,6 +99,7 @@ static int arm_pipe(int fd)
 	if (fcntl(fd, F_SETOWN, getpid()) < 0 || fcntl(fd, F_SETSIG, SIGKILL) < 0 ||
 	    fcntl(fd, F_SETFL, O_ASYNC) < 0)
 		return -errno;
+	CAROM_POINT("guard.piped");
 	return poll(&poll_fd, 1, 0) > 0 ? -ESRCH : 0; /* G3 */
 }
 

@@ -16,6 +16,7 @@
 #include "core/finalizer_private.h"
 #include "core/log.h"
 #include "core/origin.h"
+#include "core/points.h"
 #include "core/process.h"
 
 static _Atomic uint64_t leaving; /* the origin of the process that is; 0 none */
@@ -46,10 +47,12 @@ __attribute__((constructor)) static void begin(void)
 
 static void end_child(int status, void *unused)
 {
+	CAROM_POINT("child.returned");
 	carom_leave();
 	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_EXITS,
 			"process %d exiting with exitcode %d", (int)getpid(), status & 0xff);
 	fflush(NULL);
+	CAROM_POINT("child.left");
 	_exit(status);
 }
 

@@ -29,6 +29,7 @@
 #include "core/options.h"
 #include "core/origin.h"
 #include "core/pidfd.h"
+#include "core/points.h"
 #include "core/process_private.h"
 #include "core/time.h"
 
@@ -105,6 +106,7 @@ static void look(struct carom_process *process)
 		return;
 	if (carom_pidfd_reap(process->pidfd, &exit) < 0 || exit.kind == CAROM_EXIT_RUNNING)
 		return;
+	CAROM_POINT("process.reaped");
 	process->exit = exit;
 	process->state = PROCESS_ENDED;
 	list_remove(process);
@@ -168,6 +170,7 @@ static void watch(struct carom_poke *poke)
 		.userdata = process,
 	};
 	r = carom_loop_watch_fd(carom_service_loop(process->service), &process->watch);
+	CAROM_POINT("process.watched");
 	if (r == 0)
 		return;
 	pthread_mutex_lock(&lock);
@@ -288,11 +291,13 @@ static int begin_start(struct carom_process *process)
 	if (r == 0)
 		process->state = PROCESS_STARTING;
 	pthread_mutex_unlock(&lock);
+	CAROM_POINT("process.starting");
 	return r;
 }
 
 static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 {
+	CAROM_POINT("process.born");
 	pthread_mutex_lock(&lock);
 	if (pid < 0) {
 		process->state = PROCESS_INITIAL;
@@ -307,6 +312,7 @@ static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 	pthread_mutex_unlock(&lock);
 	if (pid < 0)
 		return;
+	CAROM_POINT("process.started");
 	process->watch_poke.function = watch;
 	process->watch_poke.userdata = process;
 	carom_service_poke(process->service, &process->watch_poke);

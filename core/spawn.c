@@ -36,6 +36,7 @@
 
 #include "core/cleanup.h"
 #include "core/descriptors.h"
+#include "core/points.h"
 #include "core/probe.h"
 #include "core/signals.h"
 
@@ -161,6 +162,7 @@ static IN_CHILD int become_program(const struct start *start)
 	const char *program = options->program ? options->program : options->argv[0];
 	int r;
 
+	CAROM_POINT("spawn.born");
 	if (options->new_group && setpgid(0, 0) < 0)
 		return -errno;
 	r = place_descriptors(options);
@@ -172,6 +174,7 @@ static IN_CHILD int become_program(const struct start *start)
 		return r;
 	carom_signals_default();
 	carom_signals_restore(0);
+	CAROM_POINT("spawn.ready");
 	if (!strchr(program, '/'))
 		return exec_in_path(start->path, program, options->argv, envp);
 	execve(program, options->argv, envp);
@@ -285,6 +288,7 @@ static pid_t start_on(void *stack, struct start *start, int *ret_pidfd)
 	carom_signals_restore(mask);
 	if (pid < 0)
 		return pid;
+	CAROM_POINT("spawn.made");
 	if (start->error < 0) {
 		reap_failed(pid);
 		return start->error;

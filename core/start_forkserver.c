@@ -21,6 +21,7 @@
 #include "core/bootstrap.h"
 #include "core/cleanup.h"
 #include "core/forkserver_private.h"
+#include "core/points.h"
 #include "core/service.h"
 #include "core/start.h"
 
@@ -141,6 +142,7 @@ static void born(struct carom_birth *birth, const struct carom_child_reply *repl
 {
 	struct order *order = birth->userdata;
 
+	CAROM_POINT("start.born");
 	pthread_mutex_lock(&order->lock);
 	order->reply = *reply;
 	order->is_answered = true;
@@ -174,6 +176,7 @@ static pid_t place(struct order *order, const struct carom_parcel *parcel, int *
 	if (r == 0) {
 		order->birth.request.function = carom_bootstrap_delivery;
 		order->birth.request.fds = order->fds;
+		CAROM_POINT("start.packed");
 		carom_service_poke(order->service, &order->poke);
 		wait_for_answer(order);
 		r = order->reply.error;

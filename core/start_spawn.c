@@ -16,6 +16,7 @@
 #include "core/cleanup.h"
 #include "core/guard.h"
 #include "core/log.h"
+#include "core/points.h"
 #include "core/spawn.h"
 #include "core/start.h"
 
@@ -118,6 +119,7 @@ pid_t carom_start_spawn(struct carom_parcel *parcel, int *ret_pidfd)
 		return r;
 	parcel->guard_fd = guard.pipe_fd;
 	pid = pack(parcel, &parcel_fd);
+	CAROM_POINT("start.packed");
 	if (pid == 0)
 		pid = execute(parcel, &guard, parcel_fd, ret_pidfd);
 	carom_closep(&guard.pipe_fd);
