@@ -49,7 +49,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/guard.h"
 #include "core/log_private.h"
+#include "core/points.h"
 #include "core/probe.h"
 #include "core/signals.h"
 
@@ -233,12 +235,22 @@ static pid_t by_clone(const struct carom_clone_options *options, const struct cu
 	return pid;
 }
 
-/* child: AS-Safe calls only. Goes on when its parent holds the pidfd, or not at all. */
-static pid_t wait_for_parent(int gate[2])
+/*
+ * child: AS-Safe calls only. Goes on when its parent holds the pidfd, or not at all.
+ *
+ * The gate alone does not tell that the parent is gone: two threads that fork at the
+ * same time make two children that each hold a copy of the other's gate, and would wait
+ * for each other for ever. So the guard comes first.
+ */
+static pid_t wait_for_parent(int gate[2], const struct carom_guard *guard)
 {
 	char go;
 	ssize_t n;
 
+	CAROM_POINT("fork.born");
+	if (guard && carom_guard_arm(guard) < 0)
+		_exit(EXIT_FAILURE);
+	CAROM_POINT("fork.guarded");
 	close(gate[1]);
 	do
 		n = read(gate[0], &go, 1);
@@ -246,6 +258,7 @@ static pid_t wait_for_parent(int gate[2])
 	close(gate[0]);
 	if (n != 1)
 		_exit(EXIT_FAILURE);
+	CAROM_POINT("fork.released");
 	return 0;
 }
 
@@ -254,16 +267,19 @@ static pid_t open_gate(const struct carom_clone_options *options, pid_t pid, int
 {
 	int pidfd = carom_pidfd_open(pid);
 
+	CAROM_POINT("fork.made");
 	if (options->ret_born_pid)
 		atomic_store(options->ret_born_pid, pid);
 	if (pidfd < 0)
 		return without_pidfd(options, pid, pidfd);
 	send(gate_fd, "", 1, MSG_NOSIGNAL); /* nobody reads it if the child was killed meanwhile */
+	CAROM_POINT("fork.held");
 	*ret_pidfd = pidfd;
 	return pid;
 }
 
-static pid_t by_fork(const struct carom_clone_options *options, int *ret_pidfd)
+static pid_t by_fork(const struct carom_clone_options *options, const struct carom_guard *guard,
+		     int *ret_pidfd)
 {
 	int gate[2];
 	pid_t pid;
@@ -274,7 +290,7 @@ static pid_t by_fork(const struct carom_clone_options *options, int *ret_pidfd)
 		return -errno;
 	pid = fork();
 	if (pid == 0)
-		return wait_for_parent(gate);
+		return wait_for_parent(gate, guard);
 	if (pid < 0)
 		pid = -errno;
 	close(gate[0]);
@@ -311,17 +327,17 @@ pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd)
 
 	if (!options)
 		options = &defaults;
-	pid = way == CAROM_CLONE_BY_FORK ? by_fork(options, ret_pidfd)
+	pid = way == CAROM_CLONE_BY_FORK ? by_fork(options, NULL, ret_pidfd)
 					 : by_kernel(options, ret_pidfd);
 	carom_signals_restore(mask);
 	return pid;
 }
 
-pid_t carom_fork(int *ret_pidfd)
+pid_t carom_fork(const struct carom_guard *guard, int *ret_pidfd)
 {
 	static const struct carom_clone_options defaults;
 	uint64_t mask = carom_signals_block();
-	pid_t pid = by_fork(&defaults, ret_pidfd);
+	pid_t pid = by_fork(&defaults, guard, ret_pidfd);
 
 	carom_signals_restore(mask);
 	return pid;

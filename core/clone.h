@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct carom_guard;
+
 /* How this kernel and container let children be made; see carom_clone_way(). */
 enum carom_clone_way {
 	CAROM_CLONE_BY_CLONE3,
@@ -68,14 +70,16 @@ pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd);
 
 /**
  * carom_fork() - a copy of this process by glibc's fork()
+ * @guard:     armed in the child before anything else that is done there
  * @ret_pidfd: in the parent: the child's pidfd, CLOEXEC, the caller's
  *
  * For a child that is to run the program's code: handlers of pthread_atfork() run,
- * and the C library's own locks are usable in the child.
+ * and the C library's own locks are usable in the child. A child whose parent is gone
+ * does not come back from here.
  *
  * Return: 0 in the child, its pid in the parent, or -EAGAIN, -ENOMEM, -EMFILE,
  * -ENFILE, -ESRCH (as for carom_clone()).
  */
-pid_t carom_fork(int *ret_pidfd);
+pid_t carom_fork(const struct carom_guard *guard, int *ret_pidfd);
 
 #endif

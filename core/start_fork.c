@@ -1,12 +1,9 @@
 /*
  * Start by fork
  *
- * The child waits inside carom_fork() until its parent holds the pidfd, then arms its
- * guard and is what the parcel says; it has all of it in its copy of the memory.
+ * The child arms its guard and waits inside carom_fork() until its parent holds the
+ * pidfd. Then it is what the parcel says; it has all of it in its copy of the memory.
  */
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "core/bootstrap.h"
 #include "core/cleanup.h"
 #include "core/clone.h"
@@ -21,12 +18,9 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 
 	if (r < 0)
 		return r;
-	pid = carom_fork(ret_pidfd);
-	if (pid == 0) {
-		if (carom_guard_arm(&guard) < 0)
-			_exit(EXIT_FAILURE);
+	pid = carom_fork(&guard, ret_pidfd);
+	if (pid == 0)
 		carom_bootstrap(parcel);
-	}
 	carom_closep(&guard.pipe_fd);
 	return pid;
 }
