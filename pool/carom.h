@@ -16,6 +16,8 @@
 #include "../core/log.h"
 #include "../core/process.h"
 #include "../core/registry.h"
+#include "../core/temp_dir.h"
+#include "../core/thread.h"
 #include "../core/time.h"
 #include "../ipc/ring.h"
 #include "../shm/heap.h"

@@ -1,0 +1,106 @@
+/*
+ * Directory for temporary files
+ *
+ * `is_made` says that `directory` is complete: a child may be forked while it is being
+ * written. Who removes it is decided by the finalizer, which belongs to the process
+ * that made it; a child has a copy of the path and no finalizer.
+ */
+#include "core/temp_dir.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/finalizer.h"
+#include "core/fork_lock.h"
+#include "core/temp_dir_private.h"
+
+#define NAME         "/carom-XXXXXX"
+#define OPEN_FDS_MAX 16
+
+static CAROM_FORK_LOCK(lock);
+static char directory[PATH_MAX + sizeof(NAME)];
+static _Atomic bool is_made;
+
+/* ---- its end ---- */
+
+static _Thread_local int first_error;
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+	if (remove(path) < 0 && errno != ENOENT && first_error == 0)
+		first_error = -errno;
+	return 0;
+}
+
+/* a finalizer */
+static int remove_all(void *unused)
+{
+	char path[sizeof(directory)];
+
+	carom_fork_lock_acquire(&lock);
+	memcpy(path, directory, sizeof(path));
+	atomic_store(&is_made, false);
+	carom_fork_lock_release(&lock);
+	first_error = 0;
+	if (nftw(path, remove_one, OPEN_FDS_MAX, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 &&
+	    errno != ENOENT)
+		return -errno;
+	return first_error;
+}
+
+/* ---- its beginning ---- */
+
+static int make(void)
+{
+	const char *place = secure_getenv("TMPDIR");
+	int r;
+
+	if (!realpath(place && *place ? place : "/tmp", directory))
+		return -errno;
+	strcat(directory, NAME); /* there is room for both */
+	if (!mkdtemp(directory))
+		return -errno;
+	r = carom_finalizer_add(CAROM_FINALIZER_TEMP_DIR, remove_all, NULL, NULL);
+	if (r < 0)
+		rmdir(directory);
+	return r;
+}
+
+int carom_temp_dir(const char **ret_path)
+{
+	int r = 0;
+
+	carom_fork_lock_acquire(&lock);
+	if (!atomic_load(&is_made))
+		r = make();
+	if (r == 0) {
+		atomic_store(&is_made, true);
+		*ret_path = directory;
+	}
+	carom_fork_lock_release(&lock);
+	return r;
+}
+
+/* ---- its way to a child ---- */
+
+const char *carom_temp_dir_made(void)
+{
+	return atomic_load(&is_made) ? directory : NULL;
+}
+
+void carom_temp_dir_inherit(const char *path)
+{
+	bool fits = path && strlen(path) < sizeof(directory);
+
+	if (fits)
+		memmove(directory, path, strlen(path) + 1); /* by fork, it is this very one */
+	atomic_store(&is_made, fits);
+}

@@ -1,0 +1,131 @@
+/*
+ * Thread
+ *
+ *   T1  A thread that ends joins the one that ended before it. So at most one has ended
+ *       and was not joined, however many there are, and who waits for the last one has
+ *       waited for all.
+ *   T2  `running` counts threads of the process `origin`. Another process that finds it
+ *       is a child, in which there are none.
+ *   T3  A thread that waits for the others, because it ends the process, no longer
+ *       counts: two of them do not wait for each other.
+ */
+#include "core/thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "core/fork_lock.h"
+#include "core/origin.h"
+#include "core/thread_private.h"
+
+struct start {
+	carom_thread_fn *function;
+	void *userdata;
+};
+
+static CAROM_FORK_LOCK(lock);
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static uint64_t origin;
+static unsigned int running;
+static bool has_ended; /* T1: and was not joined */
+static pthread_t last_ended;
+static _Thread_local uint64_t counted_in; /* the process in which this thread counts; 0 none */
+
+/* T2 */
+static void acquire(void)
+{
+	carom_fork_lock_acquire(&lock);
+	if (origin == carom_origin())
+		return;
+	pthread_cond_init(&changed, NULL);
+	running = 0;
+	has_ended = false;
+	origin = carom_origin();
+}
+
+static void release(void)
+{
+	carom_fork_lock_release(&lock);
+}
+
+/* with the lock; false if this thread does not count any more */
+static bool leave(void)
+{
+	if (counted_in != origin)
+		return false;
+	counted_in = 0;
+	if (--running == 0)
+		pthread_cond_broadcast(&changed);
+	return true;
+}
+
+static void end(void *unused)
+{
+	bool joins = false;
+	pthread_t before;
+
+	acquire();
+	if (leave()) {
+		joins = has_ended;
+		before = last_ended;
+		has_ended = true;
+		last_ended = pthread_self();
+	}
+	release();
+	if (joins)
+		pthread_join(before, NULL);
+}
+
+static void *run(void *userdata)
+{
+	struct start start = *(struct start *)userdata;
+
+	free(userdata);
+	counted_in = carom_origin();
+	pthread_cleanup_push(end, NULL);
+	start.function(start.userdata);
+	pthread_cleanup_pop(true);
+	return NULL;
+}
+
+int carom_thread_start(carom_thread_fn *function, void *userdata)
+{
+	struct start *start;
+	pthread_t thread;
+	int r;
+
+	if (!function)
+		return -EINVAL;
+	start = malloc(sizeof(*start));
+	if (!start)
+		return -ENOMEM;
+	*start = (struct start){ function, userdata };
+	acquire();
+	r = -pthread_create(&thread, NULL, run, start);
+	if (r == 0)
+		running++;
+	release();
+	if (r < 0)
+		free(start);
+	return r;
+}
+
+void carom_threads_join(void)
+{
+	bool joins;
+	pthread_t last;
+
+	acquire();
+	leave(); /* T3 */
+	while (running > 0)
+		pthread_cond_wait(&changed, &lock.mutex);
+	joins = has_ended;
+	last = last_ended;
+	has_ended = false;
+	release();
+	if (joins)
+		pthread_join(last, NULL);
+}
