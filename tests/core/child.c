@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "tests/core/functions.h"
+#include "tests/core/kin.h"
 
 int main(int argc, char **argv)
 {
