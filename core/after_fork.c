@@ -38,6 +38,7 @@ static struct entry *next; /* F3 */
 static uint64_t ran_in;    /* F1 */
 static bool is_following;
 static _Thread_local bool is_spared;
+static _Thread_local bool is_delayed;
 
 static struct entry *follow(_Atomic(struct entry *) *place)
 {
@@ -105,6 +106,18 @@ void carom_after_fork_spare(bool spared)
 	is_spared = spared;
 }
 
+void carom_after_fork_delay(bool delayed)
+{
+	is_delayed = delayed;
+}
+
+static void forked(void)
+{
+	if (!is_delayed)
+		carom_after_fork_run();
+	is_delayed = false;
+}
+
 /* ---- in the parent ---- */
 
 /* Not before main(): these functions come after all that the library does at a fork. */
@@ -112,7 +125,7 @@ static int follow_forks(void)
 {
 	if (is_following)
 		return 0;
-	if (pthread_atfork(NULL, NULL, carom_after_fork_run) != 0)
+	if (pthread_atfork(NULL, NULL, forked) != 0)
 		return -ENOMEM;
 	ran_in = carom_origin();
 	is_following = true;

@@ -14,6 +14,13 @@
 void carom_after_fork_run(void);
 
 /**
+ * carom_after_fork_delay() - fork() is to leave them to carom_after_fork_run()
+ *
+ * Before and after a fork() in the same thread, by who calls that in the child.
+ */
+void carom_after_fork_delay(bool delayed);
+
+/**
  * carom_after_fork_spare() - shall the program's functions be left out?
  *
  * Before and after a fork() in the same thread: the child is a process of the library

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #include "core/leave.h"
 #include "core/log_private.h"
 #include "core/points.h"
-#include "core/process.h"
+#include "core/process_private.h"
 
 static struct carom_context_options options_here;
 
@@ -105,6 +106,7 @@ _Noreturn void carom_bootstrap(const struct carom_parcel *parcel)
 	CAROM_POINT("child.unpacked");
 	become(parcel);
 	read_from_nowhere();
+	carom_term_signal_settle();
 	carom_finalizers_clear();
 	carom_leave_as_child();
 	carom_after_fork_run();
@@ -180,7 +182,24 @@ int carom_bootstrap_delivery(const void *argument, size_t size, const int *fds, 
 static int parcel_fd = -1;
 static bool hook_was_called;
 
-__attribute__((constructor)) static void look_for_marker(int argc, char **argv)
+/*
+ * A program without the hook has done here what it does when somebody calls it. That it
+ * should have been a child is said at the latest possible time, and in its status, which
+ * is not one that it gives by itself.
+ */
+static void complain(void)
+{
+	if (parcel_fd < 0)
+		return;
+	fflush(NULL);
+	dprintf(STDERR_FILENO,
+		"%s: started as a child, but it did not call carom_main_hook() in main()\n",
+		program_invocation_short_name);
+	_exit(CAROM_EXIT_NO_HOOK);
+}
+
+/* Before other constructors, which may try to start children. */
+__attribute__((constructor(101))) static void look_for_marker(int argc, char **argv)
 {
 	size_t length = strlen(CAROM_CHILD_MARKER);
 	char *end;
@@ -189,8 +208,10 @@ __attribute__((constructor)) static void look_for_marker(int argc, char **argv)
 	if (argc != 2 || !argv || strncmp(argv[1], CAROM_CHILD_MARKER, length) != 0)
 		return;
 	fd = strtol(argv[1] + length, &end, 10);
-	if (end != argv[1] + length && *end == '\0' && fd > STDERR_FILENO && fd < 1 << 20)
-		parcel_fd = (int)fd;
+	if (end == argv[1] + length || *end || fd <= STDERR_FILENO || fd > INT_MAX)
+		return;
+	parcel_fd = (int)fd;
+	atexit(complain);
 }
 
 bool carom_bootstrap_is_due(void)

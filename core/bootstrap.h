@@ -43,4 +43,7 @@ bool carom_bootstrap_is_ready(void);
 /* argv[1] of a program that is started as a child; the descriptor of its parcel follows. */
 #define CAROM_CHILD_MARKER "--carom-child="
 
+/* The exit status of a child whose program ends without having called carom_main_hook(). */
+#define CAROM_EXIT_NO_HOOK 70
+
 #endif

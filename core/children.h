@@ -10,4 +10,7 @@ void carom_children_terminate_daemons(void);
 /** carom_children_join() - wait for all of them; says for whom (level INFO) */
 void carom_children_join(void);
 
+/** carom_children_unwatch() - wait until the library's thread knows that all have ended */
+void carom_children_unwatch(void);
+
 #endif

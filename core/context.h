@@ -84,7 +84,8 @@ CAROM_API bool carom_forking_is_enabled(void);
  * @path: absolute or looked up in PATH; copied. NULL: this program (/proc/self/exe)
  *
  * The program must register the functions that it is to run and call
- * carom_main_hook().
+ * carom_main_hook(). One that does not, says so at its end and gives status 70; one that
+ * is not linked with this library at all runs as if a person had started it.
  *
  * Context: MT-Safe.
  * Return: 0, -EINVAL (empty), -ENAMETOOLONG. Row CX-13.

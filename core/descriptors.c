@@ -97,6 +97,20 @@ void carom_descriptors_close(int first, const int *keep, size_t keep_count)
 	close(listing_fd);
 }
 
+int carom_descriptor_lift(int *fd)
+{
+	int above;
+
+	if (*fd < 0 || *fd > STDERR_FILENO)
+		return 0;
+	above = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (above < 0)
+		return -errno;
+	close(*fd);
+	*fd = above;
+	return 0;
+}
+
 /* How long ppoll() may wait; NULL for ever. */
 static const struct timespec *until(uint64_t deadline_ns, struct timespec *rest)
 {

@@ -19,6 +19,15 @@
 void carom_descriptors_close(int first, const int *keep, size_t keep_count);
 
 /**
+ * carom_descriptor_lift() - move one of ours that lies among 0, 1 and 2
+ *
+ * A program may run with these closed, and the next descriptor that is made gets their
+ * number. In a child they would be taken for its own.
+ * Return: 0, -EMFILE: *@fd is as it was.
+ */
+int carom_descriptor_lift(int *fd);
+
+/**
  * carom_descriptor_wait() - until it is readable, hung up, or @deadline_ns
  * Return: 0, -ETIMEDOUT, -EBADF, -ENOMEM. A signal does not end the wait.
  */

@@ -49,6 +49,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/after_fork_private.h"
 #include "core/cleanup.h"
 #include "core/descriptors.h"
 #include "core/forkserver_private.h"
@@ -133,8 +134,11 @@ static int fork_server(struct carom_forkserver *server, int server_fd)
 {
 	pid_t program_pid = getpid();
 	uint64_t mask = carom_signals_block();
-	pid_t pid = fork();
+	pid_t pid;
 
+	carom_after_fork_spare(true);
+	pid = fork();
+	carom_after_fork_spare(false);
 	if (pid == 0)
 		carom_forkserver_serve(server_fd, server->born, program_pid);
 	carom_signals_restore(mask);

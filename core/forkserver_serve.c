@@ -11,6 +11,9 @@
  *       it mapped even if this process is being killed; and no child inherits it.
  *   I3  Descriptors 0, 1, 2 are taken, so that none that comes with a request
  *       becomes a child's standard output.
+ *   I4  Every signal stays blocked: what is sent to the whole group, from the keyboard
+ *       or by who wants the program to end, is the program's to answer. A child is
+ *       born with them blocked, and loses none that is its own.
  */
 #include "core/forkserver_private.h"
 
@@ -138,9 +141,9 @@ static _Noreturn void run_child(const struct server *server,
 	int status;
 
 	CAROM_POINT("forkserver.born");
-	signal(SIGINT, SIG_DFL); /* the one thing that is not default in the server */
 	if (carom_die_with_parent(server->program_pid, SIGKILL) < 0)
 		_exit(EXIT_FAILURE);
+	carom_signals_restore(0); /* now what was sent to it meanwhile takes effect */
 	carom_descriptors_close(3, fds, request->fd_count);
 	CAROM_POINT("forkserver.child_ready");
 	status = request->function(request->argument, request->size, fds, request->fd_count);
@@ -230,13 +233,6 @@ static int above_standard(int fd)
 	return above;
 }
 
-static void settle_signals(void)
-{
-	carom_signals_default();
-	signal(SIGINT, SIG_IGN); /* from the keyboard it is meant for the program */
-	carom_signals_restore(0);
-}
-
 static void settle_page(struct carom_born *born)
 {
 	for (size_t i = 0; i < CAROM_FORKSERVER_SLOT_COUNT; i++)
@@ -250,7 +246,7 @@ _Noreturn void carom_forkserver_serve(int socket_fd, struct carom_born *born, pi
 	struct server server = { above_standard(socket_fd), born, program_pid };
 	uint32_t ready = CAROM_FORKSERVER_READY;
 
-	settle_signals();
+	carom_signals_default(); /* as its children are to have them */
 	if (carom_die_with_parent(program_pid, SIGKILL) < 0)
 		_exit(EXIT_FAILURE);
 	carom_descriptors_close(3, &server.socket_fd, 1);

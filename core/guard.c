@@ -20,31 +20,22 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/descriptors.h"
+#include "core/fork_lock.h"
 #include "core/points.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static CAROM_FORK_LOCK(lock);
 static int ends[2] = { -1, -1 };
-
-static void hold(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void let_go(void)
-{
-	pthread_mutex_unlock(&lock);
-}
 
 static void forget(void)
 {
 	carom_closep(&ends[0]); /* G2 */
 	carom_closep(&ends[1]);
-	pthread_mutex_unlock(&lock);
 }
 
 __attribute__((constructor)) static void survive_forks(void)
 {
-	pthread_atfork(hold, let_go, forget);
+	pthread_atfork(NULL, NULL, forget);
 }
 
 int carom_die_with_parent(pid_t parent, int signal_number)
@@ -61,14 +52,14 @@ static int open_pipe(void)
 {
 	int r = 0;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	if (ends[0] < 0 && pipe2(ends, O_CLOEXEC) < 0) {
 		r = -errno;
 		ends[0] = ends[1] = -1;
 	}
 	if (r == 0)
 		r = ends[0];
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return r;
 }
 
@@ -86,10 +77,23 @@ int carom_guard_take(struct carom_guard *ret_guard)
 		guard.pipe_fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (guard.pipe_fd < 0 && (errno == EMFILE || errno == ENFILE))
 			return -errno;
+		if (carom_descriptor_lift(&guard.pipe_fd) < 0) {
+			close(guard.pipe_fd);
+			return -EMFILE;
+		}
 	}
 	*ret_guard = guard;
 	CAROM_POINT("guard.taken");
 	return 0;
+}
+
+void carom_guard_forget(void)
+{
+	carom_fork_lock_acquire(&lock);
+	carom_closep(&ends[0]);
+	carom_closep(&ends[1]);
+	ends[0] = ends[1] = -1;
+	carom_fork_lock_release(&lock);
 }
 
 static int arm_pipe(int fd)

@@ -41,6 +41,9 @@ struct carom_guard {
  */
 int carom_guard_take(struct carom_guard *ret_guard);
 
+/** carom_guard_forget() - no child has one: the program's pipe goes. MT-Safe. */
+void carom_guard_forget(void);
+
 /**
  * carom_guard_arm() - in the child: from now on it ends with @guard->parent
  *

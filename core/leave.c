@@ -7,6 +7,7 @@
  */
 #include "core/leave.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,12 @@
 
 #include "core/children.h"
 #include "core/finalizer_private.h"
+#include "core/guard.h"
 #include "core/log.h"
 #include "core/origin.h"
 #include "core/points.h"
 #include "core/process.h"
+#include "core/service.h"
 
 static _Atomic uint64_t leaving; /* the origin of the process that is; 0 none */
 
@@ -28,16 +31,31 @@ bool carom_is_exiting(void)
 	return origin && carom_origin_is(origin);
 }
 
-void carom_leave(void)
+static void end_everything(void)
 {
-	uint64_t origin = carom_origin();
-
-	if (atomic_exchange(&leaving, origin) == origin)
-		return;
 	carom_finalizers_run(0);
 	carom_children_terminate_daemons();
 	carom_children_join();
 	carom_finalizers_run(CAROM_FINALIZERS_ALL);
+}
+
+void carom_leave(void)
+{
+	uint64_t origin = carom_origin();
+
+	if (atomic_exchange(&leaving, origin) != origin)
+		end_everything();
+}
+
+int carom_reset_for_tests(void)
+{
+	if (carom_service_is_used())
+		return -EBUSY;
+	end_everything();
+	carom_children_unwatch();
+	carom_service_end();
+	carom_guard_forget();
+	return 0;
 }
 
 __attribute__((constructor)) static void begin(void)

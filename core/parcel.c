@@ -148,17 +148,53 @@ static bool is_text(const struct head *head, enum text which)
 			   memchr((const char *)head + at, '\0', head->argument_at - at));
 }
 
+static bool is_name(const char *name, size_t size)
+{
+	return memchr(name, '\0', size) != NULL;
+}
+
+/* Of what is not one it may not even be read as one. */
+static bool is_bool(const bool *flag)
+{
+	unsigned char byte;
+
+	memcpy(&byte, flag, sizeof(byte));
+	return byte <= 1;
+}
+
+static bool is_self(const struct carom_self *self)
+{
+	return is_name(self->name, sizeof(self->name)) &&
+	       is_name(self->identity, sizeof(self->identity)) &&
+	       is_name(self->parent_name, sizeof(self->parent_name)) && self->parent_pid >= 0 &&
+	       is_bool(&self->is_daemon) && self->authkey.size <= CAROM_AUTHKEY_MAX;
+}
+
+static bool is_context(const struct carom_context_settings *context)
+{
+	const struct carom_context_options *options = &context->options;
+	uint32_t method;
+
+	memcpy(&method, &context->method, sizeof(method));
+	return method < CAROM_START_METHOD_COUNT && is_bool(&options->no_daemon_children) &&
+	       is_bool(&options->billiard_exit_codes) && is_bool(&options->billiard_environment) &&
+	       is_bool(&options->refuse_threads);
+}
+
+static bool is_layout(const struct head *head, size_t size)
+{
+	return lies_within(head->argument_at, head->argument_size, size) &&
+	       head->argument_at % ALIGN == 0 && head->fds_at % sizeof(int) == 0 &&
+	       head->fd_count <= size &&
+	       lies_within(head->fds_at, head->fd_count * sizeof(int), head->argument_at) &&
+	       is_text(head, TEXT_FUNCTION) && is_text(head, TEXT_DIRECTORY);
+}
+
 static bool is_sound(const struct head *head, size_t size)
 {
-	if (size < sizeof(*head) || head->magic != MAGIC || head->head_size != sizeof(*head) ||
-	    head->size != size)
-		return false;
-	if (!lies_within(head->argument_at, head->argument_size, size) ||
-	    head->fds_at % sizeof(int) || head->fd_count > size ||
-	    !lies_within(head->fds_at, head->fd_count * sizeof(int), head->argument_at))
-		return false;
-	return is_text(head, TEXT_FUNCTION) && is_text(head, TEXT_DIRECTORY) &&
-	       head->self.authkey.size <= CAROM_AUTHKEY_MAX;
+	return size >= sizeof(*head) && head->magic == MAGIC && head->head_size == sizeof(*head) &&
+	       head->size == size && is_layout(head, size) && is_self(&head->self) &&
+	       is_context(&head->context);
 }
 
 static const char *get_text(const struct head *head, enum text which)

@@ -5,9 +5,9 @@
  *   P2  A handle is STARTED from when the child exists until somebody has its exit
  *       status: the library's thread that watches its pidfd, or whoever asks first.
  *       Then it is ENDED, for good.
- *   P3  References: the caller's; one of the list of live children while it is STARTED;
- *       one of the library's thread from the start until it watches no more. The pidfd
- *       is closed when nobody watches it and the handle is closed or gone.
+ *   P3  References: the caller's; one while it is STARTED; one of the library's thread
+ *       from the start until it watches no more. The pidfd is closed when nobody watches
+ *       it and the handle is closed or gone.
  *   P4  A forked child inherits copies of all this. They are another origin's, and
  *       refused; their descriptors are closed there before anything else happens.
  */
@@ -25,6 +25,7 @@
 #include "core/children.h"
 #include "core/cleanup.h"
 #include "core/descriptors.h"
+#include "core/fork_lock.h"
 #include "core/log.h"
 #include "core/options.h"
 #include "core/origin.h"
@@ -33,66 +34,62 @@
 #include "core/process_private.h"
 #include "core/time.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct carom_process *live; /* P3 */
+static CAROM_FORK_LOCK(lock);
+static struct carom_process *list; /* P3: those with a pidfd, running or ended */
 static size_t handle_count;
+static size_t watched_count;
+static pthread_cond_t unwatched = PTHREAD_COND_INITIALIZER;
 
 /* --- forks ------------------------------------------------------------- */
 
-static void hold(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void let_go(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
 static void forget(void)
 {
-	for (struct carom_process *process = live; process; process = process->next)
+	for (struct carom_process *process = list; process; process = process->next)
 		carom_closep(&process->pidfd); /* P4 */
-	live = NULL;
+	list = NULL;
 	handle_count = 0;
-	pthread_mutex_unlock(&lock);
+	watched_count = 0;
+	pthread_cond_init(&unwatched, NULL); /* who waits for it in the parent is not here */
 }
 
 __attribute__((constructor)) static void survive_forks(void)
 {
-	pthread_atfork(hold, let_go, forget);
+	pthread_atfork(NULL, NULL, forget);
 }
 
 /* --- references, with the lock ----------------------------------------- */
 
-static void unref(struct carom_process *process)
+/* Whole before it can be seen: another thread may fork in between, and its child walks the list. */
+static void list_add(struct carom_process *process)
+{
+	process->next = list;
+	process->link = &list;
+	if (list)
+		list->link = &process->next;
+	__atomic_store_n(&list, process, __ATOMIC_RELEASE);
+}
+
+static void close_pidfd(struct carom_process *process)
+{
+	if (process->pidfd < 0)
+		return;
+	*process->link = process->next;
+	if (process->next)
+		process->next->link = process->link;
+	close(process->pidfd);
+	process->pidfd = -1;
+}
+
+/* noinline: gcc 12 takes two of these in a row for a use after free */
+__attribute__((noinline)) static void unref(struct carom_process *process)
 {
 	if (--process->reference_count)
 		return;
-	carom_closep(&process->pidfd);
+	close_pidfd(process);
 	handle_count--;
 	free(process->function_name);
 	free(process->fds);
 	free(process);
-}
-
-static void list_add(struct carom_process *process)
-{
-	process->reference_count++;
-	process->next = live;
-	process->link = &live;
-	if (live)
-		live->link = &process->next;
-	live = process;
-}
-
-/* the caller has a reference of its own, so this one is not the last */
-static void list_remove(struct carom_process *process)
-{
-	*process->link = process->next;
-	if (process->next)
-		process->next->link = process->link;
-	process->reference_count--;
 }
 
 /* --- how it ended, with the lock --------------------------------------- */
@@ -109,14 +106,14 @@ static void look(struct carom_process *process)
 	CAROM_POINT("process.reaped");
 	process->exit = exit;
 	process->state = PROCESS_ENDED;
-	list_remove(process);
+	process->reference_count--; /* P3 */
 }
 
 static void look_at_all(void)
 {
 	struct carom_process *next;
 
-	for (struct carom_process *process = live; process; process = next) {
+	for (struct carom_process *process = list; process; process = next) {
 		next = process->next;
 		process->reference_count++;
 		look(process);
@@ -129,8 +126,10 @@ static void look_at_all(void)
 static void stop_watching(struct carom_process *process)
 {
 	process->is_watched = false;
+	watched_count--;
+	pthread_cond_broadcast(&unwatched);
 	if (process->is_closed)
-		carom_closep(&process->pidfd);
+		close_pidfd(process);
 	unref(process);
 }
 
@@ -146,7 +145,7 @@ static void pidfd_ready(struct carom_loop_fd *watch)
 	bool is_news;
 
 	carom_loop_unwatch_fd(carom_service_loop(process->service), watch);
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	look(process);
 	is_news = process->state == PROCESS_ENDED && !process->is_controlled &&
 		  (process->exit.kind == CAROM_EXIT_KILLED ||
@@ -154,7 +153,7 @@ static void pidfd_ready(struct carom_loop_fd *watch)
 	if (is_news)
 		carom_process_text(process, text, sizeof(text));
 	stop_watching(process);
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	if (is_news)
 		report(text);
 }
@@ -173,9 +172,9 @@ static void watch(struct carom_poke *poke)
 	CAROM_POINT("process.watched");
 	if (r == 0)
 		return;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	stop_watching(process); /* it is reaped by who asks, then */
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 }
 
 /* --- new --------------------------------------------------------------- */
@@ -250,9 +249,9 @@ int carom_process_new(const struct carom_process_options *options,
 	process = calloc(1, sizeof(*process));
 	if (!process)
 		return -ENOMEM;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	handle_count++;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	process->origin = carom_origin();
 	process->reference_count = 1;
 	process->parent_pid = getpid();
@@ -285,12 +284,12 @@ static int begin_start(struct carom_process *process)
 		return -ECHILD;
 	if (carom_bootstrap_is_due())
 		return -EBUSY;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	look_at_all();
 	r = may_start(process);
 	if (r == 0)
 		process->state = PROCESS_STARTING;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	CAROM_POINT("process.starting");
 	return r;
 }
@@ -298,7 +297,7 @@ static int begin_start(struct carom_process *process)
 static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 {
 	CAROM_POINT("process.born");
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	if (pid < 0) {
 		process->state = PROCESS_INITIAL;
 	} else {
@@ -306,10 +305,11 @@ static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 		process->pid = pid;
 		process->pidfd = pidfd;
 		process->is_watched = true;
-		process->reference_count++;
+		watched_count++;
+		process->reference_count += 2; /* P3 */
 		list_add(process);
 	}
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	if (pid < 0)
 		return;
 	CAROM_POINT("process.started");
@@ -354,9 +354,9 @@ static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
 	if (process->state == PROCESS_ENDED)
 		return 0;
 	process->reference_count++;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	r = carom_descriptor_wait(process->pidfd, deadline_ns);
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	look(process);
 	if (process->state == PROCESS_ENDED)
 		r = 0;
@@ -372,13 +372,13 @@ int carom_process_join(struct carom_process *process, uint64_t deadline_ns)
 		return carom_special_join(process, deadline_ns);
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	r = check(process);
 	if (r == 0 && process->state < PROCESS_STARTED)
 		r = -EINVAL;
 	if (r == 0)
 		r = wait_for_end(process, deadline_ns);
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return r;
 }
 
@@ -390,13 +390,13 @@ int carom_process_is_alive(struct carom_process *process)
 		return carom_special_is_alive(process);
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	r = check(process);
 	if (r == 0) {
 		look(process);
 		r = process->state == PROCESS_STARTED;
 	}
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return r;
 }
 
@@ -404,16 +404,18 @@ size_t carom_active_children(struct carom_process **ret_processes, size_t count)
 {
 	size_t n = 0;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	look_at_all();
-	for (struct carom_process *process = live; process; process = process->next) {
+	for (struct carom_process *process = list; process; process = process->next) {
+		if (process->state != PROCESS_STARTED)
+			continue;
 		if (n < count) {
 			process->reference_count++;
 			ret_processes[n] = process;
 		}
 		n++;
 	}
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return n;
 }
 
@@ -427,13 +429,13 @@ int carom_process_signal(struct carom_process *process, int signal_number)
 		return -EINVAL;
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	r = check(process);
 	if (r == 0 && process->state < PROCESS_STARTED)
 		r = -EINVAL;
 	if (r == 0 && process->state == PROCESS_STARTED)
 		r = carom_pidfd_signal(process->pidfd, signal_number);
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return r == -ESRCH ? 0 : r;
 }
 
@@ -441,9 +443,9 @@ int carom_process_terminate_controlled(struct carom_process *process)
 {
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	process->is_controlled = true;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return carom_process_terminate(process);
 }
 
@@ -457,15 +459,15 @@ int carom_process_close(struct carom_process *process)
 		return -ECHILD;
 	if (process->is_special)
 		return -EBUSY;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	look(process);
 	if (process->state == PROCESS_STARTED || process->state == PROCESS_STARTING)
 		r = -EBUSY;
 	else
 		process->is_closed = true;
 	if (process->is_closed && !process->is_watched)
-		carom_closep(&process->pidfd);
-	pthread_mutex_unlock(&lock);
+		close_pidfd(process);
+	carom_fork_lock_release(&lock);
 	return r;
 }
 
@@ -473,10 +475,10 @@ struct carom_process *carom_process_free(struct carom_process *process)
 {
 	if (!process || process->is_special || !carom_origin_is(process->origin))
 		return NULL;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	look(process);
 	unref(process);
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return NULL;
 }
 
@@ -489,9 +491,9 @@ size_t carom_process_count(void)
 {
 	size_t count;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	count = handle_count;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return count;
 }
 
@@ -503,10 +505,10 @@ int carom_process_access(struct carom_process *process, process_access_fn *funct
 
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	look(process);
 	r = function(process, userdata);
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return r;
 }
 
@@ -516,14 +518,14 @@ int carom_process_exit(struct carom_process *process, struct carom_exit *ret_exi
 
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	r = check(process);
 	look(process);
 	if (r == 0 && process->state != PROCESS_ENDED)
 		r = -EINPROGRESS;
 	if (r == 0)
 		*ret_exit = process->exit;
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	return r;
 }
 
@@ -543,9 +545,10 @@ int carom_process_exitcode(struct carom_process *process, int *ret_code)
 
 static struct carom_process *next_child(bool daemons_only)
 {
-	struct carom_process *process = live;
+	struct carom_process *process = list;
 
-	while (process && daemons_only && (!process->self.is_daemon || process->is_told))
+	while (process && (process->state != PROCESS_STARTED ||
+			   (daemons_only && (!process->self.is_daemon || process->is_told))))
 		process = process->next;
 	if (process) {
 		process->reference_count++;
@@ -558,14 +561,14 @@ void carom_children_terminate_daemons(void)
 {
 	struct carom_process *process;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	look_at_all();
 	while ((process = next_child(true))) {
 		process->is_controlled = true;
 		carom_pidfd_signal(process->pidfd, carom_term_signal());
 		unref(process);
 	}
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 }
 
 /* One that cannot be waited for (the program closed our descriptor) is let go. */
@@ -575,15 +578,15 @@ static void join_child(struct carom_process *process)
 	int pid = (int)process->pid;
 
 	memcpy(name, process->self.name, sizeof(name));
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
 	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_AWAITED,
 			"waiting for process %s (%d) to end", name, pid);
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	wait_for_end(process, CAROM_NO_DEADLINE);
 	if (process->state == PROCESS_STARTED) {
 		process->exit.kind = CAROM_EXIT_TAKEN;
 		process->state = PROCESS_ENDED;
-		list_remove(process);
+		process->reference_count--; /* P3 */
 	}
 	unref(process);
 }
@@ -592,8 +595,16 @@ void carom_children_join(void)
 {
 	struct carom_process *process;
 
-	pthread_mutex_lock(&lock);
+	carom_fork_lock_acquire(&lock);
 	while ((process = next_child(false)))
 		join_child(process);
-	pthread_mutex_unlock(&lock);
+	carom_fork_lock_release(&lock);
+}
+
+void carom_children_unwatch(void)
+{
+	carom_fork_lock_acquire(&lock);
+	while (watched_count)
+		pthread_cond_wait(&unwatched, &lock.mutex);
+	carom_fork_lock_release(&lock);
 }

@@ -32,8 +32,10 @@
 #include <sys/types.h>
 
 #include "api.h"
+#include "cleanup.h"
 #include "exit.h"
 #include "registry.h"
+#include "time.h"
 
 CAROM_BEGIN_DECLS
 
@@ -101,6 +103,8 @@ CAROM_API int carom_process_new(const struct carom_process_options *options,
  *	-EALREADY    it was started already (row PR-05)
  *	-EBUSY       before carom_main_hook() in a program that was itself started by
  *	             "spawn" (row CX-17); a context that refuses threads
+ *	-EPIPE       "forkserver": it has died of what it preloads, or was killed, each
+ *	             of three times it was asked
  *	-EPERM       by a daemonic process, in a context with no_daemon_children
  *	-ENOENT      "spawn": the function is not registered, or there is no such executable
  *	-ENOEXEC     "spawn": this program has not called carom_main_hook()
@@ -264,6 +268,10 @@ CAROM_API size_t carom_process_count(void);
  *
  * Where this program was started as a child by "spawn", it runs what it was started
  * for and does not come back. Everywhere else it does nothing.
+ *
+ * A program that is started as a child and has no such call does what it does when a
+ * person starts it, but makes no children of its own (-EBUSY). When it ends, it says on
+ * standard error what is missing, and its exit status is 70.
  * Return: 0. Row CX-19.
  */
 CAROM_API int carom_main_hook(int argc, char **argv);
@@ -276,6 +284,19 @@ CAROM_API _Noreturn void carom_child_fail(const char *text);
 
 /** carom_is_exiting() - has the regular end of this process begun? AS-Safe. */
 CAROM_API bool carom_is_exiting(void);
+
+/**
+ * carom_reset_for_tests() - end what a program would at its end, and go on
+ *
+ * For tests that look for leaks: finalizers run, daemonic children are terminated and all
+ * are waited for; then the fork server and the library's thread end, and with them their
+ * descriptors. A handle that is not freed keeps its own. Settings stay. What is used after
+ * that is made anew.
+ *
+ * Context: MT-Unsafe: no other thread uses the library meanwhile.
+ * Return: 0, or -EBUSY: a pool, or a result of one, is not freed. Row UT-25.
+ */
+CAROM_API int carom_reset_for_tests(void);
 
 /**
  * carom_ensure_forkserver() - start the fork server now, while the program is small

@@ -250,6 +250,18 @@ int carom_term_signal(void)
 	return SIGTERM;
 }
 
+void carom_term_signal_settle(void)
+{
+	struct sigaction action;
+	int number = carom_term_signal();
+
+	if (number == SIGTERM)
+		return;
+	signal(SIGTERM, SIG_IGN);
+	if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+		signal(number, SIG_DFL);
+}
+
 int carom_process_terminate(struct carom_process *process)
 {
 	return carom_process_signal(process, carom_term_signal());

@@ -26,7 +26,7 @@ enum process_state {
  * @is_controlled: its end is no news
  * @is_told:       was sent to its end when this process left
  * @pid, @pidfd, @exit: as @state has them
- * @next, @link:   in the list of live children
+ * @next, @link:   in the list of those with a pidfd
  * @service, @watch, @watch_poke: of the library's thread, while @is_watched
  */
 struct carom_process {
@@ -71,6 +71,9 @@ pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd);
 
 /** carom_term_signal() - SIGTERM, or what REMAP_SIGTERM names */
 int carom_term_signal(void);
+
+/** carom_term_signal_settle() - in a new child: where it is another, SIGTERM is ignored */
+void carom_term_signal_settle(void);
 
 int carom_special_join(struct carom_process *process, uint64_t deadline_ns);
 int carom_special_is_alive(struct carom_process *process);

@@ -5,9 +5,13 @@
  * queues that other threads put things into. A birth that is asked for is in the
  * queue `waiting` until the fork server has it, and then known to it by its
  * address; the fork server answers each request, if need be after its own death,
- * so no birth is forgotten. A dead fork server is made again at once; if that
- * fails (out of memory, of descriptors), again a while later, and the births that
- * wait are told so, since it is theirs to decide how long they want to wait.
+ * so no birth is forgotten. What it had not made by then, another one is asked for,
+ * ATTEMPT_COUNT_MAX times at most: a request may be what it died of.
+ *
+ * A dead fork server is made again at once if it has ever made a child. One that has
+ * not may die of what it preloads, and its successors would; it is made again when it
+ * is needed. If that fails (out of memory, of descriptors), the births that wait are
+ * told so, since it is theirs to decide how long they want to wait.
  */
 #include "core/service.h"
 
@@ -17,11 +21,14 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "core/bootstrap.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "core/origin.h"
 #include "core/process.h"
 #include "core/time.h"
+
+#define ATTEMPT_COUNT_MAX 3
 
 struct errand {
 	void (*function)(void *userdata);
@@ -39,12 +46,17 @@ struct carom_service {
 	uint32_t sent_count;  /* births that the fork server has */
 	uint64_t image_count; /* of libraries loaded so far, when it was forked */
 	bool server_unwanted; /* by carom_stop_forkserver() */
+	bool server_has_made; /* a child */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct errand *errands;
 	struct carom_poke *pokes;
 	int start_error; /* 1 while the thread has not said */
+	uint32_t user_count;
+
+	pthread_t thread;
+	bool is_over;
 };
 
 static pthread_mutex_t service_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -62,10 +74,14 @@ static void server_ready(struct carom_loop_fd *watch);
 
 static void drop_server(struct carom_service *service)
 {
-	if (!service->server)
+	struct carom_forkserver *server = service->server;
+
+	if (!server)
 		return;
 	carom_loop_unwatch_fd(service->loop, &service->server_watch);
-	service->server = carom_forkserver_free(service->server);
+	/* first: another thread may fork meanwhile, and its child frees what it finds here */
+	service->server = NULL;
+	carom_forkserver_free(server);
 }
 
 static int count_images(struct dl_phdr_info *info, size_t size, void *userdata)
@@ -87,6 +103,7 @@ static int make_server(struct carom_service *service)
 	int r;
 
 	service->image_count = image_count();
+	service->server_has_made = false;
 	r = carom_forkserver_new(&service->server);
 	if (r < 0)
 		return r;
@@ -97,7 +114,7 @@ static int make_server(struct carom_service *service)
 	};
 	r = carom_loop_watch_fd(service->loop, &service->server_watch);
 	if (r < 0)
-		service->server = carom_forkserver_free(service->server);
+		drop_server(service);
 	return r;
 }
 
@@ -139,26 +156,56 @@ static void send_waiting(struct carom_service *service)
 	}
 }
 
+static void queue(struct carom_service *service, struct carom_birth *birth)
+{
+	struct carom_birth **end = &service->waiting;
+
+	while (*end)
+		end = &(*end)->next;
+	birth->next = NULL;
+	*end = birth;
+}
+
+static void take_reply(struct carom_service *service, const struct carom_child_reply *reply)
+{
+	struct carom_birth *birth = (struct carom_birth *)(uintptr_t)reply->id;
+
+	service->sent_count--;
+	if (reply->error == -EPIPE && ++birth->attempt_count < ATTEMPT_COUNT_MAX) {
+		queue(service, birth); /* nothing was begun */
+		return;
+	}
+	if (reply->error == 0)
+		service->server_has_made = true;
+	birth->born(birth, reply);
+}
+
+static void replace_server(struct carom_service *service)
+{
+	bool is_to_live = service->server_has_made && !service->server_unwanted;
+	int r = 0;
+
+	drop_server(service);
+	if (is_to_live)
+		r = make_server(service);
+	if (r < 0)
+		carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_FORKSERVER_FAILED,
+				"no fork server: %d", -r);
+}
+
+/* Who is called back may ask for a child, and thereby have the server replaced. */
 static void server_ready(struct carom_loop_fd *watch)
 {
 	struct carom_service *service = watch->userdata;
 	struct carom_child_reply reply;
-	int r;
+	int r = -EAGAIN;
 
-	while ((r = carom_forkserver_receive(service->server, &reply)) == 0) {
-		struct carom_birth *birth = (struct carom_birth *)(uintptr_t)reply.id;
-
-		service->sent_count--;
-		birth->born(birth, &reply);
-	}
-	if (r != -EAGAIN) {
+	while (service->server && (r = carom_forkserver_receive(service->server, &reply)) == 0)
+		take_reply(service, &reply);
+	if (service->server && r != -EAGAIN) {
 		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORKSERVER_LOST,
 				"the fork server is gone (%d); making a new one", -r);
-		drop_server(service);
-		r = make_server(service);
-		if (r < 0)
-			carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_FORKSERVER_FAILED,
-					"no fork server: %d", -r);
+		replace_server(service);
 	}
 	send_waiting(service);
 	if (service->server_unwanted && service->sent_count == 0)
@@ -167,12 +214,8 @@ static void server_ready(struct carom_loop_fd *watch)
 
 void carom_service_bear(struct carom_service *service, struct carom_birth *birth)
 {
-	struct carom_birth **end = &service->waiting;
-
-	while (*end)
-		end = &(*end)->next;
-	birth->next = NULL;
-	*end = birth;
+	birth->attempt_count = 0;
+	queue(service, birth);
 	send_waiting(service);
 }
 
@@ -293,7 +336,7 @@ static void *service_thread(void *userdata)
 	report_start(service, r);
 	if (r < 0)
 		return NULL; /* the service belongs to who waits for the report */
-	for (;;) {
+	while (!service->is_over) {
 		r = carom_loop_run_once(service->loop, CAROM_NO_DEADLINE);
 		if (r < 0) {
 			carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LOOP_BROKEN,
@@ -301,26 +344,46 @@ static void *service_thread(void *userdata)
 			abort(); /* no pool could keep a promise any more */
 		}
 	}
+	return NULL;
 }
 
 static int start_thread(struct carom_service *service)
 {
-	pthread_attr_t attributes;
 	sigset_t all, before;
-	pthread_t thread;
 	int r;
 
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&thread, &attributes, service_thread, service);
+	r = -pthread_create(&service->thread, NULL, service_thread, service);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
 	return r;
 }
 
-static int service_new(struct carom_service **ret_context)
+static void destroy(struct carom_service *service)
+{
+	carom_loop_free(service->loop);
+	pthread_cond_destroy(&service->changed);
+	pthread_mutex_destroy(&service->lock);
+	free(service);
+}
+
+static int run_thread(struct carom_service *service)
+{
+	int r = start_thread(service);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&service->lock);
+	while (service->start_error == 1)
+		pthread_cond_wait(&service->changed, &service->lock);
+	r = service->start_error;
+	pthread_mutex_unlock(&service->lock);
+	if (r < 0)
+		pthread_join(service->thread, NULL);
+	return r;
+}
+
+static int service_new(struct carom_service **ret_service)
 {
 	struct carom_service *service = calloc(1, sizeof(*service));
 	int r;
@@ -331,21 +394,12 @@ static int service_new(struct carom_service **ret_context)
 	service->start_error = 1;
 	pthread_mutex_init(&service->lock, NULL);
 	pthread_cond_init(&service->changed, NULL);
-	r = start_thread(service);
-	if (r == 0) {
-		pthread_mutex_lock(&service->lock);
-		while (service->start_error == 1)
-			pthread_cond_wait(&service->changed, &service->lock);
-		r = service->start_error;
-		pthread_mutex_unlock(&service->lock);
-	}
+	r = run_thread(service);
 	if (r < 0) {
-		carom_forkserver_free(service->server);
-		carom_loop_free(service->loop);
-		free(service);
+		destroy(service);
 		return r;
 	}
-	*ret_context = service;
+	*ret_service = service;
 	return 0;
 }
 
@@ -369,18 +423,67 @@ static void register_atfork(void)
 	pthread_atfork(NULL, NULL, forget);
 }
 
-int carom_service_get(struct carom_service **ret_context)
+int carom_service_get(struct carom_service **ret_service)
 {
 	int r = 0;
 
+	if (carom_bootstrap_is_due())
+		return -EBUSY; /* or this program would do in its child all that it does in itself */
 	pthread_once(&service_once, register_atfork);
 	pthread_mutex_lock(&service_lock);
 	if (!the_service || !carom_origin_is(the_service->origin))
 		r = service_new(&the_service); /* a parent's service stays its own */
 	if (r == 0)
-		*ret_context = the_service;
+		*ret_service = the_service;
 	pthread_mutex_unlock(&service_lock);
 	return r;
+}
+
+void carom_service_use(struct carom_service *service)
+{
+	pthread_mutex_lock(&service->lock);
+	service->user_count++;
+	pthread_mutex_unlock(&service->lock);
+}
+
+void carom_service_leave(struct carom_service *service)
+{
+	pthread_mutex_lock(&service->lock);
+	service->user_count--;
+	pthread_mutex_unlock(&service->lock);
+}
+
+static void finish(void *userdata)
+{
+	struct carom_service *service = userdata;
+
+	drop_server(service);
+	service->is_over = true;
+}
+
+bool carom_service_is_used(void)
+{
+	bool is_used;
+
+	pthread_mutex_lock(&service_lock);
+	is_used = the_service && the_service->user_count > 0;
+	pthread_mutex_unlock(&service_lock);
+	return is_used;
+}
+
+void carom_service_end(void)
+{
+	struct carom_service *service;
+
+	pthread_mutex_lock(&service_lock);
+	service = the_service;
+	the_service = NULL;
+	pthread_mutex_unlock(&service_lock);
+	if (!service)
+		return;
+	carom_service_run(service, finish, service);
+	pthread_join(service->thread, NULL);
+	destroy(service);
 }
 
 /* ---- the fork server, by name ---- */

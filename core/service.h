@@ -1,9 +1,9 @@
 /*
  * Service
  *
- * What the pools of a program share: the library's one thread with its loop, and
- * the fork server. The thread lives as long as the program, because the parent
- * death signal of the workers fires when the thread that forked their fork
+ * What the processes and pools of a program share: the library's one thread with its
+ * loop, and the fork server. The thread lives as long as the program, because the
+ * parent death signal of the children fires when the thread that forked their fork
  * server ends.
  */
 #ifndef CAROM_CORE_SERVICE_H
@@ -20,22 +20,41 @@ struct carom_service;
  * struct carom_birth - a child that is asked for
  * @request: filled in by the caller; @request.id is the service's. What it points
  *           to must stay until @born is called
- * @born:    called once in the loop's thread with what came of it
+ * @born:    called once in the loop's thread with what came of it; -EPIPE: the fork
+ *           server died each time it was asked
+ * @next, @attempt_count: the service's
  */
 struct carom_birth {
 	struct carom_child_request request;
 	void (*born)(struct carom_birth *birth, const struct carom_child_reply *reply);
 	void *userdata;
 	struct carom_birth *next;
+	uint32_t attempt_count;
 };
 
 /**
  * carom_service_get() - the program's service; made at the first call
  *
  * In a forked child a new one is made: the parent's is not the child's to use.
- * Return: 0, or what making a thread, a loop and a fork server can say.
+ * Return: 0, -EBUSY (before carom_main_hook() in a program that was started as a child),
+ * or what making a thread and a loop can say.
  */
-int carom_service_get(struct carom_service **ret_context);
+int carom_service_get(struct carom_service **ret_service);
+
+/** carom_service_use() - it may not end before carom_service_leave(); for pools */
+void carom_service_use(struct carom_service *service);
+void carom_service_leave(struct carom_service *service);
+
+/** carom_service_is_used() - is there anybody who has not left? */
+bool carom_service_is_used(void);
+
+/**
+ * carom_service_end() - end the fork server and the thread; who needs them makes them anew
+ *
+ * Nobody uses the service, no child of the fork server is alive (the end of the thread
+ * would be its end), and no other thread is about to start one.
+ */
+void carom_service_end(void);
 
 struct carom_loop *carom_service_loop(struct carom_service *service);
 

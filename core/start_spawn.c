@@ -14,6 +14,7 @@
 
 #include "core/bootstrap.h"
 #include "core/cleanup.h"
+#include "core/descriptors.h"
 #include "core/guard.h"
 #include "core/log.h"
 #include "core/points.h"
@@ -22,13 +23,25 @@
 
 static int name_function(struct carom_parcel *parcel)
 {
-	if (parcel->function) {
-		parcel->function_name = carom_registered_name(parcel->function);
-		parcel->function = NULL;
-		if (!parcel->function_name)
-			return -ENOENT;
-	}
-	return 0;
+	if (!parcel->function)
+		return 0;
+	parcel->function_name = carom_registered_name(parcel->function);
+	parcel->function = NULL;
+	if (parcel->function_name)
+		return 0;
+	carom_log(CAROM_LOG_ERROR, "%s: its function is not registered (CAROM_REGISTER())",
+		  parcel->self.name);
+	return -ENOENT;
+}
+
+/* Or it would do in its child all that it does in itself. */
+static int check_hook(const struct carom_parcel *parcel)
+{
+	if (carom_bootstrap_is_ready() || carom_executable_is_set())
+		return 0;
+	carom_log(CAROM_LOG_ERROR, "%s: main() has not called carom_main_hook()",
+		  parcel->self.name);
+	return -ENOEXEC;
 }
 
 static int pack(const struct carom_parcel *parcel, int *ret_fd)
@@ -41,7 +54,7 @@ static int pack(const struct carom_parcel *parcel, int *ret_fd)
 		return r;
 	r = carom_parcel_file(head, size, parcel->argument, parcel->argument_size, ret_fd);
 	free(head);
-	return r;
+	return r < 0 ? r : carom_descriptor_lift(ret_fd);
 }
 
 /* The environment with billiard's two words, in one block; NULL: the environment as it is. */
@@ -110,9 +123,9 @@ pid_t carom_start_spawn(struct carom_parcel *parcel, int *ret_pidfd)
 	pid_t pid;
 	int r;
 
-	if (!carom_bootstrap_is_ready() && !carom_executable_is_set())
-		return -ENOEXEC;
-	r = name_function(parcel);
+	r = check_hook(parcel);
+	if (r == 0)
+		r = name_function(parcel);
 	if (r == 0)
 		r = carom_guard_take(&guard);
 	if (r < 0)

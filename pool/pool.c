@@ -48,8 +48,11 @@ static int check_options(const struct carom_pool_options *theirs, struct carom_p
 
 static void destroy(struct carom_pool *pool)
 {
+	if (pool->service)
+		carom_service_leave(pool->service);
 	for (uint32_t slot = 0; pool->spare && slot < pool->options.slot_count; slot++)
 		free(pool->spare[slot]);
+	carom_private_fd_remove(&pool->private_lane_fd);
 	carom_lane_free(pool->lane);
 	free(pool->spare);
 	free(pool->tasks);
@@ -92,6 +95,7 @@ static int make_memory(struct carom_pool *pool)
 	if (r < 0)
 		return r;
 	pool->lane_fd = carom_lane_fd(pool->lane);
+	carom_private_fd_add(&pool->private_lane_fd, pool->lane_fd);
 	carom_arena_init(&pool->arguments, carom_lane_arguments(pool->lane), 0,
 			 carom_lane_payload_size(pool->lane), NULL);
 	pool->tasks = calloc(pool->options.slot_count, sizeof(*pool->tasks));
@@ -160,8 +164,10 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	r = check_options(options, &pool->options);
 	if (r == 0)
 		r = carom_service_get(&pool->service);
-	if (r == 0)
+	if (r == 0) {
+		carom_service_use(pool->service);
 		r = make_memory(pool);
+	}
 	if (r < 0) {
 		destroy(pool);
 		return r;

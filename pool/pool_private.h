@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "core/pidfd.h"
+#include "core/private_fd.h"
 #include "core/service.h"
 #include "ipc/arena.h"
 #include "ipc/lane.h"
@@ -75,6 +76,7 @@ struct incarnation {
 	struct worker *worker;
 	pid_t pid;
 	int pidfd;
+	struct carom_private_fd private_pidfd;
 	bool dead;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
@@ -116,6 +118,7 @@ struct carom_pool {
 	/* supervision: the loop's thread */
 	struct worker *workers;
 	int lane_fd;
+	struct carom_private_fd private_lane_fd;
 	uint32_t process_count;
 	uint32_t request_count;
 	uint32_t start_failures;

@@ -222,6 +222,7 @@ static void forget(struct incarnation *dead)
 	struct carom_pool *pool = dead->worker->pool;
 
 	carom_loop_unwatch_fd(carom_service_loop(pool->service), &dead->exit_watch);
+	carom_private_fd_remove(&dead->private_pidfd);
 	close(dead->pidfd);
 	free(dead);
 	pthread_mutex_lock(&pool->lock);
@@ -346,6 +347,7 @@ static void born(struct carom_birth *birth, const struct carom_child_reply *repl
 		child->worker = worker;
 		child->pid = reply->pid;
 		child->pidfd = reply->pidfd;
+		carom_private_fd_add(&child->private_pidfd, child->pidfd);
 		if (pool->started)
 			worker->replaced_count++;
 		if (!may_live(pool))
