@@ -20,6 +20,7 @@
 #include "bench/report.h"
 #include "bench/run.h"
 #include "core/cleanup.h"
+#include "core/process.h"
 #include "core/time.h"
 
 #define ROWS_MAX (BENCH_WORKLOAD_COUNT * BENCH_PLACEMENT_COUNT)
@@ -382,7 +383,7 @@ static bool is_sane(const struct bench_row *row, const struct bench_line *line)
 {
 	if (line->state != BENCH_MEASURED)
 		return line->state != BENCH_FAILED;
-	if (row->workload_id == BENCH_IDLE)
+	if (bench_workloads[row->workload_id].is_idle)
 		return line->idle.process_count > 0;
 	if (line->round_count == 0)
 		return false;
@@ -419,8 +420,11 @@ int main(int argc, char **argv)
 	struct request request;
 	struct bench_row *rows;
 	size_t row_count;
-	int r = parse(argc, argv, &request);
+	int r;
 
+	bench_be_child(argc, argv);
+	carom_main_hook(argc, argv);
+	r = parse(argc, argv, &request);
 	if (r)
 		return r < 0 ? 2 : 0;
 	rows = calloc(ROWS_MAX, sizeof(*rows));

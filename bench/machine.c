@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -249,6 +250,43 @@ uint64_t bench_syscalls_count(int fd)
 	return count;
 }
 
+void bench_allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static char state_of(pid_t tid)
+{
+	char path[64];
+	char line[256];
+	char state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	file = fopen(path, "re");
+	if (!file)
+		return state;
+	while (fgets(line, sizeof(line), file) && sscanf(line, "State: %c", &state) != 1)
+		;
+	fclose(file);
+	return state;
+}
+
+void bench_await_sleep(pid_t tid)
+{
+	char state;
+
+	do {
+		state = state_of(tid);
+		sched_yield();
+	} while (state != 'S' && state != '?');
+}
+
 int bench_touch(uint64_t bytes)
 {
 	void *memory;
@@ -260,6 +298,8 @@ int bench_touch(uint64_t bytes)
 		return -errno;
 	/* 4 KiB pages, whatever the machine prefers: they are what costs time at death and fork */
 	madvise(memory, bytes, MADV_NOHUGEPAGE);
-	memset(memory, 1, bytes);
+	/* in one call if the kernel knows it (5.14), else a fault for each */
+	if (madvise(memory, bytes, MADV_POPULATE_WRITE) < 0)
+		memset(memory, 1, bytes);
 	return 0;
 }

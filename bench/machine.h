@@ -61,6 +61,15 @@ int bench_syscalls_open(void);
 /** bench_syscalls_count() - so many were made; 0 if @fd is -1 */
 uint64_t bench_syscalls_count(int fd);
 
+/**
+ * bench_allow_descriptors() - as many as the hard limit lets this process have
+ * A thousand pidfds are more than the soft limit that is usual.
+ */
+void bench_allow_descriptors(void);
+
+/** bench_await_sleep() - until a thread of this process is asleep */
+void bench_await_sleep(pid_t tid);
+
 /** bench_touch() - @bytes of private memory of this process, resident; never given back */
 int bench_touch(uint64_t bytes);
 

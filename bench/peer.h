@@ -24,7 +24,8 @@
  * @sample_ns:    measured operations, for so long and at least one
  * @give_up_ns:   after so long without an answer it is taken that none comes
  * @counts_syscalls: fill in the sample's syscall_count
- * @held_bytes, @parent_bytes: as the workload has it, or less in a quick run
+ * @child_count, @held_bytes, @parent_bytes, @parent_thread_count: as the workload has
+ *                it, or less in a quick run and for an act that is small
  */
 struct bench_job {
 	enum bench_workload_id workload_id;
@@ -34,8 +35,10 @@ struct bench_job {
 	uint64_t warm_ns;
 	uint64_t sample_ns;
 	uint64_t give_up_ns;
+	uint64_t child_count;
 	uint64_t held_bytes;
 	uint64_t parent_bytes;
+	uint64_t parent_thread_count;
 	bool counts_syscalls;
 };
 
@@ -57,6 +60,8 @@ struct bench_operation {
  * @rest:     after a sample, so that nothing of the side runs while others
  *            measure; may be NULL
  * @teardown: end it all
+ * @is_small: the caller has 10 MiB and one thread, whatever the workload says
+ * @is_apart: takes its turns after the other sides have ended, for want of memory
  */
 struct bench_act {
 	enum bench_workload_id workload_id;
@@ -65,6 +70,8 @@ struct bench_act {
 	int (*measure)(void *state, const struct bench_job *job, struct bench_sample *sample);
 	void (*rest)(void *state);
 	void (*teardown)(void *state);
+	bool is_small;
+	bool is_apart;
 };
 
 /**
@@ -72,6 +79,7 @@ struct bench_act {
  * @missing:     NULL, or says why it cannot be here; NULL from it means it can
  * @patience_ns: upper bound for the job's give_up_ns
  * @acts:        ended by one without setup
+ * @more_acts:   the same, of another file; may be NULL
  */
 struct bench_peer {
 	const char *name;
@@ -79,6 +87,7 @@ struct bench_peer {
 	const char *(*missing)(void);
 	uint64_t patience_ns;
 	const struct bench_act *acts;
+	const struct bench_act *more_acts;
 };
 
 /* What a peer's file offers to the table in bench/bench.c. */
@@ -93,6 +102,16 @@ extern const struct bench_peer bench_peer_pidfd;
 extern const struct bench_peer bench_peer_fork;
 extern const struct bench_peer bench_peer_posix_spawn;
 extern const struct bench_peer bench_peer_clone3;
+
+/* What carom does without a pool: bench/peer_carom_process.c. */
+extern const struct bench_act bench_carom_process_acts[];
+
+/**
+ * bench_be_child() - this program as the peer posix_spawn starts it; else comes back
+ *
+ * Called first thing in main().
+ */
+void bench_be_child(int argc, char **argv);
 
 /** bench_peer_act() - what @peer does for a workload; NULL if it does not know it */
 const struct bench_act *bench_peer_act(const struct bench_peer *peer, enum bench_workload_id id);

@@ -1,8 +1,8 @@
 /*
  * Peers: carom, carom-parked
  *
- * The library as a program uses it, by its public headers; only a bare child of
- * the fork server (spawn) has none yet and comes from core.
+ * The library's pools as a program uses them, by the public headers; its processes
+ * are in bench/peer_carom_process.c.
  *
  * A pool is made while its process may run on both CPUs of the placement, since
  * that is what it decides by whether spinning can help; then the workers are put
@@ -19,8 +19,6 @@
 
 #include "bench/machine.h"
 #include "bench/peer.h"
-#include "core/forkserver.h"
-#include "core/pidfd.h"
 #include "pool/carom.h"
 #include "shm/futex.h"
 
@@ -272,35 +270,6 @@ static int operate_recovery(void *state, uint64_t task_count, struct bench_opera
 	return r < 0 ? r : make_whole(side);
 }
 
-static int end_at_once(const void *argument, size_t size, const int *fds, size_t fd_count)
-{
-	return 0;
-}
-
-static int setup_spawn(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
-{
-	struct carom_forkserver *server = NULL;
-	int r = carom_forkserver_new(&server);
-
-	*ret_state = server;
-	return r;
-}
-
-static int operate_spawn(void *state, uint64_t task_count, struct bench_operation *operation)
-{
-	CAROM_CLEANUP(carom_closep) int pidfd = -1;
-	struct carom_child_request request = { .function = end_at_once };
-	struct carom_exit exit;
-	pid_t pid = carom_forkserver_spawn(state, &request, CAROM_NO_DEADLINE, &pidfd);
-
-	return pid < 0 ? pid : carom_pidfd_wait(pidfd, CAROM_NO_DEADLINE, &exit);
-}
-
-static void teardown_spawn(void *state)
-{
-	carom_forkserver_free(state);
-}
-
 #define ACT(id, make, operation)                                              \
 	{                                                                     \
 		.workload_id = (id), .setup = (make), .operate = (operation), \
@@ -320,12 +289,6 @@ static const struct bench_act acts[] = {
 	ACT(BENCH_REPLACEMENT, setup, operate_replacement),
 	ACT(BENCH_REPLACEMENT_LARGE_WORKER, setup, operate_replacement),
 	ACT(BENCH_REPLACEMENT_LARGE_PARENT, setup, operate_replacement),
-	{
-		.workload_id = BENCH_SPAWN,
-		.setup = setup_spawn,
-		.operate = operate_spawn,
-		.teardown = teardown_spawn,
-	},
 	ACT(BENCH_IDLE, setup, operate_round_trip),
 	{ 0 },
 };
@@ -334,6 +297,7 @@ const struct bench_peer bench_peer_carom = {
 	.name = "carom",
 	.summary = "this library, with default options where the workload does not say otherwise",
 	.acts = acts,
+	.more_acts = bench_carom_process_acts,
 };
 
 static const struct bench_act parked_acts[] = {

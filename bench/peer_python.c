@@ -202,7 +202,8 @@ static const char *billiard_missing(void)
 		ACT(BENCH_ROUND_TRIP, setup_module), ACT(BENCH_THROUGHPUT, setup_module),       \
 			ACT(BENCH_BATCH, setup_module), ACT(BENCH_BATCH_CHUNKED, setup_module), \
 			ACT(BENCH_DEATH, setup_module), ACT(BENCH_RECOVERY, setup_module),      \
-			ACT(BENCH_SPAWN, setup_module), ACT(BENCH_IDLE, setup_module), { 0 },   \
+			ACT(BENCH_SPAWN, setup_module), ACT(BENCH_CHILD, setup_module),         \
+			ACT(BENCH_IDLE, setup_module), { 0 },                                   \
 	}
 
 const struct bench_peer bench_peer_multiprocessing = {

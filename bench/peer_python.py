@@ -11,6 +11,7 @@ import json
 import logging
 import mmap
 import os
+import signal
 import struct
 import sys
 from time import perf_counter_ns as now
@@ -142,6 +143,25 @@ class Spawn:
         return now() - begin
 
 
+class Child:
+    """A child of the module's fork server; its end is not measured."""
+
+    many = False
+    pool = None
+
+    def __init__(self, module, job):
+        self.context = module.get_context("forkserver")
+
+    def operate(self, task_count):
+        begin = now()
+        process = self.context.Process(target=signal.pause)
+        process.start()
+        ns = now() - begin
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        return ns
+
+
 WORKS = {
     "round-trip": RoundTrip,
     "throughput": Throughput,
@@ -150,6 +170,7 @@ WORKS = {
     "death": Death,
     "recovery": Recovery,
     "spawn": Spawn,
+    "child": Child,
     "idle": Work,
 }
 
@@ -206,4 +227,5 @@ def main():
         work.pool.terminate()
 
 
-main()
+if __name__ == "__main__":  # a child of a fork server imports this file as well
+    main()

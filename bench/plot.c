@@ -19,7 +19,7 @@ extern char **environ;
 
 static const struct bench_line *timed_line_of(const struct bench_row *row, const char *peer)
 {
-	return row->workload_id == BENCH_IDLE ? NULL : bench_line_of(row, peer);
+	return bench_workloads[row->workload_id].is_idle ? NULL : bench_line_of(row, peer);
 }
 
 static void write_point(const struct bench_line *line, size_t x, FILE *file)

@@ -203,6 +203,8 @@ static void print_sizes(const struct bench_row *row, FILE *file)
 	if (row->job.parent_bytes != workload->parent_bytes)
 		fprintf(file, "  but the caller has %" PRIu64 " MiB only\n",
 			row->job.parent_bytes / CAROM_MIB(1));
+	if (row->job.child_count != workload->child_count)
+		fprintf(file, "  but there are %" PRIu64 " children only\n", row->job.child_count);
 }
 
 /* Why somebody is not in the table. */
@@ -227,9 +229,10 @@ void bench_report_row(const struct bench_row *row, enum bench_table_style style,
 		fprintf(file, "  skipped: %s\n", row->skipped);
 		return;
 	}
-	if (row->workload_id == BENCH_IDLE) {
+	if (workload->is_idle) {
 		fprintf(file, "  over %s\n",
 			bench_format_ns((double)row->idle_ns, text, sizeof(text)));
+		print_sizes(row, file);
 		tabulate_idle(row, &table);
 	} else {
 		print_sizes(row, file);
@@ -457,7 +460,7 @@ static void json_line(const struct bench_row *row, const struct bench_line *line
 	}
 	if (line->state == BENCH_GAVE_UP)
 		fprintf(file, ", \"gave_up_ns\": %" PRIu64, line->gave_up_ns);
-	if (line->state == BENCH_MEASURED && row->workload_id == BENCH_IDLE)
+	if (line->state == BENCH_MEASURED && bench_workloads[row->workload_id].is_idle)
 		fprintf(file,
 			", \"switches\": %" PRIu64 ", \"cpu_ns\": %" PRIu64
 			", \"processes\": %" PRIu64,

@@ -1,9 +1,11 @@
 /*
  * Run
  *
- * All sides of a row exist during the whole row, asleep but for one. A side that
- * has used up its time (a pool that needs ten seconds to notice a death) rests
- * for the remaining rounds; how many it took part in is reported.
+ * All sides of a row exist during the whole row, asleep but for one; those that
+ * are apart, for whose memory there is no room beside the others', come after the
+ * others have ended. A side that has used up its time (a pool that needs ten seconds
+ * to notice a death) rests for the remaining rounds; how many it took part in is
+ * reported.
  */
 #include "bench/run.h"
 
@@ -21,8 +23,12 @@
 
 /* In a quick run: enough to see that it works. */
 #define QUICK_GIVE_UP_NS   CAROM_MILLISECONDS(300)
+#define QUICK_CHILD_COUNT  20
 #define QUICK_HELD_BYTES   CAROM_MIB(8)
 #define QUICK_PARENT_BYTES CAROM_MIB(32)
+
+#define SMALL_PARENT_BYTES CAROM_MIB(10)
+#define BYTES_OF_A_CHILD   CAROM_KIB(256)
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -44,11 +50,14 @@ static void plan_job(const struct bench_plan *plan, struct bench_row *row)
 		.warm_ns = workload->cold ? 0 : plan->warm_ns,
 		.sample_ns = plan->sample_ns,
 		.give_up_ns = GIVE_UP_NS,
+		.child_count = workload->child_count,
 		.held_bytes = workload->held_bytes,
 		.parent_bytes = workload->parent_bytes,
+		.parent_thread_count = workload->parent_thread_count,
 	};
 	if (plan->is_quick) {
 		row->job.give_up_ns = QUICK_GIVE_UP_NS;
+		row->job.child_count = least(workload->child_count, QUICK_CHILD_COUNT);
 		row->job.held_bytes = least(workload->held_bytes, QUICK_HELD_BYTES);
 		row->job.parent_bytes = least(workload->parent_bytes, QUICK_PARENT_BYTES);
 	}
@@ -57,7 +66,8 @@ static void plan_job(const struct bench_plan *plan, struct bench_row *row)
 /* Why the row cannot be done on this machine, or an empty message. */
 static void find_obstacle(const struct bench_plan *plan, struct bench_row *row)
 {
-	uint64_t needed = 2 * (row->job.held_bytes + row->job.parent_bytes);
+	uint64_t needed = 2 * (row->job.held_bytes + row->job.parent_bytes +
+			       row->job.child_count * BYTES_OF_A_CHILD);
 	uint64_t available = bench_available_bytes();
 
 	if (row->placement_id == BENCH_TWO_CPUS && plan->cpus[1] < 0)
@@ -88,13 +98,18 @@ static void take_seat(struct seat *seat, const struct bench_row *row, struct ben
 {
 	seat->line = line;
 	seat->job = row->job;
+	if (act->is_small) {
+		seat->job.parent_bytes = least(row->job.parent_bytes, SMALL_PARENT_BYTES);
+		seat->job.parent_thread_count = 0;
+	}
 	if (line->peer->patience_ns)
 		seat->job.give_up_ns = least(row->job.give_up_ns, line->peer->patience_ns);
 	if (bench_side_start(&seat->side, line->peer, act, &seat->job) < 0)
 		fail_line(line, &seat->side);
 }
 
-static size_t seat_all(const struct bench_plan *plan, struct bench_row *row, struct seat *seats)
+static size_t seat_all(const struct bench_plan *plan, struct bench_row *row, bool is_apart,
+		       struct seat *seats)
 {
 	size_t count = 0;
 
@@ -102,7 +117,7 @@ static size_t seat_all(const struct bench_plan *plan, struct bench_row *row, str
 		const struct bench_act *act = bench_peer_act(plan->peers[i], row->workload_id);
 		struct bench_line *line = &row->lines[row->line_count];
 
-		if (!act)
+		if (!act || act->is_apart != is_apart)
 			continue;
 		row->line_count++;
 		line->peer = plan->peers[i];
@@ -169,8 +184,8 @@ static void play_rounds(const struct bench_plan *plan, struct bench_row *row, st
 	for (size_t round = 0; round < plan->round_count; round++) {
 		if (progress)
 			progress(row, round);
-		row->line_ns[row->round_count++] =
-			bench_line_round_trip(plan->cpus[0], plan->cpus[1]);
+		row->line_ns[round] = bench_line_round_trip(plan->cpus[0], plan->cpus[1]);
+		row->round_count = round + 1;
 		for (size_t i = 0; i < seat_count; i++) {
 			struct seat *seat = &seats[(round + i) % seat_count];
 
@@ -250,13 +265,28 @@ static void watch_idle(const struct bench_plan *plan, struct bench_row *row, str
 	}
 }
 
+/* The sides that are apart, or the others: from their start to their end. */
+static void play(const struct bench_plan *plan, struct bench_row *row, bool is_apart,
+		 void (*progress)(const struct bench_row *row, size_t round))
+{
+	struct seat seats[BENCH_PEERS_MAX];
+	size_t seat_count = seat_all(plan, row, is_apart, seats);
+
+	if (seat_count == 0)
+		return;
+	if (bench_workloads[row->workload_id].is_idle)
+		watch_idle(plan, row, seats, seat_count);
+	else
+		play_rounds(plan, row, seats, seat_count, progress);
+	row->load = bench_load();
+	for (size_t i = 0; i < seat_count; i++)
+		bench_side_end(&seats[i].side);
+}
+
 void bench_run(const struct bench_plan *plan, enum bench_workload_id workload_id,
 	       enum bench_placement_id placement_id, struct bench_row *ret_row,
 	       void (*progress)(const struct bench_row *row, size_t round))
 {
-	struct seat seats[BENCH_PEERS_MAX];
-	size_t seat_count;
-
 	memset(ret_row, 0, sizeof(*ret_row));
 	ret_row->workload_id = workload_id;
 	ret_row->placement_id = placement_id;
@@ -264,23 +294,20 @@ void bench_run(const struct bench_plan *plan, enum bench_workload_id workload_id
 	find_obstacle(plan, ret_row);
 	if (ret_row->skipped[0])
 		return;
-	seat_count = seat_all(plan, ret_row, seats);
-	if (workload_id == BENCH_IDLE)
-		watch_idle(plan, ret_row, seats, seat_count);
-	else
-		play_rounds(plan, ret_row, seats, seat_count, progress);
-	ret_row->load = bench_load();
-	for (size_t i = 0; i < seat_count; i++)
-		bench_side_end(&seats[i].side);
+	play(plan, ret_row, false, progress);
+	play(plan, ret_row, true, progress);
 	if (plan->counts_syscalls && lives_through(workload_id))
 		count_all_syscalls(ret_row);
 }
 
 const struct bench_act *bench_peer_act(const struct bench_peer *peer, enum bench_workload_id id)
 {
-	for (const struct bench_act *act = peer->acts; act->setup; act++)
-		if (act->workload_id == id)
-			return act;
+	const struct bench_act *lists[] = { peer->acts, peer->more_acts };
+
+	for (size_t i = 0; i < 2; i++)
+		for (const struct bench_act *act = lists[i]; act && act->setup; act++)
+			if (act->workload_id == id)
+				return act;
 	return NULL;
 }
 

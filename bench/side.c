@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,24 @@ static int begin_to_count(struct bench_side *side)
 	return 0;
 }
 
+static void *wait_for_ever(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+/* They do nothing but be there. */
+static int start_threads(uint64_t count)
+{
+	pthread_t thread;
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < count; i++)
+		r = -pthread_create(&thread, NULL, wait_for_ever, NULL);
+	return r;
+}
+
 static int make_ready(struct bench_side *side, void **ret_state)
 {
 	const struct bench_job *job = side->job;
@@ -154,6 +173,9 @@ static int make_ready(struct bench_side *side, void **ret_state)
 		return r;
 	}
 	bench_place(0, job->caller_cpu);
+	r = start_threads(job->parent_thread_count);
+	if (r < 0)
+		return bench_sample_fail(side->sample, r, "no threads");
 	r = bench_touch(job->parent_bytes);
 	return r < 0 ? bench_sample_fail(side->sample, r, "no memory") : 0;
 }

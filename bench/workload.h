@@ -25,6 +25,14 @@ enum bench_workload_id {
 	BENCH_REPLACEMENT_LARGE_WORKER,
 	BENCH_REPLACEMENT_LARGE_PARENT,
 	BENCH_SPAWN,
+	BENCH_CHILD,
+	BENCH_CHILD_LARGE_PARENT,
+	BENCH_SPAWN_EXEC,
+	BENCH_SPAWN_EXEC_RUN,
+	BENCH_WATCH_SENTINEL,
+	BENCH_WATCH_JOIN,
+	BENCH_WATCH_LOG,
+	BENCH_WATCH,
 	BENCH_IDLE,
 	BENCH_WORKLOAD_COUNT,
 };
@@ -51,8 +59,11 @@ enum bench_placement_id {
  * @worker_count: workers of the pool
  * @task_count:   tasks of one operation; BENCH_MANY for throughput
  * @cold:         operations are not repeated to warm up
+ * @is_idle:      nothing is done: sides are watched while they have nothing to do
+ * @child_count:  children that live all the time
  * @held_bytes:   memory that the worker's task touches before it is killed
  * @parent_bytes: memory that the caller touches after the pool was made
+ * @parent_thread_count: threads that the caller has besides its own
  */
 struct bench_workload {
 	const char *name;
@@ -61,8 +72,11 @@ struct bench_workload {
 	uint64_t worker_count;
 	uint64_t task_count;
 	bool cold;
+	bool is_idle;
+	uint64_t child_count;
 	uint64_t held_bytes;
 	uint64_t parent_bytes;
+	uint64_t parent_thread_count;
 };
 
 extern const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT];
