@@ -4,6 +4,7 @@
  * The child arms its guard and waits inside carom_fork() until its parent holds the
  * pidfd. Then it is what the parcel says; it has all of it in its copy of the memory.
  */
+#include "core/after_fork_private.h"
 #include "core/bootstrap.h"
 #include "core/cleanup.h"
 #include "core/clone.h"
@@ -18,7 +19,9 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 
 	if (r < 0)
 		return r;
+	carom_after_fork_delay(true); /* they come after what carom_bootstrap() does first */
 	pid = carom_fork(&guard, ret_pidfd);
+	carom_after_fork_delay(false);
 	if (pid == 0)
 		carom_bootstrap(parcel);
 	carom_closep(&guard.pipe_fd);
