@@ -121,12 +121,12 @@ _Noreturn void carom_tracker_serve(const struct carom_tracker_start *start);
 
 /**
  * carom_tracker_drop_memory() - unmap what belongs to the program; AS-Safe
- * @keep: an address whose mapping stays
+ * @table: stays, with its neighbourhood
  *
- * Stays as well: code, what the programs and libraries came with, the stack and
- * the thread's own storage.
+ * Stays as well: code, the variables of the program and its libraries, 64 KiB of the
+ * stack and of the thread's storage to both sides of where they are used.
  */
-void carom_tracker_drop_memory(const void *keep);
+void carom_tracker_drop_memory(const void *table, size_t size);
 
 /** carom_tracker_pid() - the tracker that this process has started; 0 none. Do not signal it. */
 pid_t carom_tracker_pid(void);

@@ -19,6 +19,7 @@
 #include "../core/temp_dir.h"
 #include "../core/thread.h"
 #include "../core/time.h"
+#include "../core/tracker.h"
 #include "../ipc/ring.h"
 #include "../shm/heap.h"
 #include "../shm/lock.h"
