@@ -39,7 +39,7 @@ struct carom_server_request {
 	uint32_t size;
 	uint32_t fd_count;
 	uint32_t has_cgroup;
-	_Alignas(max_align_t) unsigned char argument[CAROM_FORKSERVER_ARGUMENT_MAX];
+	_Alignas(64) unsigned char argument[CAROM_FORKSERVER_ARGUMENT_MAX];
 };
 
 /** struct carom_server_reply - one packet, with the pidfd beside it if there is a child */
