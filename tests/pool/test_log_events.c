@@ -124,7 +124,10 @@ static void fork_with_threads(void)
 /* The child ends when the message says that it is waited for. */
 static void leave_a_child(void)
 {
-	start("fork", read_a_byte);
+	static struct carom_process *left;
+
+	left = start("fork", read_a_byte);
+	CHECK(carom_process_is_alive(left) == 1);
 	exit(EXIT_SUCCESS);
 }
 
