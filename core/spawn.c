@@ -27,6 +27,7 @@
 #include <limits.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -304,6 +305,44 @@ static pid_t start_on(void *stack, struct start *start, int *ret_pidfd)
 	return pid;
 }
 
+/* --- stacks ------------------------------------------------------------ */
+
+/*
+ * One is kept for the next child: to map one, to fault its pages in and to unmap it would
+ * be a tenth of what a child costs. Nobody is on it any more when clone() has returned.
+ * A forked child has a copy, or none.
+ */
+static _Atomic(char *) spare_stack;
+
+static char *new_stack(void)
+{
+	char *memory = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return NULL;
+	if (mprotect(memory + GUARD_SIZE, STACK_SIZE, PROT_READ | PROT_WRITE) < 0) {
+		munmap(memory, GUARD_SIZE + STACK_SIZE);
+		return NULL;
+	}
+	return memory + GUARD_SIZE;
+}
+
+static char *take_stack(void)
+{
+	char *stack = atomic_exchange(&spare_stack, NULL);
+
+	return stack ? stack : new_stack();
+}
+
+static void give_stack(char *stack)
+{
+	char *none = NULL;
+
+	if (!atomic_compare_exchange_strong(&spare_stack, &none, stack))
+		munmap(stack - GUARD_SIZE, GUARD_SIZE + STACK_SIZE);
+}
+
 pid_t carom_spawn(const struct carom_spawn_options *options, int *ret_pidfd)
 {
 	const char *path = getenv("PATH");
@@ -312,18 +351,14 @@ pid_t carom_spawn(const struct carom_spawn_options *options, int *ret_pidfd)
 		.path = path ? path : "/bin:/usr/bin",
 		.parent = getpid(),
 	};
-	char *memory;
+	char *stack;
 	pid_t pid;
 
 	carom_probe(CAROM_FEATURE_CLOSE_RANGE); /* not in the borrowed memory */
-	memory = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_NONE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (memory == MAP_FAILED)
+	stack = take_stack();
+	if (!stack)
 		return -ENOMEM;
-	if (mprotect(memory + GUARD_SIZE, STACK_SIZE, PROT_READ | PROT_WRITE) < 0)
-		pid = -ENOMEM;
-	else
-		pid = start_on(memory + GUARD_SIZE, &start, ret_pidfd);
-	munmap(memory, GUARD_SIZE + STACK_SIZE);
+	pid = start_on(stack, &start, ret_pidfd);
+	give_stack(stack);
 	return pid;
 }

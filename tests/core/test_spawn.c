@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -381,6 +382,43 @@ static void spawn_among_signals(void)
 Test(spawn, handlers_run_in_this_process_alone, .timeout = 120)
 {
 	each_way(spawn_among_signals);
+}
+
+static void *spawn_with_status(void *argument)
+{
+	const char *status = argument;
+	struct carom_spawn_options options = { .argv = ARGV("sh", "-c", status), LEAVE };
+	intptr_t mistakes = 0;
+
+	for (int i = 0; i < 20; i++) {
+		struct carom_exit exit = { 0 };
+		int pidfd = -1;
+
+		mistakes += carom_spawn(&options, &pidfd) < 0 ||
+			    carom_pidfd_wait(pidfd, SOON, &exit) < 0 ||
+			    exit.kind != CAROM_EXIT_EXITED || exit.status != status[5] - '0';
+		close(pidfd);
+	}
+	return (void *)mistakes;
+}
+
+static void spawn_in_threads(void)
+{
+	static char statuses[][7] = { "exit 1", "exit 2", "exit 3" };
+	pthread_t threads[3];
+	void *mistakes;
+
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&threads[i], NULL, spawn_with_status, statuses[i]) == 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK(pthread_join(threads[i], &mistakes) == 0);
+		CHECK((intptr_t)mistakes == 0);
+	}
+}
+
+Test(spawn, threads_do_not_stand_on_each_others_stack, .timeout = 120)
+{
+	each_way(spawn_in_threads);
 }
 
 static void lead_a_group(void)
