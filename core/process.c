@@ -36,7 +36,7 @@
 
 static CAROM_FORK_LOCK(lock);
 static struct carom_process *list; /* P3: those with a pidfd, running or ended */
-static size_t handle_count;
+static size_t handle_count; /* the callers' references */
 static size_t watched_count;
 static pthread_cond_t unwatched = PTHREAD_COND_INITIALIZER;
 
@@ -86,7 +86,6 @@ __attribute__((noinline)) static void unref(struct carom_process *process)
 	if (--process->reference_count)
 		return;
 	close_pidfd(process);
-	handle_count--;
 	free(process->function_name);
 	free(process->fds);
 	free(process);
@@ -99,7 +98,7 @@ static void look(struct carom_process *process)
 {
 	struct carom_exit exit;
 
-	if (process->state != PROCESS_STARTED)
+	if (process->is_special || process->state != PROCESS_STARTED)
 		return;
 	if (carom_pidfd_reap(process->pidfd, &exit) < 0 || exit.kind == CAROM_EXIT_RUNNING)
 		return;
@@ -411,6 +410,7 @@ size_t carom_active_children(struct carom_process **ret_processes, size_t count)
 			continue;
 		if (n < count) {
 			process->reference_count++;
+			handle_count++;
 			ret_processes[n] = process;
 		}
 		n++;
@@ -425,10 +425,10 @@ int carom_process_signal(struct carom_process *process, int signal_number)
 {
 	int r;
 
-	if (process->is_special)
-		return -EINVAL;
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
+	if (process->is_special)
+		return -EINVAL;
 	carom_fork_lock_acquire(&lock);
 	r = check(process);
 	if (r == 0 && process->state < PROCESS_STARTED)
@@ -477,6 +477,7 @@ struct carom_process *carom_process_free(struct carom_process *process)
 		return NULL;
 	carom_fork_lock_acquire(&lock);
 	look(process);
+	handle_count--;
 	unref(process);
 	carom_fork_lock_release(&lock);
 	return NULL;
