@@ -106,4 +106,122 @@ static int echo(const void *argument, size_t size, const int *fds, size_t fd_cou
 }
 CAROM_REGISTER(echo);
 
+/* --- of the suites process_* -------------------------------------------- */
+
+static int tell_pid(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	dprintf(fds[0], "%d %d", (int)getpid(), (int)carom_process_pid(carom_current_process()));
+	return 0;
+}
+CAROM_REGISTER(tell_pid);
+
+static int tell_authkey(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	unsigned char key[256];
+	int n = carom_process_authkey(carom_current_process(), key);
+
+	return n < 0 ? n : write(fds[0], key, (size_t)n) != n;
+}
+CAROM_REGISTER(tell_authkey);
+
+static inline void tell_name(struct carom_process *process, int fd)
+{
+	char name[256] = "";
+
+	carom_process_name(process, name, sizeof(name));
+	dprintf(fd, "%s\n", name);
+}
+
+/* Its name and those of two children; the second does the same, as deep as the argument says. */
+static int tell_names(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	int more = *(const int *)argument - 1, code = 99;
+	struct carom_process *first = NULL, *second = NULL;
+	struct carom_context *context = NULL;
+
+	tell_name(carom_current_process(), fds[0]);
+	carom_context_get(carom_get_start_method(false), &context);
+	if (carom_process_new(&CAROM_PROCESS_OPTIONS(), &first) < 0 ||
+	    carom_process_new(&CAROM_PROCESS_OPTIONS(.context = context, .function = tell_names,
+						     .argument = &more,
+						     .argument_size = sizeof(int), .fds = fds,
+						     .fd_count = 1),
+			      &second) < 0)
+		return 98;
+	tell_name(first, fds[0]);
+	tell_name(second, fds[0]);
+	if (more == 0)
+		return 0;
+	if (carom_process_start(second) == 0 && carom_process_join(second, CAROM_NO_DEADLINE) == 0)
+		carom_process_exitcode(second, &code);
+	return code;
+}
+CAROM_REGISTER(tell_names);
+
+/* Starts a child of its own: that one's status, or why it could not. */
+static int start_another(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct carom_process *process = NULL;
+	int status = 7, code = 99;
+	int r = carom_process_new(&CAROM_PROCESS_OPTIONS(.function = return_status,
+							 .argument = &status,
+							 .argument_size = sizeof(int)),
+				  &process);
+
+	if (r == 0)
+		r = carom_process_start(process);
+	if (r < 0)
+		return -r;
+	carom_process_join(process, CAROM_NO_DEADLINE);
+	carom_process_exitcode(process, &code);
+	return code;
+}
+CAROM_REGISTER(start_another);
+
+/* What it may ask about its parent. */
+static int ask_parent(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct carom_process *parent = carom_parent_process();
+	int code;
+
+	if (!parent || carom_process_pid(parent) != getppid())
+		return 1;
+	if (carom_process_is_alive(parent) != 1 || carom_process_sentinel(parent) < 0)
+		return 2;
+	if (carom_process_join(parent, CAROM_PASSED) != -ETIMEDOUT)
+		return 3;
+	if (carom_process_exitcode(parent, &code) != -EINPROGRESS)
+		return 4;
+	return carom_process_terminate(parent) == -EINVAL ? 0 : 5;
+}
+CAROM_REGISTER(ask_parent);
+
+/* Ignores SIGTERM, and says each byte again that it is told. */
+static int ignore_sigterm(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	char byte = '!';
+
+	signal(SIGTERM, SIG_IGN);
+	do
+		if (write(fds[0], &byte, 1) != 1)
+			return 97;
+	while (read(fds[1], &byte, 1) == 1);
+	return 96;
+}
+CAROM_REGISTER(ignore_sigterm);
+
+/* Ends, and leaves somebody behind who holds all it had, and waits for a word. */
+static int leave_somebody(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	char byte = 0;
+
+	if (fork() == 0) {
+		if (write(fds[0], "!", 1) == 1 && read(fds[1], &byte, 1) == 1)
+			byte = write(fds[0], &byte, 1) == 1;
+		_exit(0);
+	}
+	return 5;
+}
+CAROM_REGISTER(leave_somebody);
+
 #endif

@@ -1,0 +1,607 @@
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+
+#include "core/probe.h"
+#include "core/service.h"
+#include "tests/core/apart.h"
+#include "tests/core/methods.h"
+
+/* --- join --------------------------------------------------------------- */
+
+/* PR-09 */
+Test(process_wait, join_says_whether_it_has_ended, .timeout = 60)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		struct talk talk = TALK(.context = context, .function = wait_for_word);
+		uint64_t soon = carom_deadline_after(CAROM_MILLISECONDS(5));
+
+		cr_expect(carom_process_join(talk.process, CAROM_PASSED) == -ETIMEDOUT);
+		cr_expect(carom_process_join(talk.process, soon) == -ETIMEDOUT);
+		cr_expect(carom_now() >= soon);
+		tell(&talk, 4);
+		cr_expect(carom_process_join(talk.process, CAROM_NO_DEADLINE) == 0);
+		cr_expect(carom_process_join(talk.process, CAROM_PASSED) == 0);
+		cr_expect(exitcode_of(talk.process) == 4);
+		end_talk(&talk);
+	}
+}
+
+/* PR-10 */
+Test(process_wait, join_is_refused_where_there_is_nothing_to_wait_for)
+{
+	CAROM_CLEANUP(carom_process_freep) struct carom_process *fresh = NULL;
+
+	cr_assert(carom_process_new(NULL, &fresh) == 0);
+	cr_expect(carom_process_join(fresh, CAROM_NO_DEADLINE) == -EINVAL);
+	cr_expect(carom_process_join(carom_current_process(), CAROM_NO_DEADLINE) == -EDEADLK);
+}
+
+static void *join_in_thread(void *userdata)
+{
+	return (void *)(intptr_t)carom_process_join(userdata, CAROM_NO_DEADLINE);
+}
+
+/* PR-09 */
+Test(process_wait, join_serves_several_threads, .timeout = 60)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		struct talk talk = TALK(.context = context, .function = wait_for_word);
+		pthread_t threads[4];
+		void *result;
+
+		for (int i = 0; i < 4; i++)
+			cr_assert(pthread_create(&threads[i], NULL, join_in_thread, talk.process) ==
+				  0);
+		tell(&talk, 5);
+		for (int i = 0; i < 4; i++) {
+			pthread_join(threads[i], &result);
+			cr_expect(result == NULL, "%s: %d", methods[each_], (int)(intptr_t)result);
+		}
+		cr_expect(exitcode_of(talk.process) == 5);
+		end_talk(&talk);
+	}
+}
+
+static int signalled_fd = -1;
+
+static void say_signal(int signal_number)
+{
+	int kept = errno;
+
+	if (write(signalled_fd, "s", 1) != 1)
+		abort();
+	errno = kept;
+}
+
+struct teller {
+	struct talk talk;
+	pthread_t joiner;
+	int read_fd;
+};
+
+/* Interrupts the join, and once the handler has run, has the child end. */
+static void *interrupt_then_tell(void *userdata)
+{
+	struct teller *teller = userdata;
+	char byte;
+
+	pthread_kill(teller->joiner, SIGUSR1);
+	if (read(teller->read_fd, &byte, 1) == 1)
+		tell(&teller->talk, 6);
+	return NULL;
+}
+
+/* PR-09 */
+Test(process_wait, join_goes_on_after_a_signal_handler, .timeout = 60)
+{
+	struct teller teller = {
+		.talk = TALK(.context = context_of("spawn"), .function = wait_for_word),
+		.joiner = pthread_self(),
+	};
+	pthread_t thread;
+	int ends[2];
+
+	cr_assert(pipe(ends) == 0);
+	teller.read_fd = ends[0];
+	signalled_fd = ends[1];
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = say_signal }, NULL);
+	cr_assert(pthread_create(&thread, NULL, interrupt_then_tell, &teller) == 0);
+	cr_expect(carom_process_join(teller.talk.process, CAROM_NO_DEADLINE) == 0);
+	pthread_join(thread, NULL);
+	cr_expect(exitcode_of(teller.talk.process) == 6);
+	end_talk(&teller.talk);
+}
+
+/* --- is it alive? ------------------------------------------------------- */
+
+/* PR-12 */
+Test(process_wait, is_alive_from_the_start_until_its_end, .timeout = 60)
+{
+	struct carom_context *context;
+
+	cr_expect(carom_process_is_alive(carom_current_process()) == 1);
+	EACH_METHOD(context)
+	{
+		CAROM_CLEANUP(carom_process_freep) struct carom_process *fresh = NULL;
+		struct talk talk = TALK(.context = context, .function = wait_for_word);
+
+		cr_assert(carom_process_new(&CAROM_PROCESS_OPTIONS(.context = context), &fresh) ==
+			  0);
+		cr_expect(carom_process_is_alive(fresh) == 0);
+		cr_expect(carom_process_is_alive(talk.process) == 1);
+		cr_assert(kill(carom_process_pid(talk.process), SIGKILL) == 0);
+		wait_for_pidfd(carom_process_sentinel(talk.process));
+		cr_expect(carom_process_is_alive(talk.process) == 0);
+		cr_expect(carom_active_children(NULL, 0) == 0);
+		end_talk(&talk);
+	}
+}
+
+Test(process_wait, has_no_exit_code_before_its_end, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_process_freep) struct carom_process *fresh = NULL;
+	struct talk talk = TALK(.context = context_of("spawn"), .function = wait_for_word);
+	struct carom_exit exit = { .status = 1234 };
+	int code = 1234;
+
+	cr_assert(carom_process_new(NULL, &fresh) == 0);
+	cr_expect(carom_process_exitcode(fresh, &code) == -EINPROGRESS);
+	cr_expect(carom_process_exitcode(talk.process, &code) == -EINPROGRESS);
+	cr_expect(carom_process_exit(talk.process, &exit) == -EINPROGRESS);
+	cr_expect(code == 1234 && exit.status == 1234);
+	tell(&talk, 8);
+	wait_for_pidfd(carom_process_sentinel(talk.process));
+	cr_expect(carom_process_exit(talk.process, &exit) == 0);
+	cr_expect(exit.kind == CAROM_EXIT_EXITED && exit.status == 8);
+	cr_expect(carom_process_exitcode(talk.process, &code) == 0 && code == 8);
+	end_talk(&talk);
+}
+
+/* --- sentinel ----------------------------------------------------------- */
+
+/* PR-11 */
+Test(process_wait, sentinel_stays_after_join_until_close, .timeout = 60)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		CAROM_CLEANUP(carom_process_freep)
+		struct carom_process *process = START(.context = context);
+		int sentinel = carom_process_sentinel(process);
+		struct pollfd poll_fd = { .fd = sentinel, .events = POLLIN };
+
+		cr_expect(sentinel >= 0);
+		cr_expect(exitcode_of(process) == 0);
+		cr_expect(carom_process_sentinel(process) == sentinel);
+		cr_expect(poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLIN);
+		cr_expect(carom_process_close(process) == 0);
+		cr_expect(carom_process_sentinel(process) == -EBADF);
+	}
+}
+
+/* PR-23 */
+Test(process_wait, sentinel_fires_although_a_grandchild_goes_on, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_process_freep) struct carom_process *fresh = NULL;
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		struct talk talk = TALK(.context = context, .function = leave_somebody);
+		char byte = 0;
+
+		wait_for_pidfd(carom_process_sentinel(talk.process));
+		cr_expect(exitcode_of(talk.process) == 5);
+		tell(&talk, 'g'); /* the grandchild is there and answers */
+		cr_expect(read(talk.from_fd, &byte, 1) == 1 && byte == 'g');
+		end_talk(&talk);
+	}
+	cr_assert(carom_process_new(NULL, &fresh) == 0);
+	cr_expect(carom_process_sentinel(fresh) == -EINVAL);
+}
+
+/* --- the handle's end --------------------------------------------------- */
+
+/* Return: the first call that says something else than @error; NULL: none does. */
+static const char *first_unrefused(struct carom_process *process, int error)
+{
+	struct carom_exit exit;
+	unsigned char key[256];
+	int code;
+	const struct {
+		const char *name;
+		int r;
+	} calls[] = {
+		{ "start", carom_process_start(process) },
+		{ "join", carom_process_join(process, CAROM_PASSED) },
+		{ "is_alive", carom_process_is_alive(process) },
+		{ "signal", carom_process_signal(process, 0) },
+		{ "terminate", carom_process_terminate(process) },
+		{ "interrupt", carom_process_interrupt(process) },
+		{ "kill", carom_process_kill(process) },
+		{ "terminate_controlled", carom_process_terminate_controlled(process) },
+		{ "set_name", carom_process_set_name(process, "new") },
+		{ "daemon", carom_process_daemon(process) },
+		{ "set_daemon", carom_process_set_daemon(process, 1) },
+		{ "pid", carom_process_pid(process) },
+		{ "exitcode", carom_process_exitcode(process, &code) },
+		{ "exit", carom_process_exit(process, &exit) },
+		{ "sentinel", carom_process_sentinel(process) },
+		{ "authkey", carom_process_authkey(process, key) },
+		{ "set_authkey", carom_process_set_authkey(process, "k", 1) },
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (calls[i].r != error)
+			return calls[i].name;
+	return NULL;
+}
+
+static void expect_all_refused(struct carom_process *process, int error)
+{
+	const char *name = first_unrefused(process, error);
+
+	cr_expect(name == NULL, "%s", name);
+}
+
+/* PR-17 */
+Test(process_wait, close_is_for_what_has_ended, .timeout = 60)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		struct talk talk = TALK(.context = context, .function = wait_for_word, .name = "T");
+		char name[16];
+
+		cr_expect(carom_process_close(talk.process) == -EBUSY);
+		cr_expect(carom_process_is_alive(talk.process) == 1);
+		tell(&talk, 9);
+		cr_expect(exitcode_of(talk.process) == 9);
+		cr_expect(carom_process_close(talk.process) == 0);
+		cr_expect(carom_process_close(talk.process) == 0);
+		expect_all_refused(talk.process, -EBADF);
+		cr_expect(carom_process_name(talk.process, name, sizeof(name)) == 0);
+		cr_expect(strcmp(name, "T") == 0);
+		end_talk(&talk);
+	}
+	cr_expect(carom_process_close(carom_current_process()) == -EBUSY);
+}
+
+/* PR-17 */
+Test(process_wait, close_may_come_before_the_start)
+{
+	CAROM_CLEANUP(carom_process_freep) struct carom_process *fresh = NULL;
+
+	cr_assert(carom_process_new(NULL, &fresh) == 0);
+	cr_expect(carom_process_close(fresh) == 0);
+	expect_all_refused(fresh, -EBADF);
+}
+
+static void nothing(void *unused)
+{
+}
+
+/* The library's thread watches the descriptor too, and is given the time to let go of it. */
+static bool is_closed_soon(int fd)
+{
+	uint64_t deadline_ns = carom_deadline_after(30 * CAROM_NS_PER_SEC);
+	struct carom_service *service;
+
+	cr_assert(carom_service_get(&service) == 0);
+	while (fcntl(fd, F_GETFD) >= 0) {
+		if (carom_now() > deadline_ns)
+			return false;
+		carom_service_run(service, nothing, NULL);
+	}
+	return true;
+}
+
+/* PR-17 */
+Test(process_wait, close_gives_the_descriptor_back, .timeout = 60)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		CAROM_CLEANUP(carom_process_freep)
+		struct carom_process *process = START(.context = context);
+		int sentinel = carom_process_sentinel(process);
+
+		cr_expect(exitcode_of(process) == 0);
+		cr_expect(carom_process_close(process) == 0);
+		cr_expect(is_closed_soon(sentinel), "%s", methods[each_]);
+	}
+}
+
+/* PR-31 */
+Test(process_wait, free_is_counted, .timeout = 60)
+{
+	struct carom_context *context;
+
+	cr_assert(carom_process_count() == 0);
+	EACH_METHOD(context)
+	{
+		struct talk talk = TALK(.context = context, .function = wait_for_word);
+		struct carom_process *fresh = NULL, *active[2] = { 0 };
+
+		cr_assert(carom_process_new(NULL, &fresh) == 0);
+		cr_expect(carom_process_count() == 2);
+		cr_expect(carom_active_children(active, 2) == 1);
+		cr_expect(carom_process_count() == 3);
+		carom_process_free(active[0]);
+		carom_process_free(fresh);
+		cr_expect(carom_process_count() == 1);
+		cr_expect(carom_process_new(&CAROM_PROCESS_OPTIONS(.name = ""), &fresh) < 0);
+		cr_expect(carom_process_count() == 1);
+		tell(&talk, 0);
+		cr_expect(exitcode_of(talk.process) == 0);
+		end_talk(&talk);
+		cr_expect(carom_process_count() == 0, "%zu", carom_process_count());
+	}
+}
+
+/* PR-26 */
+Test(process_wait, free_leaves_the_child_running_and_active, .timeout = 60)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		struct talk talk = TALK(.context = context, .function = wait_for_word);
+		struct carom_process *active[2] = { 0 };
+		pid_t pid = carom_process_pid(talk.process);
+
+		carom_process_free(talk.process);
+		cr_assert(carom_active_children(active, 2) == 1);
+		cr_expect(active[1] == NULL && carom_process_pid(active[0]) == pid);
+		tell(&talk, 3);
+		cr_expect(exitcode_of(active[0]) == 3);
+		talk.process = active[0];
+		end_talk(&talk);
+		cr_expect(carom_active_children(NULL, 0) == 0);
+		cr_expect(carom_process_count() == 0);
+	}
+}
+
+/* --- children and zombies ---------------------------------------------- */
+
+/* PR-26 */
+Test(process_wait, active_children_are_those_that_run, .timeout = 60)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		struct talk first = TALK(.context = context, .function = wait_for_word);
+		struct talk second = TALK(.context = context, .function = wait_for_word);
+		int pidfd = dup(carom_process_sentinel(first.process));
+		struct carom_process *active[1];
+
+		cr_expect(carom_active_children(active, 1) == 2);
+		carom_process_free(active[0]);
+		tell(&first, 1);
+		wait_for_pidfd(pidfd);
+		cr_assert(carom_active_children(active, 1) == 1);
+		cr_expect(active[0] == second.process);
+		cr_expect(syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH,
+			  "a zombie");
+		carom_process_free(active[0]);
+		tell(&second, 2);
+		wait_for_pidfd(carom_process_sentinel(second.process));
+		cr_expect(carom_active_children(NULL, 0) == 0);
+		end_talk(&first);
+		end_talk(&second);
+		close(pidfd);
+	}
+}
+
+/* PR-27 */
+Test(process_wait, leaves_no_zombie_without_any_call, .timeout = 120)
+{
+	struct carom_context *context;
+	enum { MANY = 100 };
+	int pidfds[MANY];
+
+	EACH_METHOD(context)
+	{
+		for (int i = 0; i < MANY; i++) {
+			struct carom_process *process = START(.context = context);
+
+			pidfds[i] = dup(carom_process_sentinel(process));
+			carom_process_free(process);
+		}
+		for (int i = 0; i < MANY; i++) {
+			cr_expect(is_reaped_soon(pidfds[i]), "%s: %d", methods[each_], i);
+			close(pidfds[i]);
+		}
+	}
+}
+
+/* --- another process ---------------------------------------------------- */
+
+static struct carom_process *inherited, *inherited_self;
+static struct carom_context *inherited_context;
+
+static void check_refused(struct carom_process *process)
+{
+	const char *name = first_unrefused(process, -ECHILD);
+
+	if (name)
+		dprintf(STDERR_FILENO, "%s\n", name);
+	CHECK(!name);
+}
+
+static void use_in_fork(void)
+{
+	char text[256], name[256];
+	int code = 1000;
+	struct carom_process *own = NULL;
+
+	check_refused(inherited);
+	check_refused(inherited_self);
+	CHECK(carom_process_close(inherited) == -ECHILD);
+	CHECK(carom_process_name(inherited, name, sizeof(name)) == -ECHILD);
+	carom_process_describe(inherited, text, sizeof(text));
+	CHECK(strstr(text, " unknown"));
+	CHECK(carom_process_free(inherited) == NULL);
+	CHECK(carom_active_children(NULL, 0) == 0);
+	CHECK(carom_process_count() == 0);
+
+	CHECK(carom_process_new(&CAROM_PROCESS_OPTIONS(.context = inherited_context), &own) == 0);
+	CHECK(carom_process_start(own) == 0);
+	CHECK(carom_process_join(own, CAROM_NO_DEADLINE) == 0);
+	CHECK(carom_process_exitcode(own, &code) == 0 && code == 0);
+	carom_process_free(own);
+	CHECK(carom_process_count() == 0);
+}
+
+/* PR-05 */
+/* PR-29 */
+Test(process_wait, in_a_forked_child_nothing_works_and_the_parent_notices_nothing, .timeout = 60)
+{
+	struct carom_context *context;
+
+	inherited_self = carom_current_process();
+	EACH_METHOD(context)
+	{
+		struct talk talk = TALK(.context = context, .function = wait_for_word);
+
+		inherited = talk.process;
+		inherited_context = context;
+		cr_expect(apart(use_in_fork) == 0, "%s", methods[each_]);
+		cr_expect(carom_process_is_alive(talk.process) == 1);
+		tell(&talk, 2);
+		cr_expect(exitcode_of(talk.process) == 2);
+		end_talk(&talk);
+	}
+}
+
+/* Handles are read and written in a thread while the program forks. */
+static _Atomic bool is_over;
+
+static void *use_handles(void *userdata)
+{
+	char name[256];
+
+	while (!atomic_load(&is_over)) {
+		carom_process_set_name(carom_current_process(), "busy");
+		carom_process_name(carom_current_process(), name, sizeof(name));
+		carom_process_name(userdata, name, sizeof(name));
+	}
+	return NULL;
+}
+
+Test(process_wait, forks_while_other_threads_use_handles, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_process_freep) struct carom_process *process = NULL;
+	pthread_t thread;
+
+	cr_assert(carom_process_new(NULL, &process) == 0);
+	cr_assert(pthread_create(&thread, NULL, use_handles, process) == 0);
+	for (int i = 0; i < 500; i++) {
+		int status = -1;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(carom_process_is_alive(carom_current_process()) != 1);
+		cr_assert(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+	}
+	atomic_store(&is_over, true);
+	pthread_join(thread, NULL);
+}
+
+/* --- a program that reaps everybody ------------------------------------ */
+
+static void expect_end(struct carom_process *process, int expected, const char *method)
+{
+	struct carom_exit exit;
+	int code = 1000;
+	int r = carom_process_exitcode(process, &code);
+
+	CHECK(carom_process_exit(process, &exit) == 0);
+	if (carom_probe(CAROM_FEATURE_PIDFD_INFO))
+		CHECK(r == 0);
+	if (r == 0) {
+		CHECK(code == expected && exit.kind == CAROM_EXIT_EXITED);
+		return;
+	}
+	CHECK(r == -ENODATA && code == 1000 && exit.kind == CAROM_EXIT_TAKEN);
+}
+
+static void *reap_everybody(void *unused)
+{
+	for (;;)
+		if (waitpid(-1, NULL, 0) < 0)
+			sched_yield();
+}
+
+static void run_children(void)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	for (int i = 0; i < 20; i++) {
+		struct talk talk = TALK(.context = context, .function = wait_for_word);
+
+		tell(&talk, (char)i);
+		CHECK(carom_process_join(talk.process, CAROM_NO_DEADLINE) == 0);
+		CHECK(carom_process_is_alive(talk.process) == 0);
+		expect_end(talk.process, i, methods[each_]);
+		end_talk(&talk);
+	}
+}
+
+static void run_children_with_a_reaper(void)
+{
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, reap_everybody, NULL) == 0);
+	run_children();
+}
+
+static void run_children_without_sigchld(void)
+{
+	signal(SIGCHLD, SIG_IGN);
+	run_children();
+}
+
+Test(process_wait, exit_code_is_real_although_the_program_reaps_everybody, .timeout = 60)
+{
+	cr_expect(apart(run_children_with_a_reaper) == 0);
+	cr_expect(apart_with("CAROM_DENY", "pidfd_info", run_children_with_a_reaper) == 0);
+}
+
+Test(process_wait, exit_code_is_real_although_the_program_ignores_sigchld, .timeout = 60)
+{
+	cr_expect(apart(run_children_without_sigchld) == 0);
+	cr_expect(apart_with("CAROM_DENY", "pidfd_info", run_children_without_sigchld) == 0);
+}
+
+static void lose_an_exit_code(void)
+{
+	struct carom_process *process;
+	char text[256];
+	int code;
+
+	signal(SIGCHLD, SIG_IGN); /* the kernel reaps, and nobody is told */
+	process = START(.context = context_of("fork"));
+	CHECK(carom_process_join(process, CAROM_NO_DEADLINE) == 0);
+	CHECK(carom_process_exitcode(process, &code) == -ENODATA);
+	carom_process_describe(process, text, sizeof(text));
+	CHECK(strstr(text, " stopped exitcode unknown>"));
+}
+
+Test(process_wait, exit_code_that_nobody_kept_is_said_to_be_unknown, .timeout = 60)
+{
+	cr_expect(apart_with("CAROM_DENY", "pidfd_info", lose_an_exit_code) == 0);
+}
