@@ -6,6 +6,7 @@
 #ifndef CAROM_CORE_EXIT_H
 #define CAROM_CORE_EXIT_H
 
+#include <stddef.h>
 #include <sys/resource.h>
 
 #include "api.h"
@@ -31,6 +32,16 @@ struct carom_exit {
 	int status;
 	struct rusage usage;
 };
+
+/**
+ * carom_exit_text() - "exitcode 3", "signal 9 (SIGKILL)"; "exitcode None" while it runs
+ * @ended: how it ended; "exitcode unknown" if that was taken
+ * @text:  cut at @size bytes, always with a NUL; 32 are enough
+ *
+ * Context: MT-Safe.
+ * Return: @text.
+ */
+CAROM_API char *carom_exit_text(const struct carom_exit *ended, char *text, size_t size);
 
 CAROM_END_DECLS
 

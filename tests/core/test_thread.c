@@ -122,13 +122,18 @@ Test(thread, that_forks_does_not_count_in_the_child, .timeout = 10)
 	cr_expect(zero(int, status));
 }
 
+/* AddressSanitizer reserves terabytes */
+#ifdef __SANITIZE_ADDRESS__
+static const bool can_limit_memory = false;
+#else
+static const bool can_limit_memory = true;
+#endif
+
 static void limit_memory(rlim_t size)
 {
-#ifndef __SANITIZE_ADDRESS__
 	struct rlimit limit = { size, size };
 
-	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-#endif
+	CHECK(!can_limit_memory || setrlimit(RLIMIT_AS, &limit) == 0);
 }
 
 /* The stacks of threads that were not joined would not fit. */
@@ -163,7 +168,6 @@ static void have_no_memory_for_it(void)
 Test(thread, that_cannot_be_made_says_so, .timeout = 10)
 {
 	cr_expect(eq(int, carom_thread_start(NULL, NULL), -EINVAL));
-#ifndef __SANITIZE_ADDRESS__
-	cr_expect(zero(int, apart(have_no_memory_for_it)));
-#endif
+	if (can_limit_memory)
+		cr_expect(zero(int, apart(have_no_memory_for_it)));
 }
