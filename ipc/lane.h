@@ -140,7 +140,7 @@ struct carom_batch {
  * struct carom_lane_worker - a worker's entry in the table
  * @wake:     its futex word; 1 says: look again
  * @cpu:      where it ran last: a hint for those who think of spinning
- * @life:     announces its death
+ * @life:     announces its death; 0 until the worker is admitted
  * @ready_ns: when it was ready to take work; 0 before
  * @returned: blocks of its value arena that the parent gives back
  */
@@ -269,6 +269,15 @@ void carom_lane_announce(struct carom_lane *lane);
 /** carom_lane_prepare() - a worker is about to be made: reset its entry */
 void carom_lane_prepare(struct carom_lane *lane, uint32_t worker);
 
+/**
+ * carom_lane_admit() - the process that was made for @worker may take work
+ * @pid: its, which also becomes its life word
+ *
+ * Not before somebody holds it and will see it die: what it had begun until then,
+ * nobody would sweep.
+ */
+void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid);
+
 enum carom_sweep_verdict { CAROM_SWEEP_LOST, CAROM_SWEEP_AGAIN };
 
 /**
@@ -295,6 +304,9 @@ void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how);
 bool carom_lane_anything_ready(const struct carom_lane *lane);
 
 /* ---- a worker; its main thread ---- */
+
+/** carom_lane_await_admission() - until the parent has called carom_lane_admit() */
+void carom_lane_await_admission(struct carom_lane *lane);
 
 /** carom_lane_ready() - announce this worker: life word, ready time. 0 or -EOPNOTSUPP. */
 int carom_lane_ready(struct carom_lane *lane);

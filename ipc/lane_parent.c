@@ -341,6 +341,14 @@ void carom_lane_prepare(struct carom_lane *lane, uint32_t worker)
 	atomic_store(&entry->returned, 0);
 }
 
+void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid)
+{
+	struct carom_life *life = &lane->workers[worker].life;
+
+	atomic_store(&life->word, carom_life_word(pid));
+	carom_futex_wake(&life->word, 1);
+}
+
 /*
  * A READY slot that names a dead worker has no hint yet that counts (P4). Afterwards
  * it names nobody, or who has claimed it already.

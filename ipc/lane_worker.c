@@ -45,6 +45,14 @@ static void note_cpu(struct carom_lane *lane, uint32_t cpu)
 		atomic_store_explicit(noted, cpu, memory_order_relaxed);
 }
 
+void carom_lane_await_admission(struct carom_lane *lane)
+{
+	const struct carom_life *life = &lane->workers[lane->worker].life;
+
+	while (atomic_load(&life->word) == 0)
+		carom_futex_wait(&life->word, 0, CAROM_NO_DEADLINE);
+}
+
 int carom_lane_ready(struct carom_lane *lane)
 {
 	struct carom_lane_worker *self = &lane->workers[lane->worker];

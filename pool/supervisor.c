@@ -17,6 +17,9 @@
  *       it writes where nobody reads.
  *   S3  Workers that die before they are ready are replaced with growing pauses,
  *       and in the end the pool is broken, which answers everybody.
+ *   S4  A process takes no work before it is held here. One that cannot be, for want
+ *       of a descriptor, is killed before the supervisor hears of it; what it had
+ *       begun by then would stay begun for ever.
  */
 #include <errno.h>
 #include <signal.h>
@@ -287,13 +290,12 @@ static void adopt(struct worker *worker, struct incarnation *child)
 	struct carom_pool *pool = worker->pool;
 	struct carom_lane_worker *entry = carom_lane_worker(pool->lane, worker->index);
 	struct carom_loop *loop = carom_service_loop(pool->service);
-	uint32_t unset = 0;
 
 	child->exit_watch = (struct carom_loop_fd){ .fd = child->pidfd,
 						    .ready = exit_readable,
 						    .userdata = child };
-	/* the same value that the child writes, so that one may wait for it to change at once */
-	atomic_compare_exchange_strong(&entry->life.word, &unset, carom_life_word(child->pid));
+	/* S4; and from now on one may wait for the life word to change */
+	carom_lane_admit(pool->lane, worker->index, child->pid);
 	child->life_watch = (struct carom_loop_word){ .word = &entry->life.word,
 						      .expected = carom_life_word(child->pid),
 						      .changed = life_changed,

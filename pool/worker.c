@@ -325,7 +325,8 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 		return 71;
 	close(fds[0]);
 	signal(SIGINT, SIG_IGN); /* ^C is for the program: it decides what becomes of its workers */
-	carom_lane_ready(lane);  /* without the life word the pidfd alone announces the death */
+	carom_lane_await_admission(lane);
+	carom_lane_ready(lane); /* without the life word the pidfd alone announces the death */
 	while (carom_lane_claim(lane, &slot) == 0) {
 		run_task(lane, (uint32_t)start.index, pid, slot);
 		carom_lane_finish(lane, slot);

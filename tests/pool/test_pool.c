@@ -8,12 +8,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "core/cpu.h"
 #include "core/points.h"
+#include "shm/futex.h"
 #include "tests/pool/work.h"
 
 Test(pool, squares_a_number, .timeout = 10)
@@ -573,6 +575,104 @@ Test(pool, survives_a_host_that_ignores_its_children, .timeout = 60)
 	signal(SIGCHLD, SIG_IGN);
 	pool = new_pool(2);
 	expect_deaths_to_be_answered(pool);
+}
+
+/* ---- nothing is left to hold a worker with ---- */
+
+/**
+ * struct held_task - a task that can be seen to begin, and held up
+ * @begun: how often it was begun
+ * @may_end: 0: it waits
+ */
+struct held_task {
+	_Atomic uint32_t begun;
+	_Atomic uint32_t may_end;
+};
+
+static struct held_task *held_task;
+
+static int be_held(struct carom_call *call)
+{
+	held_task->begun++;
+	while (!held_task->may_end)
+		carom_futex_wait(&held_task->may_end, 0, CAROM_NO_DEADLINE);
+	return carom_reply(call, &(int64_t){ 7 }, sizeof(int64_t));
+}
+
+static void limit_descriptors(rlim_t count, struct rlimit *ret_before)
+{
+	struct rlimit limit;
+
+	cr_assert(zero(int, getrlimit(RLIMIT_NOFILE, &limit)));
+	if (ret_before)
+		*ret_before = limit;
+	limit.rlim_cur = count;
+	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &limit)));
+}
+
+static void kill_all(struct carom_pool *pool)
+{
+	struct carom_worker_info workers[64];
+	int count = carom_pool_workers(pool, workers, 64);
+
+	for (int i = 0; i < count; i++)
+		kill((pid_t)workers[i].pid, SIGKILL);
+}
+
+/* Signals of one kind that come at once are one, so there may have been more deaths. */
+static void await_deaths(int count)
+{
+	struct timespec patience = { .tv_sec = 20 };
+	sigset_t deaths;
+
+	sigemptyset(&deaths);
+	sigaddset(&deaths, SIGCHLD);
+	while (count-- > 0)
+		cr_assert(eq(int, sigtimedwait(&deaths, NULL, &patience), SIGCHLD));
+}
+
+static struct carom_pool *new_pool_whose_deaths_can_be_awaited(uint64_t workers)
+{
+	struct carom_pool *pool;
+	sigset_t deaths;
+
+	sigemptyset(&deaths);
+	sigaddset(&deaths, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &deaths, NULL);
+	pool = new_pool(workers);
+	cr_assert(zero(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL)));
+	return pool;
+}
+
+/*
+ * Each time that a worker is made and cannot be held, it is killed. What it had taken
+ * until then nobody would sweep: so it takes nothing.
+ */
+Test(pool, gives_no_work_to_a_worker_that_it_cannot_hold, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_result *result = NULL;
+	struct rlimit before;
+	int64_t value = 0;
+
+	held_task = mmap(NULL, sizeof(*held_task), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert(ne(ptr, (void *)held_task, MAP_FAILED));
+	pool = new_pool_whose_deaths_can_be_awaited(1);
+	limit_descriptors(3, &before);
+	kill_all(pool);
+	await_deaths(1);
+	cr_assert(zero(int, carom_pool_apply_async(pool, be_held, NULL, 0, NULL, &result)));
+	await_deaths(10); /* of workers that were made */
+	limit_descriptors(before.rlim_cur, NULL);
+	held_task->may_end = 1;
+	carom_futex_wake(&held_task->may_end, 1);
+
+	cr_expect(zero(int, carom_result_get(result, carom_deadline_after(CAROM_SECONDS(20)),
+					     &value, sizeof(value), NULL)));
+	cr_expect(eq(i64, value, 7));
+	cr_expect(eq(int, (int)held_task->begun, 1));
+	carom_result_free(result);
 }
 
 /* ---- storms end: P8 ---- */
