@@ -153,7 +153,8 @@ struct carom_task_options {
  * Return: 0, or, with nothing submitted and *@ret_result untouched,
  *	-EINVAL     no function; or @data is NULL and @size is not 0
  *	-ESHUTDOWN  the pool was closed or terminated
- *	-ENOTRECOVERABLE the pool is broken: its workers die before they are ready
+ *	-ENOTRECOVERABLE the pool is broken: for about 10 s its workers have died
+ *	            before they were ready, or none could be made
  *	-ENOMEM     no room for the argument, or for the result's handle
  *	-E2BIG      @options sets a field newer than this library
  *	-ECHILD     the pool is from before fork()

@@ -125,6 +125,7 @@ struct carom_pool {
 	int start_error;
 	bool started;
 	struct carom_loop_timer retry_timer;
+	bool retry_pending; /* the timer is set: what fails until then is the same round */
 	struct carom_loop_timer limit_timer;
 	struct carom_poke limit_poke;
 	struct carom_poke drain_poke;

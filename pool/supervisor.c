@@ -15,8 +15,10 @@
  *   S2  The replacement allocates values from the other half of the arena than the
  *       process it replaces: if a thread of that one still writes for an instant,
  *       it writes where nobody reads.
- *   S3  Workers that die before they are ready are replaced with growing pauses,
- *       and in the end the pool is broken, which answers everybody.
+ *   S3  Workers that cannot be made, or die before they are ready, are replaced with
+ *       growing pauses, and in the end the pool is broken, which answers everybody.
+ *       All that fail before a pause is over are one failure: a pool of many workers
+ *       has as much time as one of few.
  *   S4  A process takes no work before it is held here. One that cannot be, for want
  *       of a descriptor, is killed before the supervisor hears of it; what it had
  *       begun by then would stay begun for ever.
@@ -62,29 +64,38 @@ static void fill_places(struct carom_pool *pool)
 
 static void retry_expired(struct carom_loop_timer *timer)
 {
-	fill_places(timer->userdata);
+	struct carom_pool *pool = timer->userdata;
+
+	pool->retry_pending = false;
+	fill_places(pool);
 }
 
 /* S3; true if the place may be filled at once */
 static bool count_start_failure(struct carom_pool *pool)
 {
-	uint32_t failures = ++pool->start_failures;
-	uint32_t pause = failures - FAILURES_FREE;
+	uint32_t failures;
+	uint32_t pause;
 
+	if (pool->retry_pending)
+		return false;
+	failures = ++pool->start_failures;
+	pause = failures - FAILURES_FREE;
 	if (failures <= FAILURES_FREE)
 		return true;
 	if (failures > FAILURES_MAX) {
 		if (failures == FAILURES_MAX + 1)
 			carom_log_event(
 				CAROM_LOG_ERROR, CAROM_LOG_EVENT_POOL_BROKEN,
-				"pool is broken: %u workers in a row died before they were ready",
+				"pool is broken: %u times in a row no worker came to be ready",
 				failures);
 		carom_supervisor_kill(pool, POOL_BROKEN);
 		return false;
 	}
-	carom_loop_timer_set(carom_service_loop(pool->service), &pool->retry_timer,
-			     carom_deadline_after(CAROM_MILLISECONDS(
-				     UINT64_C(1) << (pause < PAUSE_MAX ? pause : PAUSE_MAX))));
+	pool->retry_pending =
+		carom_loop_timer_set(
+			carom_service_loop(pool->service), &pool->retry_timer,
+			carom_deadline_after(CAROM_MILLISECONDS(
+				UINT64_C(1) << (pause < PAUSE_MAX ? pause : PAUSE_MAX)))) == 0;
 	return false;
 }
 

@@ -675,6 +675,20 @@ Test(pool, gives_no_work_to_a_worker_that_it_cannot_hold, .timeout = 60)
 	carom_result_free(result);
 }
 
+/* All of them fail to be made before the first pause is over: that is one failure. */
+Test(pool, of_many_workers_does_not_break_sooner_than_one_of_few, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct rlimit before;
+
+	pool = new_pool_whose_deaths_can_be_awaited(32);
+	limit_descriptors(3, &before);
+	kill_all(pool);
+	await_deaths(40);
+	limit_descriptors(before.rlim_cur, NULL);
+	cr_expect(zero(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL)));
+}
+
 /* ---- storms end: P8 ---- */
 
 Test(pool, breaks_when_its_workers_die_before_they_are_ready, .timeout = 60)
