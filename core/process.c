@@ -182,9 +182,10 @@ static int check_options(const struct carom_process_options *options)
 {
 	if ((options->function && options->function_name) ||
 	    (options->argument_size && !options->argument) ||
-	    (options->fd_count && !options->fds) || (options->name && !*options->name))
+	    (options->fd_count && !options->fds) || (options->name && !*options->name) ||
+	    (options->function_name && !*options->function_name))
 		return -EINVAL;
-	if (options->fd_count > INT32_MAX / sizeof(int))
+	if (options->fd_count > INT32_MAX / sizeof(int) || options->daemon > CAROM_YES)
 		return -EINVAL;
 	if (options->name && strlen(options->name) >= CAROM_NAME_MAX)
 		return -ENAMETOOLONG;
@@ -421,6 +422,16 @@ size_t carom_active_children(struct carom_process **ret_processes, size_t count)
 
 /* --- signals ----------------------------------------------------------- */
 
+/* with the lock; a zombie of another user's refuses signals as if it still ran */
+static int send_signal(struct carom_process *process, int signal_number)
+{
+	int r = carom_pidfd_signal(process->pidfd, signal_number);
+
+	if (r < 0)
+		look(process);
+	return r == -ESRCH || process->state == PROCESS_ENDED ? 0 : r;
+}
+
 int carom_process_signal(struct carom_process *process, int signal_number)
 {
 	int r;
@@ -434,9 +445,9 @@ int carom_process_signal(struct carom_process *process, int signal_number)
 	if (r == 0 && process->state < PROCESS_STARTED)
 		r = -EINVAL;
 	if (r == 0 && process->state == PROCESS_STARTED)
-		r = carom_pidfd_signal(process->pidfd, signal_number);
+		r = send_signal(process, signal_number);
 	carom_fork_lock_release(&lock);
-	return r == -ESRCH ? 0 : r;
+	return r;
 }
 
 int carom_process_terminate_controlled(struct carom_process *process)
@@ -444,7 +455,8 @@ int carom_process_terminate_controlled(struct carom_process *process)
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
 	carom_fork_lock_acquire(&lock);
-	process->is_controlled = true;
+	if (process->state == PROCESS_STARTED)
+		process->is_controlled = true;
 	carom_fork_lock_release(&lock);
 	return carom_process_terminate(process);
 }
