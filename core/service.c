@@ -128,6 +128,21 @@ static bool must_go(const struct carom_service *service)
 	       (service->server_unwanted || service->image_count != image_count());
 }
 
+/*
+ * Return: 0, -EINPROGRESS (when the server has answered, or is seen to be gone), or what
+ * the birth is to be told.
+ */
+static int hand_over(struct carom_service *service, struct carom_birth *birth)
+{
+	int r;
+
+	birth->request.id = (uint64_t)(uintptr_t)birth;
+	r = carom_forkserver_request(service->server, &birth->request);
+	if (r == -EPIPE || (r == -EAGAIN && service->sent_count))
+		return -EINPROGRESS;
+	return r == -EAGAIN ? -ETOOMANYREFS : r; /* no reply of ours would make room */
+}
+
 /* hands waiting births to the fork server until it has its fill */
 static void send_waiting(struct carom_service *service)
 {
@@ -143,10 +158,9 @@ static void send_waiting(struct carom_service *service)
 		service->server_unwanted = false;
 		if (!service->server)
 			r = make_server(service);
-		birth->request.id = (uint64_t)(uintptr_t)birth;
 		if (r == 0)
-			r = carom_forkserver_request(service->server, &birth->request);
-		if (r == -EAGAIN || r == -EPIPE)
+			r = hand_over(service, birth);
+		if (r == -EINPROGRESS)
 			return; /* server_ready() goes on */
 		service->waiting = birth->next;
 		if (r < 0)
