@@ -210,18 +210,32 @@ static int ignore_sigterm(const void *argument, size_t size, const int *fds, siz
 }
 CAROM_REGISTER(ignore_sigterm);
 
-/* Ends, and leaves somebody behind who holds all it had, and waits for a word. */
-static int leave_somebody(const void *argument, size_t size, const int *fds, size_t fd_count)
+/* A descendant who holds all it had, waits for a word, and says it again. */
+static inline void have_descendant(const int *fds)
 {
 	char byte = 0;
 
-	if (fork() == 0) {
-		if (write(fds[0], "!", 1) == 1 && read(fds[1], &byte, 1) == 1)
-			byte = write(fds[0], &byte, 1) == 1;
-		_exit(0);
-	}
+	if (fork() != 0)
+		return;
+	if (write(fds[0], "!", 1) == 1 && read(fds[1], &byte, 1) == 1)
+		byte = write(fds[0], &byte, 1) == 1;
+	_exit(0);
+}
+
+static int leave_somebody(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	have_descendant(fds);
 	return 5;
 }
 CAROM_REGISTER(leave_somebody);
+
+static int have_somebody(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	have_descendant(fds);
+	while (pause() < 0)
+		;
+	return 98;
+}
+CAROM_REGISTER(have_somebody);
 
 #endif
