@@ -227,19 +227,20 @@ bool carom_bootstrap_is_ready(void)
 int carom_main_hook(int argc, char **argv)
 {
 	struct carom_parcel parcel;
+	int fd = parcel_fd;
 	int r;
 
 	hook_was_called = true;
-	if (parcel_fd < 0)
+	parcel_fd = -1;
+	if (fd < 0)
 		return 0;
-	r = carom_parcel_open(parcel_fd, &parcel);
+	r = carom_parcel_open(fd, &parcel);
 	if (r < 0) {
 		fprintf(stderr, "%s: %s is for programs that start this one as a child: %s\n",
 			argv && argv[0] ? argv[0] : "carom", CAROM_CHILD_MARKER, carom_strerror(r));
 		exit(EXIT_FAILURE);
 	}
-	close(parcel_fd);
-	parcel_fd = -1;
+	close(fd);
 	if (parcel.guard_fd >= 0)
 		fcntl(parcel.guard_fd, F_SETFD, FD_CLOEXEC);
 	carom_bootstrap(&parcel);

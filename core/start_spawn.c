@@ -84,7 +84,8 @@ static pid_t execute(const struct carom_parcel *parcel, const struct carom_guard
 {
 	char executable[PATH_MAX];
 	char marker[48];
-	char *argv[] = { program_invocation_name, marker, NULL };
+	char *argv[] = { carom_executable_is_set() ? executable : program_invocation_name, marker,
+			 NULL };
 	size_t keep_count = parcel->fd_count + 2;
 	int *keep = calloc(keep_count, sizeof(int));
 	char **envp = NULL;

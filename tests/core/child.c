@@ -1,6 +1,7 @@
 /* What "spawn" runs in the suites: a program that does nothing but what it is started for. */
 #include <stdio.h>
 
+#include "tests/core/births.h"
 #include "tests/core/functions.h"
 #include "tests/core/kin.h"
 

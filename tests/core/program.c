@@ -1,0 +1,272 @@
+/*
+ * A program of its own, for what a suite's program cannot be: one without the hook, one
+ * that ends by exit(), one that is called by a relative path. CAROM_SCENARIO says which;
+ * children that are this program once more see it too.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/bootstrap.h"
+#include "core/context.h"
+#include "core/error.h"
+#include "core/finalizer.h"
+#include "core/log.h"
+#include "core/process.h"
+#include "core/service.h"
+#include "core/time.h"
+#include "tests/core/births.h"
+#include "tests/core/functions.h"
+
+static const char *const methods[] = { "fork", "spawn", "forkserver" };
+
+static struct carom_context *context_of(const char *method)
+{
+	struct carom_context *context = NULL;
+
+	carom_context_get(method, &context);
+	return context;
+}
+
+static int start(const struct carom_process_options *options, struct carom_process **ret_process)
+{
+	int r = carom_process_new(options, ret_process);
+
+	return r < 0 ? r : carom_process_start(*ret_process);
+}
+
+#define START(process, ...) start(&CAROM_PROCESS_OPTIONS(__VA_ARGS__), process)
+
+/* --- without the hook --------------------------------------------------- */
+
+/* Started by a person: what starting a child of each kind says. */
+static int spawn_without_hook(void)
+{
+	struct carom_process *process = NULL;
+	int r = START(&process, .context = context_of("spawn"), .function = tell_fds);
+
+	return carom_complain("start", r);
+}
+
+/* Started as a child: it does not know that, and would go on for ever. */
+static int child_without_hook(void)
+{
+	struct carom_service *service;
+
+	for (int i = 0; i < 3; i++) {
+		struct carom_process *process = NULL;
+
+		printf("%s %d\n", methods[i],
+		       START(&process, .context = context_of(methods[i]), .function = tell_fds));
+	}
+	printf("service %d\n", carom_service_get(&service));
+	return 5;
+}
+
+/* --- children before the hook ------------------------------------------- */
+
+static int early_error;
+
+__attribute__((constructor)) static void start_early(void)
+{
+	const char *scenario = getenv("CAROM_SCENARIO");
+	struct carom_process *process = NULL;
+
+	if (scenario && strcmp(scenario, "early") == 0)
+		early_error =
+			START(&process, .context = context_of("spawn"), .function = return_status);
+}
+
+static int tell_early_error(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	return -early_error;
+}
+CAROM_REGISTER(tell_early_error);
+
+static int status_of(struct carom_process *process)
+{
+	int code = 1000;
+
+	carom_process_join(process, CAROM_NO_DEADLINE);
+	carom_process_exitcode(process, &code);
+	carom_process_free(process);
+	return code;
+}
+
+static int early(void)
+{
+	struct carom_process *process = NULL;
+	int r = START(&process, .context = context_of("spawn"), .function = tell_early_error);
+
+	return r < 0 ? carom_complain("start", r) : status_of(process);
+}
+
+/* --- by a relative path ------------------------------------------------- */
+
+/* The directory that it was called in is another one by now. */
+static int elsewhere(void)
+{
+	struct carom_process *process = NULL;
+	int fd = STDOUT_FILENO;
+	int r = chdir("/");
+
+	if (r == 0)
+		r = carom_set_executable(getenv("CAROM_RELATIVE"));
+	if (r == 0)
+		r = START(&process, .context = context_of("spawn"), .function = tell_program,
+			  .fds = &fd, .fd_count = 1);
+	return r < 0 ? carom_complain("start", r) : status_of(process);
+}
+
+/* --- the end ------------------------------------------------------------ */
+
+static void say(const char *text)
+{
+	if (write(STDOUT_FILENO, text, strlen(text)) < 0)
+		_exit(77);
+}
+
+static void say_parent(void)
+{
+	say("P");
+}
+
+static void say_child(void)
+{
+	say("C");
+}
+
+static int finalize_child(void *userdata)
+{
+	say("F");
+	return 0;
+}
+
+/* Its own handlers, one of each kind. */
+static int end_with_handlers(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	atexit(say_child);
+	carom_finalizer_add(CAROM_FINALIZER_DEFAULT, finalize_child, NULL, NULL);
+	if (size)
+		exit(0);
+	return 0;
+}
+CAROM_REGISTER(end_with_handlers);
+
+static int finalize_parent(void *userdata)
+{
+	say("Q");
+	return 0;
+}
+
+/* Children by each method, one that returns and one that exits: "CF" six times, then "PQ". */
+static int handlers(void)
+{
+	atexit(say_parent);
+	carom_finalizer_add(CAROM_FINALIZER_DEFAULT, finalize_parent, NULL, NULL);
+	for (int i = 0; i < 6; i++) {
+		struct carom_process *process = NULL;
+		int r = START(&process, .context = context_of(methods[i / 2]),
+			      .function = end_with_handlers, .argument = "",
+			      .argument_size = i % 2);
+
+		if (r < 0 || status_of(process) != 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int finalize(void *userdata)
+{
+	say(userdata);
+	return 0;
+}
+
+static int tell_word(void *userdata)
+{
+	say("0");
+	return write(*(int *)userdata, "!", 1) == 1 ? 0 : -1;
+}
+
+/* Until it is told a word. */
+static int wait_and_say(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	char byte;
+
+	say("B");
+	if (read(fds[0], &byte, 1) != 1)
+		return 1;
+	say("J");
+	return 0;
+}
+CAROM_REGISTER(wait_and_say);
+
+static void say_terminated(int number)
+{
+	say("T");
+	_exit(0);
+}
+
+static int wait_for_sigterm(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	signal(SIGTERM, say_terminated);
+	if (write(fds[0], "!", 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+CAROM_REGISTER(wait_for_sigterm);
+
+/*
+ * A daemonic child that would run for ever, and another that waits for what the last of
+ * the first finalizers does. By the time the function returns both are there.
+ */
+static int ending(void)
+{
+	static const int priorities[] = { CAROM_FINALIZER_TEMP_DIR, CAROM_FINALIZER_POOL,
+					  CAROM_FINALIZER_QUEUE, CAROM_FINALIZER_QUEUE_JOIN };
+	static const char *const names[] = { "temp ", "pool ", "queue ", " join " };
+	static int to[2];
+	struct carom_process *daemonic = NULL, *other = NULL;
+	int from[2];
+	char byte;
+
+	if (pipe(from) < 0 || pipe(to) < 0)
+		return 1;
+	for (int i = 0; i < 4; i++)
+		carom_finalizer_add(priorities[i], finalize, (void *)names[i], NULL);
+	carom_finalizer_add(CAROM_FINALIZER_DEFAULT, tell_word, &to[1], NULL);
+	if (START(&daemonic, .function = wait_for_sigterm, .daemon = CAROM_YES, .fds = &from[1],
+		  .fd_count = 1) < 0 ||
+	    START(&other, .function = wait_and_say, .fds = &to[0], .fd_count = 1) < 0)
+		return 1;
+	return read(from[0], &byte, 1) != 1;
+}
+
+/* ------------------------------------------------------------------------ */
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		int (*function)(void);
+	} scenarios[] = {
+		{ "early", early },
+		{ "elsewhere", elsewhere },
+		{ "handlers", handlers },
+		{ "ending", ending },
+	};
+	const char *wanted = getenv("CAROM_SCENARIO") ? getenv("CAROM_SCENARIO") : "";
+
+	if (strcmp(wanted, "spawn_without_hook") == 0)
+		return spawn_without_hook();
+	if (strcmp(wanted, "child_without_hook") == 0)
+		return child_without_hook();
+	carom_main_hook(argc, argv);
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
+		if (strcmp(wanted, scenarios[i].name) == 0)
+			return scenarios[i].function();
+	fprintf(stderr, "no such scenario\n");
+	return 1;
+}
