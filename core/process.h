@@ -88,8 +88,9 @@ struct carom_process_options {
  *
  * Name, authkey and the daemon flag are taken over now; what changes here later does
  * not change them (row PR-03).
- * Return: 0, -EINVAL (both functions, a size without its pointer, an empty name), -E2BIG,
- * -ENAMETOOLONG, -ENOMEM, -EOPNOTSUPP (the context's method).
+ * Return: 0, -EINVAL (both functions, a size without its pointer, an empty name, a
+ * daemon flag that is no enum carom_choice), -E2BIG, -ENAMETOOLONG, -ENOMEM,
+ * -EOPNOTSUPP (the context's method).
  */
 CAROM_API int carom_process_new(const struct carom_process_options *options,
 				struct carom_process **ret_process);
@@ -108,6 +109,7 @@ CAROM_API int carom_process_new(const struct carom_process_options *options,
  *	-EPERM       by a daemonic process, in a context with no_daemon_children
  *	-ENOENT      "spawn": the function is not registered, or there is no such executable
  *	-ENOEXEC     "spawn": this program has not called carom_main_hook()
+ *	-EACCES      "spawn": what carom_set_executable() has named must not be run
  *	-EBADF       one of the descriptors, or the handle is closed
  *	-EAGAIN      no more processes are allowed (RLIMIT_NPROC, pids.max)
  *	-ENOMEM, -EMFILE, -ENFILE
@@ -260,7 +262,11 @@ CAROM_API struct carom_process *carom_parent_process(void);
  */
 CAROM_API size_t carom_active_children(struct carom_process **ret_processes, size_t count);
 
-/** carom_process_count() - handles of this process that are not freed yet, for leak tests. Row PR-31. */
+/**
+ * carom_process_count() - handles of this process that are not freed yet, for leak tests
+ *
+ * One that carom_active_children() gave out counts as another. Row PR-31.
+ */
 CAROM_API size_t carom_process_count(void);
 
 /**
