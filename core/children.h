@@ -7,10 +7,14 @@
 /** carom_children_terminate_daemons() - SIGTERM to the daemonic ones */
 void carom_children_terminate_daemons(void);
 
-/** carom_children_join() - wait for all of them; says for whom (level INFO) */
+/**
+ * carom_children_join() - wait for all of them; says for whom (level INFO)
+ *
+ * No other is started from now on.
+ */
 void carom_children_join(void);
 
-/** carom_children_unwatch() - wait until the library's thread knows that all have ended */
+/** carom_children_unwatch() - wait until the library's thread knows that all have ended; start over */
 void carom_children_unwatch(void);
 
 #endif

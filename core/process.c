@@ -6,10 +6,14 @@
  *       status: the library's thread that watches its pidfd, or whoever asks first.
  *       Then it is ENDED, for good.
  *   P3  References: the caller's; one while it is STARTED; one of the library's thread
- *       from the start until it watches no more. The pidfd is closed when nobody watches
- *       it and the handle is closed or gone.
+ *       from the start until it watches no more. The pidfd is closed when the handle is
+ *       closed or gone and nobody uses it: not while a thread waits on its number.
  *   P4  A forked child inherits copies of all this. They are another origin's, and
  *       refused; their descriptors are closed there before anything else happens.
+ *   P5  When the process exits, no child is started any more, and those that were being
+ *       started are waited for: the C library soon takes the atfork handlers away, and
+ *       a child that is forked then would have copies of all that P4 speaks of, its
+ *       parent's end of the guard (core/guard.h) and locks that nobody gives back.
  */
 #include "core/process.h"
 
@@ -36,9 +40,10 @@
 
 static CAROM_FORK_LOCK(lock);
 static struct carom_process *list; /* P3: those with a pidfd, running or ended */
-static size_t handle_count; /* the callers' references */
-static size_t watched_count;
-static pthread_cond_t unwatched = PTHREAD_COND_INITIALIZER;
+static size_t handle_count;        /* the callers' references */
+static size_t starting_count, watched_count;
+static bool is_over;                                      /* P5 */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* one of the two counts */
 
 /* --- forks ------------------------------------------------------------- */
 
@@ -48,8 +53,9 @@ static void forget(void)
 		carom_closep(&process->pidfd); /* P4 */
 	list = NULL;
 	handle_count = 0;
-	watched_count = 0;
-	pthread_cond_init(&unwatched, NULL); /* who waits for it in the parent is not here */
+	starting_count = watched_count = 0;
+	is_over = false;
+	pthread_cond_init(&changed, NULL); /* who waits for it in the parent is not here */
 }
 
 __attribute__((constructor)) static void survive_forks(void)
@@ -120,16 +126,27 @@ static void look_at_all(void)
 	}
 }
 
+/* P3 */
+static void use_pidfd(struct carom_process *process)
+{
+	process->reference_count++;
+	process->pidfd_user_count++;
+}
+
+static void unuse_pidfd(struct carom_process *process)
+{
+	if (--process->pidfd_user_count == 0 && process->is_closed)
+		close_pidfd(process);
+	unref(process);
+}
+
 /* --- the library's thread ---------------------------------------------- */
 
 static void stop_watching(struct carom_process *process)
 {
-	process->is_watched = false;
 	watched_count--;
-	pthread_cond_broadcast(&unwatched);
-	if (process->is_closed)
-		close_pidfd(process);
-	unref(process);
+	pthread_cond_broadcast(&changed);
+	unuse_pidfd(process);
 }
 
 static void report(const char *text)
@@ -273,7 +290,7 @@ static int may_start(const struct carom_process *process)
 		return -EBADF;
 	if (process->is_special || process->state != PROCESS_INITIAL)
 		return -EALREADY;
-	return 0;
+	return is_over ? -ECANCELED : 0;
 }
 
 static int begin_start(struct carom_process *process)
@@ -287,8 +304,10 @@ static int begin_start(struct carom_process *process)
 	carom_fork_lock_acquire(&lock);
 	look_at_all();
 	r = may_start(process);
-	if (r == 0)
+	if (r == 0) {
 		process->state = PROCESS_STARTING;
+		starting_count++;
+	}
 	carom_fork_lock_release(&lock);
 	CAROM_POINT("process.starting");
 	return r;
@@ -298,15 +317,17 @@ static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 {
 	CAROM_POINT("process.born");
 	carom_fork_lock_acquire(&lock);
+	starting_count--;
+	pthread_cond_broadcast(&changed);
 	if (pid < 0) {
 		process->state = PROCESS_INITIAL;
 	} else {
 		process->state = PROCESS_STARTED;
 		process->pid = pid;
 		process->pidfd = pidfd;
-		process->is_watched = true;
 		watched_count++;
-		process->reference_count += 2; /* P3 */
+		process->reference_count++; /* P3 */
+		use_pidfd(process);
 		list_add(process);
 	}
 	carom_fork_lock_release(&lock);
@@ -344,8 +365,9 @@ static int check(const struct carom_process *process)
 }
 
 /*
- * The pidfd may be closed by nobody while somebody waits: a reference keeps the handle,
- * and closing needs it to have ended, which ends the wait too.
+ * The one that ends the wait may not be the first to see the end: somebody else sees it
+ * and closes the handle while this thread is not in ppoll() yet, or has left it for a
+ * signal handler. So it uses the pidfd, and its number stays what it is.
  */
 static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
 {
@@ -353,14 +375,14 @@ static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
 
 	if (process->state == PROCESS_ENDED)
 		return 0;
-	process->reference_count++;
+	use_pidfd(process);
 	carom_fork_lock_release(&lock);
 	r = carom_descriptor_wait(process->pidfd, deadline_ns);
 	carom_fork_lock_acquire(&lock);
 	look(process);
 	if (process->state == PROCESS_ENDED)
 		r = 0;
-	unref(process);
+	unuse_pidfd(process);
 	return r;
 }
 
@@ -477,7 +499,7 @@ int carom_process_close(struct carom_process *process)
 		r = -EBUSY;
 	else
 		process->is_closed = true;
-	if (process->is_closed && !process->is_watched)
+	if (process->is_closed && process->pidfd_user_count == 0)
 		close_pidfd(process);
 	carom_fork_lock_release(&lock);
 	return r;
@@ -563,11 +585,18 @@ static struct carom_process *next_child(bool daemons_only)
 	while (process && (process->state != PROCESS_STARTED ||
 			   (daemons_only && (!process->self.is_daemon || process->is_told))))
 		process = process->next;
-	if (process) {
+	if (process)
 		process->reference_count++;
-		process->is_told = true;
-	}
 	return process;
+}
+
+static void tell_daemon(struct carom_process *process)
+{
+	if (!process->self.is_daemon || process->is_told)
+		return;
+	process->is_told = true;
+	process->is_controlled = true;
+	carom_pidfd_signal(process->pidfd, carom_term_signal());
 }
 
 void carom_children_terminate_daemons(void)
@@ -577,8 +606,7 @@ void carom_children_terminate_daemons(void)
 	carom_fork_lock_acquire(&lock);
 	look_at_all();
 	while ((process = next_child(true))) {
-		process->is_controlled = true;
-		carom_pidfd_signal(process->pidfd, carom_term_signal());
+		tell_daemon(process);
 		unref(process);
 	}
 	carom_fork_lock_release(&lock);
@@ -609,8 +637,13 @@ void carom_children_join(void)
 	struct carom_process *process;
 
 	carom_fork_lock_acquire(&lock);
-	while ((process = next_child(false)))
+	is_over = true;
+	while (starting_count) /* P5 */
+		pthread_cond_wait(&changed, &lock.mutex);
+	while ((process = next_child(false))) {
+		tell_daemon(process); /* one that another thread was about to start */
 		join_child(process);
+	}
 	carom_fork_lock_release(&lock);
 }
 
@@ -618,6 +651,7 @@ void carom_children_unwatch(void)
 {
 	carom_fork_lock_acquire(&lock);
 	while (watched_count)
-		pthread_cond_wait(&unwatched, &lock.mutex);
+		pthread_cond_wait(&changed, &lock.mutex);
+	is_over = false;
 	carom_fork_lock_release(&lock);
 }

@@ -111,6 +111,7 @@ CAROM_API int carom_process_new(const struct carom_process_options *options,
  *	-ENOEXEC     "spawn": this program has not called carom_main_hook()
  *	-EACCES      "spawn": what carom_set_executable() has named must not be run
  *	-EBADF       one of the descriptors, or the handle is closed
+ *	-ECANCELED   this process exits, and waits for its children already
  *	-EAGAIN      no more processes are allowed (RLIMIT_NPROC, pids.max)
  *	-ENOMEM, -EMFILE, -ENFILE
  *	-ETOOMANYREFS "forkserver": more descriptors under way than RLIMIT_NOFILE

@@ -26,8 +26,9 @@ enum process_state {
  * @is_controlled: its end is no news
  * @is_told:       was sent to its end when this process left
  * @pid, @pidfd, @exit: as @state has them
+ * @pidfd_user_count: the library's thread while it watches, and threads that wait
  * @next, @link:   in the list of those with a pidfd
- * @service, @watch, @watch_poke: of the library's thread, while @is_watched
+ * @service, @watch, @watch_poke: of the library's thread, while it watches
  */
 struct carom_process {
 	uint64_t origin;
@@ -37,7 +38,7 @@ struct carom_process {
 	bool is_closed;
 	bool is_controlled;
 	bool is_told;
-	bool is_watched;
+	uint32_t pidfd_user_count;
 	const char *type;
 	struct carom_context_settings settings;
 	struct carom_self self;
