@@ -5,7 +5,8 @@
  *       of its own: the pipe is opened anew through /proc. Where /proc is not there,
  *       PR_SET_PDEATHSIG has to do.
  *   G2  The write end is open in the program alone. A child by fork() closes its copy
- *       before anything else runs there; one by exec never had it (CLOEXEC).
+ *       before anything else runs there, so no fork may come between the making of the
+ *       pipe and its number; one by exec never had it (CLOEXEC).
  *   G3  First armed, then looked: a parent that ended before is seen by the hang-up.
  */
 #include "core/guard.h"
@@ -27,15 +28,26 @@
 static CAROM_FORK_LOCK(lock);
 static int ends[2] = { -1, -1 };
 
+/* G2 */
+static void hold(void)
+{
+	carom_fork_lock_acquire(&lock);
+}
+
+static void let_go(void)
+{
+	carom_fork_lock_release(&lock);
+}
+
 static void forget(void)
 {
-	carom_closep(&ends[0]); /* G2 */
+	carom_closep(&ends[0]);
 	carom_closep(&ends[1]);
 }
 
 __attribute__((constructor)) static void survive_forks(void)
 {
-	pthread_atfork(NULL, NULL, forget);
+	pthread_atfork(hold, let_go, forget); /* the child has it free anyway */
 }
 
 int carom_die_with_parent(pid_t parent, int signal_number)
