@@ -9,6 +9,7 @@
 #include "core/cleanup.h"
 #include "core/clone.h"
 #include "core/guard.h"
+#include "core/signals.h"
 #include "core/start.h"
 
 pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
@@ -22,8 +23,10 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 	carom_after_fork_delay(true); /* they come after what carom_bootstrap() does first */
 	pid = carom_fork(&guard, ret_pidfd);
 	carom_after_fork_delay(false);
-	if (pid == 0)
+	if (pid == 0) {
+		carom_signals_restore(0); /* whatever the calling thread has blocked */
 		carom_bootstrap(parcel);
+	}
 	carom_closep(&guard.pipe_fd);
 	return pid;
 }
