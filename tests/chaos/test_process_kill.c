@@ -8,7 +8,6 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -20,6 +19,8 @@
 #include "core/descriptors.h"
 #include "core/pidfd.h"
 #include "core/points.h"
+#include "tests/chaos/dead.h"
+#include "tests/core/apart.h"
 #include "tests/core/kin.h"
 #include "tests/core/methods.h"
 
@@ -33,77 +34,6 @@
 #define DEATHS           100
 #define MEMORY_SLACK_KIB 2048
 #endif
-
-#define HANG_SECONDS 30
-
-/* --- chance ------------------------------------------------------------- */
-
-static uint64_t number_from_environment(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 0) : otherwise;
-}
-
-static uint64_t new_seed(void)
-{
-	uint64_t seed = number_from_environment("CAROM_SEED", carom_now());
-
-	fprintf(stderr, "# CAROM_SEED=%" PRIu64 "\n", seed);
-	return seed;
-}
-
-static uint32_t chance(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15)); /* splitmix64 */
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (uint32_t)(z >> 32);
-}
-
-/* --- the dead ----------------------------------------------------------- */
-
-static void interrupt(int signal_number)
-{
-}
-
-/* Who is still there, and where it hangs. */
-static void name_survivors(void)
-{
-	char line[256];
-	FILE *children =
-		popen("ps -o pid,ppid,pgid,stat,wchan:24,blocked,pending,args --ppid $PPID", "r");
-
-	while (children && fgets(line, sizeof(line), children))
-		fprintf(stderr, "# survivor: %s", line);
-	if (children)
-		pclose(children);
-}
-
-/* All descendants are ours, since we are their subreaper. Return: how many; -1: some do not end */
-static int bury_all(void)
-{
-	struct sigaction action = { .sa_handler = interrupt }; /* no SA_RESTART */
-	int count = 0;
-
-	sigaction(SIGALRM, &action, NULL);
-	alarm(HANG_SECONDS);
-	while (waitpid(-1, NULL, __WALL) > 0)
-		count++;
-	alarm(0);
-	if (errno == ECHILD)
-		return count;
-	name_survivors();
-	return -1;
-}
-
-static bool has_no_children(void)
-{
-	siginfo_t info;
-
-	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 && errno == ECHILD;
-}
 
 /* --- the parent, at random ---------------------------------------------- */
 
@@ -217,27 +147,16 @@ static void watch_for_hangs(const char *step, const char *method)
 
 /* --- what must be as before --------------------------------------------- */
 
-static size_t fd_count_now(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
 /* The library's thread gives a child's descriptor and handle back when it has seen its end. */
-static void expect_all_given_back(size_t fd_count)
+static void expect_all_given_back(int fd_count)
 {
 	uint64_t deadline_ns = carom_deadline_after(CAROM_SECONDS(HANG_SECONDS));
 
 	carom_stop_forkserver();
-	while ((carom_process_count() || fd_count_now() != fd_count) && carom_now() < deadline_ns)
+	while ((carom_process_count() || count_fds() != fd_count) && carom_now() < deadline_ns)
 		poll(NULL, 0, 1);
 	cr_expect(zero(sz, carom_process_count()));
-	cr_expect(eq(sz, fd_count_now(), fd_count));
+	cr_expect(eq(int, count_fds(), fd_count));
 	cr_expect(has_no_children(), "a zombie, or worse");
 }
 
@@ -264,11 +183,11 @@ static void *start_one(void *userdata)
 }
 
 /* After one child of each kind: what is made once is made. */
-static size_t settle(void)
+static int settle(void)
 {
 	struct carom_context *context;
 	pthread_t thread;
-	size_t before;
+	int before;
 
 	EACH_METHOD(context)
 	{
@@ -278,7 +197,7 @@ static size_t settle(void)
 	}
 	carom_stop_forkserver();
 	do
-		before = fd_count_now();
+		before = count_fds();
 	while (carom_process_count() && poll(NULL, 0, 1) == 0);
 	expect_all_given_back(before);
 	return before;
@@ -365,7 +284,7 @@ Test(process_kill, a_child_or_a_fork_server_at_every_step, .timeout = 300)
 {
 	uint64_t seed = new_seed();
 	const char *name;
-	size_t fds;
+	int fds;
 
 	skip_without_points();
 	fds = settle();
@@ -679,7 +598,7 @@ Test(process_kill, children_and_fork_servers_under_load, .timeout = 300)
 	uint64_t seed = new_seed();
 	uint32_t server_deaths;
 	uint64_t memory;
-	size_t fds;
+	int fds;
 
 	context_of("spawn");
 	load_for(seconds / 5, &seed, &server_deaths);

@@ -3,6 +3,7 @@
 
 #include "tests/core/births.h"
 #include "tests/core/functions.h"
+#include "tests/core/habits.h"
 #include "tests/core/kin.h"
 
 int main(int argc, char **argv)
