@@ -15,9 +15,20 @@
  *		r = carom_process_join(process, CAROM_NO_DEADLINE);
  *
  * The child runs the function with default signal dispositions ("fork": the parent's),
- * an empty signal mask and the null device as standard input. It ends with its parent,
- * however that ends. At the regular end of the program (return from main, exit()) children
- * are waited for, and daemonic ones terminated.
+ * an empty signal mask and the null device as standard input. At the regular end of the
+ * program (return from main, exit()) children are waited for, and daemonic ones terminated.
+ *
+ * It ends with its parent, however that ends (SIGKILL), and whatever it does meanwhile, as
+ * far as the kernel can hold it:
+ *
+ *	- The kernel lets go of a child that changes its credentials (setuid(2), exec of a
+ *	  set-user-ID program). One of "fork" or "spawn" that another thread than main's
+ *	  has started is held by a descriptor instead: it may change them, and is let go of
+ *	  when it closes all its descriptors, or executes another program. Whoever does so
+ *	  watches the sentinel of carom_parent_process().
+ *	- Children of "fork" and "spawn" that main's thread has started end as well when that
+ *	  thread alone ends, by pthread_exit(3). So do those of any other thread where
+ *	  /proc/self/fd cannot be opened: in a process that is not dumpable, or without /proc.
  *
  * Handles are counted: carom_process_free() gives one up, and the child goes on without it.
  * All functions are MT-Safe. A handle belongs to the process that made it; in a forked child
