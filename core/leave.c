@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,6 +20,8 @@
 #include "core/points.h"
 #include "core/process.h"
 #include "core/service.h"
+#include "core/streams.h"
+#include "core/thread_private.h"
 
 static _Atomic uint64_t leaving; /* the origin of the process that is; 0 none */
 
@@ -36,6 +37,7 @@ static void end_everything(void)
 	carom_finalizers_run(0);
 	carom_children_terminate_daemons();
 	carom_children_join();
+	carom_threads_join();
 	carom_finalizers_run(CAROM_FINALIZERS_ALL);
 }
 
@@ -69,7 +71,7 @@ static void end_child(int status, void *unused)
 	carom_leave();
 	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_EXITS,
 			"process %d exiting with exitcode %d", (int)getpid(), status & 0xff);
-	fflush(NULL);
+	carom_streams_flush();
 	CAROM_POINT("child.left");
 	_exit(status);
 }

@@ -38,8 +38,7 @@ void carom_streams_flush(void)
 	sigaddset(&broken_pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
 	was_pending = is_pending(SIGPIPE);
-	fflush(stdout);
-	fflush(stderr);
+	fflush(NULL);
 	if (!was_pending && is_pending(SIGPIPE))
 		take_signal(&broken_pipe);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

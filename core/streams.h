@@ -1,9 +1,9 @@
-/* Streams: standard output and standard error at the end of a process. */
+/* Streams: what stands in their buffers at the end of a process. */
 #ifndef CAROM_CORE_STREAMS_H
 #define CAROM_CORE_STREAMS_H
 
 /**
- * carom_streams_flush() - write out what is in their buffers, wherever it can go
+ * carom_streams_flush() - write out what is in the buffers of all, wherever it can go
  *
  * That they are closed, full or nobody reads them is no error at an end, and no reason
  * to die by SIGPIPE. MT-Safe. Blocks as long as the one who reads them.

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/context.h"
+#include "core/process.h"
 #include "tests/core/apart.h"
 
 static int ends_of_pipe[2];
@@ -57,6 +59,34 @@ Test(streams, that_nobody_reads_do_not_kill)
 	cr_assert(zero(int, pipe(ends_of_pipe)));
 	close(ends_of_pipe[0]);
 	cr_expect(zero(int, apart(print_into_pipe)));
+}
+
+static int print_and_return(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	print_into(ends_of_pipe[1]);
+	return 3;
+}
+
+static void have_a_child(void)
+{
+	CAROM_CLEANUP(carom_process_freep) struct carom_process *process = NULL;
+	struct carom_context *context = NULL;
+	int code = -1;
+
+	CHECK(carom_context_get("fork", &context) == 0);
+	CHECK(carom_process_new(
+		      &CAROM_PROCESS_OPTIONS(.context = context, .function = print_and_return),
+		      &process) == 0);
+	CHECK(carom_process_start(process) == 0);
+	CHECK(carom_process_join(process, CAROM_NO_DEADLINE) == 0);
+	CHECK(carom_process_exitcode(process, &code) == 0 && code == 3);
+}
+
+Test(streams, that_nobody_reads_do_not_change_the_status_of_a_child, .timeout = 20)
+{
+	cr_assert(zero(int, pipe(ends_of_pipe)));
+	close(ends_of_pipe[0]);
+	cr_expect(zero(int, apart(have_a_child)));
 }
 
 static void keep_what_was_pending(void)

@@ -9,6 +9,9 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
+#include "core/context.h"
+#include "core/finalizer.h"
+#include "core/process.h"
 #include "core/thread_private.h"
 #include "tests/core/apart.h"
 
@@ -28,8 +31,7 @@ static void count_after_gate(void *userdata)
 	count(userdata);
 }
 
-/* BO-11 */
-Test(thread, has_finished_before_the_process_ends, .timeout = 10)
+Test(thread, is_waited_for, .timeout = 10)
 {
 	pthread_barrier_init(&gate, NULL, 4);
 	for (int i = 0; i < 3; i++)
@@ -39,6 +41,61 @@ Test(thread, has_finished_before_the_process_ends, .timeout = 10)
 	carom_threads_join();
 	cr_expect(eq(int, done, 3));
 	carom_threads_join();
+}
+
+static _Atomic int *shared;
+
+/* Begins when the end of the process has, and takes longer than that alone would. */
+static void dawdle(void *userdata)
+{
+	pthread_barrier_wait(&gate);
+	for (int i = 0; i < 2000; i++)
+		sched_yield();
+	++*shared;
+}
+
+static int open_gate(void *userdata)
+{
+	pthread_barrier_wait(&gate);
+	return 0;
+}
+
+static int return_early(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	pthread_barrier_init(&gate, NULL, 2);
+	CHECK(carom_thread_start(dawdle, NULL) == 0);
+	CHECK(carom_finalizer_add(CAROM_FINALIZER_DEFAULT, open_gate, NULL, NULL) == 0);
+	return 3;
+}
+
+static void have_a_child(void)
+{
+	CAROM_CLEANUP(carom_process_freep) struct carom_process *process = NULL;
+	struct carom_context *context = NULL;
+	int code = -1;
+
+	CHECK(carom_context_get("fork", &context) == 0);
+	CHECK(carom_process_new(
+		      &CAROM_PROCESS_OPTIONS(.context = context, .function = return_early),
+		      &process) == 0);
+	CHECK(carom_process_start(process) == 0);
+	CHECK(carom_process_join(process, CAROM_NO_DEADLINE) == 0);
+	CHECK(carom_process_exitcode(process, &code) == 0 && code == 3);
+	CHECK(*shared == 1);
+}
+
+static void exit_early(void)
+{
+	exit(return_early(NULL, 0, NULL, 0));
+}
+
+/* BO-11 */
+Test(thread, has_finished_before_a_child_or_a_program_ends, .timeout = 20)
+{
+	shared = share(sizeof(*shared));
+	cr_expect(zero(int, apart(have_a_child)));
+	cr_expect(eq(int, WEXITSTATUS(apart(exit_early)), 3));
+	cr_expect(eq(int, *shared, 2));
 }
 
 static void start_another(void *userdata)
