@@ -386,12 +386,12 @@ static const struct feature {
 	[CAROM_FEATURE_CLONE_PIDFD] = {
 		"clone_pidfd", ask_clone_pidfd, NEEDS_NONE,
 		"a child's pidfd is there when the child is, also without clone3",
-		"without clone3 too, children are made by fork(2) and pidfd_open(2)",
+		"without clone3 too, children are made by fork(2), and there are no pools",
 	},
 	[CAROM_FEATURE_TID_ADDRESS] = {
 		"tid_address", ask_tid_address, NEEDS_NONE,
 		"the thread id that the C library keeps is set right in a cloned child",
-		"children are made by fork(2), which repairs the thread id",
+		"children are made by fork(2), which repairs it, and there are no pools",
 	},
 	[CAROM_FEATURE_ROBUST_LIST] = {
 		"robust_list", ask_robust_list, NEEDS_NONE,

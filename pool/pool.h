@@ -108,6 +108,8 @@ struct carom_pool_options {
  *	-E2BIG   @options sets a field newer than this library
  *	-ENOMEM, -EMFILE, -ENFILE, -EFBIG, -EAGAIN  from memfd_create(2), mmap(2),
  *	         ftruncate(2) (RLIMIT_FSIZE), clone(2)
+ *	-EOPNOTSUPP  no fork server is possible: this kernel, a sandbox or the C library
+ *	         leaves only fork(2); carom_feature_next() tells why
  *	-EDEADLK no fork server came up: other threads hold locks of the C library
  *	         each time one is made
  */

@@ -577,6 +577,15 @@ Test(pool, survives_a_host_that_ignores_its_children, .timeout = 60)
 	expect_deaths_to_be_answered(pool);
 }
 
+Test(pool, says_so_where_children_can_only_be_made_by_fork, .timeout = 10)
+{
+	struct carom_pool *pool = NULL;
+
+	setenv("CAROM_DENY", "tid_address", 1);
+	cr_expect(eq(int, carom_pool_new(NULL, &pool), -EOPNOTSUPP));
+	cr_expect(eq(ptr, pool, NULL));
+}
+
 /* ---- nothing is left to hold a worker with ---- */
 
 /**
