@@ -15,6 +15,7 @@
 
 #include "core/cpu.h"
 #include "core/points.h"
+#include "core/process.h"
 #include "shm/futex.h"
 #include "tests/pool/work.h"
 
@@ -373,6 +374,47 @@ Test(pool, leaves_no_descriptor_and_no_process_behind, .timeout = 30)
 	cr_expect(eq(sz, count_fds(), fds));
 	/* the fork server is the only child there is */
 	cr_expect(eq(int, waitpid(-1, NULL, WNOHANG | __WALL), 0));
+}
+
+Test(pool, is_open_in_no_copy_of_the_program, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	size_t fds = count_fds();
+	int status = -1;
+	pid_t child;
+
+	pool = new_pool(3);
+	cr_assert(ne(ptr, pool, NULL));
+	cr_assert(gt(sz, count_fds(), fds));
+	child = fork();
+	if (child == 0)
+		_exit(count_fds() == fds ? 0 : 1);
+	cr_assert(eq(int, waitpid(child, &status, 0), child));
+	cr_expect(zero(int, status));
+}
+
+/* UT-25 */
+Test(pool, is_to_be_freed_before_a_reset, .timeout = 30)
+{
+	size_t fds = count_fds();
+	struct carom_pool *pool = new_pool(2);
+	struct carom_result *result = NULL;
+	int64_t x = 3, y = 0;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, NULL, &result)));
+	cr_expect(eq(int, carom_reset_for_tests(), -EBUSY));
+	cr_expect(zero(int, carom_result_get(result, CAROM_NO_DEADLINE, &y, 8, NULL)));
+	carom_pool_free(pool);
+	cr_expect(eq(int, carom_reset_for_tests(), -EBUSY), "a result stands on its pool");
+	carom_result_free(result);
+	cr_assert(zero(int, carom_reset_for_tests()));
+	cr_expect(eq(sz, count_fds(), fds));
+	cr_expect(eq(int, waitpid(-1, NULL, WNOHANG | __WALL), -1));
+
+	pool = new_pool(2);
+	cr_assert(ne(ptr, pool, NULL));
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	carom_pool_free(pool);
 }
 
 /* PC-26 */

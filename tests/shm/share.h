@@ -1,0 +1,77 @@
+/* What children of every start method do with shared memory; in the suite and in tests/shm/child.c. */
+#ifndef TESTS_SHM_SHARE_H
+#define TESTS_SHM_SHARE_H
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "core/process.h"
+#include "core/time.h"
+#include "shm/lock.h"
+#include "shm/segment.h"
+
+/** struct account - what stands in the segment: a lock, and what it protects */
+struct account {
+	struct carom_lock lock;
+	int64_t from, to;
+};
+
+static inline struct account *account_of(int fd)
+{
+	struct carom_segment *segment = NULL;
+
+	return carom_segment_attach_dup(fd, 0, &segment) < 0 ? NULL : carom_segment_data(segment);
+}
+
+/* @argument: how often; its first descriptor is the segment. */
+static int move_money(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct account *account = account_of(fds[0]);
+
+	if (!account)
+		return 1;
+	for (int i = 0; i < *(const int *)argument; i++) {
+		if (carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) != 0)
+			return 2;
+		account->from--;
+		account->to++;
+		if (carom_lock_release(&account->lock) != 0)
+			return 3;
+	}
+	return 0;
+}
+CAROM_REGISTER(move_money);
+
+/* The lock is held by its parent; then it is not. */
+static int find_locked(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct account *account = account_of(fds[0]);
+
+	if (!account || carom_lock_try(&account->lock) != -EBUSY)
+		return 1;
+	if (carom_lock_owner(&account->lock) != getppid())
+		return 2;
+	if (write(fds[1], "!", 1) != 1)
+		return 3;
+	if (carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) != 0 || account->to != 7)
+		return 4;
+	return carom_lock_release(&account->lock) == 0 ? 0 : 5;
+}
+CAROM_REGISTER(find_locked);
+
+/* Dies with the lock, in the middle of something. */
+static int die_with_lock(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct account *account = account_of(fds[0]);
+
+	if (!account || carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) != 0)
+		return 1;
+	account->from--;
+	raise(SIGKILL);
+	return 2;
+}
+CAROM_REGISTER(die_with_lock);
+
+#endif

@@ -1,0 +1,85 @@
+/* Share: shared memory and its locks under every start method, by a descriptor that is passed. */
+#include "tests/core/methods.h"
+#include "tests/shm/share.h"
+
+static struct account *new_account(struct carom_segment **ret_segment)
+{
+	struct account *account;
+
+	cr_assert(carom_segment_new(&CAROM_SEGMENT_OPTIONS(.size = sizeof(struct account)),
+				    ret_segment) == 0);
+	account = carom_segment_data(*ret_segment);
+	cr_assert(carom_lock_init(&account->lock) == 0);
+	return account;
+}
+
+/* CX-08 */
+Test(share, lock_is_one_for_children_of_every_method, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
+	struct account *account = new_account(&segment);
+	int fd = carom_segment_fd(segment), rounds = 2000;
+	struct carom_process *processes[6] = { 0 };
+
+	for (int i = 0; i < 6; i++)
+		processes[i] = START(.context = context_of(methods[i % 3]), .function = move_money,
+				     .argument = &rounds, .argument_size = sizeof(int), .fds = &fd,
+				     .fd_count = 1);
+	for (int i = 0; i < 6; i++) {
+		cr_expect(exitcode_of(processes[i]) == 0, "%s", methods[i % 3]);
+		carom_process_free(processes[i]);
+	}
+	cr_expect(eq(i64, account->to, 6 * rounds));
+	cr_expect(eq(i64, account->from, -6 * rounds));
+}
+
+/* CX-08 */
+Test(share, lock_that_is_held_here_is_held_for_children_of_every_method, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
+	struct account *account = new_account(&segment);
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		struct carom_process *process;
+		int ends[2], fds[2];
+		char byte = 0;
+
+		cr_assert(pipe(ends) == 0);
+		fds[0] = carom_segment_fd(segment);
+		fds[1] = ends[1];
+		account->to = 0;
+		cr_assert(carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) == 0);
+		process = START(.context = context, .function = find_locked, .fds = fds,
+				.fd_count = 2);
+		close(ends[1]);
+		cr_expect(read(ends[0], &byte, 1) == 1, "%s", methods[each_]);
+		account->to = 7;
+		cr_assert(carom_lock_release(&account->lock) == 0);
+		cr_expect(exitcode_of(process) == 0, "%s", methods[each_]);
+		carom_process_free(process);
+		close(ends[0]);
+	}
+}
+
+/* CX-08 */
+Test(share, lock_outlives_a_holder_of_every_method, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
+	struct account *account = new_account(&segment);
+	int fd = carom_segment_fd(segment);
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		cr_expect(RUN(.context = context, .function = die_with_lock, .fds = &fd,
+			      .fd_count = 1) == -SIGKILL);
+		cr_expect(carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) == -EOWNERDEAD,
+			  "%s", methods[each_]);
+		cr_expect(eq(i64, account->from, -1));
+		account->from = 0;
+		cr_assert(carom_lock_consistent(&account->lock) == 0);
+		cr_assert(carom_lock_release(&account->lock) == 0);
+	}
+}
