@@ -140,6 +140,7 @@ static int operate_child_run(void *state, uint64_t task_count, struct bench_oper
 
 /**
  * struct watch_side - children that live all the time, but for one that dies
+ * @here:     a pipe that a child says into that it runs
  * @next:     who is to die now
  * @epoll_fd: of all sentinels, with their index
  * @joined:   whom the joining thread is to wait for; NULL ends it
@@ -148,6 +149,7 @@ static int operate_child_run(void *state, uint64_t task_count, struct bench_oper
  * @is_told:  @death_ns is there
  */
 struct watch_side {
+	int here[2];
 	struct carom_process **processes;
 	size_t count;
 	size_t next;
@@ -161,17 +163,23 @@ struct watch_side {
 	_Atomic uint32_t is_told;
 };
 
-static int start_one(struct carom_process **ret_process)
+/* Returns once it runs, and will soon be idle: its beginning is nobody's death. */
+static int start_one(struct watch_side *side, struct carom_process **ret_process)
 {
 	CAROM_CLEANUP(carom_process_freep) struct carom_process *process = NULL;
 	struct carom_context *context;
+	char byte;
 	int r = carom_context_get("forkserver", &context);
 
 	if (r == 0)
-		r = carom_process_new(
-			&CAROM_PROCESS_OPTIONS(.function = be_there, .context = context), &process);
+		r = carom_process_new(&CAROM_PROCESS_OPTIONS(.function = be_there,
+							     .fds = &side->here[1], .fd_count = 1,
+							     .context = context),
+				      &process);
 	if (r == 0)
 		r = carom_process_start(process);
+	if (r == 0 && read(side->here[0], &byte, 1) != 1)
+		r = -EPIPE;
 	if (r < 0)
 		return r;
 	*ret_process = carom_take_ptr(process);
@@ -186,13 +194,14 @@ static int setup_watch(const struct bench_job *job, struct bench_sample *sample,
 	if (!side)
 		return -ENOMEM;
 	*ret_state = side;
-	side->epoll_fd = -1;
+	side->epoll_fd = side->here[0] = side->here[1] = -1;
 	bench_allow_descriptors();
 	side->processes = calloc(job->child_count, sizeof(*side->processes));
 	if (!side->processes)
 		return -ENOMEM;
+	r = pipe2(side->here, O_CLOEXEC) < 0 ? -errno : 0;
 	for (; r == 0 && side->count < job->child_count; side->count += r == 0)
-		r = start_one(&side->processes[side->count]);
+		r = start_one(side, &side->processes[side->count]);
 	return r;
 }
 
@@ -218,6 +227,8 @@ static void teardown_watch(void *state)
 		carom_process_join(side->processes[i], CAROM_NO_DEADLINE);
 		carom_process_free(side->processes[i]);
 	}
+	carom_closep(&side->here[0]);
+	carom_closep(&side->here[1]);
 	carom_closep(&side->epoll_fd);
 	free(side->processes);
 	free(side);
@@ -230,7 +241,7 @@ static int replace(struct watch_side *side)
 	int r = carom_process_join(*place, CAROM_NO_DEADLINE);
 
 	*place = carom_process_free(*place);
-	return r < 0 ? r : start_one(place);
+	return r < 0 ? r : start_one(side, place);
 }
 
 static void move_on(struct watch_side *side)

@@ -231,17 +231,20 @@ static int operate_spawn_run(void *state, uint64_t task_count, struct bench_oper
 
 /* --- one of many ------------------------------------------------------- */
 
-/* As number @index of those that live all the time. */
+/* As number @index of those that live all the time; it runs when this returns. */
 static int start_one(struct kernel_state *kernel, size_t index)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = index };
+	char byte;
 	int pidfd;
 	pid_t pid = clone3_child(&pidfd);
 
 	if (pid == 0)
-		be_there(-1);
+		be_there(kernel->here[1]);
 	if (pid < 0)
 		return -errno;
+	if (read(kernel->here[0], &byte, 1) != 1)
+		return -EPIPE;
 	kernel->pidfds[index] = pidfd;
 	return epoll_ctl(kernel->epoll_fd, EPOLL_CTL_ADD, pidfd, &event) < 0 ? -errno : 0;
 }
