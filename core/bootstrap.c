@@ -20,6 +20,7 @@
 #include "core/log_private.h"
 #include "core/points.h"
 #include "core/process_private.h"
+#include "core/temp_dir_private.h"
 
 static struct carom_context_options options_here;
 
@@ -33,6 +34,7 @@ static void become(const struct carom_parcel *parcel)
 	if (parcel->context.method == CAROM_START_FORK)
 		return; /* it has the rest by its copy */
 	carom_log_import(&parcel->log);
+	carom_temp_dir_inherit(parcel->temp_dir);
 	if (parcel->context.method == CAROM_START_SPAWN)
 		carom_log_import_environment();
 	if (parcel->directory && chdir(parcel->directory) < 0)

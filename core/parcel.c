@@ -21,7 +21,7 @@
 #define MAGIC UINT64_C(0x316c637261706d63) /* "cmparcl1" */
 #define ALIGN 64
 
-enum text { TEXT_FUNCTION, TEXT_DIRECTORY, TEXT_COUNT };
+enum text { TEXT_FUNCTION, TEXT_DIRECTORY, TEXT_TEMP_DIR, TEXT_COUNT };
 
 /**
  * struct head - the first bytes
@@ -69,8 +69,8 @@ int carom_parcel_pack(const struct carom_parcel *parcel, void **ret_head, size_t
 {
 	size_t fds_size = parcel->fds ? parcel->fd_count * sizeof(int) : 0;
 	uint64_t at = sizeof(struct head) + fds_size;
-	uint64_t size =
-		round_up(at + text_size(parcel->function_name) + text_size(parcel->directory));
+	uint64_t size = round_up(at + text_size(parcel->function_name) +
+				 text_size(parcel->directory) + text_size(parcel->temp_dir));
 	struct head *head = aligned_alloc(ALIGN, size);
 
 	if (!head)
@@ -90,6 +90,7 @@ int carom_parcel_pack(const struct carom_parcel *parcel, void **ret_head, size_t
 		memcpy(head + 1, parcel->fds, fds_size);
 	put_text(head, TEXT_FUNCTION, parcel->function_name, &at);
 	put_text(head, TEXT_DIRECTORY, parcel->directory, &at);
+	put_text(head, TEXT_TEMP_DIR, parcel->temp_dir, &at);
 	head->argument_at = size;
 	head->argument_size = parcel->argument_size;
 	*ret_head = head;
@@ -187,7 +188,8 @@ static bool is_layout(const struct head *head, size_t size)
 	       head->argument_at % ALIGN == 0 && head->fds_at % sizeof(int) == 0 &&
 	       head->fd_count <= size &&
 	       lies_within(head->fds_at, head->fd_count * sizeof(int), head->argument_at) &&
-	       is_text(head, TEXT_FUNCTION) && is_text(head, TEXT_DIRECTORY);
+	       is_text(head, TEXT_FUNCTION) && is_text(head, TEXT_DIRECTORY) &&
+	       is_text(head, TEXT_TEMP_DIR);
 }
 
 static bool is_sound(const struct head *head, size_t size)
@@ -215,6 +217,7 @@ int carom_parcel_unpack(const void *data, size_t size, struct carom_parcel *ret_
 		.function = (carom_process_fn *)(uintptr_t)head->function,
 		.function_name = get_text(head, TEXT_FUNCTION),
 		.directory = get_text(head, TEXT_DIRECTORY),
+		.temp_dir = get_text(head, TEXT_TEMP_DIR),
 		.fds = (const int *)(const void *)((const char *)data + head->fds_at),
 		.fd_count = head->fd_count,
 		.guard_fd = head->guard_fd,

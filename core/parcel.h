@@ -21,6 +21,7 @@
  * @function:      an address, where both sides are one image
  * @function_name: where they are not; NULL with @function, and for nothing to run
  * @directory:     where the child is to work; NULL: where it is
+ * @temp_dir:      the parent's; NULL: it has none
  * @fds:           the child's numbers; pack may have NULL where they travel otherwise
  * @guard_fd:      the guard's, in an exec'd child; -1
  */
@@ -31,6 +32,7 @@ struct carom_parcel {
 	carom_process_fn *function;
 	const char *function_name;
 	const char *directory;
+	const char *temp_dir;
 	const int *fds;
 	size_t fd_count;
 	int guard_fd;

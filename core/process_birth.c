@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/process_private.h"
 #include "core/start.h"
+#include "core/temp_dir_private.h"
 
 typedef pid_t start_fn(struct carom_parcel *parcel, int *ret_pidfd);
 
@@ -106,6 +107,7 @@ pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
 		.function = process->function,
 		.function_name = process->function_name,
 		.fd_count = process->fd_count,
+		.temp_dir = carom_temp_dir_made(),
 		.guard_fd = -1,
 		.argument = process->argument,
 		.argument_size = process->argument_size,

@@ -13,6 +13,7 @@
 #include "core/context.h"
 #include "core/log.h"
 #include "core/process.h"
+#include "core/temp_dir.h"
 
 /* The status that its argument, an int, says. */
 static int return_status(const void *argument, size_t size, const int *fds, size_t fd_count)
@@ -237,5 +238,17 @@ static int have_somebody(const void *argument, size_t size, const int *fds, size
 	return 98;
 }
 CAROM_REGISTER(have_somebody);
+
+/* The directory for temporary files, which is there still when this has ended. */
+static int tell_temp_dir(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	const char *path;
+	int r = carom_temp_dir(&path);
+
+	if (r == 0)
+		dprintf(fds[0], "%s", path);
+	return r;
+}
+CAROM_REGISTER(tell_temp_dir);
 
 #endif

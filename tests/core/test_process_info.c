@@ -426,3 +426,26 @@ Test(process_info, describes_how_it_ended)
 	carom_process_describe(exited, little, sizeof(little));
 	cr_expect(strcmp(little, "<Fork") == 0, "%s", little);
 }
+
+/* UT-06 */
+Test(process_info, uses_its_parents_temporary_directory_and_leaves_it, .timeout = 60)
+{
+	struct carom_context *context;
+	const char *mine;
+
+	cr_assert(carom_temp_dir(&mine) == 0);
+	EACH_METHOD(context)
+	{
+		char text[256];
+		int ends[2];
+
+		cr_assert(pipe(ends) == 0);
+		cr_expect(RUN(.context = context, .function = tell_temp_dir, .fds = &ends[1],
+			      .fd_count = 1) == 0);
+		close(ends[1]);
+		read_all(ends[0], text, sizeof(text));
+		cr_expect(strcmp(text, mine) == 0, "%s: '%s'", methods[each_], text);
+		cr_expect(access(mine, W_OK) == 0);
+		close(ends[0]);
+	}
+}
