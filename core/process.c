@@ -214,22 +214,11 @@ static int check_options(const struct carom_process_options *options)
 /* PR-02, PR-03 */
 static int name_child(struct carom_process *process, const struct carom_process_options *options)
 {
-	struct carom_self *child = &process->self;
-	struct carom_self mine;
-	int n;
+	int r = carom_self_child(&process->self, process->type, options->name);
 
-	carom_self_copy(&mine);
-	*child = mine;
 	if (options->daemon != CAROM_INHERIT)
-		child->is_daemon = options->daemon == CAROM_YES;
-	n = snprintf(child->identity, sizeof(child->identity), "%s%s%u", mine.identity,
-		     mine.identity[0] ? ":" : "", carom_self_count_child());
-	if (n >= (int)sizeof(child->identity))
-		return -ENAMETOOLONG;
-	n = options->name ? snprintf(child->name, sizeof(child->name), "%s", options->name)
-			  : snprintf(child->name, sizeof(child->name), "%s-%s", process->type,
-				     child->identity);
-	return n >= (int)sizeof(child->name) ? -ENAMETOOLONG : 0;
+		process->self.is_daemon = options->daemon == CAROM_YES;
+	return r;
 }
 
 static int copy_options(struct carom_process *process, const struct carom_process_options *options)

@@ -3,6 +3,7 @@
  */
 #include "core/self.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -67,9 +68,24 @@ void carom_self_rekey(const struct carom_authkey *key)
 	carom_fork_lock_release(&lock);
 }
 
-uint32_t carom_self_count_child(void)
+int carom_self_child(struct carom_self *ret_child, const char *type, const char *name)
 {
-	return atomic_fetch_add(&child_count, 1) + 1;
+	uint32_t ordinal = atomic_fetch_add(&child_count, 1) + 1;
+	struct carom_self mine;
+	int n;
+
+	carom_self_copy(&mine);
+	*ret_child = mine;
+	ret_child->parent_pid = getpid();
+	memcpy(ret_child->parent_name, mine.name, sizeof(mine.name));
+	n = snprintf(ret_child->identity, sizeof(ret_child->identity), "%s%s%u", mine.identity,
+		     mine.identity[0] ? ":" : "", ordinal);
+	if (n >= (int)sizeof(ret_child->identity))
+		return -ENAMETOOLONG;
+	n = name ? snprintf(ret_child->name, sizeof(ret_child->name), "%s", name)
+		 : snprintf(ret_child->name, sizeof(ret_child->name), "%s-%s", type,
+			    ret_child->identity);
+	return n >= (int)sizeof(ret_child->name) ? -ENAMETOOLONG : 0;
 }
 
 const char *carom_self_directory(void)

@@ -50,8 +50,14 @@ void carom_self_rename(const char *name);
 /** carom_self_rekey() - children that are made from now on have this one. MT-Safe. */
 void carom_self_rekey(const struct carom_authkey *key);
 
-/** carom_self_count_child() - the ordinal of a child whose handle is being made, from 1. MT-Safe. */
-uint32_t carom_self_count_child(void);
+/**
+ * carom_self_child() - what the next child of this process is, if nobody says otherwise
+ * @type: its name begins with it: "Process-2:1", with the ordinals of its ancestors
+ * @name: instead of that; NULL
+ *
+ * MT-Safe. Return: 0, -ENAMETOOLONG.
+ */
+int carom_self_child(struct carom_self *ret_child, const char *type, const char *name);
 
 /** carom_self_directory() - how the program was started: its directory at that time. Static. */
 const char *carom_self_directory(void);

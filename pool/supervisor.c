@@ -373,6 +373,17 @@ static void born(struct carom_birth *birth, const struct carom_child_reply *repl
 	pthread_mutex_unlock(&pool->lock);
 }
 
+/* Row PC-24. An identity too long for a name costs the name only. */
+static void describe_worker(struct worker *worker)
+{
+	struct carom_worker_start *start = &worker->start;
+
+	start->index = worker->index;
+	carom_self_child(&start->self, "ForkServerPoolWorker", NULL);
+	start->self.is_daemon = true;
+	carom_log_export(&start->log);
+}
+
 static void request_worker(struct worker *worker)
 {
 	struct carom_pool *pool = worker->pool;
@@ -387,7 +398,7 @@ static void request_worker(struct worker *worker)
 	choose_value_range(worker);
 	pool->request_count++;
 	pthread_mutex_unlock(&pool->lock);
-	worker->start.index = worker->index;
+	describe_worker(worker);
 	worker->birth = (struct carom_birth){
 		.request = { .function = carom_worker_main,
 			     .argument = &worker->start,

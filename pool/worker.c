@@ -321,6 +321,8 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	if (size != sizeof(start) || fd_count != 1)
 		return 70;
 	memcpy(&start, argument, sizeof(start));
+	carom_self_become(&start.self);
+	carom_log_import(&start.log);
 	if (carom_lane_attach(fds[0], (uint32_t)start.index, start.begin, start.end, &lane) < 0)
 		return 71;
 	close(fds[0]);

@@ -9,15 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/log_private.h"
+#include "core/self.h"
+
 /**
  * struct carom_worker_start - the argument that a worker is made with
  * @index:      which worker of the pool
  * @begin, @end: the part of its value arena that it may allocate from
+ * @self, @log:  what every child is told by its parent
  */
 struct carom_worker_start {
 	uint64_t index;
 	uint64_t begin;
 	uint64_t end;
+	struct carom_self self;
+	struct carom_log_settings log;
 };
 
 /** carom_worker_main() - a carom_child_fn; fds[0] is the lane */

@@ -765,3 +765,24 @@ Test(pool, breaks_when_its_workers_die_before_they_are_ready, .timeout = 60)
 	carom_result_free(waiting);
 	carom_point_disarm_all();
 }
+
+static int tell_name(struct carom_call *call)
+{
+	struct carom_process *self = carom_current_process();
+	char name[64];
+	int r = carom_process_name(self, name, sizeof(name));
+
+	return r < 0 ? r : carom_reply(call, name, strlen(name) + carom_process_daemon(self));
+}
+
+/* PC-24 */
+Test(pool, names_its_workers, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	char name[64] = "";
+
+	cr_assert(zero(int,
+		       carom_pool_apply(pool, tell_name, NULL, 0, name, sizeof(name), NULL, NULL)));
+	/* the NUL is there because it is a daemon, too */
+	cr_expect(strcmp(name, "ForkServerPoolWorker-1") == 0, "%s", name);
+}
