@@ -12,4 +12,16 @@
 #define CAROM_END_DECLS
 #endif
 
+/*
+ * What the CAROM_..._OPTIONS() macros are: a struct whose first member is its size. In C it
+ * has an address, that of a compound literal; in C++ that of a temporary, which lives until
+ * the end of the full expression (designators there are C++20, in the order of the members).
+ */
+#ifdef __cplusplus
+#define CAROM_OPTIONS(tag, ...) \
+	(static_cast<const tag &>(tag{ .size_bytes = sizeof(tag), __VA_ARGS__ }))
+#else
+#define CAROM_OPTIONS(tag, ...) ((struct tag){ .size_bytes = sizeof(struct tag), __VA_ARGS__ })
+#endif
+
 #endif

@@ -125,9 +125,7 @@ struct carom_context_options {
 	bool billiard_environment;
 	bool refuse_threads;
 };
-#define CAROM_CONTEXT_OPTIONS(...)                                                           \
-	((struct carom_context_options){ .size_bytes = sizeof(struct carom_context_options), \
-					 __VA_ARGS__ })
+#define CAROM_CONTEXT_OPTIONS(...) CAROM_OPTIONS(carom_context_options, __VA_ARGS__)
 
 /**
  * carom_context_configure() - for children that are made from now on

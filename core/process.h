@@ -88,9 +88,7 @@ struct carom_process_options {
 	enum carom_choice daemon;
 	struct carom_context *context;
 };
-#define CAROM_PROCESS_OPTIONS(...)                                                           \
-	((struct carom_process_options){ .size_bytes = sizeof(struct carom_process_options), \
-					 __VA_ARGS__ })
+#define CAROM_PROCESS_OPTIONS(...) CAROM_OPTIONS(carom_process_options, __VA_ARGS__)
 
 /**
  * carom_process_new() - a handle, for a child that is not started yet
@@ -295,10 +293,10 @@ CAROM_API size_t carom_process_count(void);
 CAROM_API int carom_main_hook(int argc, char **argv);
 
 /** carom_child_exit() - end this child as if its function had returned; see billiard_exit_codes */
-CAROM_API _Noreturn void carom_child_exit(void);
+CAROM_API void carom_child_exit(void) __attribute__((noreturn));
 
 /** carom_child_fail() - say @text on standard error and end this child with status 1 */
-CAROM_API _Noreturn void carom_child_fail(const char *text);
+CAROM_API void carom_child_fail(const char *text) __attribute__((noreturn));
 
 /** carom_is_exiting() - has the regular end of this process begun? AS-Safe. */
 CAROM_API bool carom_is_exiting(void);

@@ -73,9 +73,7 @@ struct carom_ring_options {
 	uint64_t size;
 	uint64_t populate_size;
 };
-#define CAROM_RING_OPTIONS(...)                                                        \
-	((struct carom_ring_options){ .size_bytes = sizeof(struct carom_ring_options), \
-				      __VA_ARGS__ })
+#define CAROM_RING_OPTIONS(...) CAROM_OPTIONS(carom_ring_options, __VA_ARGS__)
 
 /**
  * carom_ring_new() - make an empty ring

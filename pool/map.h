@@ -40,8 +40,7 @@ struct carom_map_options {
 	uint64_t hard_limit_ns;
 	struct carom_outcome *outcomes;
 };
-#define CAROM_MAP_OPTIONS(...) \
-	((struct carom_map_options){ .size_bytes = sizeof(struct carom_map_options), __VA_ARGS__ })
+#define CAROM_MAP_OPTIONS(...) CAROM_OPTIONS(carom_map_options, __VA_ARGS__)
 
 /**
  * carom_pool_map() - apply @function to each item and wait for all values
@@ -106,9 +105,7 @@ struct carom_imap_options {
 	uint64_t window;
 	uint64_t hard_limit_ns;
 };
-#define CAROM_IMAP_OPTIONS(...)                                                        \
-	((struct carom_imap_options){ .size_bytes = sizeof(struct carom_imap_options), \
-				      __VA_ARGS__ })
+#define CAROM_IMAP_OPTIONS(...) CAROM_OPTIONS(carom_imap_options, __VA_ARGS__)
 
 /**
  * struct carom_item - one item handed out

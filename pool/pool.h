@@ -86,9 +86,7 @@ struct carom_pool_options {
 	uint64_t payload_size;
 	uint64_t timestamps;
 };
-#define CAROM_POOL_OPTIONS(...)                                                        \
-	((struct carom_pool_options){ .size_bytes = sizeof(struct carom_pool_options), \
-				      __VA_ARGS__ })
+#define CAROM_POOL_OPTIONS(...) CAROM_OPTIONS(carom_pool_options, __VA_ARGS__)
 
 /**
  * carom_pool_new() - make a pool and start its workers
@@ -137,9 +135,7 @@ struct carom_task_options {
 	size_t size_bytes;
 	uint64_t hard_limit_ns;
 };
-#define CAROM_TASK_OPTIONS(...)                                                        \
-	((struct carom_task_options){ .size_bytes = sizeof(struct carom_task_options), \
-				      __VA_ARGS__ })
+#define CAROM_TASK_OPTIONS(...) CAROM_OPTIONS(carom_task_options, __VA_ARGS__)
 
 /**
  * carom_pool_apply_async() - submit a task

@@ -44,9 +44,7 @@ struct carom_heap_options {
 	const char *name;
 	uint64_t size;
 };
-#define CAROM_HEAP_OPTIONS(...)                                                        \
-	((struct carom_heap_options){ .size_bytes = sizeof(struct carom_heap_options), \
-				      __VA_ARGS__ })
+#define CAROM_HEAP_OPTIONS(...) CAROM_OPTIONS(carom_heap_options, __VA_ARGS__)
 
 /**
  * struct carom_heap_stats - a heap at one moment

@@ -44,9 +44,7 @@ struct carom_segment_options {
 	uint64_t size;
 	uint64_t populate_size;
 };
-#define CAROM_SEGMENT_OPTIONS(...)                                                           \
-	((struct carom_segment_options){ .size_bytes = sizeof(struct carom_segment_options), \
-					 __VA_ARGS__ })
+#define CAROM_SEGMENT_OPTIONS(...) CAROM_OPTIONS(carom_segment_options, __VA_ARGS__)
 
 /**
  * carom_segment_new() - make a segment and map it for reading and writing
