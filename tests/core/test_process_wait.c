@@ -230,6 +230,7 @@ static void *reap_everybody(void *unused)
 	for (;;)
 		if (waitpid(-1, NULL, 0) < 0)
 			sched_yield();
+	return NULL;
 }
 
 static void run_children(void)
