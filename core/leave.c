@@ -22,6 +22,7 @@
 #include "core/service.h"
 #include "core/streams.h"
 #include "core/thread_private.h"
+#include "core/tracker.h"
 
 static _Atomic uint64_t leaving; /* the origin of the process that is; 0 none */
 
@@ -39,6 +40,7 @@ static void end_everything(void)
 	carom_children_join();
 	carom_threads_join();
 	carom_finalizers_run(CAROM_FINALIZERS_ALL);
+	carom_tracker_stop(); /* the last: what finalizers have left is unlinked now; a second at most */
 }
 
 void carom_leave(void)

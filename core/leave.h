@@ -6,7 +6,8 @@
  * carom_leave() - what is to be done before a process ends, once
  *
  * Finalizers with a priority of 0 and more; daemonic children are terminated, all
- * children joined, and the library's threads; the other finalizers. Row UT-04.
+ * children joined, and the library's threads; the other finalizers; the tracker, a second at most.
+ * Rows UT-04, RT-11.
  */
 void carom_leave(void);
 
