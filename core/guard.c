@@ -22,32 +22,31 @@
 
 #include "core/cleanup.h"
 #include "core/descriptors.h"
-#include "core/fork_lock.h"
 #include "core/points.h"
 
-static CAROM_FORK_LOCK(lock);
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held across a fork: G2 */
 static int ends[2] = { -1, -1 };
 
-/* G2 */
 static void hold(void)
 {
-	carom_fork_lock_acquire(&lock);
+	pthread_mutex_lock(&lock);
 }
 
 static void let_go(void)
 {
-	carom_fork_lock_release(&lock);
+	pthread_mutex_unlock(&lock);
 }
 
 static void forget(void)
 {
-	carom_closep(&ends[0]);
+	carom_closep(&ends[0]); /* G2 */
 	carom_closep(&ends[1]);
+	pthread_mutex_unlock(&lock);
 }
 
 __attribute__((constructor)) static void survive_forks(void)
 {
-	pthread_atfork(hold, let_go, forget); /* the child has it free anyway */
+	pthread_atfork(hold, let_go, forget);
 }
 
 int carom_die_with_parent(pid_t parent, int signal_number)
@@ -64,14 +63,14 @@ static int open_pipe(void)
 {
 	int r = 0;
 
-	carom_fork_lock_acquire(&lock);
+	pthread_mutex_lock(&lock);
 	if (ends[0] < 0 && pipe2(ends, O_CLOEXEC) < 0) {
 		r = -errno;
 		ends[0] = ends[1] = -1;
 	}
 	if (r == 0)
 		r = ends[0];
-	carom_fork_lock_release(&lock);
+	pthread_mutex_unlock(&lock);
 	return r;
 }
 
@@ -101,11 +100,11 @@ int carom_guard_take(struct carom_guard *ret_guard)
 
 void carom_guard_forget(void)
 {
-	carom_fork_lock_acquire(&lock);
+	pthread_mutex_lock(&lock);
 	carom_closep(&ends[0]);
 	carom_closep(&ends[1]);
 	ends[0] = ends[1] = -1;
-	carom_fork_lock_release(&lock);
+	pthread_mutex_unlock(&lock);
 }
 
 static int arm_pipe(int fd)
