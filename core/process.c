@@ -328,7 +328,7 @@ static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 	carom_service_poke(process->service, &process->watch_poke);
 }
 
-int carom_process_start(struct carom_process *process)
+static int start(struct carom_process *process)
 {
 	int pidfd = -1;
 	pid_t pid;
@@ -343,6 +343,21 @@ int carom_process_start(struct carom_process *process)
 	return pid < 0 ? pid : 0;
 }
 
+/*
+ * A thread that is cancelled half-way would leave a handle that is being started for ever,
+ * and a child in borrowed memory (core/spawn.c) would unwind its parent's stack. In a
+ * child by "fork" the request would still be there: it goes on with cancellation off.
+ */
+int carom_process_start(struct carom_process *process)
+{
+	int cancel_state, r;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	r = start(process);
+	pthread_setcancelstate(cancel_state, NULL);
+	return r;
+}
+
 /* --- waiting ----------------------------------------------------------- */
 
 /* with the lock; what every call looks at first */
@@ -353,6 +368,14 @@ static int check(const struct carom_process *process)
 	return process->is_closed ? -EBADF : 0;
 }
 
+/* the thread is cancelled */
+static void give_up_wait(void *userdata)
+{
+	carom_fork_lock_acquire(&lock);
+	unuse_pidfd(userdata);
+	carom_fork_lock_release(&lock);
+}
+
 /*
  * The one that ends the wait may not be the first to see the end: somebody else sees it
  * and closes the handle while this thread is not in ppoll() yet, or has left it for a
@@ -360,13 +383,15 @@ static int check(const struct carom_process *process)
  */
 static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
 {
-	int r = 0;
+	int r;
 
 	if (process->state == PROCESS_ENDED)
 		return 0;
 	use_pidfd(process);
 	carom_fork_lock_release(&lock);
+	pthread_cleanup_push(give_up_wait, process);
 	r = carom_descriptor_wait(process->pidfd, deadline_ns);
+	pthread_cleanup_pop(0);
 	carom_fork_lock_acquire(&lock);
 	look(process);
 	if (process->state == PROCESS_ENDED)

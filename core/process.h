@@ -133,6 +133,7 @@ CAROM_API int carom_process_start(struct carom_process *process);
  * @deadline_ns: CAROM_NO_DEADLINE, CAROM_PASSED only looks
  *
  * A signal handler does not end the wait. May be called again, and by several threads.
+ * A cancellation point (pthread_cancel(3)), which carom_process_start() is not.
  * Return: 0: it has ended; -ETIMEDOUT; -EINVAL (not started), -EDEADLK (the current
  * process), -EBADF (closed), -ECHILD. Rows PR-09, PR-10.
  */
