@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/process.h"
 #include "core/time.h"
 
 #define HANG_SECONDS 30
@@ -79,6 +80,16 @@ static inline int bury_all(void)
 		return count;
 	name_survivors();
 	return -1;
+}
+
+/*
+ * When this returns the library's thread has seen the end of whoever has been joined, and
+ * given its descriptor back: it does these errands one after the other, between its events.
+ */
+static inline void let_library_see(void)
+{
+	for (int i = 0; i < 4; i++)
+		carom_ensured_forkserver_pid();
 }
 
 static inline bool has_no_children(void)

@@ -237,8 +237,8 @@ static void handle_in_many_hands(void)
 	pthread_t threads[4];
 
 	CHECK(run(CAROM_PROCESS_OPTIONS(.context = context_of("fork"))) == 0);
-	carom_stop_forkserver();
-	expect_all_given_back(fds = count_fds() - (carom_process_count() != 0));
+	let_library_see();
+	fds = count_fds();
 	for (int i = 0; i < 4; i++)
 		CHECK(pthread_create(&threads[i], NULL, handle_them, &hands) == 0);
 	for (int i = 0; i < TIMES; i++)
@@ -259,6 +259,65 @@ static void handle_in_many_hands(void)
 Test(process_edge, handles_are_ended_closed_and_freed_by_many_threads, .timeout = 120)
 {
 	cr_expect(zero(int, apart(handle_in_many_hands)));
+}
+
+/* --- cancelled ---------------------------------------------------------- */
+
+static void *start_cancelled(void *process)
+{
+	pthread_cancel(pthread_self());
+	return (void *)(intptr_t)carom_process_start(process);
+}
+
+static void start_while_cancelled(void)
+{
+	struct carom_context *context;
+	pthread_t thread;
+	int status = 4;
+	void *r;
+
+	EACH_METHOD(context)
+	{
+		struct carom_process *process = NULL;
+
+		CHECK(carom_process_new(&CAROM_PROCESS_OPTIONS(.context = context,
+							       .function = return_status,
+							       .argument = &status,
+							       .argument_size = sizeof(status)),
+					&process) == 0);
+		CHECK(pthread_create(&thread, NULL, start_cancelled, process) == 0);
+		CHECK(pthread_join(thread, &r) == 0 && r == NULL);
+		CHECK(code_of(process) == 4);
+	}
+}
+
+/* The thread lives until it comes to a cancellation point of its own. */
+Test(process_edge, a_cancelled_thread_has_its_child, .timeout = 60)
+{
+	cr_expect(zero(int, apart(start_while_cancelled)));
+}
+
+static void cancel_a_join(void)
+{
+	struct joiner joiner = { .process =
+					 start(CAROM_PROCESS_OPTIONS(.context = context_of("fork"),
+								     .function = wait_for_ever)) };
+	int fds = count_fds();
+	pthread_t thread;
+	void *result;
+
+	CHECK(pthread_create(&thread, NULL, join_in_thread, &joiner) == 0);
+	wait_until_it_sleeps(&joiner);
+	CHECK(pthread_cancel(thread) == 0);
+	CHECK(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+	CHECK(carom_process_kill(joiner.process) == 0);
+	CHECK(code_of(joiner.process) == -SIGKILL);
+	expect_all_given_back(fds - 1);
+}
+
+Test(process_edge, a_cancelled_join_leaves_nothing_behind, .timeout = 60)
+{
+	cr_expect(zero(int, apart(cancel_a_join)));
 }
 
 /* --- signals ------------------------------------------------------------ */
@@ -360,10 +419,9 @@ static void start_at_the_limit(void)
 	int refused = 0, fds;
 
 	start_many(NULL);
-	carom_process_free(start_by_thread(CAROM_PROCESS_OPTIONS()));
-	while (carom_active_children(NULL, 0) || carom_process_count())
-		poll(NULL, 0, 1);
+	CHECK(code_of(start_by_thread(CAROM_PROCESS_OPTIONS())) == 0);
 	carom_stop_forkserver();
+	let_library_see();
 	fds = count_fds();
 	EACH_METHOD(context)
 	for (int room = 0; room < 20; room++) {
@@ -638,6 +696,7 @@ static void exit_with_a_late_daemon(void)
 	start(CAROM_PROCESS_OPTIONS(.context = context_of("fork"), .function = wait_for_word,
 				    .fds = fds, .fd_count = 2));
 	CHECK(pthread_create(&thread, NULL, start_daemon_late, first) == 0);
+	pthread_detach(thread);
 }
 
 Test(process_edge, a_daemon_that_is_started_during_the_exit_does_not_keep_it, .timeout = 60)
@@ -670,7 +729,10 @@ static void exit_while_threads_start(void)
 	pthread_t thread;
 
 	EACH_METHOD(context)
-	CHECK(pthread_create(&thread, NULL, start_for_ever, context) == 0);
+	{
+		CHECK(pthread_create(&thread, NULL, start_for_ever, context) == 0);
+		pthread_detach(thread);
+	}
 	while (atomic_load(&start_count) < TIMES)
 		sched_yield();
 }
