@@ -154,13 +154,13 @@ static void report(const char *text)
 	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_PROCESS_KILLED, "%s was killed", text);
 }
 
-static void pidfd_ready(struct carom_loop_fd *watch)
+static void ended(struct carom_service_pidfd *watch)
 {
 	struct carom_process *process = watch->userdata;
 	char text[PROCESS_TEXT_MAX];
 	bool is_news;
 
-	carom_loop_unwatch_fd(carom_service_loop(process->service), watch);
+	carom_service_unwatch(process->service, watch);
 	carom_fork_lock_acquire(&lock);
 	look(process);
 	is_news = process->state == PROCESS_ENDED && !process->is_controlled &&
@@ -174,17 +174,16 @@ static void pidfd_ready(struct carom_loop_fd *watch)
 		report(text);
 }
 
-static void watch(struct carom_poke *poke)
+static void begin_to_watch(struct carom_process *process)
 {
-	struct carom_process *process = poke->userdata;
 	int r;
 
-	process->watch = (struct carom_loop_fd){
+	process->watch = (struct carom_service_pidfd){
 		.fd = process->pidfd,
-		.ready = pidfd_ready,
+		.ended = ended,
 		.userdata = process,
 	};
-	r = carom_loop_watch_fd(carom_service_loop(process->service), &process->watch);
+	r = carom_service_watch(process->service, &process->watch);
 	CAROM_POINT("process.watched");
 	if (r == 0)
 		return;
@@ -323,9 +322,7 @@ static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 	if (pid < 0)
 		return;
 	CAROM_POINT("process.started");
-	process->watch_poke.function = watch;
-	process->watch_poke.userdata = process;
-	carom_service_poke(process->service, &process->watch_poke);
+	begin_to_watch(process);
 }
 
 static int start(struct carom_process *process)

@@ -28,7 +28,7 @@ enum process_state {
  * @pid, @pidfd, @exit: as @state has them
  * @pidfd_user_count: the library's thread while it watches, and threads that wait
  * @next, @link:   in the list of those with a pidfd
- * @service, @watch, @watch_poke: of the library's thread, while it watches
+ * @service, @watch: of the library's thread, while it watches
  */
 struct carom_process {
 	uint64_t origin;
@@ -55,8 +55,7 @@ struct carom_process {
 	struct carom_process *next;
 	struct carom_process **link;
 	struct carom_service *service;
-	struct carom_loop_fd watch;
-	struct carom_poke watch_poke;
+	struct carom_service_pidfd watch;
 };
 
 /** carom_process_access() - call @function with the lock; -ECHILD */

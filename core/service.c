@@ -12,6 +12,10 @@
  * not may die of what it preloads, and its successors would; it is made again when it
  * is needed. If that fails (out of memory, of descriptors), the births that wait are
  * told so, since it is theirs to decide how long they want to wait.
+ *
+ * Children are watched by an epoll set of their own, which the loop watches: any thread
+ * may add to it, and the loop's thread sleeps on until one of them ends. To wake it for
+ * each child that starts would cost more than all the rest of watching one.
  */
 #include "core/service.h"
 
@@ -20,6 +24,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 
 #include "core/bootstrap.h"
 #include "core/cleanup.h"
@@ -29,6 +34,7 @@
 #include "core/time.h"
 
 #define ATTEMPT_COUNT_MAX 3
+#define PIDFDS_AT_ONCE    64
 
 struct errand {
 	void (*function)(void *userdata);
@@ -40,6 +46,7 @@ struct errand {
 struct carom_service {
 	uint64_t origin;
 	struct carom_loop *loop;
+	struct carom_loop_fd pidfds; /* an epoll set of carom_service_pidfd */
 	struct carom_forkserver *server;
 	struct carom_loop_fd server_watch;
 	struct carom_birth *waiting;
@@ -325,11 +332,45 @@ struct carom_loop *carom_service_loop(struct carom_service *service)
 	return service->loop;
 }
 
+/* ---- children ---- */
+
+int carom_service_watch(struct carom_service *service, struct carom_service_pidfd *watch)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = watch };
+
+	return epoll_ctl(service->pidfds.fd, EPOLL_CTL_ADD, watch->fd, &event) < 0 ? -errno : 0;
+}
+
+void carom_service_unwatch(struct carom_service *service, struct carom_service_pidfd *watch)
+{
+	epoll_ctl(service->pidfds.fd, EPOLL_CTL_DEL, watch->fd, NULL);
+}
+
+/* A watch is gone only by its own callback, so those that stand in @events are there. */
+static void pidfds_ready(struct carom_loop_fd *set)
+{
+	struct epoll_event events[PIDFDS_AT_ONCE];
+	int n = epoll_wait(set->fd, events, PIDFDS_AT_ONCE, 0);
+
+	for (int i = 0; i < n; i++) {
+		struct carom_service_pidfd *watch = events[i].data.ptr;
+
+		watch->ended(watch);
+	}
+}
+
 /* ---- the thread ---- */
 
 static int set_up(struct carom_service *service)
 {
-	return carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
+	int r;
+
+	service->pidfds.ready = pidfds_ready;
+	service->pidfds.fd = epoll_create1(EPOLL_CLOEXEC);
+	if (service->pidfds.fd < 0)
+		return -errno;
+	r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
+	return r < 0 ? r : carom_loop_watch_fd(service->loop, &service->pidfds);
 }
 
 static void report_start(struct carom_service *service, int error)
@@ -376,6 +417,7 @@ static int start_thread(struct carom_service *service)
 static void destroy(struct carom_service *service)
 {
 	carom_loop_free(service->loop);
+	carom_closep(&service->pidfds.fd);
 	pthread_cond_destroy(&service->changed);
 	pthread_mutex_destroy(&service->lock);
 	free(service);
@@ -406,6 +448,7 @@ static int service_new(struct carom_service **ret_service)
 		return -ENOMEM;
 	service->origin = carom_origin();
 	service->start_error = 1;
+	service->pidfds.fd = -1;
 	pthread_mutex_init(&service->lock, NULL);
 	pthread_cond_init(&service->changed, NULL);
 	r = run_thread(service);
@@ -428,6 +471,7 @@ static void forget(void)
 	if (!the_service)
 		return;
 	carom_loop_free(the_service->loop);
+	carom_closep(&the_service->pidfds.fd);
 	carom_forkserver_free(the_service->server);
 	the_service = NULL;
 }

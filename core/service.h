@@ -59,6 +59,26 @@ void carom_service_end(void);
 struct carom_loop *carom_service_loop(struct carom_service *service);
 
 /**
+ * struct carom_service_pidfd - a child whose end the loop's thread is to be told of
+ * @fd:    stays open until it is unwatched
+ * @ended: called in the loop's thread, again and again until it unwatches
+ */
+struct carom_service_pidfd {
+	int fd;
+	void (*ended)(struct carom_service_pidfd *watch);
+	void *userdata;
+};
+
+/**
+ * carom_service_watch() - from now on, without a word to the loop's thread. Any thread.
+ * Return: 0, -ENOSPC (see epoll(7)), -ENOMEM, -EBADF.
+ */
+int carom_service_watch(struct carom_service *service, struct carom_service_pidfd *watch);
+
+/** carom_service_unwatch() - in the loop's thread */
+void carom_service_unwatch(struct carom_service *service, struct carom_service_pidfd *watch);
+
+/**
  * carom_service_run() - have the loop's thread do something, and wait until it is done
  * Any thread but the loop's own.
  */
