@@ -7,6 +7,7 @@
  */
 #include "core/fork_lock.h"
 
+#include <assert.h>
 #include <stdint.h>
 
 #include "core/origin.h"
@@ -41,6 +42,9 @@ void carom_fork_locks_renew(void)
 /* before main(), so that no fork comes between a first use and this */
 __attribute__((constructor)) static void follow_forks(void)
 {
+	assert(((uintptr_t)__stop_carom_fork_locks - (uintptr_t)__start_carom_fork_locks) %
+		       CAROM_FORK_LOCK_SIZE ==
+	       0);
 	renewed_in = carom_origin();
 	pthread_atfork(NULL, NULL, carom_fork_locks_renew);
 }

@@ -21,10 +21,19 @@
 
 #include <pthread.h>
 
+/*
+ * A power of two, and as large as it is aligned: compilers align larger objects more than
+ * their type asks for (gcc to 32 or 64 bytes), and what is found side by side in a
+ * section has to be an array.
+ */
+#define CAROM_FORK_LOCK_SIZE 64
+
 /** struct carom_fork_lock - one of them; a condition variable may wait with @mutex */
 struct carom_fork_lock {
 	pthread_mutex_t mutex;
-};
+} __attribute__((aligned(CAROM_FORK_LOCK_SIZE)));
+
+_Static_assert(sizeof(struct carom_fork_lock) == CAROM_FORK_LOCK_SIZE, "an array has no gaps");
 
 /** CAROM_FORK_LOCK() - define one, static, free */
 #define CAROM_FORK_LOCK(name)       \
