@@ -10,10 +10,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,13 +28,21 @@
 		}                                                                            \
 	} while (0)
 
+/* A test that is cut short leaves nobody behind. */
+static inline void end_with(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(EXIT_FAILURE);
+}
+
 /* The wait status of @body; 0 if it came to its end. */
 static inline int apart(void (*body)(void))
 {
+	pid_t parent = getpid(), pid = fork();
 	int status = -1;
-	pid_t pid = fork();
 
 	if (pid == 0) {
+		end_with(parent);
 		body();
 		_exit(EXIT_SUCCESS);
 	}

@@ -31,9 +31,16 @@ static struct carom_context *context_of(const char *method)
 
 static int start(const struct carom_process_options *options, struct carom_process **ret_process)
 {
-	int r = carom_process_new(options, ret_process);
+	struct carom_process *process = NULL;
+	int r = carom_process_new(options, &process);
 
-	return r < 0 ? r : carom_process_start(*ret_process);
+	if (r == 0)
+		r = carom_process_start(process);
+	if (r < 0)
+		carom_process_free(process);
+	else
+		*ret_process = process;
+	return r;
 }
 
 #define START(process, ...) start(&CAROM_PROCESS_OPTIONS(__VA_ARGS__), process)
@@ -166,8 +173,9 @@ static int handlers(void)
 	atexit(say_parent);
 	carom_finalizer_add(CAROM_FINALIZER_DEFAULT, finalize_parent, NULL, NULL);
 	for (int i = 0; i < 6; i++) {
+		struct carom_context *context = context_of(methods[i / 2]);
 		struct carom_process *process = NULL;
-		int r = START(&process, .context = context_of(methods[i / 2]),
+		int r = START(&process, .context = context ? context : context_of("spawn"),
 			      .function = end_with_handlers, .argument = "",
 			      .argument_size = i % 2);
 
