@@ -23,6 +23,7 @@
 #include "core/temp_dir_private.h"
 
 static struct carom_context_options options_here;
+static const struct carom_parcel *overridden; /* this child's, if it has an option `run` */
 
 /* --- what it was told -------------------------------------------------- */
 
@@ -31,6 +32,7 @@ static void become(const struct carom_parcel *parcel)
 	carom_self_become(&parcel->self);
 	carom_context_inherit(&parcel->context);
 	options_here = parcel->context.options;
+	overridden = NULL; /* a copy of a child's has its own */
 	if (parcel->context.method == CAROM_START_FORK)
 		return; /* it has the rest by its copy */
 	carom_log_import(&parcel->log);
@@ -67,15 +69,15 @@ static void say(const struct carom_parcel *parcel, const char *text, const char 
  * there. The service makes a new server when it sees that something was loaded; this
  * is the last line, and says what happened instead of a crash.
  */
-static carom_process_fn *find(const struct carom_parcel *parcel)
+static carom_process_fn *find(const struct carom_parcel *parcel, carom_process_fn *function,
+			      const char *name)
 {
-	carom_process_fn *function = parcel->function;
 	Dl_info info;
 
 	if (!function) {
-		function = carom_registered(parcel->function_name);
+		function = carom_registered(name);
 		if (!function)
-			say(parcel, "no function is registered here as ", parcel->function_name);
+			say(parcel, "no function is registered here as ", name);
 	} else if (!dladdr((void *)(uintptr_t)function, &info)) {
 		say(parcel, "its function is not loaded in this process", "");
 		function = NULL;
@@ -83,14 +85,40 @@ static carom_process_fn *find(const struct carom_parcel *parcel)
 	return function;
 }
 
+int carom_run_target(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	const struct carom_parcel *parcel = overridden;
+	carom_process_fn *function;
+
+	if (!parcel)
+		return -EINVAL;
+	if (!parcel->function && !parcel->function_name)
+		return 0;
+	function = find(parcel, parcel->function, parcel->function_name);
+	return function ? function(argument, size, fds, fd_count) : -ENOENT;
+}
+
+static carom_process_fn *find_first(const struct carom_parcel *parcel)
+{
+	if (!parcel->run && !parcel->run_name)
+		return find(parcel, parcel->function, parcel->function_name);
+	overridden = parcel;
+	return find(parcel, parcel->run, parcel->run_name);
+}
+
+static bool has_nothing_to_run(const struct carom_parcel *parcel)
+{
+	return !parcel->function && !parcel->function_name && !parcel->run && !parcel->run_name;
+}
+
 static int run(const struct carom_parcel *parcel)
 {
 	carom_process_fn *function;
 	int r;
 
-	if (!parcel->function && !parcel->function_name)
+	if (has_nothing_to_run(parcel))
 		return 0;
-	function = find(parcel);
+	function = find_first(parcel);
 	if (!function)
 		return EXIT_FAILURE;
 	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_RUNS,

@@ -21,7 +21,7 @@
 #define MAGIC UINT64_C(0x316c637261706d63) /* "cmparcl1" */
 #define ALIGN 64
 
-enum text { TEXT_FUNCTION, TEXT_DIRECTORY, TEXT_TEMP_DIR, TEXT_COUNT };
+enum text { TEXT_FUNCTION, TEXT_RUN, TEXT_DIRECTORY, TEXT_TEMP_DIR, TEXT_COUNT };
 
 /**
  * struct head - the first bytes
@@ -36,6 +36,7 @@ struct head {
 	struct carom_log_settings log;
 	struct carom_context_settings context;
 	uint64_t function;
+	uint64_t run;
 	uint64_t texts[TEXT_COUNT];
 	uint64_t fds_at;
 	uint64_t fd_count;
@@ -69,8 +70,9 @@ int carom_parcel_pack(const struct carom_parcel *parcel, void **ret_head, size_t
 {
 	size_t fds_size = parcel->fds ? parcel->fd_count * sizeof(int) : 0;
 	uint64_t at = sizeof(struct head) + fds_size;
-	uint64_t size = round_up(at + text_size(parcel->function_name) +
-				 text_size(parcel->directory) + text_size(parcel->temp_dir));
+	uint64_t size =
+		round_up(at + text_size(parcel->function_name) + text_size(parcel->run_name) +
+			 text_size(parcel->directory) + text_size(parcel->temp_dir));
 	struct head *head = aligned_alloc(ALIGN, size);
 
 	if (!head)
@@ -83,12 +85,14 @@ int carom_parcel_pack(const struct carom_parcel *parcel, void **ret_head, size_t
 	head->log = parcel->log;
 	head->context = parcel->context;
 	head->function = (uint64_t)(uintptr_t)parcel->function;
+	head->run = (uint64_t)(uintptr_t)parcel->run;
 	head->guard_fd = parcel->guard_fd;
 	head->fds_at = sizeof(*head);
 	head->fd_count = fds_size ? parcel->fd_count : 0;
 	if (fds_size)
 		memcpy(head + 1, parcel->fds, fds_size);
 	put_text(head, TEXT_FUNCTION, parcel->function_name, &at);
+	put_text(head, TEXT_RUN, parcel->run_name, &at);
 	put_text(head, TEXT_DIRECTORY, parcel->directory, &at);
 	put_text(head, TEXT_TEMP_DIR, parcel->temp_dir, &at);
 	head->argument_at = size;
@@ -188,8 +192,8 @@ static bool is_layout(const struct head *head, size_t size)
 	       head->argument_at % ALIGN == 0 && head->fds_at % sizeof(int) == 0 &&
 	       head->fd_count <= size &&
 	       lies_within(head->fds_at, head->fd_count * sizeof(int), head->argument_at) &&
-	       is_text(head, TEXT_FUNCTION) && is_text(head, TEXT_DIRECTORY) &&
-	       is_text(head, TEXT_TEMP_DIR);
+	       is_text(head, TEXT_FUNCTION) && is_text(head, TEXT_RUN) &&
+	       is_text(head, TEXT_DIRECTORY) && is_text(head, TEXT_TEMP_DIR);
 }
 
 static bool is_sound(const struct head *head, size_t size)
@@ -216,6 +220,8 @@ int carom_parcel_unpack(const void *data, size_t size, struct carom_parcel *ret_
 		.context = head->context,
 		.function = (carom_process_fn *)(uintptr_t)head->function,
 		.function_name = get_text(head, TEXT_FUNCTION),
+		.run = (carom_process_fn *)(uintptr_t)head->run,
+		.run_name = get_text(head, TEXT_RUN),
 		.directory = get_text(head, TEXT_DIRECTORY),
 		.temp_dir = get_text(head, TEXT_TEMP_DIR),
 		.fds = (const int *)(const void *)((const char *)data + head->fds_at),

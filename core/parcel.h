@@ -20,6 +20,7 @@
  * struct carom_parcel - packed, and unpacked again
  * @function:      an address, where both sides are one image
  * @function_name: where they are not; NULL with @function, and for nothing to run
+ * @run, @run_name: likewise, of what is called instead
  * @directory:     where the child is to work; NULL: where it is
  * @temp_dir:      the parent's; NULL: it has none
  * @fds:           the child's numbers; pack may have NULL where they travel otherwise
@@ -31,6 +32,8 @@ struct carom_parcel {
 	struct carom_context_settings context;
 	carom_process_fn *function;
 	const char *function_name;
+	carom_process_fn *run;
+	const char *run_name;
 	const char *directory;
 	const char *temp_dir;
 	const int *fds;

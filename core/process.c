@@ -223,6 +223,7 @@ static int name_child(struct carom_process *process, const struct carom_process_
 static int copy_options(struct carom_process *process, const struct carom_process_options *options)
 {
 	process->function = options->function;
+	process->run = options->run;
 	process->argument = options->argument;
 	process->argument_size = options->argument_size;
 	process->fd_count = options->fd_count;

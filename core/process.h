@@ -66,6 +66,8 @@ enum carom_choice {
  * @function:      what the child runs. "spawn" needs it registered (core/registry.h)
  * @function_name: instead of @function: a registered name, which need not be known
  *                 here. Neither: the child runs nothing, and its exit status is 0
+ * @run:           called instead of the function, with what that would be given; it may call
+ *                 that by carom_run_target(). As a class overrides Process.run() (row PR-04)
  * @argument:      copied when the child is started, so it must stay until then; any size
  * @argument_size: in bytes
  * @fds:           open descriptors that the child is to have as well; copied here, and they
@@ -80,6 +82,7 @@ struct carom_process_options {
 	size_t size_bytes;
 	carom_process_fn *function;
 	const char *function_name;
+	carom_process_fn *run;
 	const void *argument;
 	size_t argument_size;
 	const int *fds;
@@ -292,6 +295,14 @@ CAROM_API size_t carom_process_count(void);
  * Return: 0. Row CX-19.
  */
 CAROM_API int carom_main_hook(int argc, char **argv);
+
+/**
+ * carom_run_target() - in an option `run`: call the function that it was called instead of
+ *
+ * Return: what that returns; 0 if there is none; -ENOENT: it is not registered here;
+ * -EINVAL: nothing was called instead of anything.
+ */
+CAROM_API int carom_run_target(const void *argument, size_t size, const int *fds, size_t fd_count);
 
 /** carom_child_exit() - end this child as if its function had returned; see billiard_exit_codes */
 CAROM_API void carom_child_exit(void) __attribute__((noreturn));

@@ -106,6 +106,7 @@ pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
 		.context = process->settings,
 		.function = process->function,
 		.function_name = process->function_name,
+		.run = process->run,
 		.fd_count = process->fd_count,
 		.temp_dir = carom_temp_dir_made(),
 		.guard_fd = -1,

@@ -44,6 +44,7 @@ struct carom_process {
 	struct carom_self self;
 	carom_process_fn *function;
 	char *function_name;
+	carom_process_fn *run;
 	const void *argument;
 	size_t argument_size;
 	int *fds;

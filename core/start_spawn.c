@@ -21,17 +21,25 @@
 #include "core/spawn.h"
 #include "core/start.h"
 
-static int name_function(struct carom_parcel *parcel)
+static int name_one(const struct carom_parcel *parcel, carom_process_fn **function,
+		    const char **name)
 {
-	if (!parcel->function)
+	if (!*function)
 		return 0;
-	parcel->function_name = carom_registered_name(parcel->function);
-	parcel->function = NULL;
-	if (parcel->function_name)
+	*name = carom_registered_name(*function);
+	*function = NULL;
+	if (*name)
 		return 0;
 	carom_log(CAROM_LOG_ERROR, "%s: its function is not registered (CAROM_REGISTER())",
 		  parcel->self.name);
 	return -ENOENT;
+}
+
+static int name_functions(struct carom_parcel *parcel)
+{
+	int r = name_one(parcel, &parcel->function, &parcel->function_name);
+
+	return r < 0 ? r : name_one(parcel, &parcel->run, &parcel->run_name);
 }
 
 /* Or it would do in its child all that it does in itself. */
@@ -126,7 +134,7 @@ pid_t carom_start_spawn(struct carom_parcel *parcel, int *ret_pidfd)
 
 	r = check_hook(parcel);
 	if (r == 0)
-		r = name_function(parcel);
+		r = name_functions(parcel);
 	if (r == 0)
 		r = carom_guard_take(&guard);
 	if (r < 0)

@@ -186,3 +186,24 @@ Test(process, knows_its_name_method_and_parent, .timeout = 60)
 	}
 	cr_expect(carom_parent_process() == NULL);
 }
+
+/* PR-04 */
+Test(process, runs_what_stands_for_its_function, .timeout = 60)
+{
+	struct {
+		int status;
+		char more;
+	} argument = { 41, 'x' };
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		cr_expect(RUN(.context = context, .function = return_status, .run = run_and_add,
+			      .argument = &argument, .argument_size = sizeof(int) + 1) == 42);
+		cr_expect(RUN(.context = context, .run = run_and_add, .argument = &argument,
+			      .argument_size = sizeof(int) + 1) == 1);
+		cr_expect(RUN(.context = context, .function_name = "nobody", .run = run_and_add,
+			      .argument = &argument, .argument_size = sizeof(int) + 1) == 1);
+	}
+	cr_expect(carom_run_target(NULL, 0, NULL, 0) == -EINVAL);
+}
