@@ -11,6 +11,8 @@
 #include "core/descriptors.h"
 #include "core/finalizer.h"
 #include "core/log.h"
+#include "core/temp_dir.h"
+#include "core/tracker.h"
 #include "tests/core/apart.h"
 #include "tests/core/births.h"
 #include "tests/core/methods.h"
@@ -914,7 +916,12 @@ static void reset_again(void)
 	fd_count = count_fds();
 	for (int i = 0; i < 5; i++) {
 		struct carom_process *by_thread = NULL;
+		char directory[PATH_MAX];
+		const char *path;
 
+		CHECK(carom_temp_dir(&path) == 0 && access(path, F_OK) == 0);
+		strcpy(directory, path);
+		CHECK(carom_tracker_ensure_running() == 0);
 		CHECK(carom_finalizer_add(CAROM_FINALIZER_TEMP_DIR, count_call, &called, NULL) ==
 		      0);
 		EACH_METHOD(context)
@@ -931,6 +938,7 @@ static void reset_again(void)
 		carom_process_free(by_thread);
 		CHECK(carom_reset_for_tests() == 0);
 		CHECK(called == ++expected);
+		CHECK(access(directory, F_OK) < 0 && errno == ENOENT);
 		CHECK(waitpid(-1, NULL, WNOHANG | __WALL) < 0 && errno == ECHILD);
 		CHECK(count_fds() == fd_count);
 		CHECK(carom_process_count() == 0);
