@@ -82,6 +82,18 @@ static inline int bury_all(void)
 	return -1;
 }
 
+/* What is open, for a count that is not as it should be. */
+static inline void name_fds(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "ls -l /proc/%d/fd | sed 's/.*[0-9] \\([0-9]* ->\\)/# fd \\1/' >&2",
+		 (int)getpid());
+	if (system(command) != 0)
+		fprintf(stderr, "# no list of descriptors\n");
+}
+
 /*
  * When this returns the library's thread has seen the end of whoever has been joined, and
  * given its descriptor back: it does these errands one after the other, between its events.

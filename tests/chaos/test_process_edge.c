@@ -34,6 +34,8 @@ static void expect_all_given_back(int fd_count)
 	carom_stop_forkserver();
 	while ((carom_process_count() || count_fds() != fd_count) && carom_now() < deadline_ns)
 		poll(NULL, 0, 1);
+	if (count_fds() != fd_count)
+		name_fds();
 	CHECK(carom_process_count() == 0);
 	CHECK(count_fds() == fd_count);
 	CHECK(has_no_children());

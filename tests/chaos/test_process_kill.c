@@ -28,10 +28,12 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ROUNDS           25
 #define DEATHS           8
+#define PARENT_DEATHS    12
 #define MEMORY_SLACK_KIB 262144
 #else
 #define ROUNDS           200
 #define DEATHS           100
+#define PARENT_DEATHS    40
 #define MEMORY_SLACK_KIB 2048
 #endif
 
@@ -155,6 +157,8 @@ static void expect_all_given_back(int fd_count)
 	carom_stop_forkserver();
 	while ((carom_process_count() || count_fds() != fd_count) && carom_now() < deadline_ns)
 		poll(NULL, 0, 1);
+	if (count_fds() != fd_count)
+		name_fds();
 	cr_expect(zero(sz, carom_process_count()));
 	cr_expect(eq(int, count_fds(), fd_count));
 	cr_expect(has_no_children(), "a zombie, or worse");
@@ -267,8 +271,8 @@ static uint32_t kill_births_at(const char *name, const char *method, uint64_t *s
 	watch_for_hangs(name, method);
 	/* never each one: then there would be no fork server at all */
 	cr_assert(zero(int, carom_point_arm(name, 2 + chance(seed) % 3)));
-	for (int i = 0; i < 20 * DEATHS && hits < DEATHS && (hits || i < 20); i++) {
-		if (chance(seed) % 4 == 0)
+	for (int i = 0; i < 20 * DEATHS && hits < DEATHS && (hits || i < 40); i++) {
+		if (chance(seed) % 2)
 			carom_stop_forkserver(); /* so that the next one is born as well */
 		start_somewhere(context, seed);
 		hits = carom_point_hits(name);
@@ -362,13 +366,13 @@ Test(process_kill, the_parent_at_every_step, .timeout = 300)
 	for (size_t i = 0; (name = next_step(&i));) {
 		uint32_t hits = 0, heads = 0;
 
-		for (int round = 0; round < DEATHS / 4 + 2; round++) {
-			heads += kill_head_at(name, 1 + chance(&seed) % 4);
+		for (int round = 0; round < PARENT_DEATHS; round++) {
+			heads += kill_head_at(name, 1 + chance(&seed) % 3);
 			hits += carom_point_hits(name);
 			carom_point_disarm_all();
 		}
 		fprintf(stderr, "# %-24s %3u deaths, %3u of them parents\n", name, hits, heads);
-		cr_expect(ge(u32, hits, DEATHS / 8), "%s", name);
+		cr_expect(gt(u32, hits, PARENT_DEATHS / 12), "%s", name);
 		if (is_of_the_parent(name))
 			cr_expect(eq(u32, heads, hits), "%s", name);
 	}
