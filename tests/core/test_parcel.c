@@ -157,9 +157,11 @@ static size_t sum_bytes(const void *data, size_t size)
 static size_t read_all(const struct carom_parcel *parcel)
 {
 	const struct carom_context_options *options = &parcel->context.options;
-	size_t sum = strlen(parcel->self.name) + strlen(parcel->self.identity) +
-		     strlen(parcel->self.parent_name);
+	size_t sum = 0;
 
+	cr_assert(memchr(parcel->self.name, '\0', CAROM_NAME_MAX) != NULL);
+	cr_assert(memchr(parcel->self.identity, '\0', CAROM_IDENTITY_MAX) != NULL);
+	cr_assert(memchr(parcel->self.parent_name, '\0', CAROM_NAME_MAX) != NULL);
 	cr_assert(parcel->context.method < CAROM_START_METHOD_COUNT);
 	cr_assert(parcel->self.authkey.size <= CAROM_AUTHKEY_MAX);
 	sum += parcel->self.is_daemon + options->no_daemon_children + options->billiard_exit_codes +
