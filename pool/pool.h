@@ -108,6 +108,7 @@ struct carom_pool_options {
  *	         ftruncate(2) (RLIMIT_FSIZE), clone(2)
  *	-EOPNOTSUPP  no fork server is possible: this kernel, a sandbox or the C library
  *	         leaves only fork(2); carom_feature_next() tells why
+ *	-EBUSY   before carom_main_hook(), in a program that was started as a child
  *	-EDEADLK no fork server came up: other threads hold locks of the C library
  *	         each time one is made
  */
