@@ -672,7 +672,7 @@ static int daemon_fds[2];
 /* Once the daemons there were have been ended, another one, and then the last child goes. */
 static void *start_daemon_late(void *first)
 {
-	struct carom_process *process = NULL;
+	static struct carom_process *process; /* nobody frees it before the end */
 	int r;
 
 	CHECK(carom_process_join(first, CAROM_NO_DEADLINE) == 0);
@@ -689,14 +689,15 @@ static void *start_daemon_late(void *first)
 
 static void exit_with_a_late_daemon(void)
 {
-	struct carom_process *first =
-		start(CAROM_PROCESS_OPTIONS(.context = context_of("fork"),
-					    .function = wait_for_ever, .daemon = CAROM_YES));
+	static struct carom_process *first, *last;
 	int fds[2] = { open("/dev/null", O_WRONLY), daemon_fds[0] };
 	pthread_t thread;
 
-	start(CAROM_PROCESS_OPTIONS(.context = context_of("fork"), .function = wait_for_word,
-				    .fds = fds, .fd_count = 2));
+	first = start(CAROM_PROCESS_OPTIONS(.context = context_of("fork"),
+					    .function = wait_for_ever, .daemon = CAROM_YES));
+	last = start(CAROM_PROCESS_OPTIONS(.context = context_of("fork"), .function = wait_for_word,
+					   .fds = fds, .fd_count = 2));
+	CHECK(last != NULL);
 	CHECK(pthread_create(&thread, NULL, start_daemon_late, first) == 0);
 	pthread_detach(thread);
 }
