@@ -49,6 +49,7 @@ static pid_t start_head(int *ret_told_fd)
 	fflush(NULL);
 	head = fork();
 	if (head == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody either */
 		carom_set_executable(getenv("CAROM_CHILD"));
 		have_children(1, ends[1]);
 		for (;;)
@@ -226,6 +227,8 @@ static const char *next_step(size_t *index)
 {
 	static const char *const layers[] = { "process.", "start.", "guard.",      "fork.",
 					      "spawn.",   "child.", "forkserver.", NULL };
+	static const char *const of_servers[] = { "start.born", "forkserver.", NULL };
+	bool has_servers = context_of("forkserver") != NULL;
 	const char *name;
 
 	while ((name = carom_point_name((*index)++))) {
@@ -233,7 +236,8 @@ static const char *next_step(size_t *index)
 
 		while (strcmp(carom_point_name(earlier), name) != 0)
 			earlier++;
-		if (earlier == *index - 1 && begins_with(name, layers))
+		if (earlier == *index - 1 && begins_with(name, layers) &&
+		    (has_servers || !begins_with(name, of_servers)))
 			return name;
 	}
 	return NULL;
@@ -313,8 +317,9 @@ static void *have_some_children(void *unused)
 	struct carom_process *process;
 
 	for (int i = 0; i < 6; i++) {
-		carom_context_get(methods[i % 3], &context);
+		context = NULL;
 		process = NULL;
+		carom_context_get(methods[i % 3], &context);
 		if (carom_process_new(
 			    &CAROM_PROCESS_OPTIONS(.context = context,
 						   .function = i < 3 ? wait_for_ever : NULL),
@@ -331,6 +336,7 @@ static _Noreturn void troubled_head(void)
 {
 	pthread_t thread;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	carom_set_executable(getenv("CAROM_CHILD"));
 	have_some_children(NULL);
 	if (pthread_create(&thread, NULL, have_some_children, NULL) == 0)
@@ -395,6 +401,7 @@ static void forking_head(void)
 	struct carom_context *context = context_of("fork");
 	pthread_t thread;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (int i = 0; i < 3; i++)
 		pthread_create(&thread, NULL, fork_for_ever, context);
 	fork_for_ever(context);
@@ -461,11 +468,11 @@ static void start_one_under_load(struct starter *self)
 	int status = (int)(chance(&self->seed) % 128);
 	bool is_to_stay = chance(&self->seed) % 4 == 0;
 	struct carom_process *process = NULL;
-	struct carom_context *context;
+	struct carom_context *context = NULL;
 	int r;
 
 	atomic_store(&self->method, methods[chance(&self->seed) % 3]);
-	carom_context_get(self->method, &context);
+	carom_context_get(self->method, &context); /* or the default one */
 	r = carom_process_new(
 		&CAROM_PROCESS_OPTIONS(.context = context,
 				       .function = is_to_stay ? wait_for_ever : return_status,
@@ -607,7 +614,8 @@ Test(process_kill, children_and_fork_servers_under_load, .timeout = 300)
 	fds = settle();
 	memory = resident_kib();
 	load_for(seconds, &seed, &server_deaths);
-	cr_expect(gt(u32, server_deaths, 5));
+	if (context_of("forkserver"))
+		cr_expect(gt(u32, server_deaths, 5));
 	expect_all_given_back(fds);
 	cr_expect(lt(u64, resident_kib(), memory + MEMORY_SLACK_KIB),
 		  "%" PRIu64 " KiB, before %" PRIu64, resident_kib(), memory);

@@ -34,8 +34,7 @@ static void *have_child(void *userdata)
 	struct carom_context *context = NULL;
 	struct carom_process *process = NULL;
 
-	if (carom_context_get(kin->method, &context) < 0)
-		return NULL;
+	carom_context_get(kin->method, &context); /* without a fork server the default, "spawn" */
 	if (carom_process_new(&CAROM_PROCESS_OPTIONS(.context = context, .function = found_family,
 						     .argument = &kin->generations,
 						     .argument_size = sizeof(int),
