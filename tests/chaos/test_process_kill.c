@@ -272,10 +272,10 @@ static uint32_t kill_births_at(const char *name, const char *method, uint64_t *s
 	struct carom_context *context = context_of(method);
 	uint32_t hits = 0;
 
-	watch_for_hangs(name, method);
 	/* never each one: then there would be no fork server at all */
 	cr_assert(zero(int, carom_point_arm(name, 2 + chance(seed) % 3)));
 	for (int i = 0; i < 20 * DEATHS && hits < DEATHS && (hits || i < 40); i++) {
+		watch_for_hangs(name, method);
 		if (chance(seed) % 2)
 			carom_stop_forkserver(); /* so that the next one is born as well */
 		start_somewhere(context, seed);
