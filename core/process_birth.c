@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/cleanup.h"
 #include "core/log.h"
 #include "core/process_private.h"
 #include "core/start.h"
@@ -62,6 +63,26 @@ static int check(const struct carom_process *process, const struct carom_self *m
 
 /* --- its descriptors --------------------------------------------------- */
 
+static void close_own(int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		carom_closep(&fds[count + i]);
+	free(fds);
+}
+
+/* @own: the descriptor that was made for it; -1: none had to be */
+static int lift(int fd, int *ret_fd, int *own)
+{
+	if (fd >= 0 && fd <= STDERR_FILENO)
+		fd = *own = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	else if (fcntl(fd, F_GETFD) < 0)
+		fd = -1;
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 /*
  * 0, 1 and 2 are the child's own standard ones; one of these that is handed over gets
  * another number. @ret_fds: the numbers, malloc'd; those at @ret_fds + count are ours to
@@ -71,30 +92,19 @@ static int above_standard(const struct carom_process *process, int **ret_fds)
 {
 	size_t count = process->fd_count;
 	int *fds = calloc(2 * count + 1, sizeof(int));
-	int r = fds ? 0 : -ENOMEM;
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		fds[i] = process->fds[i];
-		fds[count + i] = -1;
-		if (fds[i] <= STDERR_FILENO && fds[i] >= 0)
-			fds[i] = fds[count + i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-		if (fcntl(fds[i], F_GETFD) < 0)
-			r = -errno;
-	}
+	if (!fds)
+		return -ENOMEM;
+	memset(fds + count, 0xff, count * sizeof(int)); /* -1 each */
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = lift(process->fds[i], &fds[i], &fds[count + i]);
 	if (r < 0) {
-		free(fds);
+		close_own(fds, count);
 		return r;
 	}
 	*ret_fds = fds;
 	return 0;
-}
-
-static void close_own(int *fds, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (fds[count + i] >= 0)
-			close(fds[count + i]);
-	free(fds);
 }
 
 /* --- birth ------------------------------------------------------------- */
@@ -125,7 +135,6 @@ pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
 	if (r < 0)
 		return r;
 	memcpy(parcel.self.parent_name, mine.name, sizeof(mine.name));
-	parcel.self.parent_pid = getpid();
 	parcel.fds = fds;
 	carom_log_export(&parcel.log);
 	fflush(stdout); /* a copy of what stands there would be written by the child as well */

@@ -402,6 +402,31 @@ Test(process_start, with_a_closed_descriptor_leaves_a_handle_that_starts_later, 
 	}
 }
 
+static void refuse_one_of_two(void)
+{
+	int fds[] = { STDIN_FILENO, 1000 };
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		CAROM_CLEANUP(carom_process_freep) struct carom_process *process = NULL;
+		int before;
+
+		CHECK(carom_process_new(
+			      &CAROM_PROCESS_OPTIONS(.context = context, .fds = fds, .fd_count = 2),
+			      &process) == 0);
+		CHECK(RUN(.context = context) == 0); /* what is there from the first child on */
+		before = count_fds();
+		CHECK(carom_process_start(process) == -EBADF);
+		CHECK(count_fds() <= before);
+	}
+}
+
+Test(process_start, that_refuses_a_descriptor_keeps_none_of_the_others, .timeout = 60)
+{
+	cr_expect(zero(int, apart(refuse_one_of_two)));
+}
+
 static int unregistered(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
 	return 7;
