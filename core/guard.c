@@ -37,10 +37,16 @@ static void let_go(void)
 	pthread_mutex_unlock(&lock);
 }
 
+static void close_ends(void)
+{
+	carom_closep(&ends[0]);
+	carom_closep(&ends[1]);
+}
+
+/* G2 */
 static void forget(void)
 {
-	carom_closep(&ends[0]); /* G2 */
-	carom_closep(&ends[1]);
+	close_ends();
 	pthread_mutex_unlock(&lock);
 }
 
@@ -101,9 +107,7 @@ int carom_guard_take(struct carom_guard *ret_guard)
 void carom_guard_forget(void)
 {
 	pthread_mutex_lock(&lock);
-	carom_closep(&ends[0]);
-	carom_closep(&ends[1]);
-	ends[0] = ends[1] = -1;
+	close_ends();
 	pthread_mutex_unlock(&lock);
 }
 

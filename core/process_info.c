@@ -10,6 +10,7 @@
 
 #include "core/origin.h"
 #include "core/process_private.h"
+#include "core/signal_name.h"
 
 /* --- names ------------------------------------------------------------- */
 
@@ -236,18 +237,9 @@ void carom_process_describe(struct carom_process *process, char *text, size_t si
 int carom_term_signal(void)
 {
 	const char *name = getenv("REMAP_SIGTERM");
+	int number = name ? carom_signal_number(name) : -EINVAL;
 
-	if (!name || !*name)
-		return SIGTERM;
-	if (strncmp(name, "SIG", 3) == 0)
-		name += 3;
-	for (int i = 1; i < NSIG; i++) {
-		const char *other = sigabbrev_np(i);
-
-		if (other && strcmp(other, name) == 0)
-			return i;
-	}
-	return SIGTERM;
+	return number > 0 ? number : SIGTERM;
 }
 
 void carom_term_signal_settle(void)

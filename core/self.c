@@ -71,16 +71,16 @@ void carom_self_rekey(const struct carom_authkey *key)
 int carom_self_child(struct carom_self *ret_child, const char *type, const char *name)
 {
 	uint32_t ordinal = atomic_fetch_add(&child_count, 1) + 1;
-	struct carom_self mine;
+	size_t length;
 	int n;
 
-	carom_self_copy(&mine);
-	*ret_child = mine;
+	carom_self_copy(ret_child);
 	ret_child->parent_pid = getpid();
-	memcpy(ret_child->parent_name, mine.name, sizeof(mine.name));
-	n = snprintf(ret_child->identity, sizeof(ret_child->identity), "%s%s%u", mine.identity,
-		     mine.identity[0] ? ":" : "", ordinal);
-	if (n >= (int)sizeof(ret_child->identity))
+	memcpy(ret_child->parent_name, ret_child->name, sizeof(ret_child->name));
+	length = strlen(ret_child->identity);
+	n = snprintf(ret_child->identity + length, sizeof(ret_child->identity) - length, "%s%u",
+		     length ? ":" : "", ordinal);
+	if (n >= (int)(sizeof(ret_child->identity) - length))
 		return -ENAMETOOLONG;
 	n = name ? snprintf(ret_child->name, sizeof(ret_child->name), "%s", name)
 		 : snprintf(ret_child->name, sizeof(ret_child->name), "%s-%s", type,

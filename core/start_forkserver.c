@@ -205,8 +205,6 @@ pid_t carom_start_forkserver(struct carom_parcel *parcel, int *ret_pidfd)
 	pthread_mutex_init(&order.lock, NULL);
 	pthread_cond_init(&order.answered, NULL);
 	pid = place(&order, parcel, ret_pidfd);
-	pthread_mutex_lock(&order.lock); /* born() may still be on its way out */
-	pthread_mutex_unlock(&order.lock);
 	pthread_cond_destroy(&order.answered);
 	pthread_mutex_destroy(&order.lock);
 	carom_closep(&order.own_fds[0]);
