@@ -33,9 +33,12 @@
 #include "../shm/lock.h"
 #include "../shm/segment.h"
 #include "call.h"
+#include "hooks.h"
 #include "map.h"
 #include "outcome.h"
 #include "pool.h"
+#include "pool_options.h"
 #include "result.h"
+#include "task.h"
 
 #endif

@@ -28,6 +28,44 @@ static uint64_t usual_worker_count(void)
 	return count < CAROM_WORKERS_MAX ? (uint64_t)count : CAROM_WORKERS_MAX;
 }
 
+/* what the options have and this version does not */
+static int refuse_unbuilt(const struct carom_pool_options *options)
+{
+	bool built = true;
+
+	built &= !options->soft_limit_ns;
+	built &= !options->grace_ns;
+	built &= !options->context;
+	built &= !options->worker_limit;
+	built &= !options->lazy_start;
+	built &= !options->pin_workers;
+	built &= !options->initializer;
+	built &= !options->start_timeout_ns;
+	built &= !options->max_tasks_per_child;
+	built &= !options->max_tasks_counts_items;
+	built &= !options->max_memory_per_child_bytes;
+	built &= !options->memory_measure;
+	built &= !options->worker_signals;
+	built &= !options->max_restarts;
+	built &= !options->restart_window_ns;
+	built &= !options->restart_backoff_ns;
+	built &= !options->kill_self_on_break;
+	built &= !options->break_on_loss;
+	built &= !options->retry_on_loss;
+	built &= !options->put_locks;
+	built &= !options->semaphore;
+	built &= !options->synack;
+	built &= !options->callbacks_first;
+	built &= !options->callbacks_propagate;
+	built &= !options->schedule;
+	built &= !options->polled;
+	built &= !options->backtraces;
+	built &= !options->statistics;
+	built &= !options->name;
+	built &= !options->hooks;
+	return built ? 0 : -EOPNOTSUPP;
+}
+
 static int check_options(const struct carom_pool_options *theirs, struct carom_pool_options *ret)
 {
 	struct carom_pool_options defaults = CAROM_POOL_OPTIONS(.worker_count = CAROM_ALL_CPUS);
@@ -43,7 +81,9 @@ static int check_options(const struct carom_pool_options *theirs, struct carom_p
 		return -EINVAL;
 	if (!ret->slot_count)
 		ret->slot_count = SLOTS_DEFAULT;
-	return ret->payload_size > UINT64_MAX / 2 ? -EOVERFLOW : 0;
+	if (ret->payload_size > UINT64_MAX / 2)
+		return -EOVERFLOW;
+	return refuse_unbuilt(ret);
 }
 
 static void destroy(struct carom_pool *pool)
@@ -240,6 +280,22 @@ void carom_pool_freep(struct carom_pool **pool)
 
 /* ---- submitting ---- */
 
+static int refuse_unbuilt_task(const struct carom_task_options *options)
+{
+	bool built = true;
+
+	built &= !options->soft_limit_ns;
+	built &= !options->retry_on_loss;
+	built &= !options->wait_for_slot;
+	built &= !options->callback;
+	built &= !options->error_callback;
+	built &= !options->accept_callback;
+	built &= !options->timeout_callback;
+	built &= !options->correlation_id;
+	built &= !options->callbacks_propagate;
+	return built ? 0 : -EOPNOTSUPP;
+}
+
 static int check_task(struct carom_pool *pool, carom_task_fn *function, const void *data,
 		      size_t size, const struct carom_task_options *options,
 		      struct submission *ret_submission)
@@ -251,6 +307,9 @@ static int check_task(struct carom_pool *pool, carom_task_fn *function, const vo
 		return r;
 	if (!function || (!data && size))
 		return -EINVAL;
+	r = refuse_unbuilt_task(&ours);
+	if (r < 0)
+		return r;
 	*ret_submission = (struct submission){
 		.function = function,
 		.data = data,

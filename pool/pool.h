@@ -36,57 +36,15 @@
 #include "../core/cleanup.h"
 #include "../core/time.h"
 #include "call.h"
+#include "hooks.h"
 #include "outcome.h"
+#include "pool_options.h"
 #include "result.h"
+#include "task.h"
 
 CAROM_BEGIN_DECLS
 
 struct carom_pool;
-
-#define CAROM_WORKERS_MAX 1024
-
-/* For worker_count: as many as can run at once, carom_cpu_count(CAROM_CPU_USABLE). */
-#define CAROM_ALL_CPUS UINT64_MAX
-
-/* For spin_ns: go to sleep at once. */
-#define CAROM_SPIN_NEVER UINT64_MAX
-
-/* For a task's hard_limit_ns: none, also where the pool has one. */
-#define CAROM_NO_LIMIT UINT64_MAX
-
-/**
- * struct carom_pool_options - what carom_pool_new() makes
- * @size_bytes:   size of this struct; CAROM_POOL_OPTIONS() fills it in
- * @worker_count: 1 to CAROM_WORKERS_MAX, or CAROM_ALL_CPUS for as many as can run
- *                at once: carom_cpu_count(CAROM_CPU_USABLE), at most CAROM_WORKERS_MAX.
- *                The one field that has no default: a count that was computed and
- *                came out as 0 is a mistake, not a wish for all CPUs
- * @hard_limit_ns: a task (or an item of a map) that runs longer is killed with its
- *                worker; counted from when the worker began it. 0 means no limit
- * @slot_count:   how many tasks may be queued or running at once; who submits more
- *                waits. 0 means 4096; at most 32768
- * @spin_ns:      how long a worker looks for work, and a waiting thread for its
- *                result, before it sleeps. 0 means adaptive: up to 50 us, only
- *                where another CPU can do the work meanwhile, and not where it
- *                did not help before; CAROM_SPIN_NEVER means never
- * @payload_size: address space for arguments, and for each worker's values, in
- *                bytes; memory is used as needed and given back. Blocks are powers
- *                of two and a worker uses one half at a time, so that a value of an
- *                eighth of it always fits where nothing else is held. 0 means
- *                16 GiB, less where address space is limited
- * @timestamps:   note when each task was submitted, begun and ended (70 ns a task);
- *                tasks with a time limit always have them
- */
-struct carom_pool_options {
-	size_t size_bytes;
-	uint64_t worker_count;
-	uint64_t hard_limit_ns;
-	uint64_t slot_count;
-	uint64_t spin_ns;
-	uint64_t payload_size;
-	uint64_t timestamps;
-};
-#define CAROM_POOL_OPTIONS(...) CAROM_OPTIONS(carom_pool_options, __VA_ARGS__)
 
 /**
  * carom_pool_new() - make a pool and start its workers
@@ -101,12 +59,13 @@ struct carom_pool_options {
  * Context: MT-Safe, AS-Unsafe. Blocks for about 1 ms.
  * Return: 0, or, with *@ret_pool untouched,
  *	-EINVAL  worker_count is 0 or above CAROM_WORKERS_MAX, slot_count above
- *	         32768, or the options were not made by CAROM_POOL_OPTIONS()
+ *	         32768, a field that takes one of several values has none of them, or
+ *	         the options were not made by CAROM_POOL_OPTIONS()
  *	-EOVERFLOW  payload_size times workers does not fit an address space
  *	-E2BIG   @options sets a field newer than this library
  *	-ENOMEM, -EMFILE, -ENFILE, -EFBIG, -EAGAIN  from memfd_create(2), mmap(2),
  *	         ftruncate(2) (RLIMIT_FSIZE), clone(2)
- *	-EOPNOTSUPP  no fork server is possible: this kernel, a sandbox or the C library
+ *	-EOPNOTSUPP  this version does not have what @options asks for; or no fork server is possible: this kernel, a sandbox or the C library
  *	         leaves only fork(2); carom_feature_next() tells why
  *	-EBUSY   before carom_main_hook(), in a program that was started as a child
  *	-EDEADLK no fork server came up: other threads hold locks of the C library
@@ -128,17 +87,6 @@ CAROM_API struct carom_pool *carom_pool_free(struct carom_pool *pool);
 CAROM_API void carom_pool_freep(struct carom_pool **pool);
 
 /**
- * struct carom_task_options - for one task
- * @size_bytes:    size of this struct; CAROM_TASK_OPTIONS() fills it in
- * @hard_limit_ns: 0 means the pool's; CAROM_NO_LIMIT means none
- */
-struct carom_task_options {
-	size_t size_bytes;
-	uint64_t hard_limit_ns;
-};
-#define CAROM_TASK_OPTIONS(...) CAROM_OPTIONS(carom_task_options, __VA_ARGS__)
-
-/**
  * carom_pool_apply_async() - submit a task
  * @function:   runs in some worker
  * @data:       its argument, copied during the call; NULL if @size is 0
@@ -156,6 +104,7 @@ struct carom_task_options {
  *	            before they were ready, or none could be made
  *	-ENOMEM     no room for the argument, or for the result's handle
  *	-E2BIG      @options sets a field newer than this library
+ *	-EOPNOTSUPP this version does not have what @options asks for
  *	-ECHILD     the pool is from before fork()
  */
 CAROM_API int carom_pool_apply_async(struct carom_pool *pool, carom_task_fn *function,
