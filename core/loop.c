@@ -214,6 +214,8 @@ static int need_word_watch(struct carom_loop *loop)
 
 	if (loop->words)
 		return 0;
+	if (loop->goes_without_threads)
+		return -EOPNOTSUPP;
 	r = carom_word_watch_new(&loop->words);
 	if (r < 0)
 		return r;
@@ -491,6 +493,11 @@ struct carom_loop *carom_loop_free(struct carom_loop *loop)
 void carom_loop_freep(struct carom_loop **loop)
 {
 	*loop = carom_loop_free(*loop);
+}
+
+void carom_loop_go_without_threads(struct carom_loop *loop)
+{
+	loop->goes_without_threads = true;
 }
 
 const char *carom_loop_backend_name(const struct carom_loop *loop)

@@ -80,6 +80,12 @@ int carom_loop_new(enum carom_loop_backend backend, void (*rung)(void *userdata)
 struct carom_loop *carom_loop_free(struct carom_loop *loop);
 void carom_loop_freep(struct carom_loop **loop);
 
+/**
+ * carom_loop_go_without_threads() - make no helper threads
+ * Words can be watched only where the kernel waits for them beside other things.
+ */
+void carom_loop_go_without_threads(struct carom_loop *loop);
+
 /** carom_loop_backend_name() - "io_uring" or "epoll" */
 const char *carom_loop_backend_name(const struct carom_loop *loop);
 

@@ -73,6 +73,7 @@ struct carom_loop {
 	const struct carom_loop_ops *ops;
 	void *state; /* the back end's */
 	bool has_native_words;
+	bool goes_without_threads;
 	bool is_running; /* inside carom_loop_run_once(): changes are settled at its end */
 	uint64_t origin;
 

@@ -13,6 +13,9 @@
  * is needed. If that fails (out of memory, of descriptors), the births that wait are
  * told so, since it is theirs to decide how long they want to wait.
  *
+ * A polled service does the same in the thread that drives it. It stands in a list, as
+ * children made by fork() have to close their copies of its descriptors.
+ *
  * Children are watched by an epoll set of their own, which the loop watches: any thread
  * may add to it, and the loop's thread sleeps on until one of them ends. To wake it for
  * each child that starts would cost more than all the rest of watching one.
@@ -64,11 +67,15 @@ struct carom_service {
 
 	pthread_t thread;
 	bool is_over;
+
+	bool is_polled; /* no thread */
+	struct carom_service *next_polled;
 };
 
 static pthread_mutex_t service_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t service_once = PTHREAD_ONCE_INIT;
 static struct carom_service *the_service;
+static struct carom_service *polled_services;
 
 /* ---- births ---- */
 
@@ -291,6 +298,10 @@ void carom_service_run(struct carom_service *service, void (*function)(void *use
 	struct errand errand = { .function = function, .userdata = userdata };
 	struct errand **end = &service->errands;
 
+	if (service->is_polled) {
+		function(userdata);
+		return;
+	}
 	pthread_mutex_lock(&service->lock);
 	while (*end)
 		end = &(*end)->next;
@@ -361,7 +372,7 @@ static void pidfds_ready(struct carom_loop_fd *set)
 
 /* ---- the thread ---- */
 
-static int set_up(struct carom_service *service)
+static int set_up(struct carom_service *service, enum carom_loop_backend backend)
 {
 	int r;
 
@@ -369,7 +380,7 @@ static int set_up(struct carom_service *service)
 	service->pidfds.fd = epoll_create1(EPOLL_CLOEXEC);
 	if (service->pidfds.fd < 0)
 		return -errno;
-	r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
+	r = carom_loop_new(backend, rung, service, &service->loop);
 	return r < 0 ? r : carom_loop_watch_fd(service->loop, &service->pidfds);
 }
 
@@ -381,24 +392,30 @@ static void report_start(struct carom_service *service, int error)
 	pthread_mutex_unlock(&service->lock);
 }
 
+static int run_loop(struct carom_service *service, uint64_t deadline_ns)
+{
+	int r = carom_loop_run_once(service->loop, deadline_ns);
+
+	if (r < 0 && r != -ECHILD) {
+		carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LOOP_BROKEN,
+				"the loop is broken: %d", -r);
+		abort(); /* no pool could keep a promise any more */
+	}
+	return r;
+}
+
 static void *service_thread(void *userdata)
 {
 	struct carom_service *service = userdata;
 	int r;
 
 	pthread_setname_np(pthread_self(), "carom");
-	r = set_up(service);
+	r = set_up(service, CAROM_LOOP_AUTO);
 	report_start(service, r);
 	if (r < 0)
 		return NULL; /* the service belongs to who waits for the report */
-	while (!service->is_over) {
-		r = carom_loop_run_once(service->loop, CAROM_NO_DEADLINE);
-		if (r < 0) {
-			carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LOOP_BROKEN,
-					"the loop is broken: %d", -r);
-			abort(); /* no pool could keep a promise any more */
-		}
-	}
+	while (!service->is_over)
+		run_loop(service, CAROM_NO_DEADLINE);
 	return NULL;
 }
 
@@ -439,18 +456,27 @@ static int run_thread(struct carom_service *service)
 	return r;
 }
 
-static int service_new(struct carom_service **ret_service)
+static struct carom_service *allocate(void)
 {
 	struct carom_service *service = calloc(1, sizeof(*service));
-	int r;
 
 	if (!service)
-		return -ENOMEM;
+		return NULL;
 	service->origin = carom_origin();
 	service->start_error = 1;
 	service->pidfds.fd = -1;
 	pthread_mutex_init(&service->lock, NULL);
 	pthread_cond_init(&service->changed, NULL);
+	return service;
+}
+
+static int service_new(struct carom_service **ret_service)
+{
+	struct carom_service *service = allocate();
+	int r;
+
+	if (!service)
+		return -ENOMEM;
 	r = run_thread(service);
 	if (r < 0) {
 		destroy(service);
@@ -465,15 +491,21 @@ static int service_new(struct carom_service **ret_service)
  * their own. The copies of the parent's descriptors are closed: of the fork server's
  * socket above all, whose end tells that the program is gone.
  */
+static void forget_one(struct carom_service *service)
+{
+	carom_loop_free(service->loop);
+	carom_closep(&service->pidfds.fd);
+	carom_forkserver_free(service->server);
+}
+
 static void forget(void)
 {
 	pthread_mutex_init(&service_lock, NULL);
-	if (!the_service)
-		return;
-	carom_loop_free(the_service->loop);
-	carom_closep(&the_service->pidfds.fd);
-	carom_forkserver_free(the_service->server);
+	if (the_service)
+		forget_one(the_service);
 	the_service = NULL;
+	for (; polled_services; polled_services = polled_services->next_polled)
+		forget_one(polled_services);
 }
 
 static void register_atfork(void)
@@ -524,7 +556,7 @@ bool carom_service_is_used(void)
 	bool is_used;
 
 	pthread_mutex_lock(&service_lock);
-	is_used = the_service && the_service->user_count > 0;
+	is_used = polled_services || (the_service && the_service->user_count > 0);
 	pthread_mutex_unlock(&service_lock);
 	return is_used;
 }
@@ -542,6 +574,74 @@ void carom_service_end(void)
 	carom_service_run(service, finish, service);
 	pthread_join(service->thread, NULL);
 	destroy(service);
+}
+
+/* ---- without a thread ---- */
+
+static int set_up_polled(struct carom_service *service)
+{
+	int r = set_up(service, CAROM_LOOP_EPOLL);
+
+	if (r < 0)
+		return r;
+	carom_loop_go_without_threads(service->loop);
+	r = carom_loop_pollable_fd(service->loop);
+	return r < 0 ? r : 0;
+}
+
+int carom_service_new_polled(struct carom_service **ret_service)
+{
+	struct carom_service *service;
+	int r;
+
+	if (carom_bootstrap_is_due())
+		return -EBUSY;
+	pthread_once(&service_once, register_atfork);
+	service = allocate();
+	if (!service)
+		return -ENOMEM;
+	service->is_polled = true;
+	r = set_up_polled(service);
+	if (r < 0) {
+		destroy(service);
+		return r;
+	}
+	pthread_mutex_lock(&service_lock);
+	service->next_polled = polled_services;
+	polled_services = service;
+	pthread_mutex_unlock(&service_lock);
+	*ret_service = service;
+	return 0;
+}
+
+/* The server first: a child that another thread forks until then finds it in the list. */
+struct carom_service *carom_service_free_polled(struct carom_service *service)
+{
+	struct carom_service **link = &polled_services;
+
+	drop_server(service);
+	pthread_mutex_lock(&service_lock);
+	while (*link != service)
+		link = &(*link)->next_polled;
+	*link = service->next_polled;
+	pthread_mutex_unlock(&service_lock);
+	destroy(service);
+	return NULL;
+}
+
+bool carom_service_is_polled(const struct carom_service *service)
+{
+	return service->is_polled;
+}
+
+int carom_service_fd(struct carom_service *service)
+{
+	return carom_loop_pollable_fd(service->loop);
+}
+
+int carom_service_drive(struct carom_service *service, uint64_t deadline_ns)
+{
+	return run_loop(service, deadline_ns);
 }
 
 /* ---- the fork server, by name ---- */

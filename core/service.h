@@ -5,6 +5,11 @@
  * loop, and the fork server. The thread lives as long as the program, because the
  * parent death signal of the children fires when the thread that forked their fork
  * server ends.
+ *
+ * A polled service is another one, for a pool in a program that wants no threads: it has
+ * a fork server of its own, and no thread. Whoever owns it drives its loop, in one thread
+ * at a time, and what is said below of the loop's thread means that one. Its children end
+ * with the thread that made it.
  */
 #ifndef CAROM_CORE_SERVICE_H
 #define CAROM_CORE_SERVICE_H
@@ -56,6 +61,28 @@ bool carom_service_is_used(void);
  */
 void carom_service_end(void);
 
+/**
+ * carom_service_new_polled() - a service without a thread
+ *
+ * Return: 0, -EBUSY (as carom_service_get()), -ENOMEM, -EMFILE, -ENFILE, -ENOSPC.
+ */
+int carom_service_new_polled(struct carom_service **ret_service);
+
+/** carom_service_free_polled() - and its fork server; nobody uses it, no child of it lives */
+struct carom_service *carom_service_free_polled(struct carom_service *service);
+
+bool carom_service_is_polled(const struct carom_service *service);
+
+/** carom_service_fd() - a polled one's descriptor: readable while there is something to do */
+int carom_service_fd(struct carom_service *service);
+
+/**
+ * carom_service_drive() - wait until something is due for a polled one, and do it
+ * Not from inside one of its callbacks. Return: how many callbacks were made, 0 if
+ * @deadline_ns came first or a signal ended the wait; -ECHILD.
+ */
+int carom_service_drive(struct carom_service *service, uint64_t deadline_ns);
+
 struct carom_loop *carom_service_loop(struct carom_service *service);
 
 /**
@@ -80,7 +107,7 @@ void carom_service_unwatch(struct carom_service *service, struct carom_service_p
 
 /**
  * carom_service_run() - have the loop's thread do something, and wait until it is done
- * Any thread but the loop's own.
+ * Any thread but the loop's own; of a polled service in that one, and there and then.
  */
 void carom_service_run(struct carom_service *service, void (*function)(void *userdata),
 		       void *userdata);
