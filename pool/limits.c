@@ -9,7 +9,7 @@
  * The kill must not hit the task after. Between the look and the signal the worker
  * may finish: so it is condemned first, by a compare-and-swap on the slot's word,
  * and a condemned worker does not get past its task, nor, in a batch, past its item
- * (B2 in worker.c). If another item has begun by then, it is pardoned.
+ * (B2 in batch.c). If another item has begun by then, it is pardoned.
  */
 #include <signal.h>
 

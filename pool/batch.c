@@ -1,0 +1,103 @@
+/*
+ * Batch
+ *
+ * A batch is a call per item, with its progress noted around each, so that whoever
+ * finds the batch after this worker's death knows which items have values, which one
+ * was running, and which were never begun:
+ *
+ *	begun k+1 | call item k | value and code | ended k+1
+ *
+ *   B1  `begun` is stored before the function sees the item, `ended` after its
+ *       value is complete.
+ *   B2  In a batch with a time limit, `begun` is stored before the word is looked
+ *       at for CONDEMNED, in one total order with the parent's compare-and-swap
+ *       and its look at `begun`: either the parent sees that another item has
+ *       begun, and pardons, or this worker sees that it is condemned, and stands
+ *       still before the function sees that item.
+ */
+#include <string.h>
+
+#include "core/points.h"
+#include "core/time.h"
+#include "pool/call_private.h"
+#include "pool/value.h"
+
+static int make_room_for_batch(struct carom_call *call, const struct carom_batch *batch)
+{
+	uint64_t size = carom_batch_values_size(batch->item_count, batch->value_size);
+	uint64_t offset;
+	int r;
+
+	/* always in the arena, where the parent looks for it, however small */
+	if (size <= CAROM_LANE_INLINE)
+		size = CAROM_LANE_INLINE + 1;
+	r = carom_arena_alloc(carom_lane_arena(call->lane), size, &offset);
+	if (r < 0)
+		return r;
+	call->slot->value.offset = offset;
+	call->slot->value_size = size;
+	return 0;
+}
+
+static void run_item(struct carom_call *call, const struct carom_batch *batch, void *values,
+		     uint64_t item)
+{
+	struct carom_slot *slot = call->slot;
+	const unsigned char *items = (const unsigned char *)(batch + 1);
+
+	call->index = batch->first_index + item;
+	call->data = items + item * batch->item_size;
+	call->size = batch->item_size;
+	call->place = carom_batch_value(values, batch->item_count, batch->value_size, item);
+	call->place_size = batch->value_size;
+	call->has_room = false;
+	call->value_size = 0;
+	call->message_size = 0;
+	*carom_batch_code(values, item) = carom_call_function(slot)(call);
+	if (*carom_batch_code(values, item) < 0)
+		carom_call_leave_message(call);
+	if (call->value_size < batch->value_size)
+		memset((unsigned char *)call->place + call->value_size, 0,
+		       batch->value_size - call->value_size);
+}
+
+static void begin_item(struct carom_call *call, uint32_t slot_index, uint64_t item)
+{
+	struct carom_slot *slot = call->slot;
+
+	if (slot->flags & CAROM_TASK_TIMED) {
+		slot->started_ns = carom_now();
+		atomic_store(&slot->value.progress, carom_progress(item + 1, item)); /* B2 */
+		carom_lane_stand_if_condemned(call->lane, slot_index);
+	} else {
+		/* release: as for `ended`; read after this process's death */
+		atomic_store_explicit(&slot->value.progress, carom_progress(item + 1, item),
+				      memory_order_release);
+	}
+}
+
+void carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
+{
+	struct carom_slot *slot = call->slot;
+	const struct carom_batch *batch =
+		(const void *)((unsigned char *)carom_lane_arguments(call->lane) +
+			       slot->argument.offset);
+	void *values;
+
+	slot->code = make_room_for_batch(call, batch);
+	if (slot->code < 0) {
+		slot->value_size = 0;
+		return;
+	}
+	values = (unsigned char *)carom_lane_values(call->lane, call->worker) + slot->value.offset;
+	for (uint64_t item = batch->begin; item < batch->item_count; item++) {
+		begin_item(call, slot_index, item);
+		CAROM_POINT("worker.item.begun");
+		run_item(call, batch, values, item);
+		CAROM_POINT("worker.item.called");
+		atomic_store_explicit(&slot->value.progress, carom_progress(item + 1, item + 1),
+				      memory_order_release);
+	}
+	if (slot->flags & CAROM_TASK_TIMED)
+		slot->ended_ns = carom_now();
+}
