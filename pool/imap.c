@@ -164,7 +164,7 @@ static int wait_and_hand_out(struct carom_iterator *iterator, uint64_t deadline_
 	for (;;) {
 		uint32_t ticket = carom_lane_expect(iterator->pool->lane);
 		bool found = hand_out_ready(iterator, item);
-		int r = found ? 0 : carom_lane_await_any(iterator->pool->lane, ticket, deadline_ns);
+		int r = found ? 0 : carom_pool_await_any(iterator->pool, ticket, deadline_ns);
 
 		carom_lane_unexpect(iterator->pool->lane);
 		if (found)

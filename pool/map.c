@@ -337,7 +337,7 @@ static int await_chunk(struct map *map, uint64_t chunk, uint64_t deadline_ns)
 		return 0;
 	}
 	pthread_mutex_unlock(&map->pool->lock);
-	r = carom_lane_await(map->pool->lane, slot, generation, deadline_ns, map->may_spin);
+	r = carom_pool_await(map->pool, slot, generation, deadline_ns, map->may_spin);
 	pthread_mutex_lock(&map->pool->lock);
 	if (r == 0 && map->slots[chunk] == slot && map->generations[chunk] == generation)
 		carom_map_collect(map, slot);

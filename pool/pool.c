@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "core/cpu.h"
 #include "core/log.h"
@@ -168,14 +167,12 @@ static void end_errand(void *userdata)
 /* waits until no worker is left and none is being made; with the lock */
 static int await_end(struct carom_pool *pool, uint64_t deadline_ns)
 {
-	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
-				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+	int r = 0;
 
 	while (pool->process_count || pool->request_count) {
-		if (deadline_ns == CAROM_NO_DEADLINE)
-			pthread_cond_wait(&pool->settled, &pool->lock);
-		else if (pthread_cond_timedwait(&pool->settled, &pool->lock, &until) == ETIMEDOUT)
-			return -ETIMEDOUT;
+		if (r < 0)
+			return r;
+		r = carom_pool_sleep(pool, deadline_ns);
 	}
 	return 0;
 }
@@ -185,7 +182,7 @@ static int start_workers(struct carom_pool *pool)
 	carom_service_run(pool->service, start_errand, pool);
 	pthread_mutex_lock(&pool->lock);
 	while (pool->request_count)
-		pthread_cond_wait(&pool->settled, &pool->lock);
+		carom_pool_sleep(pool, CAROM_NO_DEADLINE);
 	pool->started = true;
 	pthread_mutex_unlock(&pool->lock);
 	return pool->start_error;

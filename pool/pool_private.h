@@ -267,6 +267,23 @@ void carom_supervisor_end(struct carom_pool *pool);
 /** carom_supervisor_limit() - a task with a time limit was submitted. With the lock. Any thread. */
 void carom_supervisor_limit(struct carom_pool *pool, uint64_t due_ns);
 
+/* ---- poll.c: every wait, in pools with threads and in polled ones ---- */
+
+/**
+ * carom_pool_sleep() - until something is settled: a worker was born or has ended, or the state changed
+ *
+ * With the lock; lets go of it meanwhile. It may be for nothing: look again.
+ * Return: 0 or -ETIMEDOUT.
+ */
+int carom_pool_sleep(struct carom_pool *pool, uint64_t deadline_ns);
+
+/** carom_pool_await() - as carom_lane_await(). Without the lock. */
+int carom_pool_await(struct carom_pool *pool, uint32_t slot, uint32_t generation,
+		     uint64_t deadline_ns, bool may_spin);
+
+/** carom_pool_await_any() - as carom_lane_await_any(), but may return for nothing. Without the lock. */
+int carom_pool_await_any(struct carom_pool *pool, uint32_t ticket, uint64_t deadline_ns);
+
 /* ---- limits.c: the loop's thread ---- */
 
 /** carom_limits_check() - kill who runs a task longer than its limit. Returns when to look again. */

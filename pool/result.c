@@ -128,7 +128,7 @@ int carom_result_wait(struct carom_result *result, uint64_t deadline_ns)
 		return carom_map_wait(result->map, deadline_ns);
 	if (slot == CAROM_LANE_NO_SLOT)
 		return 0;
-	return carom_lane_await(result->pool->lane, slot, result->generation, deadline_ns,
+	return carom_pool_await(result->pool, slot, result->generation, deadline_ns,
 				result->may_spin);
 }
 

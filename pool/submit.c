@@ -151,7 +151,7 @@ static int wait_for_any(struct carom_pool *pool)
 
 	if (!harvest(pool) && still_open(pool) == 0) {
 		pthread_mutex_unlock(&pool->lock);
-		carom_lane_await_any(pool->lane, ticket, CAROM_NO_DEADLINE);
+		carom_pool_await_any(pool, ticket, CAROM_NO_DEADLINE);
 		pthread_mutex_lock(&pool->lock);
 	}
 	carom_lane_unexpect(pool->lane);
