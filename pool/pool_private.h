@@ -25,6 +25,7 @@
 #include "core/service.h"
 #include "ipc/arena.h"
 #include "ipc/lane.h"
+#include "pool/birth.h"
 #include "pool/map.h"
 #include "pool/pool.h"
 #include "pool/worker.h"
@@ -86,6 +87,7 @@ struct incarnation {
  * struct worker - a place in the pool
  * @current:   the process that fills it; NULL while there is none
  * @next:      memory for the one that is being made; NULL while none is
+ * @born, @birth, @start: see birth.c
  * @upper_half: which half of the value arena the current process allocates from
  */
 struct worker {
@@ -94,6 +96,7 @@ struct worker {
 	struct incarnation *current;
 	struct incarnation *next;
 	bool upper_half;
+	carom_born_fn *born;
 	struct carom_birth birth;
 	struct carom_worker_start start;
 	uint64_t died_ns;

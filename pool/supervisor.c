@@ -340,9 +340,8 @@ static bool may_live(struct carom_pool *pool)
 	return may;
 }
 
-static void born(struct carom_birth *birth, const struct carom_child_reply *reply)
+static void born(struct worker *worker, const struct carom_child_reply *reply)
 {
-	struct worker *worker = birth->userdata;
 	struct carom_pool *pool = worker->pool;
 	struct incarnation *child = worker->next;
 
@@ -373,17 +372,6 @@ static void born(struct carom_birth *birth, const struct carom_child_reply *repl
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* Row PC-24. An identity too long for a name costs the name only. */
-static void describe_worker(struct worker *worker)
-{
-	struct carom_worker_start *start = &worker->start;
-
-	start->index = worker->index;
-	carom_self_child(&start->self, "ForkServerPoolWorker", NULL);
-	start->self.is_daemon = true;
-	carom_log_export(&start->log);
-}
-
 static void request_worker(struct worker *worker)
 {
 	struct carom_pool *pool = worker->pool;
@@ -398,17 +386,7 @@ static void request_worker(struct worker *worker)
 	choose_value_range(worker);
 	pool->request_count++;
 	pthread_mutex_unlock(&pool->lock);
-	describe_worker(worker);
-	worker->birth = (struct carom_birth){
-		.request = { .function = carom_worker_main,
-			     .argument = &worker->start,
-			     .size = sizeof(worker->start),
-			     .fds = &pool->lane_fd,
-			     .fd_count = 1 },
-		.born = born,
-		.userdata = worker,
-	};
-	carom_service_bear(pool->service, &worker->birth);
+	carom_birth_begin(worker, born);
 }
 
 /* ---- time limits ---- */

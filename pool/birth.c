@@ -1,0 +1,45 @@
+/*
+ * Birth
+ *
+ * The fork server is asked, by way of the service, which answers each request once: what
+ * the request points to stands in struct worker, where it stays until then.
+ */
+#include "pool/birth.h"
+
+#include "pool/pool_private.h"
+
+/* Row PC-24. An identity too long for a name costs the name only. */
+static void describe_worker(struct worker *worker)
+{
+	struct carom_worker_start *start = &worker->start;
+
+	start->index = worker->index;
+	carom_self_child(&start->self, "ForkServerPoolWorker", NULL);
+	start->self.is_daemon = true;
+	carom_log_export(&start->log);
+}
+
+static void answered(struct carom_birth *birth, const struct carom_child_reply *reply)
+{
+	struct worker *worker = birth->userdata;
+
+	worker->born(worker, reply);
+}
+
+void carom_birth_begin(struct worker *worker, carom_born_fn *born)
+{
+	struct carom_pool *pool = worker->pool;
+
+	describe_worker(worker);
+	worker->born = born;
+	worker->birth = (struct carom_birth){
+		.request = { .function = carom_worker_main,
+			     .argument = &worker->start,
+			     .size = sizeof(worker->start),
+			     .fds = &pool->lane_fd,
+			     .fd_count = 1 },
+		.born = answered,
+		.userdata = worker,
+	};
+	carom_service_bear(pool->service, &worker->birth);
+}
