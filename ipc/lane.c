@@ -1,7 +1,7 @@
 /*
  * Lane: the layout, and what both sides do
  *
- *	header | workers | ring | slots |  arguments  |  values of worker 0 | of worker 1 ...
+ *	header | workers | ring | notices | slots |  arguments  |  values of worker 0 | of worker 1 ...
  *	`------- control: all write ----'  parent       one worker each
  *
  * The control part is given its pages at once, on both sides. The payload part is
@@ -66,7 +66,9 @@ static void lay_out(struct lane_header *header, const struct carom_lane_options 
 	header->workers_offset = round_up(sizeof(*header), 128);
 	header->ring_offset =
 		header->workers_offset + options->worker_count * sizeof(struct carom_lane_worker);
-	header->slots_offset = round_up(header->ring_offset + ring_count * sizeof(uint64_t), 128);
+	header->notices_offset = round_up(header->ring_offset + ring_count * sizeof(uint64_t), 128);
+	header->slots_offset = round_up(
+		header->notices_offset + (options->slot_count + 63) / 64 * sizeof(uint64_t), 128);
 	header->control_size = round_up(
 		header->slots_offset + options->slot_count * sizeof(struct carom_slot), 4096);
 }
@@ -90,7 +92,9 @@ static void take_view(struct carom_lane *lane, void *control, const struct lane_
 	lane->header = control;
 	lane->workers = (void *)(base + layout->workers_offset);
 	lane->ring = (void *)(base + layout->ring_offset);
+	lane->notices = (void *)(base + layout->notices_offset);
 	lane->slots = (void *)(base + layout->slots_offset);
+	lane->bell_fd = -1;
 	lane->control_size = layout->control_size;
 	lane->payload_size = layout->payload_size;
 	lane->worker_count = layout->worker_count;

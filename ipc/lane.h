@@ -57,6 +57,9 @@ enum carom_slot_state {
 /* the slot word: generation in the high half; the low half is what waiters sleep on */
 #define CAROM_SLOT_WAITED    UINT64_C(0x100)
 #define CAROM_SLOT_CONDEMNED UINT64_C(0x200)
+#define CAROM_SLOT_GRANTED   UINT64_C(0x800)
+#define CAROM_SLOT_REFUSED   UINT64_C(0x1000)
+#define CAROM_SLOT_FLAGS     UINT64_C(0xff00)
 #define CAROM_SLOT_WORD(generation, owner, flags, state) \
 	((uint64_t)(generation) << 32 | (uint64_t)(owner) << 16 | (flags) | (uint64_t)(state))
 
@@ -81,8 +84,11 @@ static inline bool carom_slot_ended(uint64_t word)
 }
 
 /* what a slot's `flags` say */
-#define CAROM_TASK_TIMED 1u /* the worker notes when it began and ended */
-#define CAROM_TASK_BATCH 2u /* the argument is a struct carom_batch and items */
+#define CAROM_TASK_TIMED 1u  /* the worker notes when it began and ended */
+#define CAROM_TASK_BATCH 2u  /* the argument is a struct carom_batch and items */
+#define CAROM_TASK_END   4u  /* the parent is to notice its end: see carom_lane_notice() */
+#define CAROM_TASK_BEGIN 8u  /* and that it has begun */
+#define CAROM_TASK_LEAVE 16u /* its worker asks for leave to begin: see carom_lane_ask_leave() */
 
 /**
  * struct carom_slot - a task and its value; two cache lines, the parent's and the worker's
@@ -99,8 +105,8 @@ struct carom_slot {
 	uint64_t function;
 	uint64_t argument_size;
 	uint64_t submit_cpu : 14; /* a hint */
-	uint64_t flags : 2;
-	uint64_t index : 48;
+	uint64_t flags : 6;
+	uint64_t index : 44;
 	union {
 		unsigned char bytes[CAROM_LANE_INLINE];
 		uint64_t offset;
@@ -263,6 +269,55 @@ int carom_lane_await_any(struct carom_lane *lane, uint32_t ticket, uint64_t dead
 
 /** carom_lane_announce() - let all those return who wait for any */
 void carom_lane_announce(struct carom_lane *lane);
+
+/* ---- notices: see lane_notice.c ---- */
+
+/**
+ * carom_lane_notice() - have the parent look at a slot; both sides
+ *
+ * What the parent is to see there must be written before.
+ */
+void carom_lane_notice(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_ring() - have the parent's carom_lane_await_notice() return; both sides */
+void carom_lane_ring(struct carom_lane *lane);
+
+/**
+ * carom_lane_noticed() - the parent: which slots are to be looked at; one thread at a time
+ * @begin: look on from here
+ * Return: the first one from @begin on, which is not told again, or CAROM_LANE_NO_SLOT.
+ */
+uint32_t carom_lane_noticed(struct carom_lane *lane, uint32_t begin);
+
+/** carom_lane_await_notice() - until somebody rings. One thread. 0 or -ETIMEDOUT. */
+int carom_lane_await_notice(struct carom_lane *lane, uint64_t deadline_ns);
+
+/**
+ * carom_lane_arm() - before it sleeps on something else than carom_lane_await_notice()
+ *
+ * From now on the next ring makes the bell's descriptor readable, once.
+ * Return: true; false: there is a notice already, so do not sleep.
+ */
+bool carom_lane_arm(struct carom_lane *lane);
+
+/**
+ * carom_lane_set_bell() - ring by a descriptor; each side before its first notice
+ * @fd: an eventfd(2), not blocking; stays the caller's
+ */
+void carom_lane_set_bell(struct carom_lane *lane, int fd);
+
+/**
+ * carom_lane_ask_leave() - a worker: wait until the parent lets it begin a task
+ * Return: true: begin; false: leave it.
+ */
+bool carom_lane_ask_leave(struct carom_lane *lane, uint32_t slot);
+
+/**
+ * carom_lane_give_leave() - the parent's answer
+ * Return: true if it is the first one for a task that runs; false: it has ended, or was answered.
+ */
+bool carom_lane_give_leave(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+			   bool granted);
 
 /* ---- the parent: supervising; one thread ---- */
 

@@ -167,6 +167,8 @@ bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 			carom_futex_wake(slot_futex(task), INT_MAX);
 		if (atomic_load(&lane->header->watcher_count))
 			carom_lane_announce(lane);
+		if (task->flags & CAROM_TASK_END)
+			carom_lane_notice(lane, slot);
 		return true;
 	}
 	return false;
@@ -178,7 +180,7 @@ bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word)
 	uint64_t seen = word;
 
 	while (!atomic_compare_exchange_weak(truth, &seen, seen | CAROM_SLOT_CONDEMNED))
-		if ((seen ^ word) & ~(CAROM_SLOT_WAITED | CAROM_SLOT_CONDEMNED))
+		if ((seen ^ word) & ~CAROM_SLOT_FLAGS)
 			return false;
 	return true;
 }
@@ -384,20 +386,27 @@ static void settle(struct carom_lane *lane, uint32_t slot, uint64_t word, bool a
 		carom_futex_wake(slot_futex(task), INT_MAX);
 }
 
+static void sweep_slot(struct carom_lane *lane, uint32_t slot, uint64_t word,
+		       carom_sweep_fn *verdict, void *userdata)
+{
+	if (carom_slot_state(word) == CAROM_SLOT_RUNNING)
+		settle(lane, slot, word, verdict(slot, userdata) == CAROM_SWEEP_AGAIN);
+	else if (carom_slot_state(word) == CAROM_SLOT_READY)
+		offer_again(lane, slot, carom_slot_owner(word));
+	else if (carom_slot_ended(word) && word & CAROM_SLOT_WAITED)
+		carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
+	if (lane->slots[slot].flags & CAROM_TASK_END) /* N3 */
+		carom_lane_notice(lane, slot);
+}
+
 static void sweep_slots(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *verdict,
 			void *userdata)
 {
 	for (uint32_t slot = 0; slot < lane->slot_count; slot++) {
 		uint64_t word = atomic_load(&lane->slots[slot].word);
 
-		if (carom_slot_owner(word) != worker)
-			continue;
-		if (carom_slot_state(word) == CAROM_SLOT_RUNNING)
-			settle(lane, slot, word, verdict(slot, userdata) == CAROM_SWEEP_AGAIN);
-		else if (carom_slot_state(word) == CAROM_SLOT_READY)
-			offer_again(lane, slot, worker);
-		else if (carom_slot_ended(word) && word & CAROM_SLOT_WAITED)
-			carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
+		if (carom_slot_owner(word) == worker)
+			sweep_slot(lane, slot, word, verdict, userdata);
 	}
 }
 
@@ -426,6 +435,7 @@ static void sweep_hints(struct carom_lane *lane, uint32_t worker)
 		carom_lane_wake_one(lane);
 	if (atomic_load(&lane->header->watcher_count))
 		carom_lane_announce(lane);
+	carom_lane_wake_noticer(lane);
 }
 
 void carom_lane_sweep(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *verdict,

@@ -29,6 +29,7 @@ struct lane_header {
 	uint64_t spin_ns;
 	uint64_t workers_offset;
 	uint64_t ring_offset;
+	uint64_t notices_offset;
 	uint64_t slots_offset;
 	uint64_t control_size; /* up to here a worker may write */
 
@@ -40,6 +41,8 @@ struct lane_header {
 	_Alignas(128) _Atomic uint32_t stop;
 	_Atomic uint32_t watcher_count;
 	_Alignas(128) _Atomic uint32_t ended_event;
+	/* 1: the parent sleeps, or is about to, and wants to be rung for */
+	_Alignas(128) _Atomic uint32_t armed;
 };
 
 /**
@@ -63,6 +66,7 @@ struct carom_lane {
 	struct lane_header *header;
 	struct carom_lane_worker *workers;
 	_Atomic uint64_t *ring;
+	_Atomic uint64_t *notices; /* a bit per slot */
 	struct carom_slot *slots;
 	unsigned char *arguments;
 	unsigned char *values;
@@ -73,6 +77,7 @@ struct carom_lane {
 	uint32_t mask_words;
 	uint32_t spinner_max;
 	struct carom_patience patience;
+	int bell_fd; /* or -1: the bell is a futex */
 
 	uint64_t tail;
 	uint64_t head_seen;
@@ -137,6 +142,9 @@ bool carom_lane_nonempty(const struct carom_lane *lane);
 
 /** carom_lane_wake_one() - wake a worker that sleeps; false if none does */
 bool carom_lane_wake_one(struct carom_lane *lane);
+
+/** carom_lane_wake_noticer() - ring, whether it was asked for or not */
+void carom_lane_wake_noticer(struct carom_lane *lane);
 
 uint32_t carom_lane_spinner_count(const struct carom_lane *lane);
 

@@ -306,6 +306,7 @@ void carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 {
 	struct carom_slot *task = &lane->slots[slot];
 	uint64_t seen = atomic_load(&task->word);
+	bool noticed = task->flags & CAROM_TASK_END; /* once it is DONE the slot may be another's */
 	uint64_t mine;
 
 	do {
@@ -323,6 +324,8 @@ void carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 	CAROM_POINT("lane.done.woken");
 	if (atomic_load(&lane->header->watcher_count))
 		carom_lane_announce(lane);
+	if (noticed)
+		carom_lane_notice(lane, slot);
 }
 
 struct carom_arena *carom_lane_arena(struct carom_lane *lane)

@@ -211,6 +211,14 @@ static job_fn *choose_job(struct rig *rig)
 	return rig->kill_chance ? job_mark_slowly : job_mark;
 }
 
+/* nobody sleeps for them, but those who leave and ring them die on the way */
+static void ask_for_notices(struct carom_lane *lane)
+{
+	while (carom_lane_noticed(lane, 0) != CAROM_LANE_NO_SLOT)
+		;
+	carom_lane_arm(lane);
+}
+
 static void submit_burst(struct rig *rig, struct burst *burst)
 {
 	struct carom_lane *lane = rig->crew.lane;
@@ -224,7 +232,9 @@ static void submit_burst(struct rig *rig, struct burst *burst)
 		burst->arguments[i] = (uint64_t)i << 32 | (rig->task_count++ & UINT32_MAX);
 		atomic_store(&rig->begun[i], 0);
 		fill(lane, burst->slots[i], choose_job(rig), burst->arguments[i]);
+		carom_lane_slot(lane, burst->slots[i])->flags = CAROM_TASK_END;
 	}
+	ask_for_notices(lane);
 	r = carom_lane_submit(lane, burst->slots, burst->count, &woke);
 	for (uint32_t i = 0; i < burst->count; i++)
 		burst->generations[i] = carom_lane_generation(lane, burst->slots[i]);
