@@ -40,6 +40,7 @@
 #include "pool.h"
 #include "pool_options.h"
 #include "result.h"
+#include "state.h"
 #include "task.h"
 
 #endif
