@@ -35,6 +35,7 @@
 #include "call.h"
 #include "histogram.h"
 #include "hooks.h"
+#include "imap.h"
 #include "map.h"
 #include "outcome.h"
 #include "pool.h"

@@ -239,6 +239,12 @@ int carom_result_finish(struct carom_result *result, void *out, size_t out_size,
 /** carom_result_new_for_map() - the handle of a map. With the lock. NULL: no memory. */
 struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct map *map);
 
+/** carom_result_pid() - of the process that works, or worked, on a single task; 0: none yet. Without the lock. */
+int64_t carom_result_pid(struct carom_result *result);
+
+/** carom_slot_pid() - of the process that works, or worked, on a slot's task; 0: none yet. With the lock. */
+int64_t carom_slot_pid(const struct carom_pool *pool, uint32_t slot);
+
 /** carom_slot_succeeded() - did the task in an ended slot end with a value? With the lock. */
 bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot);
 
