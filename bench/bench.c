@@ -26,18 +26,22 @@
 #define ROWS_MAX (BENCH_WORKLOAD_COUNT * BENCH_PLACEMENT_COUNT)
 
 static const struct bench_peer *const all_peers[] = {
-	&bench_peer_carom, &bench_peer_carom_parked,    &bench_peer_futex,       &bench_peer_pipe,
-	&bench_peer_libuv, &bench_peer_multiprocessing, &bench_peer_billiard,    &bench_peer_pidfd,
-	&bench_peer_fork,  &bench_peer_clone3,          &bench_peer_posix_spawn,
+	&bench_peer_carom,       &bench_peer_carom_parked,
+	&bench_peer_carom_copy,  &bench_peer_memcpy,
+	&bench_peer_futex,       &bench_peer_pipe,
+	&bench_peer_libuv,       &bench_peer_multiprocessing,
+	&bench_peer_billiard,    &bench_peer_pidfd,
+	&bench_peer_fork,        &bench_peer_clone3,
+	&bench_peer_posix_spawn,
 };
 #define PEER_COUNT (sizeof(all_peers) / sizeof(*all_peers))
 
 /* What the command line asks for. The masks are of 1 << index. */
 struct request {
 	struct bench_plan plan;
-	unsigned int workloads;
-	unsigned int placements;
-	unsigned int peers;
+	uint64_t workloads;
+	uint64_t placements;
+	uint64_t peers;
 	const char *json_path;
 	const char *markdown_path;
 	const char *plot_path;
@@ -76,18 +80,18 @@ static const char *peer_name(size_t index)
 }
 
 /* Adds the one called @name to a mask. Return: 0, -EINVAL (after saying so). */
-static int choose(const char *name, const char *(*name_of)(size_t index), unsigned int *mask)
+static int choose(const char *name, const char *(*name_of)(size_t index), uint64_t *mask)
 {
 	for (size_t i = 0; name_of(i); i++)
 		if (strcmp(name_of(i), name) == 0) {
-			*mask |= 1u << i;
+			*mask |= UINT64_C(1) << i;
 			return 0;
 		}
 	fprintf(stderr, "carom-peers: there is no \"%s\"; see --list\n", name);
 	return -EINVAL;
 }
 
-static int choose_all(char *names, const char *(*name_of)(size_t index), unsigned int *mask)
+static int choose_all(char *names, const char *(*name_of)(size_t index), uint64_t *mask)
 {
 	char *rest = NULL;
 
@@ -238,11 +242,11 @@ static int parse(int argc, char **argv, struct request *ret_request)
 	while (r == 0 && optind < argc)
 		r = choose_all(argv[optind++], workload_name, &ret_request->workloads);
 	if (!ret_request->workloads)
-		ret_request->workloads = ~0u;
+		ret_request->workloads = UINT64_MAX;
 	if (!ret_request->placements)
-		ret_request->placements = ~0u;
+		ret_request->placements = UINT64_MAX;
 	if (!ret_request->peers)
-		ret_request->peers = ~0u;
+		ret_request->peers = UINT64_MAX;
 	return r;
 }
 
@@ -251,7 +255,7 @@ static void invite_peers(struct request *request)
 	struct bench_plan *plan = &request->plan;
 
 	for (size_t i = 0; i < PEER_COUNT; i++) {
-		if (!(request->peers & 1u << i))
+		if (!(request->peers & UINT64_C(1) << i))
 			continue;
 		plan->missing[plan->peer_count] =
 			all_peers[i]->missing ? all_peers[i]->missing() : NULL;
@@ -288,11 +292,11 @@ static void hide_progress(void)
 /* In a quick run every workload once, where nobody is in each other's way. */
 static bool is_wanted(const struct request *request, size_t workload, size_t placement)
 {
-	unsigned int placements = bench_workloads[workload].placements & request->placements;
+	uint64_t placements = bench_workloads[workload].placements & request->placements;
 
 	if (request->plan.is_quick && placements & BENCH_ON(BENCH_FREE))
 		placements = BENCH_ON(BENCH_FREE);
-	return request->workloads & 1u << workload && placements & BENCH_ON(placement);
+	return request->workloads & UINT64_C(1) << workload && placements & BENCH_ON(placement);
 }
 
 static size_t run_all(const struct request *request, struct bench_row *rows,

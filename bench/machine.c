@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench/peer.h"
@@ -227,6 +228,30 @@ void bench_session_usage(pid_t session, struct bench_usage *ret_usage)
 	for_each_number("/proc", add_process, &sum);
 }
 
+struct session_pss {
+	pid_t session;
+	uint64_t bytes;
+};
+
+static void add_pss(int pid, void *userdata)
+{
+	struct session_pss *sum = userdata;
+	char path[64];
+
+	if (pid == sum->session || session_of(pid) != sum->session)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	sum->bytes += CAROM_KIB(sum_fields(path, "Pss:"));
+}
+
+uint64_t bench_session_pss(pid_t session)
+{
+	struct session_pss sum = { .session = session };
+
+	for_each_number("/proc", add_pss, &sum);
+	return sum.bytes;
+}
+
 int bench_syscalls_open(void)
 {
 	struct perf_event_attr attributes = { .size = sizeof(attributes),
@@ -285,6 +310,15 @@ void bench_await_sleep(pid_t tid)
 		state = state_of(tid);
 		sched_yield();
 	} while (state != 'S' && state != '?');
+}
+
+void bench_let_pass(uint64_t ns)
+{
+	struct timespec span = { .tv_sec = (time_t)(ns / CAROM_NS_PER_SEC),
+				 .tv_nsec = (long)(ns % CAROM_NS_PER_SEC) };
+
+	while (nanosleep(&span, &span) < 0 && errno == EINTR)
+		;
 }
 
 int bench_touch(uint64_t bytes)

@@ -49,6 +49,9 @@ struct bench_usage {
 /** bench_session_usage() - of all threads of all processes of a session that live now */
 void bench_session_usage(pid_t session, struct bench_usage *ret_usage);
 
+/** bench_session_pss() - bytes of all processes of a session but its leader, shared pages by shares */
+uint64_t bench_session_pss(pid_t session);
+
 /**
  * bench_syscalls_open() - count the system calls of this process from now on
  *
@@ -69,6 +72,9 @@ void bench_allow_descriptors(void);
 
 /** bench_await_sleep() - until a thread of this process is asleep */
 void bench_await_sleep(pid_t tid);
+
+/** bench_let_pass() - sleep; only to let things settle, never to wait for one */
+void bench_let_pass(uint64_t ns);
 
 /** bench_touch() - @bytes of private memory of this process, resident; never given back */
 int bench_touch(uint64_t bytes);

@@ -24,8 +24,9 @@
  * @sample_ns:    measured operations, for so long and at least one
  * @give_up_ns:   after so long without an answer it is taken that none comes
  * @counts_syscalls: fill in the sample's syscall_count
- * @child_count, @held_bytes, @parent_bytes, @parent_thread_count: as the workload has
- *                it, or less in a quick run and for an act that is small
+ * @worker_count, @task_count, @child_count, @held_bytes, @parent_bytes,
+ * @parent_thread_count: as the workload has it, or less in a quick run and for an act
+ *                that is small
  */
 struct bench_job {
 	enum bench_workload_id workload_id;
@@ -35,6 +36,8 @@ struct bench_job {
 	uint64_t warm_ns;
 	uint64_t sample_ns;
 	uint64_t give_up_ns;
+	uint64_t worker_count;
+	uint64_t task_count;
 	uint64_t child_count;
 	uint64_t held_bytes;
 	uint64_t parent_bytes;
@@ -61,6 +64,7 @@ struct bench_operation {
  *            measure; may be NULL
  * @teardown: end it all
  * @is_small: the caller has 10 MiB and one thread, whatever the workload says
+ * @touches:  has the caller's memory itself: its pool is another process's
  * @is_apart: takes its turns after the other sides have ended, for want of memory
  */
 struct bench_act {
@@ -71,15 +75,18 @@ struct bench_act {
 	void (*rest)(void *state);
 	void (*teardown)(void *state);
 	bool is_small;
+	bool touches;
 	bool is_apart;
 };
+
+#define BENCH_ACT_LISTS_MAX 4
 
 /**
  * struct bench_peer - who does the work
  * @missing:     NULL, or says why it cannot be here; NULL from it means it can
  * @patience_ns: upper bound for the job's give_up_ns
  * @acts:        ended by one without setup
- * @more_acts:   the same, of another file; may be NULL
+ * @more_acts:   the same, of other files; ended by NULL
  */
 struct bench_peer {
 	const char *name;
@@ -87,12 +94,14 @@ struct bench_peer {
 	const char *(*missing)(void);
 	uint64_t patience_ns;
 	const struct bench_act *acts;
-	const struct bench_act *more_acts;
+	const struct bench_act *more_acts[BENCH_ACT_LISTS_MAX];
 };
 
 /* What a peer's file offers to the table in bench/bench.c. */
 extern const struct bench_peer bench_peer_carom;
 extern const struct bench_peer bench_peer_carom_parked;
+extern const struct bench_peer bench_peer_carom_copy;
+extern const struct bench_peer bench_peer_memcpy;
 extern const struct bench_peer bench_peer_futex;
 extern const struct bench_peer bench_peer_pipe;
 extern const struct bench_peer bench_peer_libuv;
@@ -103,8 +112,10 @@ extern const struct bench_peer bench_peer_fork;
 extern const struct bench_peer bench_peer_posix_spawn;
 extern const struct bench_peer bench_peer_clone3;
 
-/* What carom does without a pool: bench/peer_carom_process.c. */
+/* What carom does without a pool, with large values, and at a pool's begin and end. */
 extern const struct bench_act bench_carom_process_acts[];
+extern const struct bench_act bench_carom_echo_acts[];
+extern const struct bench_act bench_carom_life_acts[];
 
 /**
  * bench_be_child() - this program as the peer posix_spawn starts it; else comes back

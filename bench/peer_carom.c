@@ -22,7 +22,7 @@
 #include "pool/carom.h"
 #include "shm/futex.h"
 
-#define WORKERS_MAX 8
+#define WORKERS_MAX 64
 #define ITEMS       256
 
 /* Long enough that nobody sleeps while operations follow each other, and soon over. */
@@ -36,11 +36,22 @@ struct carom_side {
 	struct carom_pool *pool;
 	struct carom_result *window[BENCH_WINDOW];
 	uint64_t items[ITEMS];
+	uint64_t *many_items;
+	uint64_t *many_values;
+	uint64_t next_item;
 };
 
 static int no_op(struct carom_call *call)
 {
 	return 0;
+}
+
+static int give_back(struct carom_call *call)
+{
+	uint64_t item;
+	int r = carom_call_read(call, &item, sizeof(item));
+
+	return r < 0 ? r : carom_reply(call, &item, sizeof(item));
 }
 
 /* Holds as many bytes as its argument says, and never ends. */
@@ -91,9 +102,9 @@ static int new_pool(const struct bench_job *job, uint64_t spin_ns, void **ret_st
 		return r;
 	*ret_state = side;
 	side->job = *job;
-	r = carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = job->workload->worker_count,
-					       .spin_ns = spin_ns),
-			   &side->pool);
+	r = carom_pool_new(
+		&CAROM_POOL_OPTIONS(.worker_count = job->worker_count, .spin_ns = spin_ns),
+		&side->pool);
 	if (r == 0)
 		r = apply_no_op(side);
 	if (r == 0)
@@ -123,6 +134,8 @@ static void teardown(void *state)
 	struct carom_side *side = state;
 
 	carom_pool_free(side->pool);
+	free(side->many_items);
+	free(side->many_values);
 	free(side);
 }
 
@@ -177,6 +190,60 @@ static int operate_batch_chunked(void *state, uint64_t task_count,
 				 struct bench_operation *operation)
 {
 	return map(state, task_count, 0);
+}
+
+static int setup_many(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
+{
+	struct carom_side *side;
+	int r = setup(job, sample, ret_state);
+
+	if (r < 0)
+		return r;
+	side = *ret_state;
+	side->many_items = calloc(job->task_count, sizeof(uint64_t));
+	side->many_values = calloc(job->task_count, sizeof(uint64_t));
+	if (!side->many_items || !side->many_values)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < job->task_count; i++)
+		side->many_items[i] = i;
+	return 0;
+}
+
+static int operate_map(void *state, uint64_t task_count, struct bench_operation *operation)
+{
+	struct carom_side *side = state;
+	int r = carom_pool_map(side->pool, give_back, side->many_items, task_count,
+			       sizeof(uint64_t), side->many_values, sizeof(uint64_t), NULL);
+
+	return r == 0 && side->many_values[task_count - 1] != task_count - 1 ? -EPROTO : r;
+}
+
+static int next_item(void *userdata, const void **ret_data, size_t *ret_size)
+{
+	struct carom_side *side = userdata;
+
+	if (side->next_item == side->job.task_count)
+		return 0;
+	*ret_data = &side->many_items[side->next_item++];
+	*ret_size = sizeof(uint64_t);
+	return 1;
+}
+
+static int operate_imap(void *state, uint64_t task_count, struct bench_operation *operation)
+{
+	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
+	struct carom_side *side = state;
+	struct carom_item item;
+	uint64_t count = 0;
+	int r;
+
+	side->next_item = 0;
+	r = carom_pool_imap_unordered(side->pool, give_back, next_item, side, NULL, &iterator);
+	if (r < 0)
+		return r;
+	while ((r = carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)) > 0)
+		count += item.size == sizeof(uint64_t);
+	return r == 0 && count != task_count ? -EPROTO : r;
 }
 
 /* Returns once the task runs and holds its memory, with its worker's pid. */
@@ -283,6 +350,8 @@ static const struct bench_act acts[] = {
 	ACT(BENCH_THROUGHPUT, setup, operate_throughput),
 	ACT(BENCH_BATCH, setup, operate_batch),
 	ACT(BENCH_BATCH_CHUNKED, setup, operate_batch_chunked),
+	ACT(BENCH_MAP, setup_many, operate_map),
+	ACT(BENCH_IMAP, setup_many, operate_imap),
 	ACT(BENCH_DEATH, setup, operate_death),
 	ACT(BENCH_DEATH_LARGE, setup, operate_death),
 	ACT(BENCH_RECOVERY, setup, operate_recovery),
@@ -290,6 +359,7 @@ static const struct bench_act acts[] = {
 	ACT(BENCH_REPLACEMENT_LARGE_WORKER, setup, operate_replacement),
 	ACT(BENCH_REPLACEMENT_LARGE_PARENT, setup, operate_replacement),
 	ACT(BENCH_IDLE, setup, operate_round_trip),
+	ACT(BENCH_IDLE_64, setup, operate_round_trip),
 	{ 0 },
 };
 
@@ -297,7 +367,7 @@ const struct bench_peer bench_peer_carom = {
 	.name = "carom",
 	.summary = "this library, with default options where the workload does not say otherwise",
 	.acts = acts,
-	.more_acts = bench_carom_process_acts,
+	.more_acts = { bench_carom_process_acts, bench_carom_echo_acts, bench_carom_life_acts },
 };
 
 static const struct bench_act parked_acts[] = {

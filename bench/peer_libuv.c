@@ -60,7 +60,7 @@ static int start_threads(struct uv_pool *pool, const struct bench_job *job)
 {
 	char count[24];
 
-	snprintf(count, sizeof(count), "%lu", (unsigned long)job->workload->worker_count);
+	snprintf(count, sizeof(count), "%lu", (unsigned long)job->worker_count);
 	setenv("UV_THREADPOOL_SIZE", count, 1);
 	bench_place(0, job->worker_cpu);
 	return operate(pool, 1, NULL);
@@ -98,8 +98,8 @@ static void teardown(void *state)
 	}
 
 static const struct bench_act acts[] = {
-	ACT(BENCH_ROUND_TRIP),    ACT(BENCH_THROUGHPUT), ACT(BENCH_BATCH),
-	ACT(BENCH_BATCH_CHUNKED), ACT(BENCH_IDLE),       { 0 },
+	ACT(BENCH_ROUND_TRIP), ACT(BENCH_THROUGHPUT), ACT(BENCH_BATCH), ACT(BENCH_BATCH_CHUNKED),
+	ACT(BENCH_MAP),        ACT(BENCH_IMAP),       ACT(BENCH_IDLE),  { 0 },
 };
 
 const struct bench_peer bench_peer_libuv = {

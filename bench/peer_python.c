@@ -40,10 +40,13 @@ static void describe_job(const struct bench_job *job, char *text, size_t size)
 	snprintf(text, size,
 		 "{\"workload\": \"%s\", \"worker_count\": %" PRIu64 ", \"task_count\": %" PRIu64
 		 ", \"window\": %d, \"caller_cpu\": %d, \"worker_cpu\": %d, \"warm_ns\": %" PRIu64
-		 ", \"sample_ns\": %" PRIu64 ", \"give_up_ns\": %" PRIu64 "}",
-		 job->workload->name, job->workload->worker_count, job->workload->task_count,
-		 BENCH_WINDOW, job->caller_cpu, job->worker_cpu, job->warm_ns, job->sample_ns,
-		 job->give_up_ns);
+		 ", \"sample_ns\": %" PRIu64 ", \"give_up_ns\": %" PRIu64
+		 ", \"payload_bytes\": %" PRIu64 ", \"limit_ns\": %" PRIu64
+		 ", \"held_bytes\": %" PRIu64 ", \"parent_bytes\": %" PRIu64 "}",
+		 job->workload->name, job->worker_count, job->task_count, BENCH_WINDOW,
+		 job->caller_cpu, job->worker_cpu, job->warm_ns, job->sample_ns, job->give_up_ns,
+		 job->workload->payload_bytes, job->workload->limit_ns, job->held_bytes,
+		 job->parent_bytes);
 }
 
 /* child: AS-Safe calls only */
@@ -84,7 +87,7 @@ static int setup(const char *module, const struct bench_job *job, struct bench_s
 		 void **ret_state)
 {
 	struct python *python = calloc(1, sizeof(*python));
-	char text[512];
+	char text[768];
 	int r;
 
 	if (!python)
@@ -194,16 +197,35 @@ static const char *billiard_missing(void)
 #define ACT(id, setup_module)                                                     \
 	{                                                                         \
 		.workload_id = (id), .setup = (setup_module), .measure = measure, \
-		.teardown = teardown,                                             \
+		.teardown = teardown, .touches = true,                            \
 	}
-#define ACTS(setup_module)                                                                      \
-	(const struct bench_act[])                                                              \
-	{                                                                                       \
-		ACT(BENCH_ROUND_TRIP, setup_module), ACT(BENCH_THROUGHPUT, setup_module),       \
-			ACT(BENCH_BATCH, setup_module), ACT(BENCH_BATCH_CHUNKED, setup_module), \
-			ACT(BENCH_DEATH, setup_module), ACT(BENCH_RECOVERY, setup_module),      \
-			ACT(BENCH_SPAWN, setup_module), ACT(BENCH_CHILD, setup_module),         \
-			ACT(BENCH_IDLE, setup_module), { 0 },                                   \
+#define LARGE_ACT(id, setup_module)                                               \
+	{                                                                         \
+		.workload_id = (id), .setup = (setup_module), .measure = measure, \
+		.teardown = teardown, .touches = true, .is_apart = true,          \
+	}
+#define ACTS(setup_module)                                                                         \
+	(const struct bench_act[])                                                                 \
+	{                                                                                          \
+		ACT(BENCH_ROUND_TRIP, setup_module), ACT(BENCH_THROUGHPUT, setup_module),          \
+			ACT(BENCH_BATCH, setup_module), ACT(BENCH_BATCH_CHUNKED, setup_module),    \
+			ACT(BENCH_MAP, setup_module), ACT(BENCH_IMAP, setup_module),               \
+			ACT(BENCH_ECHO_64K, setup_module), ACT(BENCH_ECHO_64K_MANY, setup_module), \
+			ACT(BENCH_ECHO_1M, setup_module), ACT(BENCH_ECHO_1M_MANY, setup_module),   \
+			ACT(BENCH_DEATH, setup_module), ACT(BENCH_DEATH_LARGE, setup_module),      \
+			ACT(BENCH_RECOVERY, setup_module), ACT(BENCH_REPLACEMENT, setup_module),   \
+			ACT(BENCH_REPLACEMENT_LARGE_WORKER, setup_module),                         \
+			LARGE_ACT(BENCH_REPLACEMENT_LARGE_PARENT, setup_module),                   \
+			ACT(BENCH_START, setup_module),                                            \
+			LARGE_ACT(BENCH_START_LARGE_PARENT, setup_module),                         \
+			LARGE_ACT(BENCH_START_FIRST_LARGE_PARENT, setup_module),                   \
+			ACT(BENCH_START_AT_WORK, setup_module),                                    \
+			LARGE_ACT(BENCH_START_AT_WORK_LARGE_PARENT, setup_module),                 \
+			ACT(BENCH_DRAIN, setup_module), ACT(BENCH_TERMINATE, setup_module),        \
+			ACT(BENCH_SPAWN, setup_module), ACT(BENCH_CHILD, setup_module),            \
+			LARGE_ACT(BENCH_CHILD_LARGE_PARENT, setup_module),                         \
+			LARGE_ACT(BENCH_SPAWN_EXEC, setup_module), ACT(BENCH_IDLE, setup_module),  \
+			ACT(BENCH_IDLE_64, setup_module), { 0 },                                   \
 	}
 
 const struct bench_peer bench_peer_multiprocessing = {
@@ -214,10 +236,17 @@ const struct bench_peer bench_peer_multiprocessing = {
 	.acts = ACTS(setup_multiprocessing),
 };
 
+/* What multiprocessing has not got. */
+static const struct bench_act billiard_acts[] = {
+	ACT(BENCH_LIMIT, setup_billiard),
+	{ 0 },
+};
+
 const struct bench_peer bench_peer_billiard = {
 	.name = "billiard",
 	.summary = "Celery's billiard.Pool, Process",
 	.missing = billiard_missing,
 	.patience_ns = CAROM_SECONDS(30),
 	.acts = ACTS(setup_billiard),
+	.more_acts = { billiard_acts },
 };

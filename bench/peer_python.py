@@ -14,17 +14,29 @@ import os
 import signal
 import struct
 import sys
-from time import perf_counter_ns as now
+from time import perf_counter_ns as now, sleep
 
-# Shared with the workers: the pid of the one whose task is busy.
+# Shared with the workers: the pid of the one whose task is busy, and when it began.
 busy_pid = mmap.mmap(-1, 8)
+busy_since = mmap.mmap(-1, 8)
+
+# Where tasks meet: each writes a byte to the first pipe and reads one from the second.
+arrivals = os.pipe()
+departures = os.pipe()
 
 
 def no_op(argument=None):
     return argument
 
 
-def be_busy():
+def attend():
+    os.write(arrivals[1], b"a")
+    os.read(departures[0], 1)
+
+
+def be_busy(held_bytes=0):
+    held = b"x" * held_bytes
+    busy_since[:8] = struct.pack("q", now())
     busy_pid[:8] = struct.pack("q", os.getpid())
     while True:
         pass
@@ -39,8 +51,12 @@ class Work:
         self.job = job
         self.errors = importlib.import_module(module.__name__ + ".pool")
         self.timeout_error = module.TimeoutError
-        self.pool = module.Pool(job["worker_count"])
+        self.pool = module.Pool(job["worker_count"], **self.options())
         place(self.pool, job)
+        self.memory = b"x" * job["parent_bytes"]
+
+    def options(self):
+        return {}
 
     def answer(self, result):
         """Wait for it. Return: did any answer come?"""
@@ -89,11 +105,29 @@ class BatchChunked(Batch):
     chunksize = None
 
 
+class Imap(Work):
+    def operate(self, task_count):
+        begin = now()
+        for _ in self.pool.imap_unordered(no_op, range(task_count)):
+            pass
+        return now() - begin
+
+
+class Echo(Work):
+    def operate(self, task_count):
+        payload = b"x" * self.job["payload_bytes"]
+        begin = now()
+        results = [self.pool.apply_async(no_op, (payload,)) for _ in range(task_count)]
+        for result in results:
+            result.get()
+        return now() - begin
+
+
 class Death(Work):
     def start_busy_worker(self):
         """Return: its result, and its pid."""
         busy_pid[:8] = bytes(8)
-        result = self.pool.apply_async(be_busy)
+        result = self.pool.apply_async(be_busy, (self.job["held_bytes"],))
         pid = 0
         while not pid:
             (pid,) = struct.unpack("q", busy_pid[:8])
@@ -126,6 +160,103 @@ class Recovery(Death):
         return ns
 
 
+class Replacement(Death):
+    def operate(self, task_count):
+        result, pid = self.start_busy_worker()
+        os.kill(pid, 9)
+        if not self.answer(result):
+            return None
+        begin = now()
+        if not self.answer(self.pool.apply_async(no_op)):
+            return None
+        ns = now() - begin
+        self.make_whole()
+        return ns
+
+
+class Limit(Death):
+    def options(self):
+        return {"timeout": 3600}  # without any, billiard has nobody to look at them
+
+    def operate(self, task_count):
+        limit_ns = self.job["limit_ns"]
+        if not self.answer(self.pool.apply_async(be_busy, timeout=limit_ns / 1e9)):
+            return None
+        (since,) = struct.unpack("q", busy_since[:8])
+        ns = now() - since - limit_ns
+        self.make_whole()
+        return max(ns, 1)
+
+
+class Start:
+    """A pool is made and terminated; only one of that is measured."""
+
+    many = False
+    pool = None
+
+    def __init__(self, module, job):
+        self.make = module.Pool
+        self.worker_count = job["worker_count"]
+        self.memory = b"x" * job["parent_bytes"]
+
+    def call_meeting(self, pool):
+        """Returns once every worker is in a task."""
+        results = [pool.apply_async(attend) for _ in range(self.worker_count)]
+        count = 0
+        while count < self.worker_count:
+            count += len(os.read(arrivals[0], self.worker_count))
+        return results
+
+    def end_meeting(self, results):
+        os.write(departures[1], b"d" * len(results))
+        for result in results:
+            result.get()
+
+    def make_idle(self):
+        pool = self.make(self.worker_count)
+        self.end_meeting(self.call_meeting(pool))
+        sleep(0.02)
+        return pool
+
+    def operate(self, task_count):
+        begin = now()
+        pool = self.make(self.worker_count)
+        ns = now() - begin
+        pool.terminate()
+        pool.join()
+        return ns
+
+
+class StartAtWork(Start):
+    def operate(self, task_count):
+        begin = now()
+        pool = self.make(self.worker_count)
+        results = self.call_meeting(pool)
+        ns = now() - begin
+        self.end_meeting(results)
+        pool.terminate()
+        pool.join()
+        return ns
+
+
+class Drain(Start):
+    def operate(self, task_count):
+        pool = self.make_idle()
+        begin = now()
+        pool.close()
+        pool.join()
+        return now() - begin
+
+
+class Terminate(Start):
+    def operate(self, task_count):
+        pool = self.make_idle()
+        begin = now()
+        pool.terminate()
+        pool.join()
+        return now() - begin
+
+
 class Spawn:
     many = False
     pool = None
@@ -148,9 +279,11 @@ class Child:
 
     many = False
     pool = None
+    method = "forkserver"
 
     def __init__(self, module, job):
-        self.context = module.get_context("forkserver")
+        self.context = module.get_context(self.method)
+        self.memory = b"x" * job["parent_bytes"]
 
     def operate(self, task_count):
         begin = now()
@@ -162,16 +295,41 @@ class Child:
         return ns
 
 
+class SpawnExec(Child):
+    method = "spawn"
+
+
 WORKS = {
     "round-trip": RoundTrip,
     "throughput": Throughput,
     "batch": Batch,
     "batch-chunked": BatchChunked,
+    "map-1m": BatchChunked,
+    "imap": Imap,
+    "echo-64k": Echo,
+    "echo-64k-many": Echo,
+    "echo-1m": Echo,
+    "echo-1m-many": Echo,
     "death": Death,
+    "death-512m": Death,
     "recovery": Recovery,
+    "replacement": Replacement,
+    "replacement-512m": Replacement,
+    "replacement-4g": Replacement,
+    "limit": Limit,
+    "start-64": Start,
+    "start-64-1g": Start,
+    "start-64-first-1g": Start,
+    "start-64-at-work": StartAtWork,
+    "start-64-at-work-1g": StartAtWork,
+    "drain-64": Drain,
+    "terminate-64": Terminate,
     "spawn": Spawn,
     "child": Child,
+    "child-4g": Child,
+    "spawn-exec": SpawnExec,
     "idle": Work,
+    "idle-64": Work,
 }
 
 

@@ -158,9 +158,18 @@ static void tabulate(const struct bench_row *row, struct bench_table *table)
 		add_line(table, reference, &row->lines[i]);
 }
 
+/* For each worker or child that the workload asks for: what else there is counts as theirs. */
+static double pss_for_each(const struct bench_row *row, const struct bench_line *line)
+{
+	uint64_t count = row->job.worker_count ? row->job.worker_count : row->job.child_count;
+
+	return (double)line->pss_bytes / (double)count;
+}
+
 static void tabulate_idle(const struct bench_row *row, struct bench_table *table)
 {
-	static const char *const heading[] = { "side", "switches", "CPU time", "processes", NULL };
+	static const char *const heading[] = { "side", "switches", "CPU time", "processes",
+					       "PSS",  "for each", NULL };
 	char text[32];
 
 	bench_table_begin(table, heading);
@@ -175,6 +184,8 @@ static void tabulate_idle(const struct bench_row *row, struct bench_table *table
 		bench_table_set(table, 2, "%s",
 				bench_format_ns((double)line->idle.cpu_ns, text, sizeof(text)));
 		bench_table_set(table, 3, "%" PRIu64, line->idle.process_count);
+		bench_table_set(table, 4, "%" PRIu64 " KiB", line->pss_bytes / CAROM_KIB(1));
+		bench_table_set(table, 5, "%.0f KiB", pss_for_each(row, line) / 1024);
 	}
 }
 
@@ -203,6 +214,10 @@ static void print_sizes(const struct bench_row *row, FILE *file)
 	if (row->job.parent_bytes != workload->parent_bytes)
 		fprintf(file, "  but the caller has %" PRIu64 " MiB only\n",
 			row->job.parent_bytes / CAROM_MIB(1));
+	if (row->job.worker_count != workload->worker_count)
+		fprintf(file, "  but there are %" PRIu64 " workers only\n", row->job.worker_count);
+	if (row->job.task_count != workload->task_count)
+		fprintf(file, "  but there are %" PRIu64 " items only\n", row->job.task_count);
 	if (row->job.child_count != workload->child_count)
 		fprintf(file, "  but there are %" PRIu64 " children only\n", row->job.child_count);
 }
@@ -269,18 +284,23 @@ static void judge_alone(const struct bench_line *line, enum bench_bar_kind kind,
 	struct bench_round figures;
 
 	bench_line_figures(line, &figures);
-	ret_figure->median = kind == BENCH_TAIL ? figures.summary.p99 / figures.summary.median
-						: figures.summary.median;
+	*ret_figure = (struct bench_ratio){
+		.median = kind == BENCH_TAIL ? figures.summary.p99 / figures.summary.median
+					     : figures.summary.median,
+	};
 	for (size_t i = 0; i < line->round_count; i++) {
 		const struct bench_summary *summary = &line->rounds[i].summary;
-		double value =
-			kind == BENCH_TAIL ? summary->p99 / summary->median : summary->median;
+		double value = kind == BENCH_TAIL               ? summary->p99 / summary->median
+			       : kind == BENCH_WORST_AT_MOST_NS ? summary->max
+								: summary->median;
 
 		if (i == 0 || value < ret_figure->min)
 			ret_figure->min = value;
 		if (i == 0 || value > ret_figure->max)
 			ret_figure->max = value;
 	}
+	if (kind == BENCH_WORST_AT_MOST_NS)
+		ret_figure->median = ret_figure->max;
 }
 
 /* Return: can it be judged? Not if one of the two was not measured. */
@@ -301,6 +321,7 @@ static bool judge(const struct bench_bar *bar, const struct bench_row *row,
 			invert(&ret_verdict->figure);
 		break;
 	case BENCH_AT_MOST_NS:
+	case BENCH_WORST_AT_MOST_NS:
 	case BENCH_TAIL:
 		judge_alone(line, bar->kind, &ret_verdict->figure);
 		break;
@@ -311,6 +332,10 @@ static bool judge(const struct bench_bar *bar, const struct bench_row *row,
 						     ? (double)line->idle.switches
 						     : (double)line->idle.cpu_ns;
 		break;
+	case BENCH_PSS_AT_MOST_TIMES:
+		ret_verdict->has_range = false;
+		ret_verdict->figure.median = (double)line->pss_bytes / (double)other->pss_bytes;
+		break;
 	}
 	ret_verdict->is_cleared = bar->kind == BENCH_TIMES_FASTER
 					  ? ret_verdict->figure.median >= bar->limit
@@ -320,7 +345,8 @@ static bool judge(const struct bench_bar *bar, const struct bench_row *row,
 
 static char *format_figure(const struct bench_bar *bar, double figure, char *text, size_t size)
 {
-	if (bar->kind == BENCH_AT_MOST_NS || bar->kind == BENCH_AT_MOST_CPU_NS)
+	if (bar->kind == BENCH_AT_MOST_NS || bar->kind == BENCH_WORST_AT_MOST_NS ||
+	    bar->kind == BENCH_AT_MOST_CPU_NS)
 		return bench_format_ns(figure, text, size);
 	if (bar->kind == BENCH_AT_MOST_SWITCHES)
 		return bench_format_count(figure, text, size);
@@ -342,6 +368,12 @@ static void set_subject(struct bench_table *table, const struct bench_bar *bar,
 	case BENCH_AT_MOST_NS:
 		snprintf(text, sizeof(text), "carom");
 		break;
+	case BENCH_WORST_AT_MOST_NS:
+		snprintf(text, sizeof(text), "carom's slowest");
+		break;
+	case BENCH_PSS_AT_MOST_TIMES:
+		snprintf(text, sizeof(text), "PSS, carom / %s", bar->peer);
+		break;
 	case BENCH_TAIL:
 		snprintf(text, sizeof(text), "p99 / median");
 		break;
@@ -352,7 +384,7 @@ static void set_subject(struct bench_table *table, const struct bench_bar *bar,
 		snprintf(text, sizeof(text), "CPU time");
 		break;
 	}
-	bench_table_set(table, 0, "%s, %s: %s", bench_workloads[bar->workload].name,
+	bench_table_set(table, 0, "%s, %s: %s", bench_workloads[row->workload_id].name,
 			bench_placement_names[row->placement_id], text);
 }
 
@@ -381,7 +413,12 @@ static void add_bar(struct bench_table *table, const struct bench_bar *bar,
 
 static bool concerns(const struct bench_bar *bar, const struct bench_row *row)
 {
-	return bar->workload == row->workload_id && (bar->placements & BENCH_ON(row->placement_id));
+	bool is_meant = bar->workload == row->workload_id;
+
+	if (bar->workload == BENCH_EVERY_WORKLOAD)
+		is_meant = !bench_workloads[row->workload_id].is_idle &&
+			   bench_line_of(row, REFERENCE) && bench_line_of(row, bar->peer);
+	return is_meant && (bar->placements & BENCH_ON(row->placement_id));
 }
 
 void bench_report_bars(const struct bench_row *rows, size_t row_count, enum bench_table_style style,
@@ -420,9 +457,10 @@ static void json_string(const char *text, FILE *file)
 static void json_round(const struct bench_round *round, FILE *file)
 {
 	fprintf(file,
-		"{\"median_ns\": %.1f, \"p99_ns\": %.1f, \"p999_ns\": %.1f, \"per_second\": %.1f, "
+		"{\"median_ns\": %.1f, \"p99_ns\": %.1f, \"p999_ns\": %.1f, "
+		"\"max_ns\": %.1f, \"per_second\": %.1f, "
 		"\"switches_per_task\": %.4f, \"cpu_ns_per_task\": %.1f}",
-		round->summary.median, round->summary.p99, round->summary.p999,
+		round->summary.median, round->summary.p99, round->summary.p999, round->summary.max,
 		round->summary.per_second, round->switches_per_task, round->cpu_ns_per_task);
 }
 
@@ -463,8 +501,9 @@ static void json_line(const struct bench_row *row, const struct bench_line *line
 	if (line->state == BENCH_MEASURED && bench_workloads[row->workload_id].is_idle)
 		fprintf(file,
 			", \"switches\": %" PRIu64 ", \"cpu_ns\": %" PRIu64
-			", \"processes\": %" PRIu64,
-			line->idle.switches, line->idle.cpu_ns, line->idle.process_count);
+			", \"processes\": %" PRIu64 ", \"pss_bytes\": %" PRIu64,
+			line->idle.switches, line->idle.cpu_ns, line->idle.process_count,
+			line->pss_bytes);
 	else if (line->state == BENCH_MEASURED)
 		json_rounds(line, file);
 	fputs("}", file);
@@ -497,7 +536,7 @@ static void json_bar(const struct bench_bar *bar, const struct bench_row *row, F
 	struct verdict verdict;
 
 	fprintf(file, "\n    {\"workload\": \"%s\", \"placement\": \"%s\", \"peer\": ",
-		bench_workloads[bar->workload].name, bench_placement_names[row->placement_id]);
+		bench_workloads[row->workload_id].name, bench_placement_names[row->placement_id]);
 	if (bar->peer)
 		json_string(bar->peer, file);
 	else

@@ -9,10 +9,8 @@
  */
 #include "bench/run.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench/side.h"
 #include "core/time.h"
@@ -23,6 +21,8 @@
 
 /* In a quick run: enough to see that it works. */
 #define QUICK_GIVE_UP_NS   CAROM_MILLISECONDS(300)
+#define QUICK_WORKER_COUNT 8
+#define QUICK_TASK_COUNT   10000
 #define QUICK_CHILD_COUNT  20
 #define QUICK_HELD_BYTES   CAROM_MIB(8)
 #define QUICK_PARENT_BYTES CAROM_MIB(32)
@@ -50,6 +50,8 @@ static void plan_job(const struct bench_plan *plan, struct bench_row *row)
 		.warm_ns = workload->cold ? 0 : plan->warm_ns,
 		.sample_ns = plan->sample_ns,
 		.give_up_ns = GIVE_UP_NS,
+		.worker_count = workload->worker_count,
+		.task_count = workload->task_count,
 		.child_count = workload->child_count,
 		.held_bytes = workload->held_bytes,
 		.parent_bytes = workload->parent_bytes,
@@ -57,6 +59,8 @@ static void plan_job(const struct bench_plan *plan, struct bench_row *row)
 	};
 	if (plan->is_quick) {
 		row->job.give_up_ns = QUICK_GIVE_UP_NS;
+		row->job.worker_count = least(workload->worker_count, QUICK_WORKER_COUNT);
+		row->job.task_count = least(workload->task_count, QUICK_TASK_COUNT);
 		row->job.child_count = least(workload->child_count, QUICK_CHILD_COUNT);
 		row->job.held_bytes = least(workload->held_bytes, QUICK_HELD_BYTES);
 		row->job.parent_bytes = least(workload->parent_bytes, QUICK_PARENT_BYTES);
@@ -227,15 +231,6 @@ static void count_all_syscalls(struct bench_row *row)
 			count_syscalls(row, &row->lines[i]);
 }
 
-static void let_pass(uint64_t ns)
-{
-	struct timespec span = { .tv_sec = (time_t)(ns / CAROM_NS_PER_SEC),
-				 .tv_nsec = (long)(ns % CAROM_NS_PER_SEC) };
-
-	while (nanosleep(&span, &span) < 0 && errno == EINTR)
-		;
-}
-
 static void take_usage(struct seat *seats, size_t seat_count, struct bench_usage *usages)
 {
 	for (size_t i = 0; i < seat_count; i++)
@@ -249,9 +244,9 @@ static void watch_idle(const struct bench_plan *plan, struct bench_row *row, str
 	struct bench_usage before[BENCH_PEERS_MAX];
 	struct bench_usage after[BENCH_PEERS_MAX];
 
-	let_pass(least(SETTLE_NS, plan->idle_ns));
+	bench_let_pass(least(SETTLE_NS, plan->idle_ns));
 	take_usage(seats, seat_count, before);
-	let_pass(plan->idle_ns);
+	bench_let_pass(plan->idle_ns);
 	take_usage(seats, seat_count, after);
 	row->idle_ns = plan->idle_ns;
 	for (size_t i = 0; i < seat_count; i++) {
@@ -260,6 +255,7 @@ static void watch_idle(const struct bench_plan *plan, struct bench_row *row, str
 		idle->switches = after[i].switches - before[i].switches;
 		idle->cpu_ns = after[i].cpu_ns - before[i].cpu_ns;
 		idle->process_count = after[i].process_count;
+		seats[i].line->pss_bytes = bench_session_pss(seats[i].side.pid);
 		if (seats[i].line->state == BENCH_MEASURED)
 			seats[i].line->round_count = 1;
 	}
@@ -300,15 +296,21 @@ void bench_run(const struct bench_plan *plan, enum bench_workload_id workload_id
 		count_all_syscalls(ret_row);
 }
 
+static const struct bench_act *act_of(const struct bench_act *acts, enum bench_workload_id id)
+{
+	for (const struct bench_act *act = acts; act->setup; act++)
+		if (act->workload_id == id)
+			return act;
+	return NULL;
+}
+
 const struct bench_act *bench_peer_act(const struct bench_peer *peer, enum bench_workload_id id)
 {
-	const struct bench_act *lists[] = { peer->acts, peer->more_acts };
+	const struct bench_act *act = act_of(peer->acts, id);
 
-	for (size_t i = 0; i < 2; i++)
-		for (const struct bench_act *act = lists[i]; act && act->setup; act++)
-			if (act->workload_id == id)
-				return act;
-	return NULL;
+	for (size_t i = 0; !act && i < BENCH_ACT_LISTS_MAX && peer->more_acts[i]; i++)
+		act = act_of(peer->more_acts[i], id);
+	return act;
 }
 
 const struct bench_line *bench_line_of(const struct bench_row *row, const char *peer)
@@ -345,6 +347,7 @@ void bench_line_figures(const struct bench_line *line, struct bench_round *ret_f
 		.summary.median = MEDIAN_OF(summary.median, false),
 		.summary.p99 = MEDIAN_OF(summary.p99, true),
 		.summary.p999 = MEDIAN_OF(summary.p999, true),
+		.summary.max = MEDIAN_OF(summary.max, false),
 		.summary.per_second = MEDIAN_OF(summary.per_second, false),
 		.switches_per_task = MEDIAN_OF(switches_per_task, false),
 		.cpu_ns_per_task = MEDIAN_OF(cpu_ns_per_task, false),

@@ -61,6 +61,7 @@ enum bench_line_state {
  * struct bench_line - one side of a row
  * @rounds:  rounds 0 to @round_count - 1; less than the row's if it is slow
  * @idle:    what its processes used while they had nothing to do
+ * @pss_bytes: the memory of all of them but the caller then, shared pages by shares
  */
 struct bench_line {
 	const struct bench_peer *peer;
@@ -71,6 +72,7 @@ struct bench_line {
 	size_t round_count;
 	uint64_t spent_ns;
 	struct bench_usage idle;
+	uint64_t pss_bytes;
 	bool has_syscalls;
 	double syscalls_per_task;
 };

@@ -75,6 +75,7 @@ void bench_sample_summarize(struct bench_sample *sample, struct bench_summary *r
 		.median = quantile(sample, 0.5, 1),
 		.p99 = quantile(sample, 0.99, 100),
 		.p999 = quantile(sample, 0.999, 1000),
+		.max = quantile(sample, 1, 1),
 		.per_second = ns ? (double)sample->task_count * 1e9 / (double)ns : 0,
 	};
 }

@@ -46,6 +46,7 @@ struct bench_summary {
 	double median;
 	double p99;
 	double p999;
+	double max;
 	double per_second;
 };
 

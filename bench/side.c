@@ -91,8 +91,8 @@ static uint64_t fitting_task_count(const struct bench_job *job, uint64_t ns)
 static int measure(struct bench_side *side, void *state)
 {
 	const struct bench_job *job = side->job;
-	bool is_many = job->workload->task_count == BENCH_MANY;
-	uint64_t task_count = is_many ? MANY_TASKS : job->workload->task_count;
+	bool is_many = job->task_count == BENCH_MANY;
+	uint64_t task_count = is_many ? MANY_TASKS : job->task_count;
 	uint64_t deadline_ns;
 	uint64_t ns = 0;
 	int r = job->warm_ns ? warm_up(side, state, task_count, &ns) : 0;
@@ -176,7 +176,7 @@ static int make_ready(struct bench_side *side, void **ret_state)
 	r = start_threads(job->parent_thread_count);
 	if (r < 0)
 		return bench_sample_fail(side->sample, r, "no threads");
-	r = bench_touch(job->parent_bytes);
+	r = side->act->touches ? 0 : bench_touch(job->parent_bytes);
 	return r < 0 ? bench_sample_fail(side->sample, r, "no memory") : 0;
 }
 

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #define BENCH_COLUMNS_MAX 11
-#define BENCH_ROWS_MAX    64
+#define BENCH_ROWS_MAX    192
 #define BENCH_CELL_MAX    96
 
 enum bench_table_style {

@@ -5,6 +5,15 @@
  * carom with default options against carom parked. Where no second CPU is free
  * those two do the very same, so the ratio is 1 give or take what two runs of one
  * program differ by; 1.05 is above that and below any spinning in vain.
+ *
+ * "At least half of memcpy's bandwidth" is a time of at most twice memcpy's: an echo
+ * moves its bytes there and back, and so does memcpy beside it, between as many
+ * buffers of the same size. It is asked of what goes on all the time: 64 KiB alone
+ * are copied faster than two processes wake each other, and 1 MiB alone has to get
+ * from one CPU's cache to the other's and back, which memcpy is spared.
+ *
+ * No bar stands for a pool whose fork server is as large as its large caller: each
+ * worker is a copy of that, page tables first, whoever makes it.
  */
 #include "bench/workload.h"
 
@@ -61,6 +70,52 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.worker_count = 2,
 		.task_count = 256,
 	},
+	[BENCH_MAP] = {
+		.name = "map-1m",
+		.title = "1,000,000 items of 8 bytes each way, default chunks, 2 workers",
+		.placements = TWO_OR_FREE,
+		.worker_count = 2,
+		.task_count = 1000000,
+	},
+	[BENCH_IMAP] = {
+		.name = "imap",
+		.title = "10,000 items of 8 bytes each way one by one, as they come, 2 workers",
+		.placements = TWO_OR_FREE,
+		.worker_count = 2,
+		.task_count = 10000,
+	},
+	[BENCH_ECHO_64K] = {
+		.name = "echo-64k",
+		.title = "64 KiB there and back, one at a time; memcpy copies them twice",
+		.placements = BENCH_ANYWHERE,
+		.worker_count = 1,
+		.task_count = 1,
+		.payload_bytes = CAROM_KIB(64),
+	},
+	[BENCH_ECHO_64K_MANY] = {
+		.name = "echo-64k-many",
+		.title = "the same, 32 in flight",
+		.placements = BENCH_ANYWHERE,
+		.worker_count = 1,
+		.task_count = 32,
+		.payload_bytes = CAROM_KIB(64),
+	},
+	[BENCH_ECHO_1M] = {
+		.name = "echo-1m",
+		.title = "1 MiB there and back, one at a time; memcpy copies it twice",
+		.placements = BENCH_ANYWHERE,
+		.worker_count = 1,
+		.task_count = 1,
+		.payload_bytes = CAROM_MIB(1),
+	},
+	[BENCH_ECHO_1M_MANY] = {
+		.name = "echo-1m-many",
+		.title = "the same, 8 in flight",
+		.placements = BENCH_ANYWHERE,
+		.worker_count = 1,
+		.task_count = 8,
+		.payload_bytes = CAROM_MIB(1),
+	},
 	[BENCH_DEATH] = {
 		.name = "death",
 		.title = "SIGKILL of a busy worker to its task's answer",
@@ -107,6 +162,76 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.worker_count = 1,
 		.task_count = 1,
 		.parent_bytes = CAROM_GIB(4),
+	},
+	[BENCH_LIMIT] = {
+		.name = "limit",
+		.title = "a task's hard limit of 20 ms is over to its answer",
+		.placements = TWO_OR_FREE,
+		.worker_count = 1,
+		.task_count = 1,
+		.cold = true,
+		.limit_ns = CAROM_MILLISECONDS(20),
+	},
+	[BENCH_START] = {
+		.name = "start-64",
+		.title = "a pool of 64 workers is in hand; 10 MiB parent",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 64,
+		.task_count = 1,
+		.cold = true,
+		.parent_bytes = CAROM_MIB(10),
+	},
+	[BENCH_START_LARGE_PARENT] = {
+		.name = "start-64-1g",
+		.title = "the same, the caller has 1 GiB resident",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 64,
+		.task_count = 1,
+		.cold = true,
+		.parent_bytes = CAROM_GIB(1),
+	},
+	[BENCH_START_FIRST_LARGE_PARENT] = {
+		.name = "start-64-first-1g",
+		.title = "the same, with a fork server that is first made then, as large as the caller",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 64,
+		.task_count = 1,
+		.cold = true,
+		.parent_bytes = CAROM_GIB(1),
+	},
+	[BENCH_START_AT_WORK] = {
+		.name = "start-64-at-work",
+		.title = "a pool is made until its 64 workers are all in a task; 10 MiB parent",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 64,
+		.task_count = 1,
+		.cold = true,
+		.parent_bytes = CAROM_MIB(10),
+	},
+	[BENCH_START_AT_WORK_LARGE_PARENT] = {
+		.name = "start-64-at-work-1g",
+		.title = "the same, the caller has 1 GiB resident",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 64,
+		.task_count = 1,
+		.cold = true,
+		.parent_bytes = CAROM_GIB(1),
+	},
+	[BENCH_DRAIN] = {
+		.name = "drain-64",
+		.title = "a pool of 64 idle workers is closed and joined",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 64,
+		.task_count = 1,
+		.cold = true,
+	},
+	[BENCH_TERMINATE] = {
+		.name = "terminate-64",
+		.title = "a pool of 64 idle workers is terminated, and all of them are reaped",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 64,
+		.task_count = 1,
+		.cold = true,
 	},
 	[BENCH_SPAWN] = {
 		.name = "spawn",
@@ -179,6 +304,13 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.worker_count = 8,
 		.is_idle = true,
 	},
+	[BENCH_IDLE_64] = {
+		.name = "idle-64",
+		.title = "a pool of 64 workers with nothing to do, all its processes together",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 64,
+		.is_idle = true,
+	},
 };
 
 const struct bench_bar bench_bars[] = {
@@ -191,11 +323,23 @@ const struct bench_bar bench_bars[] = {
 	{ BENCH_THROUGHPUT, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "billiard", 50 },
 	{ BENCH_THROUGHPUT, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "libuv", 1 },
 	{ BENCH_BATCH, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "libuv", 2 },
+	{ BENCH_MAP, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "multiprocessing", 10 },
+	{ BENCH_ECHO_64K_MANY, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "memcpy", 2 },
+	{ BENCH_ECHO_1M, BENCH_ON(BENCH_ONE_CPU) | BENCH_ON(BENCH_FREE), BENCH_AT_MOST_TIMES,
+	  "memcpy", 2 },
+	{ BENCH_ECHO_1M_MANY, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "memcpy", 2 },
 	{ BENCH_DEATH, TWO_OR_FREE, BENCH_AT_MOST_TIMES, "pidfd", 2 },
 	{ BENCH_DEATH_LARGE, TWO_OR_FREE, BENCH_AT_MOST_NS, NULL, 1e6 },
 	{ BENCH_REPLACEMENT, TWO_OR_FREE, BENCH_AT_MOST_NS, NULL, 1e6 },
 	{ BENCH_REPLACEMENT_LARGE_WORKER, BENCH_ANYWHERE, BENCH_AT_MOST_NS, NULL, 1e6 },
 	{ BENCH_REPLACEMENT_LARGE_PARENT, BENCH_ANYWHERE, BENCH_AT_MOST_NS, NULL, 1e6 },
+	{ BENCH_LIMIT, BENCH_ANYWHERE, BENCH_AT_MOST_NS, NULL, 5e6 },
+	{ BENCH_LIMIT, BENCH_ANYWHERE, BENCH_WORST_AT_MOST_NS, NULL, 5e6 },
+	{ BENCH_START, BENCH_ANYWHERE, BENCH_AT_MOST_NS, NULL, 20e6 },
+	{ BENCH_START_LARGE_PARENT, BENCH_ANYWHERE, BENCH_AT_MOST_NS, NULL, 20e6 },
+	{ BENCH_START_AT_WORK, BENCH_ANYWHERE, BENCH_AT_MOST_NS, NULL, 20e6 },
+	{ BENCH_START_AT_WORK_LARGE_PARENT, BENCH_ANYWHERE, BENCH_AT_MOST_NS, NULL, 20e6 },
+	{ BENCH_TERMINATE, BENCH_ANYWHERE, BENCH_AT_MOST_NS, NULL, 10e6 },
 	{ BENCH_CHILD, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "clone3", 1.5 },
 	{ BENCH_CHILD_LARGE_PARENT, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "clone3", 2 },
 	{ BENCH_SPAWN_EXEC, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "posix_spawn", 1.2 },
@@ -207,5 +351,9 @@ const struct bench_bar bench_bars[] = {
 	{ BENCH_WATCH, BENCH_ANYWHERE, BENCH_AT_MOST_CPU_NS, NULL, 0 },
 	{ BENCH_IDLE, BENCH_ANYWHERE, BENCH_AT_MOST_SWITCHES, NULL, 0 },
 	{ BENCH_IDLE, BENCH_ANYWHERE, BENCH_AT_MOST_CPU_NS, NULL, 0 },
+	{ BENCH_IDLE_64, BENCH_ANYWHERE, BENCH_AT_MOST_SWITCHES, NULL, 0 },
+	{ BENCH_IDLE_64, BENCH_ANYWHERE, BENCH_AT_MOST_CPU_NS, NULL, 0 },
+	{ BENCH_IDLE_64, BENCH_ANYWHERE, BENCH_PSS_AT_MOST_TIMES, "pipe", 1 },
+	{ BENCH_EVERY_WORKLOAD, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "billiard", 1 },
 };
 const size_t bench_bar_count = sizeof(bench_bars) / sizeof(*bench_bars);

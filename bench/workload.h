@@ -18,12 +18,26 @@ enum bench_workload_id {
 	BENCH_THROUGHPUT,
 	BENCH_BATCH,
 	BENCH_BATCH_CHUNKED,
+	BENCH_MAP,
+	BENCH_IMAP,
+	BENCH_ECHO_64K,
+	BENCH_ECHO_64K_MANY,
+	BENCH_ECHO_1M,
+	BENCH_ECHO_1M_MANY,
 	BENCH_DEATH,
 	BENCH_DEATH_LARGE,
 	BENCH_RECOVERY,
 	BENCH_REPLACEMENT,
 	BENCH_REPLACEMENT_LARGE_WORKER,
 	BENCH_REPLACEMENT_LARGE_PARENT,
+	BENCH_LIMIT,
+	BENCH_START,
+	BENCH_START_LARGE_PARENT,
+	BENCH_START_FIRST_LARGE_PARENT,
+	BENCH_START_AT_WORK,
+	BENCH_START_AT_WORK_LARGE_PARENT,
+	BENCH_DRAIN,
+	BENCH_TERMINATE,
 	BENCH_SPAWN,
 	BENCH_CHILD,
 	BENCH_CHILD_LARGE_PARENT,
@@ -34,6 +48,7 @@ enum bench_workload_id {
 	BENCH_WATCH_LOG,
 	BENCH_WATCH,
 	BENCH_IDLE,
+	BENCH_IDLE_64,
 	BENCH_WORKLOAD_COUNT,
 };
 
@@ -50,6 +65,9 @@ enum bench_placement_id {
 /* For task_count: as many as fill the time of a sample. */
 #define BENCH_MANY 0
 
+/* For a bar's workload. */
+#define BENCH_EVERY_WORKLOAD BENCH_WORKLOAD_COUNT
+
 /* Tasks in flight at most when they are submitted one by one. */
 #define BENCH_WINDOW 1024
 
@@ -61,6 +79,8 @@ enum bench_placement_id {
  * @cold:         operations are not repeated to warm up
  * @is_idle:      nothing is done: sides are watched while they have nothing to do
  * @child_count:  children that live all the time
+ * @payload_bytes: of an argument, and of its value
+ * @limit_ns:     the task's time limit, which it does not keep
  * @held_bytes:   memory that the worker's task touches before it is killed
  * @parent_bytes: memory that the caller touches after the pool was made
  * @parent_thread_count: threads that the caller has besides its own
@@ -74,6 +94,8 @@ struct bench_workload {
 	bool cold;
 	bool is_idle;
 	uint64_t child_count;
+	uint64_t payload_bytes;
+	uint64_t limit_ns;
 	uint64_t held_bytes;
 	uint64_t parent_bytes;
 	uint64_t parent_thread_count;
@@ -83,16 +105,19 @@ extern const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT];
 extern const char *const bench_placement_names[BENCH_PLACEMENT_COUNT];
 
 enum bench_bar_kind {
-	BENCH_AT_MOST_TIMES,    /* carom's median over the peer's: at most limit */
-	BENCH_TIMES_FASTER,     /* the peer's median over carom's: at least limit */
-	BENCH_AT_MOST_NS,       /* carom's median: at most limit */
-	BENCH_TAIL,             /* carom's p99 over its median: at most limit */
-	BENCH_AT_MOST_SWITCHES, /* context switches of the whole row: at most limit */
-	BENCH_AT_MOST_CPU_NS,   /* CPU time of the whole row: at most limit */
+	BENCH_AT_MOST_TIMES,     /* carom's median over the peer's: at most limit */
+	BENCH_TIMES_FASTER,      /* the peer's median over carom's: at least limit */
+	BENCH_AT_MOST_NS,        /* carom's median: at most limit */
+	BENCH_WORST_AT_MOST_NS,  /* the slowest that carom ever was in any round */
+	BENCH_TAIL,              /* carom's p99 over its median: at most limit */
+	BENCH_AT_MOST_SWITCHES,  /* context switches of the whole row: at most limit */
+	BENCH_AT_MOST_CPU_NS,    /* CPU time of the whole row: at most limit */
+	BENCH_PSS_AT_MOST_TIMES, /* memory for each worker over the peer's: at most limit */
 };
 
 /**
  * struct bench_bar - what carom has to reach
+ * @workload:   or BENCH_EVERY_WORKLOAD: each one that both have done
  * @placements: mask of the placements in which it counts
  * @peer:       whom carom is compared with; NULL where nobody is
  */
