@@ -355,6 +355,9 @@ enum carom_lane_stop { CAROM_LANE_RUN, CAROM_LANE_DRAIN, CAROM_LANE_HALT };
 /** carom_lane_stop() - DRAIN: workers end once nothing is ready; HALT: after their task */
 void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how);
 
+/** carom_lane_progress() - a figure that changes when a task is begun, and seldom otherwise */
+uint64_t carom_lane_progress(const struct carom_lane *lane);
+
 /** carom_lane_anything_ready() - is there a task that no worker has begun? */
 bool carom_lane_anything_ready(const struct carom_lane *lane);
 

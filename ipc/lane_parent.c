@@ -455,6 +455,11 @@ void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how)
 		wake_worker(lane, worker);
 }
 
+uint64_t carom_lane_progress(const struct carom_lane *lane)
+{
+	return atomic_load(&lane->header->head);
+}
+
 bool carom_lane_anything_ready(const struct carom_lane *lane)
 {
 	for (uint32_t slot = 0; slot < lane->slot_count; slot++)

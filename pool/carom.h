@@ -35,11 +35,13 @@
 #include "call.h"
 #include "histogram.h"
 #include "hooks.h"
+#include "imap.h"
 #include "map.h"
 #include "outcome.h"
 #include "pool.h"
 #include "pool_options.h"
 #include "result.h"
+#include "state.h"
 #include "task.h"
 
 #endif

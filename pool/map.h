@@ -7,13 +7,10 @@
  * but each item has its own outcome: when a worker dies within a chunk, the item
  * it was at is lost, the ones before it count and the ones after it run elsewhere.
  *
- * carom_pool_imap_unordered() pulls items of any size from a function of the
- * program as workers have room for them, and hands out values as they come, in
- * constant memory:
+ *	r = carom_pool_map(pool, square, in, 1000, sizeof(*in), out, sizeof(*out), NULL);
  *
- *	r = carom_pool_imap_unordered(pool, count_words, next_path, &walk, NULL, &iterator);
- *	while ((r = carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)) > 0)
- *		add(item.data, item.size);
+ * For functions of several arguments see pool/starmap.h; for items of any size, or more
+ * than fit in memory, pool/imap.h.
  */
 #ifndef CAROM_POOL_MAP_H
 #define CAROM_POOL_MAP_H
@@ -80,81 +77,6 @@ CAROM_API int carom_pool_map_async(struct carom_pool *pool, carom_task_fn *funct
 				   void *out, size_t out_size,
 				   const struct carom_map_options *options,
 				   struct carom_result **ret_result);
-
-/**
- * typedef carom_next_item_fn - gives the next item of an imap
- * @userdata: as given to carom_pool_imap_unordered()
- * @ret_data: the item; must stay valid until the next call
- * @ret_size: its length in bytes
- *
- * Called by the thread that calls carom_iterator_next(), never by two at once.
- * Return: 1 with an item, 0 at the end, below 0 for an error, which ends the input:
- * carom_iterator_next() returns it once all items before it are handed out.
- */
-typedef int carom_next_item_fn(void *userdata, const void **ret_data, size_t *ret_size);
-
-/**
- * struct carom_imap_options - how an imap is done
- * @size_bytes:    size of this struct; CAROM_IMAP_OPTIONS() fills it in
- * @window:        items taken from the input and not yet handed out, at most;
- *                 0 means four for each worker
- * @hard_limit_ns: for each item; 0 means the pool's; CAROM_NO_LIMIT means none
- */
-struct carom_imap_options {
-	size_t size_bytes;
-	uint64_t window;
-	uint64_t hard_limit_ns;
-};
-#define CAROM_IMAP_OPTIONS(...) CAROM_OPTIONS(carom_imap_options, __VA_ARGS__)
-
-/**
- * struct carom_item - one item handed out
- * @index:   its place in the input, from 0
- * @data:    its value in place, to be read only; NULL unless the outcome is ok.
- *           Valid until the next call of carom_iterator_next()
- * @size:    the value's length in bytes
- * @outcome: how it ended
- */
-struct carom_item {
-	uint64_t index;
-	const void *data;
-	size_t size;
-	struct carom_outcome outcome;
-};
-
-struct carom_iterator;
-
-/**
- * carom_pool_imap_unordered() - begin to apply @function to what @next gives
- * @ret_iterator: the caller owns it and ends it with carom_iterator_free(), before
- *                or after the last item
- *
- * Context: MT-Safe, AS-Unsafe.
- * Return: 0, -EINVAL (no function, no @next, a window above the pool's slot_count),
- * -ESHUTDOWN, -ENOMEM, -E2BIG, -ECHILD.
- */
-CAROM_API int carom_pool_imap_unordered(struct carom_pool *pool, carom_task_fn *function,
-					carom_next_item_fn *next, void *userdata,
-					const struct carom_imap_options *options,
-					struct carom_iterator **ret_iterator);
-
-/**
- * carom_iterator_next() - hand out an item that has ended, whichever comes first
- * @deadline_ns: CLOCK_MONOTONIC
- * @ret_item:    the item; untouched unless 1 is returned
- *
- * Context: one thread at a time. Blocks.
- * Return: 1 with an item (of whatever outcome); 0 after the last; -ETIMEDOUT (call
- * again); what @next returned; -ESHUTDOWN (the pool was closed with input left: the item
- * taken from it last is not done);
- * -ENOMEM (no room for the next item's bytes: call again, nothing is lost); -ECHILD.
- */
-CAROM_API int carom_iterator_next(struct carom_iterator *iterator, uint64_t deadline_ns,
-				  struct carom_item *ret_item);
-
-/** carom_iterator_free() - drop what was not handed out. NULL is allowed; returns NULL. */
-CAROM_API struct carom_iterator *carom_iterator_free(struct carom_iterator *iterator);
-CAROM_API void carom_iterator_freep(struct carom_iterator **iterator);
 
 CAROM_END_DECLS
 

@@ -70,6 +70,8 @@ char *carom_outcome_describe(const struct carom_outcome *outcome, char *text, si
 		snprintf(text, size, "hard limit: exceeded %.3f s in worker %d (pid %d)",
 			 (double)outcome->limit_ns / (double)CAROM_NS_PER_SEC,
 			 outcome->worker_index, outcome->worker_pid);
+	else if (outcome->kind == CAROM_OUTCOME_POOL_BROKEN)
+		snprintf(text, size, "pool broken: %s", outcome->message);
 	else
 		snprintf(text, size, "%s",
 			 carom_outcome_name((enum carom_outcome_kind)outcome->kind));

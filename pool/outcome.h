@@ -61,7 +61,8 @@ enum carom_outcome_kind {
 /**
  * struct carom_outcome - how a task ended
  * @kind:        one of enum carom_outcome_kind
- * @code:        FAILED: what the function returned, below 0
+ * @code:        FAILED: what the function returned, below 0; POOL_BROKEN: one of enum
+ *               carom_broken_reason
  * @signal:      LOST: the signal that killed the worker, 0 if it exited
  * @exit_status: LOST: the worker's exit status, -1 if a signal killed it or the
  *               host program took the status (waitpid(-1)) before it could be read
@@ -72,7 +73,7 @@ enum carom_outcome_kind {
  * @submitted_ns, @started_ns, @ended_ns: CLOCK_MONOTONIC; 0 where the pool was
  *               not asked for times (option `timestamps`, or a time limit). A
  *               lost task ends when its loss is known
- * @message:     FAILED: the text given to carom_call_fail(), else empty
+ * @message:     FAILED: the text given to carom_call_fail(); POOL_BROKEN: why; else empty
  */
 struct carom_outcome {
 	int32_t kind;

@@ -45,11 +45,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->max_memory_per_child_bytes;
 	built &= !options->memory_measure;
 	built &= !options->worker_signals;
-	built &= !options->max_restarts;
-	built &= !options->restart_window_ns;
-	built &= !options->restart_backoff_ns;
-	built &= !options->kill_self_on_break;
-	built &= !options->break_on_loss;
 	built &= !options->retry_on_loss;
 	built &= !options->put_locks;
 	built &= !options->semaphore;
@@ -121,6 +116,24 @@ static void init_locks(struct carom_pool *pool)
 	pthread_condattr_destroy(&attributes);
 }
 
+/* Rows PC-08, PC-09 */
+static void set_policy(struct carom_pool *pool)
+{
+	struct carom_pool_options *options = &pool->options;
+
+	if (!options->max_restarts)
+		options->max_restarts = 100 * options->worker_count;
+	if (!options->restart_window_ns)
+		options->restart_window_ns = CAROM_NS_PER_SEC;
+	if (!options->restart_backoff_ns)
+		options->restart_backoff_ns = CAROM_MILLISECONDS(1);
+	pool->policy = (struct carom_restart_policy){
+		.max_restarts = options->max_restarts == CAROM_NO_LIMIT ? 0 : options->max_restarts,
+		.window_ns = options->restart_window_ns,
+		.backoff_ns = options->restart_backoff_ns,
+	};
+}
+
 static int make_memory(struct carom_pool *pool)
 {
 	struct carom_lane_options options = {
@@ -156,7 +169,7 @@ static void start_errand(void *userdata)
 
 static void terminate_errand(void *userdata)
 {
-	carom_supervisor_kill(userdata, POOL_TERMINATED);
+	carom_supervisor_kill(userdata);
 }
 
 static void end_errand(void *userdata)
@@ -199,6 +212,7 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	pool->origin = carom_origin();
 	pool->reference_count = 1;
 	r = check_options(options, &pool->options);
+	set_policy(pool);
 	if (r == 0)
 		r = carom_service_get(&pool->service);
 	if (r == 0) {

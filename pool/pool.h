@@ -40,6 +40,7 @@
 #include "outcome.h"
 #include "pool_options.h"
 #include "result.h"
+#include "state.h"
 #include "task.h"
 
 CAROM_BEGIN_DECLS
@@ -100,8 +101,7 @@ CAROM_API void carom_pool_freep(struct carom_pool **pool);
  * Return: 0, or, with nothing submitted and *@ret_result untouched,
  *	-EINVAL     no function; or @data is NULL and @size is not 0
  *	-ESHUTDOWN  the pool was closed or terminated
- *	-ENOTRECOVERABLE the pool is broken: for about 10 s its workers have died
- *	            before they were ready, or none could be made
+ *	-ENOTRECOVERABLE the pool is broken: see pool/state.h
  *	-ENOMEM     no room for the argument, or for the result's handle
  *	-E2BIG      @options sets a field newer than this library
  *	-EOPNOTSUPP this version does not have what @options asks for

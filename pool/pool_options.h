@@ -133,9 +133,10 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  * @worker_signals: one of enum carom_worker_signals
  *
  * @max_restarts: more deaths of workers within restart_window_ns break the pool: all
- *                that wait are answered. Neither recycling nor an exit with status 0
- *                counts, and each task that begins clears the count. 0 means 100 for
- *                each worker; CAROM_NO_LIMIT: never. Rows PC-08, RP
+ *                that wait are answered, see pool/state.h. Neither recycling nor an end in good
+ *                order counts, and each task that begins clears the count. 0 means 100
+ *                for each worker; CAROM_NO_LIMIT: never, whatever they die of. Rows
+ *                PC-08, RP
  * @restart_window_ns: 0 means 1 s. Row PC-09
  * @restart_backoff_ns: the pause before the second replacement in a row of a worker that
  *                did not come to be ready; doubles up to 64 times that. 0 means 1 ms. Row RP-14

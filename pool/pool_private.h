@@ -28,6 +28,8 @@
 #include "pool/birth.h"
 #include "pool/map.h"
 #include "pool/pool.h"
+#include "pool/restart_policy.h"
+#include "pool/state.h"
 #include "pool/worker.h"
 
 struct map;
@@ -72,6 +74,8 @@ struct task {
 /**
  * struct incarnation - one process that is or was a worker
  * @dead: swept; only its pidfd is waited for
+ * @is_doomed: somebody here ends it, for the reason @doom. With the lock
+ * @may_leave: it was asked to end after its task. With the lock
  */
 struct incarnation {
 	struct worker *worker;
@@ -79,6 +83,9 @@ struct incarnation {
 	int pidfd;
 	struct carom_private_fd private_pidfd;
 	bool dead;
+	bool is_doomed;
+	bool may_leave;
+	enum carom_exit_reason doom;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
 };
@@ -124,11 +131,14 @@ struct carom_pool {
 	struct carom_private_fd private_lane_fd;
 	uint32_t process_count;
 	uint32_t request_count;
-	uint32_t start_failures;
+	uint32_t start_attempt_count;
 	int start_error;
 	bool started;
+	struct carom_restart_policy policy;
+	uint64_t progress_seen;          /* of the lane, when a death was counted last */
+	uint32_t readiness_waiter_count; /* with the lock */
+	struct carom_broken broken;      /* with the lock */
 	struct carom_loop_timer retry_timer;
-	bool retry_pending; /* the timer is set: what fails until then is the same round */
 	struct carom_loop_timer limit_timer;
 	struct carom_poke limit_poke;
 	struct carom_poke drain_poke;
@@ -229,6 +239,12 @@ int carom_result_finish(struct carom_result *result, void *out, size_t out_size,
 /** carom_result_new_for_map() - the handle of a map. With the lock. NULL: no memory. */
 struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct map *map);
 
+/** carom_result_pid() - of the process that works, or worked, on a single task; 0: none yet. Without the lock. */
+int64_t carom_result_pid(struct carom_result *result);
+
+/** carom_slot_pid() - of the process that works, or worked, on a slot's task; 0: none yet. With the lock. */
+int64_t carom_slot_pid(const struct carom_pool *pool, uint32_t slot);
+
 /** carom_slot_succeeded() - did the task in an ended slot end with a value? With the lock. */
 bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot);
 
@@ -253,7 +269,7 @@ int carom_map_wait(struct map *map, uint64_t deadline_ns);
 void carom_map_outcome(struct map *map, struct carom_outcome *ret_outcome);
 void carom_map_free(struct map *map);
 
-/* ---- supervisor.c: the loop's thread, without the lock, but the last ---- */
+/* ---- supervisor.c: without the lock but for the last; the loop's thread, where nothing else is said ---- */
 
 /** carom_supervisor_start() - ask for all workers; pool->request_count says how many are to come */
 void carom_supervisor_start(struct carom_pool *pool);
@@ -261,8 +277,28 @@ void carom_supervisor_start(struct carom_pool *pool);
 /** carom_supervisor_drain() - the pool was closed: workers end once nothing is left */
 void carom_supervisor_drain(struct carom_pool *pool);
 
-/** carom_supervisor_kill() - kill all workers; what nobody has begun is answered first */
-void carom_supervisor_kill(struct carom_pool *pool, enum pool_state state);
+/**
+ * carom_supervisor_ended() - the process that filled this place is buried
+ * @reason: why it ended, which says what is counted
+ */
+void carom_supervisor_ended(struct worker *worker, enum carom_exit_reason reason, bool was_ready);
+
+/** carom_supervisor_kill() - kill all workers; what nobody has begun is answered first. Any thread. */
+void carom_supervisor_kill(struct carom_pool *pool);
+
+/**
+ * carom_supervisor_break() - as that, because this pool cannot go on
+ * @text: what the submitters are told; NULL: the reason's name
+ * Any thread, without the lock. The first reason stands.
+ */
+void carom_supervisor_break(struct carom_pool *pool, enum carom_broken_reason reason, int error,
+			    const char *text);
+
+/** carom_pool_describe_break() - to one who is answered because of it. With the lock. */
+void carom_pool_describe_break(const struct carom_pool *pool, struct carom_outcome *outcome);
+
+/** carom_pool_state_now() - with the lock taken for a moment */
+enum pool_state carom_pool_state_now(struct carom_pool *pool);
 
 /** carom_supervisor_end() - no process is left: the loop forgets the pool */
 void carom_supervisor_end(struct carom_pool *pool);

@@ -79,6 +79,26 @@ void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 	*ret_outcome = outcome;
 }
 
+int64_t carom_slot_pid(const struct carom_pool *pool, uint32_t slot)
+{
+	const struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
+	uint64_t word = atomic_load(&lines->word);
+	uint32_t owner = carom_slot_owner(word);
+
+	switch (carom_slot_state(word)) {
+	case CAROM_SLOT_RUNNING:
+		if (owner >= pool->options.worker_count || !pool->workers[owner].current)
+			return 0;
+		return pool->workers[owner].current->pid;
+	case CAROM_SLOT_DONE:
+		return *(const volatile int32_t *)&lines->pid;
+	case CAROM_SLOT_LOST:
+		return pool->tasks[slot].cause.worker_pid;
+	default:
+		return 0;
+	}
+}
+
 /* ---- moving into the handle ---- */
 
 static int copy_value(struct carom_result *result, uint32_t slot)
@@ -259,6 +279,19 @@ int carom_result_outcome(struct carom_result *result, struct carom_outcome *ret_
 		carom_outcome_of_slot(result->pool, slot_of(result), ret_outcome);
 	pthread_mutex_unlock(&result->pool->lock);
 	return 0;
+}
+
+int64_t carom_result_pid(struct carom_result *result)
+{
+	int64_t pid;
+
+	pthread_mutex_lock(&result->pool->lock);
+	if (slot_of(result) == CAROM_LANE_NO_SLOT)
+		pid = result->outcome.worker_pid;
+	else
+		pid = carom_slot_pid(result->pool, slot_of(result));
+	pthread_mutex_unlock(&result->pool->lock);
+	return pid;
 }
 
 int carom_result_successful(struct carom_result *result)

@@ -1,46 +1,60 @@
 /*
  * Supervisor
  *
- * Births, deaths and replacements, all in the loop's thread.
- *
- * A death is announced by the life word, which comes first by far where a worker
- * holds much memory, and confirmed by the pidfd. Whichever comes first is acted on
- * once: the process is killed for certain (task code may have threads of its own),
- * its place in the lane is swept, which answers its task, and the replacement is
- * asked for. How it ended is known at that moment too, from /proc; where that
- * cannot be read, the life word is ignored and the pidfd is waited for, because a
- * late answer with the real cause is better than an early one without.
+ * Which places are to be filled, and when; and how a pool ends. All in the loop's thread
+ * but for what says otherwise. How a worker comes to be stands in birth.c, what is done
+ * when one is gone in burial.c, whether it is replaced in restart_policy.c.
  *
  *   S1  A place has at most one current process, and at most one in the making.
  *   S2  The replacement allocates values from the other half of the arena than the
  *       process it replaces: if a thread of that one still writes for an instant,
  *       it writes where nobody reads.
- *   S3  Workers that cannot be made, or die before they are ready, are replaced with
- *       growing pauses, and in the end the pool is broken, which answers everybody.
- *       All that fail before a pause is over are one failure: a pool of many workers
- *       has as much time as one of few.
+ *   S3  Whatever happens to its workers, a pool either has one that is alive, or one
+ *       that is in the making, or a timer after which it will be tried again, or it
+ *       is broken, which answers everybody.
  *   S4  A process takes no work before it is held here. One that cannot be, for want
  *       of a descriptor, is killed before the supervisor hears of it; what it had
  *       begun by then would stay begun for ever.
+ *   S5  The timer for trying again is always set, if only for the end of time: then to
+ *       set it for another time takes no memory.
+ *   S6  A pool breaks once, for one reason, which stands there from then on.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "core/log.h"
 #include "core/points.h"
 #include "core/time.h"
+#include "pool/burial.h"
 #include "pool/pool_private.h"
 #include "pool/value.h"
 
-#define FAILURES_FREE 3  /* so many failures to start in a row are tried again at once */
-#define FAILURES_MAX  20 /* and so many break the pool: about 10 s later */
-#define PAUSE_MAX     10 /* 1 ms << 10 */
+#define START_ATTEMPTS_MAX 3 /* of births for a new pool whose fork server dies */
 
 static void request_worker(struct worker *worker);
 
+enum pool_state carom_pool_state_now(struct carom_pool *pool)
+{
+	enum pool_state state;
+
+	pthread_mutex_lock(&pool->lock);
+	state = pool->state;
+	pthread_mutex_unlock(&pool->lock);
+	return state;
+}
+
 /* ---- whether a place is to be filled ---- */
+
+static bool may_live(struct carom_pool *pool)
+{
+	enum pool_state state = carom_pool_state_now(pool);
+
+	return state == POOL_RUNNING || state == POOL_CLOSED;
+}
 
 static bool wants_workers(struct carom_pool *pool)
 {
@@ -66,196 +80,115 @@ static void retry_expired(struct carom_loop_timer *timer)
 {
 	struct carom_pool *pool = timer->userdata;
 
-	pool->retry_pending = false;
+	carom_loop_timer_set(carom_service_loop(pool->service), timer, CAROM_NO_DEADLINE); /* S5 */
 	fill_places(pool);
 }
 
-/* S3; true if the place may be filled at once */
-static bool count_start_failure(struct carom_pool *pool)
+/* Row ER-09 */
+static void describe_limit(const struct carom_restart_policy *policy, char *text, size_t size)
 {
-	uint32_t failures;
-	uint32_t pause;
+	if (policy->window_ns % CAROM_NS_PER_SEC == 0)
+		snprintf(text, size, "%" PRIu64 " in %" PRIu64 "s", policy->max_restarts,
+			 policy->window_ns / CAROM_NS_PER_SEC);
+	else
+		snprintf(text, size, "%" PRIu64 " in %gs", policy->max_restarts,
+			 (double)policy->window_ns / (double)CAROM_NS_PER_SEC);
+}
 
-	if (pool->retry_pending)
-		return false;
-	failures = ++pool->start_failures;
-	pause = failures - FAILURES_FREE;
-	if (failures <= FAILURES_FREE)
-		return true;
-	if (failures > FAILURES_MAX) {
-		if (failures == FAILURES_MAX + 1)
-			carom_log_event(
-				CAROM_LOG_ERROR, CAROM_LOG_EVENT_POOL_BROKEN,
-				"pool is broken: %u times in a row no worker came to be ready",
-				failures);
-		carom_supervisor_kill(pool, POOL_BROKEN);
-		return false;
-	}
-	pool->retry_pending =
-		carom_loop_timer_set(
-			carom_service_loop(pool->service), &pool->retry_timer,
-			carom_deadline_after(CAROM_MILLISECONDS(
-				UINT64_C(1) << (pause < PAUSE_MAX ? pause : PAUSE_MAX)))) == 0;
+static void follow(struct carom_pool *pool, enum carom_restart verdict,
+		   enum carom_broken_reason reason, int error)
+{
+	if (verdict == CAROM_RESTART_NEVER)
+		carom_supervisor_break(pool, reason, error, NULL);
+	else if (verdict == CAROM_RESTART_NOW)
+		fill_places(pool);
+	else
+		carom_loop_timer_set(carom_service_loop(pool->service), &pool->retry_timer,
+				     pool->policy.resume_ns);
+}
+
+/* is there anybody who could do work? */
+static bool somebody_is_ready(struct carom_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->options.worker_count; i++)
+		if (pool->workers[i].current &&
+		    atomic_load(&carom_lane_worker(pool->lane, i)->ready_ns))
+			return true;
 	return false;
 }
 
-/* ---- sweeping ---- */
-
-struct autopsy {
-	struct carom_pool *pool;
-	const struct incarnation *dead;
-	const struct carom_exit *exit;
-};
-
-static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
-			   struct carom_outcome *ret_cause)
+static bool somebody_waits(struct carom_pool *pool)
 {
-	const struct task *task = &autopsy->pool->tasks[slot];
-	const struct carom_slot *lines = carom_lane_slot(autopsy->pool->lane, slot);
-	const struct carom_exit *exit = autopsy->exit;
-	bool killed = exit->kind == CAROM_EXIT_KILLED || exit->kind == CAROM_EXIT_DUMPED;
-
-	*ret_cause = (struct carom_outcome){
-		.kind = CAROM_OUTCOME_LOST,
-		.signal = killed ? exit->status : 0,
-		.exit_status = exit->kind == CAROM_EXIT_EXITED ? exit->status : -1,
-		.worker_index = (int32_t)autopsy->dead->worker->index,
-		.worker_pid = autopsy->dead->pid,
-		.submitted_ns = task->submitted_ns,
-		.started_ns = lines->flags & CAROM_TASK_TIMED ? lines->started_ns : 0,
-		.ended_ns = task->submitted_ns ? carom_now() : 0,
-	};
-	if (task->condemned) {
-		ret_cause->kind = CAROM_OUTCOME_HARD_LIMIT;
-		ret_cause->limit_ns = task->limit_ns;
-	} else if (autopsy->pool->state == POOL_TERMINATED) {
-		ret_cause->kind = CAROM_OUTCOME_TERMINATED;
-	} else if (autopsy->pool->state == POOL_BROKEN) {
-		ret_cause->kind = CAROM_OUTCOME_POOL_BROKEN;
-	}
-}
-
-static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
-{
-	const struct autopsy *autopsy = userdata;
-	struct task *task = &autopsy->pool->tasks[slot];
-	struct carom_outcome cause;
-
-	describe_cause(autopsy, slot, &cause);
-	if (task->map && task->count > 1)
-		return carom_map_lost(task->map, slot, &cause);
-	task->cause = cause;
-	return CAROM_SWEEP_LOST;
-}
-
-/* values that the dead process left stay where they are; its place in the arena goes on without */
-static void orphan_values(struct carom_pool *pool, uint32_t index)
-{
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
-		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
-
-		if (carom_slot_state(word) == CAROM_SLOT_DONE && carom_slot_owner(word) == index)
-			pool->tasks[slot].orphaned = true;
-	}
-}
-
-static void sweep(struct incarnation *dead, const struct carom_exit *exit)
-{
-	struct carom_pool *pool = dead->worker->pool;
-	struct autopsy autopsy = { .pool = pool, .dead = dead, .exit = exit };
+	bool waits;
 
 	pthread_mutex_lock(&pool->lock);
-	carom_lane_sweep(pool->lane, dead->worker->index, decide, &autopsy);
-	orphan_values(pool, dead->worker->index);
+	waits = pool->readiness_waiter_count || carom_lane_anything_ready(pool->lane);
 	pthread_mutex_unlock(&pool->lock);
-	CAROM_POINT("supervisor.swept");
+	return waits;
 }
 
-/* ---- deaths ---- */
-
-/* A pool that goes on has lost one; in a pool that ends it was to be. */
-static void say_end(const struct incarnation *dead, const struct carom_exit *exit)
+/* a worker could not be made */
+static void refused(struct carom_pool *pool, int error)
 {
-	static const char *const ways[] = {
-		[CAROM_EXIT_EXITED] = "status",
-		[CAROM_EXIT_KILLED] = "signal",
-		[CAROM_EXIT_DUMPED] = "signal",
-		[CAROM_EXIT_TAKEN] = "unknown status",
-	};
-	struct carom_pool *pool = dead->worker->pool;
-	bool is_loss;
+	bool is_urgent = !somebody_is_ready(pool) && somebody_waits(pool);
 
-	pthread_mutex_lock(&pool->lock);
-	is_loss = pool->state == POOL_RUNNING;
-	pthread_mutex_unlock(&pool->lock);
-	carom_log_event(is_loss ? CAROM_LOG_INFO : CAROM_LOG_DEBUG, CAROM_LOG_EVENT_WORKER_ENDED,
-			"worker %u (pid %d) ended: %s %d", dead->worker->index, (int)dead->pid,
-			ways[exit->kind], exit->status);
+	follow(pool, carom_restart_policy_refused(&pool->policy, carom_now(), is_urgent),
+	       CAROM_BROKEN_NO_PROCESS, error);
 }
 
-/* once for each process, by whichever announcement comes first */
-static void bury(struct incarnation *dead, const struct carom_exit *exit)
+/* one died before it was ready. While others are, it may be tried for ever. */
+static void failed_to_start(struct carom_pool *pool, enum carom_exit_reason reason)
 {
-	struct worker *worker = dead->worker;
+	bool timed_out = reason == CAROM_EXIT_REASON_INIT_TIMEOUT;
+	uint64_t most = timed_out ? CAROM_RESTART_TIMEOUTS_MAX : CAROM_RESTART_FAILURES_MAX;
+
+	if (somebody_is_ready(pool) || pool->options.max_restarts == CAROM_NO_LIMIT)
+		most = UINT64_MAX;
+	follow(pool, carom_restart_policy_failed(&pool->policy, carom_now(), most),
+	       timed_out                                 ? CAROM_BROKEN_INIT_TIMEOUT
+	       : reason == CAROM_EXIT_REASON_INIT_FAILED ? CAROM_BROKEN_INIT_FAILED
+							 : CAROM_BROKEN_START_FAILED,
+	       -ENOTRECOVERABLE);
+}
+
+static bool counts_as_death(enum carom_exit_reason reason)
+{
+	return reason == CAROM_EXIT_REASON_LOST || reason == CAROM_EXIT_REASON_INIT_FAILED ||
+	       reason == CAROM_EXIT_REASON_INIT_TIMEOUT;
+}
+
+/* Rows RP-01, RP-02, RP-04; false: the pool is broken */
+static bool count_death(struct carom_pool *pool)
+{
+	uint64_t progress = carom_lane_progress(pool->lane);
+	char text[CAROM_OUTCOME_MESSAGE_MAX];
+
+	if (progress != pool->progress_seen)
+		carom_restart_policy_progress(&pool->policy);
+	pool->progress_seen = progress;
+	if (carom_restart_policy_step(&pool->policy, carom_now()))
+		return true;
+	describe_limit(&pool->policy, text, sizeof(text));
+	carom_supervisor_break(pool, CAROM_BROKEN_RESTART_LIMIT, -ENOTRECOVERABLE, text);
+	return false;
+}
+
+void carom_supervisor_ended(struct worker *worker, enum carom_exit_reason reason, bool was_ready)
+{
 	struct carom_pool *pool = worker->pool;
-	bool was_ready = atomic_load(&carom_lane_worker(pool->lane, worker->index)->ready_ns) != 0;
-	bool at_once = true;
 
-	if (dead->dead)
-		return;
-	dead->dead = true;
-	worker->died_ns = carom_now();
-	say_end(dead, exit);
-	carom_pidfd_signal(dead->pidfd, SIGKILL);
-	sweep(dead, exit);
-	pthread_mutex_lock(&pool->lock);
-	worker->current = NULL;
-	pthread_mutex_unlock(&pool->lock);
-	carom_loop_unwatch_word(carom_service_loop(pool->service), &dead->life_watch);
 	if (was_ready)
-		pool->start_failures = 0;
-	else
-		at_once = count_start_failure(pool);
-	if (at_once)
-		fill_places(pool);
-}
-
-static void life_changed(struct carom_loop_word *watch)
-{
-	struct incarnation *dying = watch->userdata;
-	struct carom_exit exit;
-
-	if (carom_pid_peek(dying->pid, &exit) == 0 && exit.kind != CAROM_EXIT_RUNNING)
-		bury(dying, &exit);
-	else
-		carom_pidfd_signal(dying->pidfd, SIGKILL); /* its main thread is gone */
-}
-
-static void forget(struct incarnation *dead)
-{
-	struct carom_pool *pool = dead->worker->pool;
-
-	carom_loop_unwatch_fd(carom_service_loop(pool->service), &dead->exit_watch);
-	carom_private_fd_remove(&dead->private_pidfd);
-	close(dead->pidfd);
-	free(dead);
-	pthread_mutex_lock(&pool->lock);
-	pool->process_count--;
-	pthread_cond_broadcast(&pool->settled);
-	pthread_mutex_unlock(&pool->lock);
-}
-
-static void exit_readable(struct carom_loop_fd *watch)
-{
-	struct incarnation *dead = watch->userdata;
-	struct carom_exit exit;
-
-	if (carom_pidfd_reap(dead->pidfd, &exit) < 0)
-		exit = (struct carom_exit){ .kind = CAROM_EXIT_TAKEN, .status = -1 };
-	if (exit.kind == CAROM_EXIT_RUNNING)
+		carom_restart_policy_ready(&pool->policy);
+	if (!may_live(pool))
 		return;
-	bury(dead, &exit);
-	forget(dead);
+	if (reason == CAROM_EXIT_REASON_LOST && pool->options.break_on_loss)
+		carom_supervisor_break(pool, CAROM_BROKEN_LOSS, -EOWNERDEAD, NULL);
+	else if (counts_as_death(reason) && !count_death(pool))
+		return;
+	else if (was_ready || !counts_as_death(reason))
+		fill_places(pool);
+	else
+		failed_to_start(pool, reason);
 }
 
 /* ---- births ---- */
@@ -299,45 +232,28 @@ static void choose_value_range(struct worker *worker)
 static void adopt(struct worker *worker, struct incarnation *child)
 {
 	struct carom_pool *pool = worker->pool;
-	struct carom_lane_worker *entry = carom_lane_worker(pool->lane, worker->index);
-	struct carom_loop *loop = carom_service_loop(pool->service);
 
-	child->exit_watch = (struct carom_loop_fd){ .fd = child->pidfd,
-						    .ready = exit_readable,
-						    .userdata = child };
-	/* S4; and from now on one may wait for the life word to change */
-	carom_lane_admit(pool->lane, worker->index, child->pid);
-	child->life_watch = (struct carom_loop_word){ .word = &entry->life.word,
-						      .expected = carom_life_word(child->pid),
-						      .changed = life_changed,
-						      .userdata = child };
+	carom_lane_admit(pool->lane, worker->index, child->pid); /* S4 */
 	pthread_mutex_lock(&pool->lock);
 	pool->process_count++;
 	worker->current = child;
 	pthread_mutex_unlock(&pool->lock);
-	if (carom_loop_watch_fd(loop, &child->exit_watch) < 0) {
-		struct carom_exit exit;
-
-		/* no memory to watch it: then it may not live */
-		carom_pidfd_signal(child->pidfd, SIGKILL);
-		carom_pidfd_wait(child->pidfd, CAROM_NO_DEADLINE, &exit);
-		bury(child, &exit);
-		forget(child);
-		return;
-	}
-	carom_loop_watch_word(loop, &child->life_watch); /* without it the pidfd does */
+	carom_burial_expect(child);
 	if (pool->limit_next_ns != CAROM_NO_DEADLINE)
-		carom_loop_timer_set(loop, &pool->limit_timer, CAROM_PASSED); /* see limits.c */
+		carom_loop_timer_set(carom_service_loop(pool->service), &pool->limit_timer,
+				     CAROM_PASSED); /* see limits.c */
 }
 
-static bool may_live(struct carom_pool *pool)
+static void not_born(struct worker *worker, int error)
 {
-	bool may;
+	struct carom_pool *pool = worker->pool;
 
-	pthread_mutex_lock(&pool->lock);
-	may = pool->state == POOL_RUNNING || pool->state == POOL_CLOSED;
-	pthread_mutex_unlock(&pool->lock);
-	return may;
+	if (pool->started)
+		refused(pool, error);
+	else if (error == -EPIPE && pool->start_attempt_count++ < START_ATTEMPTS_MAX)
+		request_worker(worker); /* the fork server died, and there is a new one */
+	else
+		pool->start_error = error;
 }
 
 static void born(struct worker *worker, const struct carom_child_reply *reply)
@@ -348,13 +264,7 @@ static void born(struct worker *worker, const struct carom_child_reply *reply)
 	worker->next = NULL;
 	if (reply->error < 0) {
 		free(child);
-		if (!pool->started && reply->error == -EPIPE &&
-		    pool->start_failures++ < FAILURES_FREE)
-			request_worker(worker); /* the fork server died, and there is a new one */
-		else if (!pool->started)
-			pool->start_error = reply->error;
-		else if (may_live(pool) && count_start_failure(pool))
-			fill_places(pool);
+		not_born(worker, reply->error);
 	} else {
 		child->worker = worker;
 		child->pid = reply->pid;
@@ -378,7 +288,7 @@ static void request_worker(struct worker *worker)
 
 	worker->next = calloc(1, sizeof(*worker->next));
 	if (!worker->next) {
-		count_start_failure(pool);
+		not_born(worker, -ENOMEM);
 		return;
 	}
 	pthread_mutex_lock(&pool->lock);
@@ -442,6 +352,11 @@ void carom_supervisor_start(struct carom_pool *pool)
 	pool->drain_poke.function = drain_poked;
 	pool->drain_poke.userdata = pool;
 	pool->limit_next_ns = CAROM_NO_DEADLINE;
+	/* S5 */
+	pool->start_error = carom_loop_timer_set(carom_service_loop(pool->service),
+						 &pool->retry_timer, CAROM_NO_DEADLINE);
+	if (pool->start_error < 0)
+		return;
 	for (uint32_t i = 0; i < pool->options.worker_count; i++)
 		request_worker(&pool->workers[i]);
 }
@@ -455,7 +370,8 @@ void carom_supervisor_drain(struct carom_pool *pool)
 	fill_places(pool);
 }
 
-static void withdraw_everything(struct carom_pool *pool, enum carom_outcome_kind kind)
+/* with the lock */
+static void withdraw_everything(struct carom_pool *pool, const struct carom_outcome *cause)
 {
 	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
 		struct task *task = &pool->tasks[slot];
@@ -463,23 +379,20 @@ static void withdraw_everything(struct carom_pool *pool, enum carom_outcome_kind
 
 		if (task->filling || carom_slot_state(word) != CAROM_SLOT_READY)
 			continue;
-		task->cause = (struct carom_outcome){ .kind = kind,
-						      .exit_status = -1,
-						      .worker_index = -1,
-						      .submitted_ns = task->submitted_ns };
+		task->cause = *cause;
+		task->cause.submitted_ns = task->submitted_ns;
 		carom_lane_withdraw(pool->lane, slot); /* or a worker has it now: swept later */
 	}
 }
 
-void carom_supervisor_kill(struct carom_pool *pool, enum pool_state state)
+/* with the lock; true if the pool was still running, or being drained */
+static bool halt(struct carom_pool *pool, enum pool_state state, const struct carom_outcome *cause)
 {
-	bool broken = state == POOL_BROKEN;
+	bool first = pool->state == POOL_RUNNING || pool->state == POOL_CLOSED;
 
-	pthread_mutex_lock(&pool->lock);
-	if (pool->state == POOL_RUNNING || pool->state == POOL_CLOSED) {
+	if (first) {
 		pool->state = state;
-		withdraw_everything(pool,
-				    broken ? CAROM_OUTCOME_POOL_BROKEN : CAROM_OUTCOME_POOL_CLOSED);
+		withdraw_everything(pool, cause);
 		carom_lane_stop(pool->lane, CAROM_LANE_HALT);
 		carom_lane_announce(pool->lane);
 	}
@@ -487,7 +400,58 @@ void carom_supervisor_kill(struct carom_pool *pool, enum pool_state state)
 		if (pool->workers[i].current)
 			carom_pidfd_signal(pool->workers[i].current->pidfd, SIGKILL);
 	pthread_cond_broadcast(&pool->settled);
+	return first;
+}
+
+void carom_supervisor_kill(struct carom_pool *pool)
+{
+	struct carom_outcome cause = { .kind = CAROM_OUTCOME_POOL_CLOSED,
+				       .exit_status = -1,
+				       .worker_index = -1 };
+
+	pthread_mutex_lock(&pool->lock);
+	halt(pool, POOL_TERMINATED, &cause);
 	pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- breaking ---- */
+
+void carom_pool_describe_break(const struct carom_pool *pool, struct carom_outcome *outcome)
+{
+	outcome->kind = CAROM_OUTCOME_POOL_BROKEN;
+	outcome->code = (int32_t)pool->broken.reason;
+	memcpy(outcome->message, pool->broken.text, sizeof(outcome->message));
+}
+
+static void note_break(struct carom_pool *pool, enum carom_broken_reason reason, int error,
+		       const char *text)
+{
+	if (pool->broken.reason != CAROM_BROKEN_NOT)
+		return; /* S6 */
+	pool->broken.reason = reason;
+	pool->broken.error = error;
+	snprintf(pool->broken.text, sizeof(pool->broken.text), "%s",
+		 text ? text : carom_broken_reason_name(reason));
+}
+
+void carom_supervisor_break(struct carom_pool *pool, enum carom_broken_reason reason, int error,
+			    const char *text)
+{
+	struct carom_outcome cause = { .exit_status = -1, .worker_index = -1 };
+	bool first;
+
+	pthread_mutex_lock(&pool->lock);
+	if (pool->state == POOL_RUNNING || pool->state == POOL_CLOSED)
+		note_break(pool, reason, error, text);
+	carom_pool_describe_break(pool, &cause);
+	first = halt(pool, POOL_BROKEN, &cause);
+	pthread_mutex_unlock(&pool->lock);
+	if (!first)
+		return;
+	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_POOL_BROKEN, "pool is broken: %s: %s",
+			carom_broken_reason_name(reason), cause.message);
+	if (pool->options.kill_self_on_break)
+		kill(getpid(), SIGTERM);
 }
 
 void carom_supervisor_end(struct carom_pool *pool)

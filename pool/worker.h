@@ -26,6 +26,10 @@ struct carom_worker_start {
 	struct carom_log_settings log;
 };
 
+/* Exit statuses of a worker, beside 0: rows WK-02, WK-03 */
+#define CAROM_WORKER_INIT_FAILED 1   /* before it was ready: its initializer failed */
+#define CAROM_WORKER_RECYCLED    155 /* it has done, or has eaten, enough */
+
 /** carom_worker_main() - a carom_child_fn; fds[0] is the lane */
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count);
 

@@ -1,4 +1,4 @@
-/* Many items: map, map_async, imap_unordered, and deaths among them. */
+/* Many items: map, map_async, and deaths among them. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
@@ -153,18 +153,6 @@ Test(map, gives_each_item_its_own_failure, .timeout = 20)
 	}
 }
 
-static int die_on_fifty(struct carom_call *call)
-{
-	int64_t x;
-
-	carom_call_read(call, &x, sizeof(x));
-	if (x % 100 == 50)
-		kill(getpid(), SIGKILL);
-	if (x % 100 == 51)
-		_exit(3);
-	return square(call);
-}
-
 /* WL-07 */
 /* a death costs one item, in whatever chunk; P3 */
 Test(map, loses_only_the_item_that_a_dying_worker_was_at, .timeout = 60)
@@ -193,16 +181,6 @@ Test(map, loses_only_the_item_that_a_dying_worker_was_at, .timeout = 60)
 				cr_assert(eq(int, outcomes[i].exit_status, 3));
 		}
 	}
-}
-
-static int hang_on_seven(struct carom_call *call)
-{
-	int64_t x;
-
-	carom_call_read(call, &x, sizeof(x));
-	while (x == 7)
-		pause();
-	return square(call);
 }
 
 /* TO-11 */
@@ -250,158 +228,4 @@ Test(map, fails_an_item_whose_value_has_no_room, .timeout = 20)
 			cr_expect(eq(int, outcomes[i].code, -EMSGSIZE));
 		}
 	}
-}
-
-/* ---- imap_unordered ---- */
-
-struct counter {
-	int64_t next, end;
-	int error;
-};
-
-static int count_up(void *userdata, const void **ret_data, size_t *ret_size)
-{
-	struct counter *counter = userdata;
-	static int64_t value;
-
-	if (counter->next == counter->end)
-		return counter->error;
-	value = counter->next++;
-	*ret_data = &value;
-	*ret_size = sizeof(value);
-	return 1;
-}
-
-/* PM-11 */
-Test(imap, hands_out_every_item_once, .timeout = 60)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
-	struct counter counter = { .end = 20000 };
-	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
-	static bool seen[20000];
-	struct carom_item item;
-	int64_t value;
-	int r;
-
-	cr_assert(zero(
-		int, carom_pool_imap_unordered(pool, square, count_up, &counter, NULL, &iterator)));
-	while ((r = carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)) == 1) {
-		cr_assert(eq(int, item.outcome.kind, CAROM_OUTCOME_OK));
-		memcpy(&value, item.data, sizeof(value));
-		cr_assert(eq(i64, value, (int64_t)(item.index * item.index)));
-		cr_assert(not(seen[item.index]));
-		seen[item.index] = true;
-	}
-	cr_expect(zero(int, r));
-	for (int i = 0; i < 20000; i++)
-		cr_assert(seen[i]);
-	cr_expect(zero(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)));
-}
-
-/* PM-09 */
-Test(imap, reads_its_input_only_as_far_as_its_window, .timeout = 60)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
-	struct counter counter = { .end = INT64_MAX };
-	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
-	struct carom_item item;
-
-	cr_assert(
-		zero(int, carom_pool_imap_unordered(pool, square, count_up, &counter,
-						    &CAROM_IMAP_OPTIONS(.window = 8), &iterator)));
-	for (int64_t i = 0; i < 1000; i++) {
-		cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
-		cr_assert(le(i64, counter.next, i + 8));
-	}
-}
-
-/* PM-13 */
-Test(imap, tells_the_error_of_its_input_after_all_items_before_it, .timeout = 20)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
-	struct counter counter = { .end = 10, .error = -EIO };
-	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
-	struct carom_item item;
-	int count = 0, r;
-
-	carom_pool_imap_unordered(pool, square, count_up, &counter, NULL, &iterator);
-	while ((r = carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)) == 1)
-		count++;
-	cr_expect(eq(int, count, 10));
-	cr_expect(eq(int, r, -EIO));
-}
-
-/* RS-19 */
-Test(imap, goes_on_after_an_item_whose_worker_died, .timeout = 60)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
-	struct counter counter = { .end = 500 };
-	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
-	struct carom_item item;
-	int lost = 0, fine = 0;
-
-	carom_pool_imap_unordered(pool, die_on_fifty, count_up, &counter, NULL, &iterator);
-	while (carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item) == 1) {
-		bool dead = item.index % 100 == 50 || item.index % 100 == 51;
-
-		cr_assert(eq(int, item.outcome.kind, dead ? CAROM_OUTCOME_LOST : CAROM_OUTCOME_OK));
-		lost += dead;
-		fine += !dead;
-	}
-	cr_expect(eq(int, lost, 10));
-	cr_expect(eq(int, fine, 490));
-}
-
-/* RS-18 */
-Test(imap, keeps_an_item_that_was_not_waited_for_long_enough, .timeout = 20)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
-	struct counter counter = { .next = 7, .end = 8 };
-	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
-	struct carom_item item;
-
-	carom_pool_imap_unordered(pool, hang_on_seven, count_up, &counter,
-				  &CAROM_IMAP_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(100)),
-				  &iterator);
-	cr_expect(eq(int, carom_iterator_next(iterator, CAROM_PASSED, &item), -ETIMEDOUT));
-	cr_expect(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
-	cr_expect(eq(int, item.outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
-	cr_expect(zero(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)));
-}
-
-Test(imap, says_when_the_pool_was_closed_under_it, .timeout = 20)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
-	struct counter counter = { .end = INT64_MAX };
-	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
-	struct carom_item item;
-	int r;
-
-	carom_pool_imap_unordered(pool, square, count_up, &counter, NULL, &iterator);
-	cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
-	carom_pool_close(pool);
-	while ((r = carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item)) == 1)
-		;
-	cr_expect(eq(int, r, -ESHUTDOWN));
-}
-
-Test(imap, leaves_slots_to_others, .timeout = 20)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
-	struct counter counter = { .end = 100 };
-	CAROM_CLEANUP(carom_iterator_freep) struct carom_iterator *iterator = NULL;
-	struct carom_item item;
-	int64_t x = 3, y = 0;
-	int count = 1;
-
-	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .slot_count = 8),
-					   &pool)));
-	carom_pool_imap_unordered(pool, square, count_up, &counter,
-				  &CAROM_IMAP_OPTIONS(.window = 8), &iterator);
-	cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
-	/* its window holds every slot; another task is done all the same */
-	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
-	while (carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item) == 1)
-		count++;
-	cr_expect(eq(int, count, 100));
 }

@@ -69,6 +69,28 @@ static inline int exit_7(struct carom_call *call)
 	_exit(7); /* exit() would have a leak checker look through this copy of the test */
 }
 
+static inline int die_on_fifty(struct carom_call *call)
+{
+	int64_t x;
+
+	carom_call_read(call, &x, sizeof(x));
+	if (x % 100 == 50)
+		kill(getpid(), SIGKILL);
+	if (x % 100 == 51)
+		_exit(3);
+	return square(call);
+}
+
+static inline int hang_on_seven(struct carom_call *call)
+{
+	int64_t x;
+
+	carom_call_read(call, &x, sizeof(x));
+	while (x == 7)
+		pause();
+	return square(call);
+}
+
 static inline int hang(struct carom_call *call)
 {
 	for (;;)

@@ -1,0 +1,227 @@
+/*
+ * Burial
+ *
+ * A death is announced by the life word, which comes first by far where a worker
+ * holds much memory, and confirmed by the pidfd. Whichever comes first is acted on
+ * once: the process is killed for certain (task code may have threads of its own),
+ * and its place in the lane is swept, which answers its task. How it ended is known at
+ * that moment too, from /proc; where that cannot be read, the life word is ignored and
+ * the pidfd is waited for, because a late answer with the real cause is better than an
+ * early one without.
+ *
+ *   U1  Each process is buried once, by whichever announcement comes first, and
+ *       forgotten once, by the pidfd.
+ *   U2  Its place is empty (worker->current) before its pidfd is closed: who finds a
+ *       pidfd there under the lock may send it a signal.
+ *   U3  Why it ended is decided by who wanted it to end, if anybody did, and only then
+ *       by what the kernel says.
+ */
+#include "pool/burial.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/points.h"
+#include "core/time.h"
+#include "pool/pool_private.h"
+
+/* ---- its tasks ---- */
+
+/**
+ * struct autopsy - what is known of a dead worker
+ * @hit_limit: it was killed for a task's time limit
+ */
+struct autopsy {
+	struct carom_pool *pool;
+	const struct incarnation *dead;
+	const struct carom_exit *exit;
+	bool hit_limit;
+};
+
+static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
+			   struct carom_outcome *ret_cause)
+{
+	const struct task *task = &autopsy->pool->tasks[slot];
+	const struct carom_slot *lines = carom_lane_slot(autopsy->pool->lane, slot);
+	const struct carom_exit *exit = autopsy->exit;
+	bool killed = exit->kind == CAROM_EXIT_KILLED || exit->kind == CAROM_EXIT_DUMPED;
+
+	*ret_cause = (struct carom_outcome){
+		.kind = CAROM_OUTCOME_LOST,
+		.signal = killed ? exit->status : 0,
+		.exit_status = exit->kind == CAROM_EXIT_EXITED ? exit->status : -1,
+		.worker_index = (int32_t)autopsy->dead->worker->index,
+		.worker_pid = autopsy->dead->pid,
+		.submitted_ns = task->submitted_ns,
+		.started_ns = lines->flags & CAROM_TASK_TIMED ? lines->started_ns : 0,
+		.ended_ns = task->submitted_ns ? carom_now() : 0,
+	};
+	if (task->condemned) {
+		ret_cause->kind = CAROM_OUTCOME_HARD_LIMIT;
+		ret_cause->limit_ns = task->limit_ns;
+	} else if (autopsy->pool->state == POOL_TERMINATED) {
+		ret_cause->kind = CAROM_OUTCOME_TERMINATED;
+	} else if (autopsy->pool->state == POOL_BROKEN) {
+		carom_pool_describe_break(autopsy->pool, ret_cause);
+	}
+}
+
+static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
+{
+	struct autopsy *autopsy = userdata;
+	struct task *task = &autopsy->pool->tasks[slot];
+	struct carom_outcome cause;
+
+	describe_cause(autopsy, slot, &cause);
+	autopsy->hit_limit |= task->condemned;
+	if (task->map && task->count > 1)
+		return carom_map_lost(task->map, slot, &cause);
+	task->cause = cause;
+	return CAROM_SWEEP_LOST;
+}
+
+/* values that the dead process left stay where they are; its place in the arena goes on without */
+static void orphan_values(struct carom_pool *pool, uint32_t index)
+{
+	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
+		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+
+		if (carom_slot_state(word) == CAROM_SLOT_DONE && carom_slot_owner(word) == index)
+			pool->tasks[slot].orphaned = true;
+	}
+}
+
+static void sweep(struct autopsy *autopsy)
+{
+	struct carom_pool *pool = autopsy->pool;
+	struct worker *worker = autopsy->dead->worker;
+
+	pthread_mutex_lock(&pool->lock);
+	carom_lane_sweep(pool->lane, worker->index, decide, autopsy);
+	orphan_values(pool, worker->index);
+	worker->current = NULL; /* U2 */
+	pthread_mutex_unlock(&pool->lock);
+	CAROM_POINT("supervisor.swept");
+}
+
+/* ---- why ---- */
+
+static enum carom_exit_reason reason_of(const struct autopsy *autopsy, bool was_ready)
+{
+	const struct carom_exit *exit = autopsy->exit;
+	int status = exit->kind == CAROM_EXIT_EXITED ? exit->status : -1;
+	enum pool_state state = carom_pool_state_now(autopsy->pool);
+
+	if (autopsy->hit_limit)
+		return CAROM_EXIT_REASON_LIMIT;
+	if (autopsy->dead->is_doomed)
+		return autopsy->dead->doom;
+	if ((status == 0 || exit->kind == CAROM_EXIT_TAKEN) && was_ready &&
+	    (state == POOL_CLOSED || autopsy->dead->may_leave))
+		return CAROM_EXIT_REASON_ENDED;
+	if (state == POOL_TERMINATED || state == POOL_BROKEN)
+		return CAROM_EXIT_REASON_TERMINATED;
+	if (status == CAROM_WORKER_RECYCLED)
+		return CAROM_EXIT_REASON_RECYCLED;
+	if (status == CAROM_WORKER_INIT_FAILED && !was_ready)
+		return CAROM_EXIT_REASON_INIT_FAILED;
+	return CAROM_EXIT_REASON_LOST;
+}
+
+/* Row RP-08. What was to be is of no concern to anybody. */
+static void say_end(const struct autopsy *autopsy, enum carom_exit_reason reason)
+{
+	const struct incarnation *dead = autopsy->dead;
+	bool is_loss = reason == CAROM_EXIT_REASON_LOST || reason == CAROM_EXIT_REASON_INIT_FAILED;
+	char text[32];
+
+	carom_log_event(is_loss ? CAROM_LOG_ERROR : CAROM_LOG_DEBUG, CAROM_LOG_EVENT_WORKER_ENDED,
+			"Process '%s' pid:%d exited with '%s'", dead->worker->start.self.name,
+			(int)dead->pid, carom_exit_text(autopsy->exit, text, sizeof(text)));
+}
+
+/* ---- burying ---- */
+
+static void bury(struct incarnation *dead, const struct carom_exit *exit)
+{
+	struct worker *worker = dead->worker;
+	struct carom_pool *pool = worker->pool;
+	struct autopsy autopsy = { .pool = pool, .dead = dead, .exit = exit };
+	bool was_ready = atomic_load(&carom_lane_worker(pool->lane, worker->index)->ready_ns) != 0;
+	enum carom_exit_reason reason;
+
+	if (dead->dead)
+		return;
+	dead->dead = true; /* U1 */
+	worker->died_ns = carom_now();
+	carom_pidfd_signal(dead->pidfd, SIGKILL);
+	sweep(&autopsy);
+	reason = reason_of(&autopsy, was_ready);
+	say_end(&autopsy, reason);
+	carom_loop_unwatch_word(carom_service_loop(pool->service), &dead->life_watch);
+	carom_supervisor_ended(worker, reason, was_ready);
+}
+
+static void life_changed(struct carom_loop_word *watch)
+{
+	struct incarnation *dying = watch->userdata;
+	struct carom_exit exit;
+
+	if (carom_pid_peek(dying->pid, &exit) == 0 && exit.kind != CAROM_EXIT_RUNNING)
+		bury(dying, &exit);
+	else
+		carom_pidfd_signal(dying->pidfd, SIGKILL); /* its main thread is gone */
+}
+
+static void forget(struct incarnation *dead)
+{
+	struct carom_pool *pool = dead->worker->pool;
+
+	carom_loop_unwatch_fd(carom_service_loop(pool->service), &dead->exit_watch);
+	carom_private_fd_remove(&dead->private_pidfd);
+	close(dead->pidfd);
+	free(dead);
+	pthread_mutex_lock(&pool->lock);
+	pool->process_count--;
+	pthread_cond_broadcast(&pool->settled);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void exit_readable(struct carom_loop_fd *watch)
+{
+	struct incarnation *dead = watch->userdata;
+	struct carom_exit exit;
+
+	if (carom_pidfd_reap(dead->pidfd, &exit) < 0)
+		exit = (struct carom_exit){ .kind = CAROM_EXIT_TAKEN, .status = -1 };
+	if (exit.kind == CAROM_EXIT_RUNNING)
+		return;
+	bury(dead, &exit);
+	forget(dead);
+}
+
+void carom_burial_expect(struct incarnation *alive)
+{
+	struct carom_pool *pool = alive->worker->pool;
+	struct carom_loop *loop = carom_service_loop(pool->service);
+	struct carom_lane_worker *entry = carom_lane_worker(pool->lane, alive->worker->index);
+	struct carom_exit exit;
+
+	alive->exit_watch = (struct carom_loop_fd){ .fd = alive->pidfd,
+						    .ready = exit_readable,
+						    .userdata = alive };
+	alive->life_watch = (struct carom_loop_word){ .word = &entry->life.word,
+						      .expected = carom_life_word(alive->pid),
+						      .changed = life_changed,
+						      .userdata = alive };
+	if (carom_loop_watch_fd(loop, &alive->exit_watch) == 0) {
+		carom_loop_watch_word(loop, &alive->life_watch); /* without it the pidfd does */
+		return;
+	}
+	carom_pidfd_signal(alive->pidfd, SIGKILL);
+	carom_pidfd_wait(alive->pidfd, CAROM_NO_DEADLINE, &exit);
+	bury(alive, &exit);
+	forget(alive);
+}
