@@ -61,6 +61,7 @@ static void lay_out(struct lane_header *header, const struct carom_lane_options 
 	header->worker_count = options->worker_count;
 	header->slot_count = options->slot_count;
 	header->ring_count = ring_count;
+	header->backlog_max = options->backlog_max;
 	header->payload_size = options->payload_size;
 	header->spin_ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
 	header->workers_offset = round_up(sizeof(*header), 128);
@@ -100,6 +101,7 @@ static void take_view(struct carom_lane *lane, void *control, const struct lane_
 	lane->worker_count = layout->worker_count;
 	lane->slot_count = layout->slot_count;
 	lane->ring_count = layout->ring_count;
+	lane->backlog_max = layout->backlog_max;
 	lane->mask_words = (layout->worker_count + 63) / 64;
 	carom_patience_init(&lane->patience, layout->spin_ns == CAROM_LANE_SPIN_NEVER || cpus < 2
 						     ? 0
@@ -199,6 +201,7 @@ static bool layout_is_ours(const struct lane_header *layout)
 	struct carom_lane_options options = {
 		.worker_count = layout->worker_count,
 		.slot_count = layout->slot_count,
+		.backlog_max = layout->backlog_max,
 		.payload_size = layout->payload_size,
 		.spin_ns = layout->spin_ns,
 	};

@@ -165,10 +165,13 @@ struct carom_lane;
  * @payload_size: address space for arguments, and for each worker's values; 0 means
  *                16 GiB, halved until it fits
  * @spin_ns:      see struct carom_pool_options
+ * @backlog_max:  0: a submission wakes a worker if one sleeps. Else only where none is awake,
+ *                or more tasks than this wait: see W5
  */
 struct carom_lane_options {
 	uint32_t worker_count;
 	uint32_t slot_count;
+	uint32_t backlog_max;
 	uint64_t payload_size;
 	uint64_t spin_ns;
 };
@@ -377,6 +380,9 @@ void carom_lane_stand_if_condemned(struct carom_lane *lane, uint32_t slot);
 
 /** carom_lane_finish() - the value is left: tell whoever waits */
 void carom_lane_finish(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_sleep_count() - how often this worker has slept for want of work */
+uint64_t carom_lane_sleep_count(const struct carom_lane *lane);
 
 /** carom_lane_arena() - this worker's arena for values */
 struct carom_arena *carom_lane_arena(struct carom_lane *lane);

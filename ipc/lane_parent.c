@@ -126,13 +126,27 @@ static void make_ready(struct carom_lane *lane, uint32_t slot, uint32_t cpu)
 		memory_order_release);
 }
 
-/* does a worker look for work already? Then nobody need be woken. */
-static bool somebody_spins(const struct carom_lane *lane)
+/* by the head as it was seen last, as in has_room(): one miss for as many tasks as may wait */
+static bool has_backlog(struct carom_lane *lane)
 {
-	for (uint32_t i = 0; i < lane->mask_words; i++)
-		if (atomic_load(&lane->header->spinning[i]))
-			return true;
-	return false;
+	uint64_t head;
+
+	if (lane->tail - lane->head_seen <= lane->backlog_max)
+		return false;
+	head = atomic_load(&lane->header->head);
+	if (lane->tail - head > lane->ring_count)
+		return true; /* nonsense, which is not to be kept */
+	lane->head_seen = head;
+	return lane->tail - head > lane->backlog_max;
+}
+
+/* does a worker look for work already, or will before it sleeps (W5)? */
+static bool needs_wake(struct carom_lane *lane)
+{
+	if (!lane->backlog_max)
+		return !lane_has_any(lane, lane->header->spinning);
+	return !lane_has_any(lane, lane->header->awake) ||
+	       (lane_has_any(lane, lane->header->idle) && has_backlog(lane));
 }
 
 int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t count,
@@ -148,7 +162,7 @@ int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t c
 		push(lane, slots[i]);
 	}
 	atomic_thread_fence(memory_order_seq_cst); /* P2 */
-	*ret_woke = !somebody_spins(lane) && carom_lane_wake_one(lane);
+	*ret_woke = needs_wake(lane) && carom_lane_wake_one(lane);
 	return 0;
 }
 
@@ -427,6 +441,7 @@ static void sweep_hints(struct carom_lane *lane, uint32_t worker)
 
 	atomic_fetch_and(&lane->header->idle[worker / 64], ~bit);
 	atomic_fetch_and(&lane->header->spinning[worker / 64], ~bit);
+	atomic_fetch_and(&lane->header->awake[worker / 64], ~bit); /* W5: before the look below */
 	for (uint32_t other = 0; other < lane->worker_count; other++)
 		if (other != worker &&
 		    !(atomic_load(&lane->header->idle[other / 64]) >> (other % 64) & 1))

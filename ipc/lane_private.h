@@ -25,6 +25,7 @@ struct lane_header {
 	uint32_t worker_count;
 	uint32_t slot_count;
 	uint32_t ring_count;
+	uint32_t backlog_max;
 	uint64_t payload_size;
 	uint64_t spin_ns;
 	uint64_t workers_offset;
@@ -37,6 +38,8 @@ struct lane_header {
 	/* one bit per worker: asleep or about to be; looking for work */
 	_Alignas(128) _Atomic uint64_t idle[CAROM_LANE_MASK_WORDS];
 	_Alignas(128) _Atomic uint64_t spinning[CAROM_LANE_MASK_WORDS];
+	/* not asleep, whatever it does; only where there is a backlog_max */
+	_Alignas(128) _Atomic uint64_t awake[CAROM_LANE_MASK_WORDS];
 	/* written by the parent only, read after every task */
 	_Alignas(128) _Atomic uint32_t stop;
 	_Atomic uint32_t watcher_count;
@@ -58,7 +61,7 @@ struct lane_own_slot {
 /**
  * struct carom_lane - one process's view
  * @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
- * @worker, @arena:  a worker's own
+ * @worker, @sleep_count, @arena: a worker's own
  * @quick_parks, @move_*: see step_aside()
  */
 struct carom_lane {
@@ -74,6 +77,7 @@ struct carom_lane {
 	uint32_t worker_count;
 	uint32_t slot_count;
 	uint32_t ring_count;
+	uint32_t backlog_max;
 	uint32_t mask_words;
 	uint32_t spinner_max;
 	struct carom_patience patience;
@@ -87,6 +91,7 @@ struct carom_lane {
 
 	uint32_t worker;
 	uint32_t last_submit_cpu;
+	uint64_t sleep_count;
 	uint32_t quick_parks;
 	uint64_t move_not_before;
 	uint64_t move_pause_ns;
@@ -116,6 +121,15 @@ static inline bool lane_is_idle(const struct carom_lane *lane, uint32_t worker)
 	return atomic_load_explicit(&lane->header->idle[worker / 64], memory_order_relaxed) >>
 		       (worker % 64) &
 	       1;
+}
+
+/* is any bit set? */
+static inline bool lane_has_any(const struct carom_lane *lane, const _Atomic uint64_t *mask)
+{
+	for (uint32_t i = 0; i < lane->mask_words; i++)
+		if (atomic_load(&mask[i]))
+			return true;
+	return false;
 }
 
 /* the half of a slot word that changes while somebody sleeps on it */

@@ -10,6 +10,15 @@
  *       the two sees the other (both orders are sequentially consistent).
  *   W4  The value is complete before the slot is DONE, and a worker that is asked
  *       to wake somebody does so after: killed in between, the sweep wakes.
+ *   W5  With a backlog_max, who submits wakes nobody while a worker is awake. A worker
+ *       says so by a bit, which it keeps through all of its tasks and clears, as in
+ *       W3, between its idle bit and its last look at the ring; if it dies, the sweep
+ *       clears the bit, and then wakes another one if a hint is there. So whoever
+ *       published a hint and then saw a bit of this mask, saw it before it was
+ *       cleared, and before the look that follows, which finds the hint: no task is
+ *       left with all workers asleep. It may wait for the end of the task that the
+ *       one awake is at: no more than backlog_max tasks do so while others sleep, for
+ *       whoever submits or claims and sees more of them wakes one more.
  */
 #include <errno.h>
 #include <limits.h>
@@ -59,6 +68,8 @@ int carom_lane_ready(struct carom_lane *lane)
 	int r = carom_life_begin(&self->life);
 
 	CAROM_POINT("lane.alive");
+	if (lane->backlog_max)
+		mask_set(lane->header->awake, lane);
 	atomic_store(&self->ready_ns, carom_now());
 	return r;
 }
@@ -220,6 +231,7 @@ static void sleep_until_woken(struct carom_lane *lane, _Atomic uint32_t *wake)
 {
 	uint64_t begun = carom_now();
 
+	lane->sleep_count++;
 	while (!atomic_load(wake) && !atomic_load(&lane->header->stop))
 		carom_futex_wait(wake, 0, CAROM_NO_DEADLINE);
 	if (carom_now() - begun < lane->patience.limit_ns) {
@@ -240,27 +252,36 @@ static void park(struct carom_lane *lane)
 	mask_set(lane->header->idle, lane);
 	CAROM_POINT("lane.park.idle");
 	mask_clear(lane->header->spinning, lane);
+	if (lane->backlog_max)
+		mask_clear(lane->header->awake, lane);
 	CAROM_POINT("lane.park.look");
 	if (!carom_lane_nonempty(lane) && !atomic_load(&lane->header->stop))
 		sleep_until_woken(lane, wake);
 	CAROM_POINT("lane.park.woken");
+	if (lane->backlog_max)
+		mask_set(lane->header->awake, lane);
 	mask_clear(lane->header->idle, lane);
 	CAROM_POINT("lane.park.left");
 }
 
-static bool anybody(const _Atomic uint64_t *mask, uint32_t words)
+/* are there more hints from the head on than may wait? The tail is not for workers to see. */
+static bool has_backlog(const struct carom_lane *lane)
 {
-	for (uint32_t i = 0; i < words; i++)
-		if (atomic_load(&mask[i]))
-			return true;
-	return false;
+	uint64_t beyond = atomic_load(&lane->header->head) + lane->backlog_max;
+
+	return atomic_load(ring_at(lane, beyond)) >> 48 == ring_lap(lane, beyond);
 }
 
 /* one wake-up was spent on this worker; where there is more work it is passed on */
 static void pass_wake_on(struct carom_lane *lane)
 {
-	if (carom_lane_nonempty(lane) && anybody(lane->header->idle, lane->mask_words) &&
-	    !anybody(lane->header->spinning, lane->mask_words))
+	bool needed;
+
+	if (!carom_lane_nonempty(lane) || !lane_has_any(lane, lane->header->idle))
+		return;
+	needed =
+		lane->backlog_max ? has_backlog(lane) : !lane_has_any(lane, lane->header->spinning);
+	if (needed)
 		carom_lane_wake_one(lane);
 }
 
@@ -326,6 +347,11 @@ void carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 		carom_lane_announce(lane);
 	if (noticed)
 		carom_lane_notice(lane, slot);
+}
+
+uint64_t carom_lane_sleep_count(const struct carom_lane *lane)
+{
+	return lane->sleep_count;
 }
 
 struct carom_arena *carom_lane_arena(struct carom_lane *lane)

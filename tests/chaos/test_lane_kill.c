@@ -21,6 +21,7 @@
 #define PARKED    CAROM_LANE_SPIN_NEVER
 #define SPINNING  CAROM_MICROSECONDS(10)
 #define SLOTS     32
+#define BACKLOG   3
 #define BURST_MAX 12
 
 /* of each kind; a process with a sanitizer's shadow is born slowly */
@@ -331,24 +332,28 @@ static bool is_enough(const struct rig *rig, uint32_t burst_count)
 	return (rig->doom ? rig->doomed : rig->kills) >= rig->aim || burst_count >= 20000;
 }
 
-/* Each worker is given a task that keeps it: whoever is out of reach is found out. */
+/*
+ * Each worker is given a task that keeps it: whoever is out of reach is found out. Where
+ * tasks may wait, so many more than workers are needed for that.
+ */
 static void reach_everybody(struct rig *rig)
 {
 	uint64_t deadline = carom_deadline_after(CAROM_SECONDS(10));
 	struct gate *gate = rig->crew.gates;
-	uint32_t slots[CREW_MAX];
+	uint32_t count = rig->crew.worker_count + crew_backlog_max;
+	uint32_t slots[CREW_MAX + BACKLOG];
 
-	for (uint32_t i = 0; i < rig->crew.worker_count; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		pthread_mutex_lock(&rig->lock);
 		slots[i] = submit(rig->crew.lane, job_hold, (uint64_t)(uintptr_t)gate);
 		pthread_mutex_unlock(&rig->lock);
-		await(atomic_load(&gate->arrived) > i || carom_now() > deadline);
+		await(atomic_load(&gate->arrived) + crew_backlog_max > i || carom_now() > deadline);
 	}
 	if (atomic_load(&gate->arrived) < rig->crew.worker_count)
 		fail(rig, "only %u of %u workers are within reach", atomic_load(&gate->arrived),
 		     rig->crew.worker_count);
 	atomic_store(&gate->open, 1);
-	for (uint32_t i = 0; i < rig->crew.worker_count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		if (wait_for(rig->crew.lane, slots[i], deadline) < 0)
 			fail(rig, "a worker does not come back");
 }
@@ -483,6 +488,13 @@ Test(lane_kill, spinning_workers_at_every_point, .timeout = 240)
 {
 	need_points();
 	kill_at_every_point(SPINNING);
+}
+
+Test(lane_kill, workers_with_a_backlog_at_every_point, .timeout = 240)
+{
+	need_points();
+	crew_backlog_max = BACKLOG;
+	kill_at_every_point(PARKED);
 }
 
 /* ---- those who sweep, at every point ---- */

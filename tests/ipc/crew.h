@@ -32,6 +32,9 @@ struct crew {
 	struct gate *gates;
 };
 
+/* of the lanes that are made from now on */
+static uint32_t crew_backlog_max;
+
 /* ---- workers ---- */
 
 static inline int work(struct carom_lane *lane)
@@ -74,6 +77,7 @@ static inline struct carom_lane *new_lane(uint32_t worker_count, uint32_t slot_c
 	struct carom_lane_options options = {
 		.worker_count = worker_count,
 		.slot_count = slot_count,
+		.backlog_max = crew_backlog_max,
 		.payload_size = CAROM_MIB(16),
 		.spin_ns = spin_ns,
 	};

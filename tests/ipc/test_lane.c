@@ -874,11 +874,11 @@ Test(lane, attaching_refuses_a_layout_of_another_kind)
 	unsigned char *bytes = (void *)lane->header;
 
 	for (size_t i = 0; i < offsetof(struct lane_header, head); i++) {
-		bool is_spin = i >= offsetof(struct lane_header, spin_ns) &&
-			       i < offsetof(struct lane_header, spin_ns) + sizeof(uint64_t);
+		bool is_taste = i - offsetof(struct lane_header, spin_ns) < sizeof(uint64_t) ||
+				i - offsetof(struct lane_header, backlog_max) < sizeof(uint32_t);
 
 		bytes[i] ^= 0x81;
-		cr_expect(eq(int, attach(carom_lane_fd(lane), 0), is_spin ? 0 : -EBADMSG),
+		cr_expect(eq(int, attach(carom_lane_fd(lane), 0), is_taste ? 0 : -EBADMSG),
 			  "byte %zu", i);
 		bytes[i] ^= 0x81;
 	}

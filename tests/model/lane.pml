@@ -22,6 +22,10 @@
  *	                its hint is in the ring
  *	-DNO_LOOK       a worker looks at the ring between its idle bit and its sleep
  *
+ *	-DAWAKE_LATE    with -DTHROUGHPUT a worker clears its awake bit before its last look
+ *	-DAWAKE_KEPT    and the sweep clears that of a dead one
+ *
+ * With -DTHROUGHPUT nobody is woken while a worker is awake, however much waits.
  * Workers do not spin but with -DSPIN. With -DUNREPLACED there is one death at most, and
  * nobody comes in the dead worker's place: then the other must do it all.
  *
@@ -51,6 +55,9 @@ bool waited[2];
 bool cell_written[CELLS];
 byte cell_slot[CELLS], cell_generation[CELLS], head;
 bool idle[2], spinning[2], wake[2];
+#ifdef THROUGHPUT
+bool awake[2];
+#endif
 
 /* the parent's own */
 byte tail;
@@ -140,12 +147,18 @@ inline park()
 #ifdef SPIN
 	spinning[me] = false;
 #endif
+#if defined(THROUGHPUT) && !defined(AWAKE_LATE)
+	awake[me] = false;
+#endif
 	if
 #ifndef NO_LOOK
 	:: NONEMPTY
 	:: else ->
 #else
 	:: true ->
+#endif
+#ifdef AWAKE_LATE
+		awake[me] = false;
 #endif
 		do
 		:: atomic { wake[me] -> break }
@@ -154,11 +167,15 @@ end_asleep:
 			!asleep[me]
 		od
 	fi;
+#ifdef THROUGHPUT
+	awake[me] = true;
+#endif
 	idle[me] = false
 }
 
 inline pass_on()
 {
+#ifndef THROUGHPUT
 	if
 	:: NONEMPTY ->
 		if
@@ -167,6 +184,9 @@ inline pass_on()
 		fi
 	:: else
 	fi
+#else
+	skip
+#endif
 }
 
 inline finish()
@@ -216,6 +236,9 @@ proctype worker(byte me)
 
 begin:
 	{
+#ifdef THROUGHPUT
+		awake[me] = true;
+#endif
 		work()
 	} unless { killed[me] };
 	atomic {
@@ -281,7 +304,11 @@ inline make_ready(s)
 inline wake_for_work()
 {
 	if
+#ifdef THROUGHPUT
+	:: !awake[0] && !awake[1] -> wake_one()
+#else
 	:: !spinning[0] && !spinning[1] -> wake_one()
+#endif
 	:: else
 	fi
 }
@@ -395,6 +422,9 @@ inline sweep_slot(s)
 inline sweep_hints()
 {
 	d_step { idle[me] = false; spinning[me] = false }
+#if defined(THROUGHPUT) && !defined(AWAKE_KEPT)
+	awake[me] = false;
+#endif
 #ifndef NO_WAKE_ALL
 	if
 	:: !idle[1 - me] -> wake_worker(1 - me)
