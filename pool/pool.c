@@ -18,6 +18,9 @@
 
 #define SLOTS_DEFAULT 4096
 
+/* CAROM_SCHEDULE_THROUGHPUT: so many tasks wait for who is awake before another one is woken */
+#define BACKLOG_MAX 16
+
 /* ---- making ---- */
 
 static uint64_t usual_worker_count(void)
@@ -51,7 +54,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->synack;
 	built &= !options->callbacks_first;
 	built &= !options->callbacks_propagate;
-	built &= !options->schedule;
 	built &= !options->polled;
 	built &= !options->backtraces;
 	built &= !options->statistics;
@@ -71,7 +73,7 @@ static int check_options(const struct carom_pool_options *theirs, struct carom_p
 		ret->worker_count = usual_worker_count();
 	if (ret->worker_count < 1 || ret->worker_count > CAROM_WORKERS_MAX)
 		return -EINVAL;
-	if (ret->slot_count > CAROM_LANE_SLOTS_MAX)
+	if (ret->slot_count > CAROM_LANE_SLOTS_MAX || ret->schedule > CAROM_SCHEDULE_THROUGHPUT)
 		return -EINVAL;
 	if (!ret->slot_count)
 		ret->slot_count = SLOTS_DEFAULT;
@@ -139,6 +141,8 @@ static int make_memory(struct carom_pool *pool)
 	struct carom_lane_options options = {
 		.worker_count = (uint32_t)pool->options.worker_count,
 		.slot_count = (uint32_t)pool->options.slot_count,
+		.backlog_max =
+			pool->options.schedule == CAROM_SCHEDULE_THROUGHPUT ? BACKLOG_MAX : 0,
 		.payload_size = pool->options.payload_size,
 		.spin_ns = pool->options.spin_ns,
 	};

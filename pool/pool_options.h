@@ -38,9 +38,10 @@ struct carom_semaphore_hooks;
  * enum carom_schedule - which worker takes a task
  * @CAROM_SCHEDULE_FAIR:       any that is idle, at once: a short task never waits behind a
  *                             long one while a worker is idle
- * @CAROM_SCHEDULE_THROUGHPUT: workers that are awake first; more are woken only when tasks
- *                             pile up. Fewer wake-ups where tasks are tiny; one may wait
- *                             behind another
+ * @CAROM_SCHEDULE_THROUGHPUT: workers that are awake first; more are woken only when more
+ *                             than 16 tasks wait. Fewer wake-ups where tasks are tiny; one
+ *                             may wait behind another, however long that takes, so no task
+ *                             may wait for another one
  */
 enum carom_schedule {
 	CAROM_SCHEDULE_FAIR,
