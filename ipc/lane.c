@@ -96,6 +96,7 @@ static void take_view(struct carom_lane *lane, void *control, const struct lane_
 	lane->notices = (void *)(base + layout->notices_offset);
 	lane->slots = (void *)(base + layout->slots_offset);
 	lane->bell_fd = -1;
+	lane->ticket = 1;
 	lane->control_size = layout->control_size;
 	lane->payload_size = layout->payload_size;
 	lane->worker_count = layout->worker_count;

@@ -8,9 +8,9 @@
  * burst of tasks costs one wake-up, and a task without notices pays for none of this.
  *
  *	worker                            parent
- *	word := DONE                      armed := 1
+ *	word := DONE                      armed := a new ticket
  *	bit  := 1                         any bit?      yes: do not sleep
- *	armed? then armed := 0, ring      sleep until rung
+ *	armed? then ring, armed := 0      sleep until rung
  *
  *   N1  The bit is set after what it is about, and cleared before the slot is looked
  *       at: so who clears it sees that, or there is another notice to come.
@@ -18,8 +18,14 @@
  *       read; all in one total order: the worker sees it armed, or the parent sees
  *       the bit.
  *   N3  A worker may die at any step. Before the bit: the sweep sets it for each slot
- *       that bears its name. Between the bit, or the exchange of `armed`, and the
- *       ring: the sweep rings. A notice too many is a look for nothing.
+ *       that bears its name. Between the bit and the ring: the sweep rings. A notice
+ *       too many is a look for nothing.
+ *   N4  A worker may be stopped at any step, and is not dead then: that may hold up its
+ *       own task, but not the notices of others. So nobody takes the bell out of the
+ *       others' hands before it was rung: the futex is cleared and woken in one system
+ *       call, and the descriptor is written to before `armed` is cleared, which is done
+ *       by compare-and-swap from the ticket that was seen: when the parent has been
+ *       there meanwhile, and armed again, it has no effect.
  *
  * Leave to begin (a pool with `synack`): the worker that has claimed a task leaves a
  * notice and waits for one of two flags in the slot's word, of which only the first
@@ -42,25 +48,36 @@ void carom_lane_set_bell(struct carom_lane *lane, int fd)
 	lane->bell_fd = fd;
 }
 
-void carom_lane_wake_noticer(struct carom_lane *lane)
+static void write_bell(struct carom_lane *lane)
 {
 	static const uint64_t one = 1;
 
-	atomic_store(&lane->header->armed, 0);
-	if (lane->bell_fd < 0)
-		carom_futex_wake(&lane->header->armed, 1);
-	else if (write(lane->bell_fd, &one, sizeof(one)) < 0)
+	if (write(lane->bell_fd, &one, sizeof(one)) < 0)
 		return; /* full: then it is readable */
+}
+
+void carom_lane_wake_noticer(struct carom_lane *lane)
+{
+	if (lane->bell_fd < 0)
+		carom_futex_clear(&lane->header->armed);
+	else
+		write_bell(lane);
 }
 
 void carom_lane_ring(struct carom_lane *lane)
 {
 	_Atomic uint32_t *armed = &lane->header->armed;
+	uint32_t ticket = atomic_load(armed);
 
-	if (!atomic_load(armed) || !atomic_exchange(armed, 0))
+	if (!ticket)
 		return;
-	CAROM_POINT("lane.notice.disarmed");
-	carom_lane_wake_noticer(lane);
+	if (lane->bell_fd < 0) {
+		carom_futex_clear(armed);
+		return;
+	}
+	write_bell(lane);
+	CAROM_POINT("lane.notice.rung");
+	atomic_compare_exchange_strong(armed, &ticket, 0); /* N4 */
 }
 
 void carom_lane_notice(struct carom_lane *lane, uint32_t slot)
@@ -95,7 +112,8 @@ uint32_t carom_lane_noticed(struct carom_lane *lane, uint32_t begin)
 
 bool carom_lane_arm(struct carom_lane *lane)
 {
-	atomic_store(&lane->header->armed, 1);
+	lane->ticket += 2; /* odd, so never 0 */
+	atomic_store(&lane->header->armed, lane->ticket);
 	for (uint32_t i = 0; i < (lane->slot_count + 63) / 64; i++)
 		if (atomic_load(&lane->notices[i])) {
 			atomic_store(&lane->header->armed, 0);
@@ -108,8 +126,10 @@ int carom_lane_await_notice(struct carom_lane *lane, uint64_t deadline_ns)
 {
 	_Atomic uint32_t *armed = &lane->header->armed;
 
-	while (atomic_load(armed))
-		if (carom_futex_wait(armed, 1, deadline_ns) == -ETIMEDOUT)
+	uint32_t ticket;
+
+	while ((ticket = atomic_load(armed)) != 0)
+		if (carom_futex_wait(armed, ticket, deadline_ns) == -ETIMEDOUT)
 			return -ETIMEDOUT;
 	return 0;
 }

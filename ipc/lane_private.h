@@ -44,7 +44,7 @@ struct lane_header {
 	_Alignas(128) _Atomic uint32_t stop;
 	_Atomic uint32_t watcher_count;
 	_Alignas(128) _Atomic uint32_t ended_event;
-	/* 1: the parent sleeps, or is about to, and wants to be rung for */
+	/* not 0: the parent sleeps, or is about to, and wants to be rung for; see lane_notice.c */
 	_Alignas(128) _Atomic uint32_t armed;
 };
 
@@ -81,7 +81,8 @@ struct carom_lane {
 	uint32_t mask_words;
 	uint32_t spinner_max;
 	struct carom_patience patience;
-	int bell_fd; /* or -1: the bell is a futex */
+	int bell_fd;     /* or -1: the bell is a futex */
+	uint32_t ticket; /* of the latest arming */
 
 	uint64_t tail;
 	uint64_t head_seen;

@@ -35,3 +35,13 @@ int carom_futex_wake(const _Atomic uint32_t *word, int count)
 	errno = saved_errno;
 	return woken < 0 ? 0 : (int)woken;
 }
+
+void carom_futex_clear(_Atomic uint32_t *word)
+{
+	int saved_errno = errno;
+
+	/* the second word is the first one: it is set, and never compares as below 0 */
+	syscall(SYS_futex, word, FUTEX_WAKE_OP, 1, NULL, word,
+		FUTEX_OP(FUTEX_OP_SET, 0, FUTEX_OP_CMP_LT, 0));
+	errno = saved_errno;
+}

@@ -1,7 +1,7 @@
 /*
  * Futex
  *
- * The two calls of futex(2) that everything shared between processes rests on,
+ * The calls of futex(2) that everything shared between processes rests on,
  * with absolute deadlines on CLOCK_MONOTONIC and without FUTEX_PRIVATE_FLAG.
  */
 #ifndef CAROM_SHM_FUTEX_H
@@ -20,5 +20,12 @@ int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t d
 
 /** carom_futex_wake() - wake up to @count sleepers. Return: how many were woken. AS-Safe. */
 int carom_futex_wake(const _Atomic uint32_t *word, int count);
+
+/**
+ * carom_futex_clear() - set *@word to 0 and wake one sleeper, in one step. AS-Safe.
+ *
+ * Whoever is stopped or killed on the way has done both or neither.
+ */
+void carom_futex_clear(_Atomic uint32_t *word);
 
 #endif

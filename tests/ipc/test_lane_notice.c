@@ -183,7 +183,6 @@ Test(lane_notice, a_death_on_the_way_does_not_cost_the_notice, .timeout = 30)
 	check_death_at("lane.done.after");
 	check_death_at("lane.notice.before");
 	check_death_at("lane.notice.set");
-	check_death_at("lane.notice.disarmed");
 }
 
 Test(lane_notice, a_task_that_is_lost_is_noticed, .timeout = 20)

@@ -96,3 +96,23 @@ Test(futex, wake_keeps_errno, .timeout = 60)
 	cr_expect(zero(int, carom_futex_wake((_Atomic uint32_t *)1, 1))); /* EINVAL: not aligned */
 	cr_expect(eq(int, errno, ENOENT));
 }
+
+/* The word is set by the kernel itself: nothing here could come between that and the wake-up. */
+Test(futex, is_cleared_and_its_sleeper_woken_in_one_step, .timeout = 60)
+{
+	_Atomic uint32_t *word = share(4096);
+	pid_t pid;
+
+	atomic_store(word, 0x80000005);
+	pid = child();
+	if (pid == 0) {
+		while (atomic_load(word) != 0)
+			carom_futex_wait(word, 0x80000005, CAROM_NO_DEADLINE);
+		_exit(0);
+	}
+	await(carom_futex_wake(word, 1) == 1); /* it sleeps, and may be woken for nothing */
+	await(carom_futex_wake(word, 0) == 0);
+	carom_futex_clear(word);
+	cr_expect(zero(int, ended(pid)));
+	cr_expect(eq(u32, *word, 0));
+}
