@@ -31,13 +31,15 @@ void carom_birth_begin(struct worker *worker, carom_born_fn *born)
 	struct carom_pool *pool = worker->pool;
 
 	describe_worker(worker);
+	worker->fds[0] = pool->lane_fd;
+	worker->fds[1] = pool->bell_fd;
 	worker->born = born;
 	worker->birth = (struct carom_birth){
 		.request = { .function = carom_worker_main,
 			     .argument = &worker->start,
 			     .size = sizeof(worker->start),
-			     .fds = &pool->lane_fd,
-			     .fd_count = 1 },
+			     .fds = worker->fds,
+			     .fd_count = pool->options.polled ? 2 : 1 },
 		.born = answered,
 		.userdata = worker,
 	};

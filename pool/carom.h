@@ -38,6 +38,7 @@
 #include "imap.h"
 #include "map.h"
 #include "outcome.h"
+#include "poll.h"
 #include "pool.h"
 #include "pool_options.h"
 #include "result.h"

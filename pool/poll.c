@@ -5,11 +5,30 @@
  * what the library's thread does for others: a worker's death that nobody looks at would
  * leave its task without an answer, and whoever waits for that without an end.
  *
+ * In a polled pool each task leaves a notice when it has ended, and its worker rings the
+ * bell, an eventfd, if that is armed; it is armed whenever the pool's thread is outside of
+ * bell_rings(), so the first notice after a look makes the descriptor readable, and a
+ * burst of them costs one write.
+ *
+ *   E1  Where something is to be done or told, the descriptor is readable, or somebody is
+ *       inside a call who will see to it before the call returns.
+ *   E2  Nothing is read from a descriptor but by running the loop, which knows why it is
+ *       readable, so it never stays so for nothing.
+ *   E3  Functions of the program are called outside of the loop, without a lock, and one
+ *       not inside another.
+ *
  * What it costs a pool with threads: one branch in each wait, none for a task.
  */
-#include <errno.h>
-#include <time.h>
+#include "pool/poll.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/origin.h"
 #include "core/time.h"
 #include "pool/pool_private.h"
 
@@ -20,12 +39,47 @@ static bool is_polled(const struct carom_pool *pool)
 	return pool->options.polled;
 }
 
-/* one round; what is to be waited for may have come, or not. Without the lock. */
+/* one round; number of things done. Without the lock. */
+static int run_round(struct carom_pool *pool, uint64_t deadline_ns)
+{
+	return carom_service_drive(pool->service, deadline_ns);
+}
+
+/* With the lock. */
+static bool is_over(const struct carom_pool *pool)
+{
+	if (pool->state == POOL_RUNNING || pool->process_count || pool->request_count)
+		return false;
+	return pool->state != POOL_CLOSED || !carom_lane_anything_ready(pool->lane);
+}
+
+/* With the lock. 0 if there is nothing to tell. */
+static int news(const struct carom_pool *pool)
+{
+	if (pool->state == POOL_BROKEN && !pool->told_broken)
+		return -ENOTRECOVERABLE;
+	return is_over(pool) && !pool->told_over ? -ESHUTDOWN : 0;
+}
+
+/* E1, for what only carom_pool_poll() can tell */
+static void owe_poll(struct carom_pool *pool)
+{
+	bool owed;
+
+	pthread_mutex_lock(&pool->lock);
+	owed = news(pool) != 0;
+	pthread_mutex_unlock(&pool->lock);
+	if (owed)
+		carom_service_poke(pool->service, &pool->poll_poke);
+}
+
+/* a round inside a wait: what is waited for may have come, or not. Without the lock. */
 static int drive(struct carom_pool *pool, uint64_t deadline_ns)
 {
-	if (carom_service_drive(pool->service, deadline_ns) == 0 && carom_now() >= deadline_ns)
-		return -ETIMEDOUT;
-	return 0;
+	int r = run_round(pool, deadline_ns);
+
+	owe_poll(pool);
+	return r == 0 && carom_now() >= deadline_ns ? -ETIMEDOUT : 0;
 }
 
 static int sleep_on_condition(struct carom_pool *pool, uint64_t deadline_ns)
@@ -74,4 +128,136 @@ int carom_pool_await_any(struct carom_pool *pool, uint32_t ticket, uint64_t dead
 {
 	return is_polled(pool) ? drive(pool, deadline_ns)
 			       : carom_lane_await_any(pool->lane, ticket, deadline_ns);
+}
+
+/* ---- the bell ---- */
+
+static void take_notices(struct carom_pool *pool)
+{
+	uint32_t slot = 0;
+
+	while ((slot = carom_lane_noticed(pool->lane, slot)) != CAROM_LANE_NO_SLOT)
+		slot++;
+}
+
+static void bell_rings(struct carom_loop_fd *watch)
+{
+	struct carom_pool *pool = watch->userdata;
+	eventfd_t count;
+
+	(void)eventfd_read(watch->fd, &count);
+	do
+		take_notices(pool);
+	while (!carom_lane_arm(pool->lane));
+}
+
+static void poll_poked(struct carom_poke *poke)
+{
+	(void)poke; /* that the descriptor was readable is all */
+}
+
+int carom_pool_begin_polled(struct carom_pool *pool)
+{
+	pool->poll_poke.function = poll_poked;
+	pool->bell_watch = (struct carom_loop_fd){ .ready = bell_rings, .userdata = pool };
+	pool->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (pool->bell_fd < 0)
+		return -errno;
+	carom_private_fd_add(&pool->private_bell_fd, pool->bell_fd);
+	pool->bell_watch.fd = pool->bell_fd;
+	carom_lane_set_bell(pool->lane, pool->bell_fd);
+	carom_lane_arm(pool->lane);
+	return carom_loop_watch_fd(carom_service_loop(pool->service), &pool->bell_watch);
+}
+
+void carom_pool_end_polled(struct carom_pool *pool)
+{
+	if (!pool->service)
+		return;
+	if (pool->bell_watch.ready) {
+		carom_loop_unwatch_fd(carom_service_loop(pool->service), &pool->bell_watch);
+		carom_private_fd_remove(&pool->private_bell_fd);
+		carom_closep(&pool->bell_fd);
+	}
+	pool->service = carom_service_free_polled(pool->service);
+}
+
+/* ---- the host's side ---- */
+
+static int check(const struct carom_pool *pool)
+{
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	return is_polled(pool) ? 0 : -EINVAL;
+}
+
+int carom_pool_fd(struct carom_pool *pool)
+{
+	int r = check(pool);
+
+	return r < 0 ? r : carom_service_fd(pool->service);
+}
+
+/* what is told in place of @count, if anything */
+static int tell(struct carom_pool *pool, int count)
+{
+	int r;
+
+	pthread_mutex_lock(&pool->lock);
+	r = news(pool);
+	pool->told_broken |= r == -ENOTRECOVERABLE;
+	pool->told_over |= r == -ESHUTDOWN;
+	if (r == 0 && pool->told_over)
+		r = -ESHUTDOWN;
+	pthread_mutex_unlock(&pool->lock);
+	owe_poll(pool);
+	return r < 0 ? r : count;
+}
+
+static bool has_news(struct carom_pool *pool)
+{
+	bool has;
+
+	pthread_mutex_lock(&pool->lock);
+	has = news(pool) != 0 || pool->told_over;
+	pthread_mutex_unlock(&pool->lock);
+	return has;
+}
+
+int carom_pool_poll(struct carom_pool *pool, uint64_t deadline_ns)
+{
+	int r = check(pool);
+
+	if (r < 0)
+		return r;
+	r = tell(pool, run_round(pool, has_news(pool) ? CAROM_PASSED : deadline_ns));
+	while (r == -ESHUTDOWN && run_round(pool, CAROM_PASSED) > 0)
+		; /* E2: also what rang on the way to the end */
+	return r;
+}
+
+/* ---- sentinels ---- */
+
+static int dup_sentinel(const struct worker *worker, int *ret_fd)
+{
+	*ret_fd = worker->current ? fcntl(worker->current->pidfd, F_DUPFD_CLOEXEC, 3) : -1;
+	return worker->current && *ret_fd < 0 ? -errno : 0;
+}
+
+int carom_pool_dup_sentinels(struct carom_pool *pool, int *fds, size_t count)
+{
+	uint32_t i;
+	int r = 0;
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&pool->lock);
+	for (i = 0; r == 0 && i < pool->options.worker_count && i < count; i++)
+		r = dup_sentinel(&pool->workers[i], &fds[i]);
+	pthread_mutex_unlock(&pool->lock);
+	if (r == 0)
+		return (int)pool->options.worker_count;
+	while (i-- > 0)
+		carom_closep(&fds[i]);
+	return r;
 }

@@ -54,7 +54,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->synack;
 	built &= !options->callbacks_first;
 	built &= !options->callbacks_propagate;
-	built &= !options->polled;
 	built &= !options->backtraces;
 	built &= !options->statistics;
 	built &= !options->name;
@@ -82,10 +81,29 @@ static int check_options(const struct carom_pool_options *theirs, struct carom_p
 	return refuse_unbuilt(ret);
 }
 
+static int get_service(struct carom_pool *pool)
+{
+	int r;
+
+	if (pool->options.polled)
+		return carom_service_new_polled(&pool->service);
+	r = carom_service_get(&pool->service);
+	if (r == 0)
+		carom_service_use(pool->service);
+	return r;
+}
+
+static void let_service_go(struct carom_pool *pool)
+{
+	if (pool->options.polled)
+		carom_pool_end_polled(pool);
+	else if (pool->service)
+		carom_service_leave(pool->service);
+}
+
 static void destroy(struct carom_pool *pool)
 {
-	if (pool->service)
-		carom_service_leave(pool->service);
+	let_service_go(pool);
 	for (uint32_t slot = 0; pool->spare && slot < pool->options.slot_count; slot++)
 		free(pool->spare[slot]);
 	carom_private_fd_remove(&pool->private_lane_fd);
@@ -218,11 +236,11 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	r = check_options(options, &pool->options);
 	set_policy(pool);
 	if (r == 0)
-		r = carom_service_get(&pool->service);
-	if (r == 0) {
-		carom_service_use(pool->service);
+		r = get_service(pool);
+	if (r == 0)
 		r = make_memory(pool);
-	}
+	if (r == 0 && pool->options.polled)
+		r = carom_pool_begin_polled(pool);
 	if (r < 0) {
 		destroy(pool);
 		return r;
@@ -283,6 +301,8 @@ struct carom_pool *carom_pool_free(struct carom_pool *pool)
 	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_FINALIZING, "finalizing pool");
 	carom_pool_terminate(pool);
 	carom_service_run(pool->service, end_errand, pool);
+	if (pool->options.polled)
+		carom_pool_end_polled(pool);
 	pthread_mutex_lock(&pool->lock);
 	carom_pool_unref_unlock(pool);
 	return NULL;

@@ -106,6 +106,7 @@ struct worker {
 	carom_born_fn *born;
 	struct carom_birth birth;
 	struct carom_worker_start start;
+	int fds[2];
 	uint64_t died_ns;
 	uint64_t replaced_count;
 };
@@ -143,6 +144,14 @@ struct carom_pool {
 	struct carom_poke limit_poke;
 	struct carom_poke drain_poke;
 	uint64_t limit_next_ns;
+
+	/* a polled pool: see poll.c */
+	int bell_fd;
+	struct carom_private_fd private_bell_fd;
+	struct carom_loop_fd bell_watch;
+	struct carom_poke poll_poke;
+	bool told_broken;
+	bool told_over;
 };
 
 /**
@@ -322,6 +331,12 @@ int carom_pool_await(struct carom_pool *pool, uint32_t slot, uint32_t generation
 
 /** carom_pool_await_any() - as carom_lane_await_any(), but may return for nothing. Without the lock. */
 int carom_pool_await_any(struct carom_pool *pool, uint32_t ticket, uint64_t deadline_ns);
+
+/** carom_pool_begin_polled() - once there are a service and a lane, before there are workers */
+int carom_pool_begin_polled(struct carom_pool *pool);
+
+/** carom_pool_end_polled() - no worker is left; the service goes */
+void carom_pool_end_polled(struct carom_pool *pool);
 
 /* ---- limits.c: the loop's thread ---- */
 

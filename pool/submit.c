@@ -244,7 +244,8 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 	bool timed = submission->limit_ns || pool->options.timestamps;
 
 	lines->function = (uint64_t)(uintptr_t)submission->function;
-	lines->flags = (timed ? CAROM_TASK_TIMED : 0) | (submission->batch ? CAROM_TASK_BATCH : 0);
+	lines->flags = (timed ? CAROM_TASK_TIMED : 0) | (submission->batch ? CAROM_TASK_BATCH : 0) |
+		       (pool->options.polled ? CAROM_TASK_END : 0);
 	lines->index = submission->index & ((UINT64_C(1) << 48) - 1);
 	task->limit_ns = submission->limit_ns;
 	task->submitted_ns = timed ? carom_now() : 0;

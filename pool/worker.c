@@ -6,6 +6,7 @@
  */
 #include "pool/worker.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include "ipc/lane.h"
 #include "pool/call_private.h"
 #include "pool/outcome.h"
+
+#define BELL_FD_MIN 900 /* below the usual limit of 1024 */
 
 static void run_task(struct carom_lane *lane, uint32_t worker, int32_t pid, uint32_t index)
 {
@@ -32,6 +35,17 @@ static void run_task(struct carom_lane *lane, uint32_t worker, int32_t pid, uint
 		carom_call_run(&call);
 }
 
+/* so that whoever closes low descriptors, and opens others in their place, does not meet it */
+static int out_of_the_way(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, BELL_FD_MIN);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
 	struct carom_worker_start start;
@@ -39,7 +53,7 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	int32_t pid = getpid();
 	uint32_t slot;
 
-	if (size != sizeof(start) || fd_count != 1)
+	if (size != sizeof(start) || fd_count < 1 || fd_count > 2)
 		return 70;
 	memcpy(&start, argument, sizeof(start));
 	carom_self_become(&start.self);
@@ -47,6 +61,8 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	if (carom_lane_attach(fds[0], (uint32_t)start.index, start.begin, start.end, &lane) < 0)
 		return 71;
 	close(fds[0]);
+	if (fd_count > 1)
+		carom_lane_set_bell(lane, out_of_the_way(fds[1]));
 	signal(SIGINT, SIG_IGN); /* ^C is for the program: it decides what becomes of its workers */
 	carom_lane_await_admission(lane);
 	carom_lane_ready(lane); /* without the life word the pidfd alone announces the death */

@@ -30,7 +30,7 @@ struct carom_worker_start {
 #define CAROM_WORKER_INIT_FAILED 1   /* before it was ready: its initializer failed */
 #define CAROM_WORKER_RECYCLED    155 /* it has done, or has eaten, enough */
 
-/** carom_worker_main() - a carom_child_fn; fds[0] is the lane */
+/** carom_worker_main() - a carom_child_fn; fds[0] is the lane, fds[1] the bell of a polled pool */
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count);
 
 #endif
