@@ -76,7 +76,7 @@ void carom_lane_ring(struct carom_lane *lane)
 		return;
 	}
 	write_bell(lane);
-	CAROM_POINT("lane.notice.rung");
+	CAROM_POINT("bell.rung");
 	atomic_compare_exchange_strong(armed, &ticket, 0); /* N4 */
 }
 

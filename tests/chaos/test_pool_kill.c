@@ -318,8 +318,9 @@ static uint32_t pace_of(const char *name)
 {
 	if (needs_births(name))
 		return 2;
-	return strncmp(name, "lane.park.", 10) == 0 || strncmp(name, "lane.wake.", 10) == 0 ? 5
-											    : 97;
+	if (strncmp(name, "lane.park.", 10) == 0 || strncmp(name, "lane.wake.", 10) == 0)
+		return 5;
+	return strncmp(name, "bell.", 5) == 0 ? 7 : 97;
 }
 
 static void force_births(struct carom_pool *pool, const char *name)
@@ -345,6 +346,12 @@ static bool is_rare(const char *name, uint64_t spin_ns)
 	       (spin_ns != CAROM_SPIN_NEVER && strncmp(name, "lane.park.", 10) == 0);
 }
 
+/* steps of a notice, which each task leaves in a pool without threads */
+static bool needs_notices(const char *name)
+{
+	return strncmp(name, "lane.notice.", 12) == 0 || strncmp(name, "bell.", 5) == 0;
+}
+
 static void kill_at_point(const char *name, uint64_t spin_ns)
 {
 	struct carom_pool *pool = NULL;
@@ -353,7 +360,8 @@ static void kill_at_point(const char *name, uint64_t spin_ns)
 
 	memset((void *)begun, 0, STREAM_MOST);
 	cr_assert(
-		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 3, .spin_ns = spin_ns),
+		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 3, .spin_ns = spin_ns,
+							     .polled = needs_notices(name)),
 					 &pool)));
 	cr_assert(zero(int, carom_point_arm(name, pace_of(name))));
 	if (needs_births(name))
@@ -397,6 +405,11 @@ Test(pool_kill, a_worker_at_every_step_of_the_lane_parking, .timeout = 300)
 Test(pool_kill, a_worker_at_every_step_of_a_call, .timeout = 300)
 {
 	kill_at_points("worker.call.", 0);
+}
+
+Test(pool_kill, a_worker_that_has_rung_the_bell, .timeout = 300)
+{
+	kill_at_points("bell.", CAROM_SPIN_NEVER);
 }
 
 /* those of a birth; the steps of the server's own start have their test beside it */

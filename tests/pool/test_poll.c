@@ -499,7 +499,7 @@ Test(poll, worker_that_is_stopped_while_it_rings_holds_nobody_up, .timeout = 60)
 	if (carom_point_arm_once("lane.notice.set", 1, SIGSTOP) == -EOPNOTSUPP)
 		cr_skip_test("built without points");
 	for (const char *const *name =
-		     (const char *const[]){ "lane.notice.set", "lane.notice.rung", NULL };
+		     (const char *const[]){ "lane.notice.set", "bell.rung", NULL };
 	     *name; name++) {
 		carom_point_disarm_all();
 		cr_assert(zero(int, carom_point_arm_once(*name, 1, SIGSTOP)));
