@@ -16,6 +16,7 @@
 #include "ipc/lane.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,7 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
 		return r;
 	memcpy(carom_segment_data(lane->segment), &layout, sizeof(layout));
 	take_view(lane, carom_segment_data(lane->segment), &layout);
+	carom_lane_use(lane, lane->worker_count);
 	lane->arguments = (unsigned char *)lane->header + lane->control_size;
 	lane->values = lane->arguments + lane->payload_size;
 	lane->worker = LANE_NOBODY;
@@ -340,7 +342,9 @@ bool carom_lane_nonempty(const struct carom_lane *lane)
  */
 bool carom_lane_wake_one(struct carom_lane *lane)
 {
-	for (uint32_t i = 0; i < lane->mask_words; i++) {
+	uint32_t words = lane_mask_words(lane);
+
+	for (uint32_t i = 0; i < words; i++) {
 		_Atomic uint64_t *word = &lane->header->idle[i];
 		uint64_t bits = atomic_load(word);
 
@@ -366,10 +370,20 @@ bool carom_lane_wake_one(struct carom_lane *lane)
 
 uint32_t carom_lane_spinner_count(const struct carom_lane *lane)
 {
+	uint32_t words = lane_mask_words(lane);
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < lane->mask_words; i++)
+	for (uint32_t i = 0; i < words; i++)
 		count += (uint32_t)__builtin_popcountll(
 			atomic_load_explicit(&lane->header->spinning[i], memory_order_relaxed));
 	return count;
+}
+
+/* Where the parent sleeps on the bell instead, that is rung. */
+void carom_lane_announce_ready(struct carom_lane *lane)
+{
+	atomic_fetch_add(&lane->header->ready_event, 1);
+	carom_futex_wake(&lane->header->ready_event, INT_MAX);
+	if (lane->bell_fd >= 0)
+		carom_lane_wake_noticer(lane);
 }

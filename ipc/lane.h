@@ -146,6 +146,7 @@ struct carom_batch {
  * struct carom_lane_worker - a worker's entry in the table
  * @wake:     its futex word; 1 says: look again
  * @cpu:      where it ran last: a hint for those who think of spinning
+ * @dismissed: 1: it is to end after its task; see carom_lane_dismiss()
  * @life:     announces its death; 0 until the worker is admitted
  * @ready_ns: when it was ready to take work; 0 before
  * @returned: blocks of its value arena that the parent gives back
@@ -153,6 +154,7 @@ struct carom_batch {
 struct carom_lane_worker {
 	_Alignas(128) _Atomic uint32_t wake;
 	_Atomic uint32_t cpu;
+	_Atomic uint32_t dismissed;
 	_Alignas(64) struct carom_life life;
 	_Atomic uint64_t ready_ns;
 	_Alignas(64) _Atomic uint64_t returned;
@@ -162,6 +164,7 @@ struct carom_lane;
 
 /**
  * struct carom_lane_options - what carom_lane_new() makes
+ * @worker_count: places in the table; all are used until carom_lane_use() says otherwise
  * @payload_size: address space for arguments, and for each worker's values; 0 means
  *                16 GiB, halved until it fits
  * @spin_ns:      see struct carom_pool_options
@@ -273,6 +276,15 @@ int carom_lane_await_any(struct carom_lane *lane, uint32_t ticket, uint64_t dead
 /** carom_lane_announce() - let all those return who wait for any */
 void carom_lane_announce(struct carom_lane *lane);
 
+/** carom_lane_ready_ticket() - before looking at workers: whoever is ready from now on is noticed */
+uint32_t carom_lane_ready_ticket(const struct carom_lane *lane);
+
+/** carom_lane_await_ready() - until a worker is ready, or has died, since the ticket. 0, -ETIMEDOUT. */
+int carom_lane_await_ready(struct carom_lane *lane, uint32_t ticket, uint64_t deadline_ns);
+
+/** carom_lane_announce_ready() - let those return who wait for that; both sides */
+void carom_lane_announce_ready(struct carom_lane *lane);
+
 /* ---- notices: see lane_notice.c ---- */
 
 /**
@@ -324,6 +336,14 @@ bool carom_lane_give_leave(struct carom_lane *lane, uint32_t slot, uint32_t gene
 
 /* ---- the parent: supervising; one thread ---- */
 
+/**
+ * carom_lane_use() - only the first @count places of the table are in use
+ *
+ * Before the first worker is made, and, for more of them, before the first of those is:
+ * nobody looks at the others, so that room for many workers costs few nothing.
+ */
+void carom_lane_use(struct carom_lane *lane, uint32_t count);
+
 /** carom_lane_prepare() - a worker is about to be made: reset its entry */
 void carom_lane_prepare(struct carom_lane *lane, uint32_t worker);
 
@@ -335,6 +355,17 @@ void carom_lane_prepare(struct carom_lane *lane, uint32_t worker);
  * nobody would sweep.
  */
 void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid);
+
+/**
+ * carom_lane_dismiss() - have a worker end once it has no task
+ *
+ * One that is idle ends at once, one that runs a task after it. Whatever else it was
+ * woken for is passed on.
+ */
+void carom_lane_dismiss(struct carom_lane *lane, uint32_t worker);
+
+/** carom_lane_is_ready() - has this worker's process come to be ready? */
+bool carom_lane_is_ready(const struct carom_lane *lane, uint32_t worker);
 
 enum carom_sweep_verdict { CAROM_SWEEP_LOST, CAROM_SWEEP_AGAIN };
 

@@ -219,7 +219,7 @@ static bool runs_elsewhere(const struct carom_lane *lane, uint64_t word, uint32_
 {
 	bool taken = carom_slot_state(word) == CAROM_SLOT_RUNNING;
 
-	for (uint32_t i = 0; i < lane->worker_count; i++) {
+	for (uint32_t i = 0; i < lane->used_count; i++) {
 		if (taken ? i != carom_slot_owner(word) : lane_is_idle(lane, i))
 			continue;
 		if (atomic_load_explicit(&lane->workers[i].cpu, memory_order_relaxed) != cpu)
@@ -345,13 +345,33 @@ void carom_lane_announce(struct carom_lane *lane)
 	carom_futex_wake(&lane->header->ended_event, INT_MAX);
 }
 
+uint32_t carom_lane_ready_ticket(const struct carom_lane *lane)
+{
+	return atomic_load(&lane->header->ready_event);
+}
+
+int carom_lane_await_ready(struct carom_lane *lane, uint32_t ticket, uint64_t deadline_ns)
+{
+	while (atomic_load(&lane->header->ready_event) == ticket)
+		if (carom_futex_wait(&lane->header->ready_event, ticket, deadline_ns) == -ETIMEDOUT)
+			return -ETIMEDOUT;
+	return 0;
+}
+
 /* ---- supervising ---- */
+
+void carom_lane_use(struct carom_lane *lane, uint32_t count)
+{
+	lane->used_count = count;
+	atomic_store(&lane->header->used_count, count);
+}
 
 void carom_lane_prepare(struct carom_lane *lane, uint32_t worker)
 {
 	struct carom_lane_worker *entry = &lane->workers[worker];
 
 	atomic_store(&entry->wake, 0);
+	atomic_store(&entry->dismissed, 0);
 	atomic_store(&entry->life.word, 0);
 	atomic_store(&entry->ready_ns, 0);
 	atomic_store(&entry->returned, 0);
@@ -442,7 +462,7 @@ static void sweep_hints(struct carom_lane *lane, uint32_t worker)
 	atomic_fetch_and(&lane->header->idle[worker / 64], ~bit);
 	atomic_fetch_and(&lane->header->spinning[worker / 64], ~bit);
 	atomic_fetch_and(&lane->header->awake[worker / 64], ~bit); /* W5: before the look below */
-	for (uint32_t other = 0; other < lane->worker_count; other++)
+	for (uint32_t other = 0; other < lane->used_count; other++)
 		if (other != worker &&
 		    !(atomic_load(&lane->header->idle[other / 64]) >> (other % 64) & 1))
 			wake_worker(lane, other);
@@ -450,6 +470,7 @@ static void sweep_hints(struct carom_lane *lane, uint32_t worker)
 		carom_lane_wake_one(lane);
 	if (atomic_load(&lane->header->watcher_count))
 		carom_lane_announce(lane);
+	carom_lane_announce_ready(lane);
 	carom_lane_wake_noticer(lane);
 }
 
@@ -466,8 +487,20 @@ void carom_lane_sweep(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *
 void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how)
 {
 	atomic_store(&lane->header->stop, how);
-	for (uint32_t worker = 0; worker < lane->worker_count; worker++)
+	for (uint32_t worker = 0; worker < lane->used_count; worker++)
 		wake_worker(lane, worker);
+}
+
+/* the word, then the wake-up, as in park(): the worker sees the one or the other */
+void carom_lane_dismiss(struct carom_lane *lane, uint32_t worker)
+{
+	atomic_store(&lane->workers[worker].dismissed, 1);
+	wake_worker(lane, worker);
+}
+
+bool carom_lane_is_ready(const struct carom_lane *lane, uint32_t worker)
+{
+	return atomic_load(&lane->workers[worker].ready_ns) != 0;
 }
 
 uint64_t carom_lane_progress(const struct carom_lane *lane)

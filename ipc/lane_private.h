@@ -43,7 +43,9 @@ struct lane_header {
 	/* written by the parent only, read after every task */
 	_Alignas(128) _Atomic uint32_t stop;
 	_Atomic uint32_t watcher_count;
+	_Atomic uint32_t used_count; /* of the worker table */
 	_Alignas(128) _Atomic uint32_t ended_event;
+	_Atomic uint32_t ready_event;
 	/* not 0: the parent sleeps, or is about to, and wants to be rung for; see lane_notice.c */
 	_Alignas(128) _Atomic uint32_t armed;
 };
@@ -60,7 +62,7 @@ struct lane_own_slot {
 
 /**
  * struct carom_lane - one process's view
- * @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
+ * @used_count, @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
  * @worker, @sleep_count, @arena: a worker's own
  * @quick_parks, @move_*: see step_aside()
  */
@@ -79,6 +81,7 @@ struct carom_lane {
 	uint32_t ring_count;
 	uint32_t backlog_max;
 	uint32_t mask_words;
+	uint32_t used_count;
 	uint32_t spinner_max;
 	struct carom_patience patience;
 	int bell_fd;     /* or -1: the bell is a futex */
@@ -124,10 +127,24 @@ static inline bool lane_is_idle(const struct carom_lane *lane, uint32_t worker)
 	       1;
 }
 
+/*
+ * Words of the masks that may have bits. relaxed: who was told of a task by the ring, or
+ * of anything else, sees at least the workers that there were when it was published; one
+ * that came later looks at the ring itself before it sleeps.
+ */
+static inline uint32_t lane_mask_words(const struct carom_lane *lane)
+{
+	uint32_t used = atomic_load_explicit(&lane->header->used_count, memory_order_relaxed);
+
+	return used < lane->worker_count ? (used + 63) / 64 : lane->mask_words;
+}
+
 /* is any bit set? */
 static inline bool lane_has_any(const struct carom_lane *lane, const _Atomic uint64_t *mask)
 {
-	for (uint32_t i = 0; i < lane->mask_words; i++)
+	uint32_t words = lane_mask_words(lane);
+
+	for (uint32_t i = 0; i < words; i++)
 		if (atomic_load(&mask[i]))
 			return true;
 	return false;

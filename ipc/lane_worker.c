@@ -19,6 +19,10 @@
  *       left with all workers asleep. It may wait for the end of the task that the
  *       one awake is at: no more than backlog_max tasks do so while others sleep, for
  *       whoever submits or claims and sees more of them wakes one more.
+ *   W6  A worker that is dismissed goes when it has no task and none of its bits is
+ *       set, and looks at the ring after that: who submitted before it was seen spinning
+ *       no more, or spent a wake-up on it, has another one woken. If it dies before it
+ *       has done so, the sweep does.
  */
 #include <errno.h>
 #include <limits.h>
@@ -71,6 +75,7 @@ int carom_lane_ready(struct carom_lane *lane)
 	if (lane->backlog_max)
 		mask_set(lane->header->awake, lane);
 	atomic_store(&self->ready_ns, carom_now());
+	carom_lane_announce_ready(lane);
 	return r;
 }
 
@@ -255,7 +260,8 @@ static void park(struct carom_lane *lane)
 	if (lane->backlog_max)
 		mask_clear(lane->header->awake, lane);
 	CAROM_POINT("lane.park.look");
-	if (!carom_lane_nonempty(lane) && !atomic_load(&lane->header->stop))
+	if (!carom_lane_nonempty(lane) && !atomic_load(&lane->header->stop) &&
+	    !atomic_load(&lane->workers[lane->worker].dismissed))
 		sleep_until_woken(lane, wake);
 	CAROM_POINT("lane.park.woken");
 	if (lane->backlog_max)
@@ -285,6 +291,25 @@ static void pass_wake_on(struct carom_lane *lane)
 		carom_lane_wake_one(lane);
 }
 
+/* relaxed: a wake-up comes after it; and it is on the line that note_cpu() has in hand */
+static bool is_dismissed(const struct carom_lane *lane)
+{
+	return atomic_load_explicit(&lane->workers[lane->worker].dismissed, memory_order_relaxed);
+}
+
+/* W6 */
+static int go(struct carom_lane *lane)
+{
+	CAROM_POINT("dismiss.seen");
+	if (lane->backlog_max)
+		mask_clear(lane->header->awake, lane);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (carom_lane_nonempty(lane))
+		carom_lane_wake_one(lane);
+	CAROM_POINT("dismiss.passed");
+	return -ESHUTDOWN;
+}
+
 int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot)
 {
 	for (;;) {
@@ -292,6 +317,8 @@ int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot)
 
 		if (stop == CAROM_LANE_HALT)
 			return -ESHUTDOWN;
+		if (is_dismissed(lane))
+			return go(lane);
 		if (pop(lane, ret_slot))
 			break;
 		if (stop == CAROM_LANE_DRAIN)
