@@ -31,24 +31,49 @@ static int look_up(const char *text, const char *key, uint64_t *ret_bytes)
 	return 0;
 }
 
-int carom_memory_usage(struct carom_memory_usage *ret_usage)
+static int read_file(const char *path, char *text, size_t size)
 {
-	CAROM_CLEANUP(carom_closep) int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	struct carom_memory_usage usage;
-	char text[8192];
+	CAROM_CLEANUP(carom_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
-	int r;
 
 	if (fd < 0)
 		return -errno;
-	n = carom_fd_read(fd, text, sizeof(text) - 1);
+	n = carom_fd_read(fd, text, size - 1);
 	if (n < 0)
 		return (int)n;
 	text[n] = '\0';
-	r = look_up(text, "\nVmRSS:", &usage.current);
+	return 0;
+}
+
+int carom_memory_usage(struct carom_memory_usage *ret_usage)
+{
+	struct carom_memory_usage usage;
+	char text[8192];
+	int r = read_file("/proc/self/status", text, sizeof(text));
+
+	if (r == 0)
+		r = look_up(text, "\nVmRSS:", &usage.current);
 	if (r == 0)
 		r = look_up(text, "\nVmHWM:", &usage.peak);
 	if (r == 0)
 		*ret_usage = usage;
+	return r;
+}
+
+int carom_memory_private(uint64_t *ret_bytes)
+{
+	static const char *const keys[] = { "\nPrivate_Clean:", "\nPrivate_Dirty:", "\nSwapPss:" };
+	uint64_t sum = 0;
+	char text[8192];
+	int r = read_file("/proc/self/smaps_rollup", text, sizeof(text));
+
+	for (size_t i = 0; r == 0 && i < sizeof(keys) / sizeof(*keys); i++) {
+		uint64_t bytes = 0;
+
+		r = look_up(text, keys[i], &bytes);
+		sum += bytes;
+	}
+	if (r == 0)
+		*ret_bytes = sum;
 	return r;
 }

@@ -148,7 +148,7 @@ struct carom_batch {
  * @cpu:      where it ran last: a hint for those who think of spinning
  * @dismissed: 1: it is to end after its task; see carom_lane_dismiss()
  * @life:     announces its death; 0 until the worker is admitted
- * @ready_ns: when it was ready to take work; 0 before
+ * @ready_ns: when it was ready to take work; 0 before; see carom_lane_give_up()
  * @returned: blocks of its value arena that the parent gives back
  */
 struct carom_lane_worker {
@@ -367,6 +367,15 @@ void carom_lane_dismiss(struct carom_lane *lane, uint32_t worker);
 /** carom_lane_is_ready() - has this worker's process come to be ready? */
 bool carom_lane_is_ready(const struct carom_lane *lane, uint32_t worker);
 
+/** carom_lane_ready_ns() - when the worker was ready to take work; 0 if it is not, or never will be */
+uint64_t carom_lane_ready_ns(const struct carom_lane *lane, uint32_t worker);
+
+/**
+ * carom_lane_give_up() - a worker that is not ready yet will not be any more
+ * Return: true: it takes no task, and may be killed; false: it is ready.
+ */
+bool carom_lane_give_up(struct carom_lane *lane, uint32_t worker);
+
 enum carom_sweep_verdict { CAROM_SWEEP_LOST, CAROM_SWEEP_AGAIN };
 
 /**
@@ -400,11 +409,27 @@ bool carom_lane_anything_ready(const struct carom_lane *lane);
 /** carom_lane_await_admission() - until the parent has called carom_lane_admit() */
 void carom_lane_await_admission(struct carom_lane *lane);
 
-/** carom_lane_ready() - announce this worker: life word, ready time. 0 or -EOPNOTSUPP. */
+/**
+ * carom_lane_ready() - announce this worker: life word, ready time
+ * Return: 0, or -ETIMEDOUT: the parent has given it up.
+ */
 int carom_lane_ready(struct carom_lane *lane);
 
-/** carom_lane_claim() - wait for a task and take it. Return: 0, -ESHUTDOWN. */
+/**
+ * carom_lane_claim() - wait for a task and take it
+ * Return: 0, -ESHUTDOWN (stopped or dismissed), -EINTR (after carom_lane_interrupt()).
+ */
 int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot);
+
+/**
+ * carom_lane_interrupt() - this worker claims no more, and a claim that waits returns
+ *
+ * AS-Safe (keeps errno). In the worker's own process, for good.
+ */
+void carom_lane_interrupt(struct carom_lane *lane);
+
+/** carom_lane_pass_on() - a worker that will claim no more: if there is work, another is woken */
+void carom_lane_pass_on(struct carom_lane *lane);
 
 /** carom_lane_stand_if_condemned() - before each item of a batch that has a time limit */
 void carom_lane_stand_if_condemned(struct carom_lane *lane, uint32_t slot);

@@ -385,6 +385,22 @@ void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid)
 	carom_futex_wake(&life->word, 1);
 }
 
+uint64_t carom_lane_ready_ns(const struct carom_lane *lane, uint32_t worker)
+{
+	uint64_t ready_ns = atomic_load(&lane->workers[worker].ready_ns);
+
+	return ready_ns == LANE_GIVEN_UP ? 0 : ready_ns;
+}
+
+bool carom_lane_give_up(struct carom_lane *lane, uint32_t worker)
+{
+	uint64_t not_yet = 0;
+
+	/* one of this and carom_lane_ready()'s exchange comes first, and the other fails */
+	return atomic_compare_exchange_strong(&lane->workers[worker].ready_ns, &not_yet,
+					      LANE_GIVEN_UP);
+}
+
 /*
  * A READY slot that names a dead worker has no hint yet that counts (P4). Afterwards
  * it names nobody, or who has claimed it already.
@@ -500,7 +516,7 @@ void carom_lane_dismiss(struct carom_lane *lane, uint32_t worker)
 
 bool carom_lane_is_ready(const struct carom_lane *lane, uint32_t worker)
 {
-	return atomic_load(&lane->workers[worker].ready_ns) != 0;
+	return carom_lane_ready_ns(lane, worker) != 0;
 }
 
 uint64_t carom_lane_progress(const struct carom_lane *lane)

@@ -8,6 +8,9 @@
 #define LANE_MAGIC  UINT64_C(0x31656e616c6d7261) /* "armlane1" */
 #define LANE_NOBODY 0xffffu
 
+/* instead of the time at which a worker was ready: it will never be */
+#define LANE_GIVEN_UP UINT64_MAX
+
 /* who gave the CPU away and got it back as late as this is better off asleep */
 #define LANE_YIELD_LONG_NS CAROM_MILLISECONDS(1)
 
@@ -63,7 +66,7 @@ struct lane_own_slot {
 /**
  * struct carom_lane - one process's view
  * @used_count, @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
- * @worker, @sleep_count, @arena: a worker's own
+ * @worker, @interrupted, @sleep_count, @arena: a worker's own
  * @quick_parks, @move_*: see step_aside()
  */
 struct carom_lane {
@@ -94,6 +97,7 @@ struct carom_lane {
 	uint32_t free_count;
 
 	uint32_t worker;
+	_Atomic bool interrupted; /* by a signal handler of this process */
 	uint32_t last_submit_cpu;
 	uint64_t sleep_count;
 	uint32_t quick_parks;

@@ -69,14 +69,16 @@ void carom_lane_await_admission(struct carom_lane *lane)
 int carom_lane_ready(struct carom_lane *lane)
 {
 	struct carom_lane_worker *self = &lane->workers[lane->worker];
-	int r = carom_life_begin(&self->life);
+	uint64_t not_yet = 0;
 
+	carom_life_begin(&self->life); /* without the word the pidfd alone announces the death */
 	CAROM_POINT("lane.alive");
+	if (!atomic_compare_exchange_strong(&self->ready_ns, &not_yet, carom_now()))
+		return -ETIMEDOUT;
 	if (lane->backlog_max)
 		mask_set(lane->header->awake, lane);
-	atomic_store(&self->ready_ns, carom_now());
 	carom_lane_announce_ready(lane);
-	return r;
+	return 0;
 }
 
 /* ---- claiming ---- */
@@ -232,12 +234,18 @@ static bool spin_for_work(struct carom_lane *lane)
 	return true;
 }
 
+/* relaxed: set by this thread, or with a wake-up after it */
+static bool is_interrupted(const struct carom_lane *lane)
+{
+	return atomic_load_explicit(&lane->interrupted, memory_order_relaxed);
+}
+
 static void sleep_until_woken(struct carom_lane *lane, _Atomic uint32_t *wake)
 {
 	uint64_t begun = carom_now();
 
 	lane->sleep_count++;
-	while (!atomic_load(wake) && !atomic_load(&lane->header->stop))
+	while (!atomic_load(wake) && !atomic_load(&lane->header->stop) && !is_interrupted(lane))
 		carom_futex_wait(wake, 0, CAROM_NO_DEADLINE);
 	if (carom_now() - begun < lane->patience.limit_ns) {
 		carom_patience_learn(&lane->patience, true); /* a spin would have found it */
@@ -298,7 +306,7 @@ static bool is_dismissed(const struct carom_lane *lane)
 }
 
 /* W6 */
-static int go(struct carom_lane *lane)
+static int go(struct carom_lane *lane, int why)
 {
 	CAROM_POINT("dismiss.seen");
 	if (lane->backlog_max)
@@ -307,7 +315,7 @@ static int go(struct carom_lane *lane)
 	if (carom_lane_nonempty(lane))
 		carom_lane_wake_one(lane);
 	CAROM_POINT("dismiss.passed");
-	return -ESHUTDOWN;
+	return why;
 }
 
 int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot)
@@ -318,7 +326,9 @@ int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot)
 		if (stop == CAROM_LANE_HALT)
 			return -ESHUTDOWN;
 		if (is_dismissed(lane))
-			return go(lane);
+			return go(lane, -ESHUTDOWN);
+		if (is_interrupted(lane))
+			return go(lane, -EINTR);
 		if (pop(lane, ret_slot))
 			break;
 		if (stop == CAROM_LANE_DRAIN)
@@ -330,6 +340,26 @@ int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot)
 	note_cpu(lane, (uint32_t)sched_getcpu());
 	pass_wake_on(lane);
 	return 0;
+}
+
+/*
+ * The flag first, then the word: a claim that has not reset the word yet sees the flag
+ * before it sleeps, and one that has does not sleep on a word that is 1.
+ */
+void carom_lane_interrupt(struct carom_lane *lane)
+{
+	_Atomic uint32_t *wake = &lane->workers[lane->worker].wake;
+	int saved_errno = errno;
+
+	atomic_store(&lane->interrupted, true);
+	atomic_store(wake, 1);
+	carom_futex_wake(wake, 1); /* the handler may run in a thread of the task's */
+	errno = saved_errno;
+}
+
+void carom_lane_pass_on(struct carom_lane *lane)
+{
+	go(lane, 0);
 }
 
 /* ---- finishing ---- */

@@ -14,10 +14,13 @@
  *       and its look at `begun`: either the parent sees that another item has
  *       begun, and pardons, or this worker sees that it is condemned, and stands
  *       still before the function sees that item.
+ *   B3  A worker that is told to end does so between two items: then none is running,
+ *       and whoever finds the batch goes on with the next.
  */
 #include <string.h>
 
 #include "core/points.h"
+#include "core/shutdown.h"
 #include "core/time.h"
 #include "pool/call_private.h"
 #include "pool/value.h"
@@ -42,7 +45,6 @@ static int make_room_for_batch(struct carom_call *call, const struct carom_batch
 static void run_item(struct carom_call *call, const struct carom_batch *batch, void *values,
 		     uint64_t item)
 {
-	struct carom_slot *slot = call->slot;
 	const unsigned char *items = (const unsigned char *)(batch + 1);
 
 	call->index = batch->first_index + item;
@@ -53,9 +55,8 @@ static void run_item(struct carom_call *call, const struct carom_batch *batch, v
 	call->has_room = false;
 	call->value_size = 0;
 	call->message_size = 0;
-	*carom_batch_code(values, item) = carom_call_function(slot)(call);
-	if (*carom_batch_code(values, item) < 0)
-		carom_call_leave_message(call);
+	call->reply_error = 0;
+	*carom_batch_code(values, item) = carom_call_invoke(call);
 	if (call->value_size < batch->value_size)
 		memset((unsigned char *)call->place + call->value_size, 0,
 		       batch->value_size - call->value_size);
@@ -76,7 +77,12 @@ static void begin_item(struct carom_call *call, uint32_t slot_index, uint64_t it
 	}
 }
 
-void carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
+static bool is_to_end(const struct carom_call *call)
+{
+	return call->worker->ending && carom_shutdown_signal();
+}
+
+bool carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
 {
 	struct carom_slot *slot = call->slot;
 	const struct carom_batch *batch =
@@ -87,10 +93,13 @@ void carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
 	slot->code = make_room_for_batch(call, batch);
 	if (slot->code < 0) {
 		slot->value_size = 0;
-		return;
+		return true;
 	}
-	values = (unsigned char *)carom_lane_values(call->lane, call->worker) + slot->value.offset;
+	values = (unsigned char *)carom_lane_values(call->lane, call->worker->index) +
+		 slot->value.offset;
 	for (uint64_t item = batch->begin; item < batch->item_count; item++) {
+		if (is_to_end(call))
+			return false; /* B3 */
 		begin_item(call, slot_index, item);
 		CAROM_POINT("worker.item.begun");
 		run_item(call, batch, values, item);
@@ -100,4 +109,5 @@ void carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
 	}
 	if (slot->flags & CAROM_TASK_TIMED)
 		slot->ended_ns = carom_now();
+	return true;
 }

@@ -14,6 +14,8 @@ static void describe_worker(struct worker *worker)
 	struct carom_worker_start *start = &worker->start;
 
 	start->index = worker->index;
+	start->cpu = carom_pool_cpu(worker->pool, worker->index);
+	start->plan = worker->pool->plan;
 	carom_self_child(&start->self, "ForkServerPoolWorker", NULL);
 	start->self.is_daemon = true;
 	carom_log_export(&start->log);

@@ -25,6 +25,7 @@
 #include "core/log.h"
 #include "core/points.h"
 #include "core/time.h"
+#include "pool/exit_code.h"
 #include "pool/pool_private.h"
 
 /* ---- its tasks ---- */
@@ -32,12 +33,14 @@
 /**
  * struct autopsy - what is known of a dead worker
  * @hit_limit: it was killed for a task's time limit
+ * @was_busy:  it ended with a task that it had begun: whatever it exited with is the task's
  */
 struct autopsy {
 	struct carom_pool *pool;
 	const struct incarnation *dead;
 	const struct carom_exit *exit;
 	bool hit_limit;
+	bool was_busy;
 };
 
 static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
@@ -76,6 +79,7 @@ static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
 
 	describe_cause(autopsy, slot, &cause);
 	autopsy->hit_limit |= task->condemned;
+	autopsy->was_busy = true;
 	if (task->map && task->count > 1)
 		return carom_map_lost(task->map, slot, &cause);
 	task->cause = cause;
@@ -108,6 +112,15 @@ static void sweep(struct autopsy *autopsy)
 
 /* ---- why ---- */
 
+/* by its word, or by a crash, but not because somebody outside has killed it */
+static bool failed_to_initialize(const struct autopsy *autopsy)
+{
+	const struct carom_exit *exit = autopsy->exit;
+
+	return autopsy->pool->plan.initializer && exit->kind != CAROM_EXIT_TAKEN &&
+	       (exit->kind == CAROM_EXIT_EXITED || exit->status != SIGKILL);
+}
+
 static enum carom_exit_reason reason_of(const struct autopsy *autopsy, bool was_ready)
 {
 	const struct carom_exit *exit = autopsy->exit;
@@ -118,15 +131,15 @@ static enum carom_exit_reason reason_of(const struct autopsy *autopsy, bool was_
 		return CAROM_EXIT_REASON_LIMIT;
 	if (autopsy->dead->is_doomed)
 		return autopsy->dead->doom;
-	if ((status == 0 || exit->kind == CAROM_EXIT_TAKEN) && was_ready &&
+	if ((status == 0 || exit->kind == CAROM_EXIT_TAKEN) && was_ready && !autopsy->was_busy &&
 	    (state == POOL_CLOSED || autopsy->dead->may_leave))
 		return CAROM_EXIT_REASON_ENDED;
 	if (state == POOL_TERMINATED || state == POOL_BROKEN)
 		return CAROM_EXIT_REASON_TERMINATED;
-	if (status == CAROM_WORKER_RECYCLED)
-		return CAROM_EXIT_REASON_RECYCLED;
-	if (status == CAROM_WORKER_INIT_FAILED && !was_ready)
+	if (!was_ready && failed_to_initialize(autopsy))
 		return CAROM_EXIT_REASON_INIT_FAILED;
+	if (status == CAROM_WORKER_EXIT_RECYCLE && was_ready && !autopsy->was_busy)
+		return CAROM_EXIT_REASON_RECYCLED;
 	return CAROM_EXIT_REASON_LOST;
 }
 
@@ -149,7 +162,7 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	struct worker *worker = dead->worker;
 	struct carom_pool *pool = worker->pool;
 	struct autopsy autopsy = { .pool = pool, .dead = dead, .exit = exit };
-	bool was_ready = atomic_load(&carom_lane_worker(pool->lane, worker->index)->ready_ns) != 0;
+	bool was_ready = carom_lane_ready_ns(pool->lane, worker->index) != 0;
 	enum carom_exit_reason reason;
 
 	if (dead->dead)
@@ -157,6 +170,7 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	dead->dead = true; /* U1 */
 	worker->died_ns = carom_now();
 	carom_pidfd_signal(dead->pidfd, SIGKILL);
+	carom_start_timeout_end(dead);
 	sweep(&autopsy);
 	reason = reason_of(&autopsy, was_ready);
 	say_end(&autopsy, reason);
@@ -218,6 +232,7 @@ void carom_burial_expect(struct incarnation *alive)
 						      .userdata = alive };
 	if (carom_loop_watch_fd(loop, &alive->exit_watch) == 0) {
 		carom_loop_watch_word(loop, &alive->life_watch); /* without it the pidfd does */
+		carom_start_timeout_begin(alive);
 		return;
 	}
 	carom_pidfd_signal(alive->pidfd, SIGKILL);

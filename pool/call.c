@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "core/points.h"
+#include "core/shutdown.h"
 #include "core/time.h"
 #include "pool/call_private.h"
+#include "pool/ending.h"
 #include "pool/outcome.h"
 
 /* ---- what the function may do ---- */
@@ -37,7 +39,7 @@ int carom_call_read(const struct carom_call *call, void *buffer, size_t size)
 
 int carom_call_worker(const struct carom_call *call)
 {
-	return (int)call->worker;
+	return (int)call->worker->index;
 }
 
 uint64_t carom_call_index(const struct carom_call *call)
@@ -53,26 +55,35 @@ static void drop_room(struct carom_call *call)
 	call->value_size = 0;
 }
 
-int carom_reply_reserve(struct carom_call *call, size_t size, void **ret_buffer)
+/* what was replied before is dropped, also where the new value finds no room */
+static int reserve(struct carom_call *call, size_t size, void **ret_buffer)
 {
 	void *room = call->place ? call->place : call->slot->value.bytes;
 	uint64_t offset = 0;
 
+	drop_room(call);
 	if (call->place && size > call->place_size)
 		return -EMSGSIZE;
-	drop_room(call);
 	if (!call->place && size > CAROM_LANE_INLINE) {
 		int r = carom_arena_alloc(carom_lane_arena(call->lane), size, &offset);
 
 		if (r < 0)
 			return r;
-		room = (unsigned char *)carom_lane_values(call->lane, call->worker) + offset;
+		room = (unsigned char *)carom_lane_values(call->lane, call->worker->index) + offset;
 	}
 	call->has_room = true;
 	call->reserved = size;
 	call->offset = offset;
 	*ret_buffer = room;
 	return 0;
+}
+
+int carom_reply_reserve(struct carom_call *call, size_t size, void **ret_buffer)
+{
+	call->reply_error = reserve(call, size, ret_buffer);
+	if (call->reply_error < 0)
+		call->reserved = size; /* for the message */
+	return call->reply_error;
 }
 
 int carom_reply_commit(struct carom_call *call, size_t size)
@@ -106,17 +117,88 @@ int carom_call_fail(struct carom_call *call, int code, const char *format, ...)
 	return code < 0 ? code : -EINVAL;
 }
 
+void *carom_call_value(struct carom_call *call, size_t *ret_size)
+{
+	if (ret_size)
+		*ret_size = call->value_size;
+	if (!call->value_size)
+		return NULL;
+	if (call->place)
+		return call->place;
+	if (call->reserved <= CAROM_LANE_INLINE)
+		return call->slot->value.bytes;
+	return (unsigned char *)carom_lane_values(call->lane, call->worker->index) + call->offset;
+}
+
+int carom_call_on_shutdown(struct carom_call *call, carom_call_shutdown_fn *function,
+			   void *userdata)
+{
+	if (!call->worker->ending)
+		return -EOPNOTSUPP;
+	carom_ending_tell(call->worker->ending, function, userdata);
+	return 0;
+}
+
+int carom_call_shutdown(const struct carom_call *call)
+{
+	return call->worker->ending ? carom_shutdown_signal() : 0;
+}
+
+/* ---- around the function ---- */
+
 /* a task that failed has its message in the place of a value, and nothing else */
-void carom_call_leave_message(struct carom_call *call)
+static void leave_message(struct carom_call *call)
 {
 	uint64_t size = call->message_size;
+	void *room;
 
 	if (call->place && size > call->place_size)
 		size = call->place_size;
-	if (size)
-		call->message[size - 1] = '\0';
-	if (carom_reply(call, call->message, size) < 0)
-		drop_room(call); /* no room: it fails without words */
+	if (reserve(call, size, &room) < 0) {
+		size = CAROM_LANE_INLINE; /* no room in the arena: so much there always is */
+		reserve(call, size, &room);
+	}
+	if (!size)
+		return;
+	memcpy(room, call->message, size);
+	((char *)room)[size - 1] = '\0';
+	call->value_size = size;
+}
+
+/* a value that found no room fails the task, also if the function did not mind: rows PM-15, WK-22 */
+static int complain(struct carom_call *call, int code)
+{
+	if (!call->message_size)
+		carom_call_fail(call, call->reply_error, "no room for %llu bytes",
+				(unsigned long long)call->reserved);
+	return code < 0 ? code : call->reply_error;
+}
+
+static int prepare_result(struct carom_call *call)
+{
+	const struct carom_pool_hooks *hooks = &call->worker->plan->hooks;
+
+	return hooks->prepare_result ? hooks->prepare_result(call, hooks->userdata) : 0;
+}
+
+int carom_call_invoke(struct carom_call *call)
+{
+	carom_task_fn *function = (carom_task_fn *)(uintptr_t)call->slot->function;
+	struct carom_ending *ending = call->worker->ending;
+	int code;
+
+	if (ending)
+		carom_ending_enter(ending);
+	code = function(call);
+	if (ending)
+		carom_ending_leave(ending);
+	if (code >= 0)
+		code = prepare_result(call);
+	if (call->reply_error < 0)
+		code = complain(call, code);
+	if (code < 0)
+		leave_message(call);
+	return code;
 }
 
 /* ---- single tasks ---- */
@@ -131,7 +213,8 @@ static void leave_value(struct carom_call *call)
 		slot->value.reserved = call->reserved;
 	} else if (call->has_room && call->reserved > CAROM_LANE_INLINE) {
 		memcpy(slot->value.bytes,
-		       (unsigned char *)carom_lane_values(call->lane, call->worker) + call->offset,
+		       (unsigned char *)carom_lane_values(call->lane, call->worker->index) +
+			       call->offset,
 		       call->value_size);
 		carom_arena_free(carom_lane_arena(call->lane), call->offset, call->reserved);
 	}
@@ -152,10 +235,8 @@ void carom_call_run(struct carom_call *call)
 	if (timed)
 		slot->started_ns = carom_now();
 	CAROM_POINT("worker.call.before");
-	slot->code = carom_call_function(slot)(call);
+	slot->code = carom_call_invoke(call);
 	CAROM_POINT("worker.call.after");
-	if (slot->code < 0)
-		carom_call_leave_message(call);
 	leave_value(call);
 	if (timed)
 		slot->ended_ns = carom_now();

@@ -21,6 +21,11 @@
  * later changes to the program's memory are not seen in it, and what the function
  * changes is not seen outside. Descriptors other than 0, 1 and 2 are closed in it.
  *
+ * A signal that asks a worker to end (SIGTERM and others, see worker_signals) ends it at
+ * once, in the middle of a task, which is lost. A task that has something to bring to its
+ * end first asks to be told: carom_call_on_shutdown(). SIGINT is ignored: ^C is for the
+ * program, which decides what becomes of its workers.
+ *
  * A call belongs to the thread that runs the function, until it returns.
  */
 #ifndef CAROM_POOL_CALL_H
@@ -69,8 +74,9 @@ CAROM_API int carom_call_read(const struct carom_call *call, void *buffer, size_
  * @size: any; up to 32 bytes cost nothing extra. In a map at most its out_size,
  *        and what is shorter is filled up with zeros
  *
- * A second reply replaces the first. Always `return carom_reply(...)` or look at
- * the result: -ENOMEM is the function's to deal with.
+ * A second reply replaces the first, also when it fails. If the last one failed and the
+ * function does not mind, the task is `failed` with that code: never without a value that
+ * it was to have.
  *
  * Context: the function's thread.
  * Return: 0, -EMSGSIZE (a map's items have no room for it), -ENOMEM (the worker's
@@ -113,6 +119,44 @@ CAROM_API int carom_reply_commit(struct carom_call *call, size_t size);
  */
 CAROM_API int carom_call_fail(struct carom_call *call, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/**
+ * carom_call_value() - what was replied last, in place
+ * @ret_size: its length in bytes; may be NULL
+ *
+ * For the hook `prepare_result`, which may change it there. A reply ends it.
+ *
+ * Context: the function's thread.
+ * Return: NULL if there is no value, or an empty one.
+ */
+CAROM_API void *carom_call_value(struct carom_call *call, size_t *ret_size);
+
+/**
+ * typedef carom_call_shutdown_fn - the worker is told to end, and the task with it
+ * @number: the signal
+ *
+ * Called in the handler of that signal: AS-Safe calls only.
+ */
+typedef void carom_call_shutdown_fn(int number, void *userdata);
+
+/**
+ * carom_call_on_shutdown() - do not end this task in its middle
+ * @function: called when a signal asks this worker to end; NULL: only carom_call_shutdown()
+ *            tells
+ *
+ * From now until the function returns, in a map of chunks for this item, such a signal
+ * interrupts calls that wait (-EINTR) and no more. When the function has returned, its value
+ * is left, and the worker ends by the signal. Who does not want to wait sends it again, and
+ * the worker ends at once; another one of these signals makes it exit with status 70.
+ *
+ * Context: the function's thread.
+ * Return: 0, -EOPNOTSUPP (a worker that is a thread: signals are the program's).
+ */
+CAROM_API int carom_call_on_shutdown(struct carom_call *call, carom_call_shutdown_fn *function,
+				     void *userdata);
+
+/** carom_call_shutdown() - the signal that has asked this worker to end; 0. AS-Safe. */
+CAROM_API int carom_call_shutdown(const struct carom_call *call);
 
 /** carom_call_worker() - the index of this worker in its pool, from 0; replacements keep it */
 CAROM_API int carom_call_worker(const struct carom_call *call);

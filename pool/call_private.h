@@ -12,19 +12,22 @@
 
 #include "ipc/lane.h"
 #include "pool/call.h"
+#include "pool/worker.h"
 
 /**
  * struct carom_call - one call of a task function
  * @place:     where an item of a batch leaves its value; NULL for a single task
  * @place_size: room there
  * @offset, @reserved: the room in the arena or the slot that was reserved last
+ * @reply_error: why the last reply could not be left, 0 if it could; @value_size is of what
+ *             was to be left then
  * @message:   what carom_call_fail() was given; it counts only if the function fails.
  *             Apart, so that a task does not pay for clearing it
  */
 struct carom_call {
 	struct carom_lane *lane;
 	struct carom_slot *slot;
-	uint32_t worker;
+	const struct carom_worker *worker;
 	uint64_t index;
 	const void *data;
 	uint64_t size;
@@ -34,23 +37,24 @@ struct carom_call {
 	uint64_t reserved;
 	uint64_t value_size;
 	bool has_room;
+	int reply_error;
 	uint32_t message_size;
 	char *message;
 };
 
-/** carom_call_function() - what a slot says is to be called */
-static inline carom_task_fn *carom_call_function(const struct carom_slot *slot)
-{
-	return (carom_task_fn *)(uintptr_t)slot->function;
-}
+/**
+ * carom_call_invoke() - call the function, and see to it that there is a value or a message
+ * Return: the code of the task, or of the item.
+ */
+int carom_call_invoke(struct carom_call *call);
 
 /** carom_call_run() - a single task, from its argument to its value in the slot */
 void carom_call_run(struct carom_call *call);
 
-/** carom_call_run_batch() - the items of a batch, one after the other. See batch.c. */
-void carom_call_run_batch(struct carom_call *call, uint32_t slot_index);
-
-/** carom_call_leave_message() - the function failed: its message takes the value's place */
-void carom_call_leave_message(struct carom_call *call);
+/**
+ * carom_call_run_batch() - the items of a batch, one after the other. See batch.c.
+ * Return: false: this worker is to end before all are done, and others do the rest.
+ */
+bool carom_call_run_batch(struct carom_call *call, uint32_t slot_index);
 
 #endif

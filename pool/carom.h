@@ -33,6 +33,7 @@
 #include "../shm/lock.h"
 #include "../shm/segment.h"
 #include "call.h"
+#include "exit_code.h"
 #include "histogram.h"
 #include "hooks.h"
 #include "imap.h"

@@ -40,14 +40,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->context;
 	built &= !options->worker_limit;
 	built &= !options->lazy_start;
-	built &= !options->pin_workers;
-	built &= !options->initializer;
-	built &= !options->start_timeout_ns;
-	built &= !options->max_tasks_per_child;
-	built &= !options->max_tasks_counts_items;
-	built &= !options->max_memory_per_child_bytes;
-	built &= !options->memory_measure;
-	built &= !options->worker_signals;
 	built &= !options->retry_on_loss;
 	built &= !options->put_locks;
 	built &= !options->semaphore;
@@ -57,8 +49,31 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->backtraces;
 	built &= !options->statistics;
 	built &= !options->name;
-	built &= !options->hooks;
 	return built ? 0 : -EOPNOTSUPP;
+}
+
+static int refuse_unbuilt_hooks(const struct carom_pool_hooks *hooks)
+{
+	bool built = true;
+
+	built &= !hooks->on_process_up;
+	built &= !hooks->on_process_down;
+	built &= !hooks->on_timeout_set;
+	built &= !hooks->on_timeout_cancel;
+	built &= !hooks->on_job_ready;
+	built &= !hooks->on_grow;
+	built &= !hooks->on_shrink;
+	built &= !hooks->on_job_process_down;
+	built &= !hooks->on_job_process_lost;
+	built &= !hooks->cpu_count;
+	return built ? 0 : -EOPNOTSUPP;
+}
+
+static bool worker_options_are_good(const struct carom_pool_options *options)
+{
+	return (options->initializer_data || !options->initializer_size) &&
+	       options->memory_measure <= CAROM_MEMORY_PEAK &&
+	       options->worker_signals <= CAROM_WORKER_SIGNALS_FEW;
 }
 
 static int check_options(const struct carom_pool_options *theirs, struct carom_pool_options *ret)
@@ -73,6 +88,8 @@ static int check_options(const struct carom_pool_options *theirs, struct carom_p
 	if (ret->worker_count < 1 || ret->worker_count > CAROM_WORKERS_MAX)
 		return -EINVAL;
 	if (ret->slot_count > CAROM_LANE_SLOTS_MAX || ret->schedule > CAROM_SCHEDULE_THROUGHPUT)
+		return -EINVAL;
+	if (!worker_options_are_good(ret))
 		return -EINVAL;
 	if (!ret->slot_count)
 		ret->slot_count = SLOTS_DEFAULT;
@@ -99,6 +116,14 @@ static void let_service_go(struct carom_pool *pool)
 		carom_pool_end_polled(pool);
 	else if (pool->service)
 		carom_service_leave(pool->service);
+}
+
+static int take_hooks(struct carom_pool *pool)
+{
+	int r = carom_options_take(pool->options.hooks, &pool->hooks, sizeof(pool->hooks));
+
+	pool->options.hooks = NULL; /* copied: it is the caller's */
+	return r < 0 ? r : refuse_unbuilt_hooks(&pool->hooks);
 }
 
 static void destroy(struct carom_pool *pool)
@@ -181,7 +206,7 @@ static int make_memory(struct carom_pool *pool)
 		pool->workers[i].pool = pool;
 		pool->workers[i].index = i;
 	}
-	return 0;
+	return carom_pool_plan(pool);
 }
 
 static void start_errand(void *userdata)
@@ -235,6 +260,8 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	pool->reference_count = 1;
 	r = check_options(options, &pool->options);
 	set_policy(pool);
+	if (r == 0)
+		r = take_hooks(pool);
 	if (r == 0)
 		r = get_service(pool);
 	if (r == 0)
@@ -393,7 +420,7 @@ int carom_pool_apply(struct carom_pool *pool, carom_task_fn *function, const voi
 static void look_at(struct carom_pool *pool, uint32_t index, struct carom_worker_info *info)
 {
 	struct worker *worker = &pool->workers[index];
-	uint64_t ready = atomic_load(&carom_lane_worker(pool->lane, index)->ready_ns);
+	uint64_t ready = carom_lane_ready_ns(pool->lane, index);
 
 	*info = (struct carom_worker_info){
 		.index = index,

@@ -17,6 +17,7 @@
 #define CAROM_POOL_POOL_PRIVATE_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -86,6 +87,7 @@ struct incarnation {
 	bool is_doomed;
 	bool may_leave;
 	enum carom_exit_reason doom;
+	struct carom_loop_timer start_timer;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
 };
@@ -116,6 +118,9 @@ struct carom_pool {
 	struct carom_service *service;
 	struct carom_lane *lane;
 	struct carom_pool_options options;
+	struct carom_pool_hooks hooks;
+	struct carom_worker_plan plan;
+	cpu_set_t cpus; /* for pin_workers */
 
 	pthread_mutex_t lock;
 	pthread_cond_t settled; /* a worker was born, or refused, or ended */
@@ -342,6 +347,22 @@ void carom_pool_end_polled(struct carom_pool *pool);
 
 /** carom_limits_check() - kill who runs a task longer than its limit. Returns when to look again. */
 uint64_t carom_limits_check(struct carom_pool *pool, uint64_t now_ns);
+
+/* ---- start_timeout.c: the loop's thread ---- */
+
+/** carom_start_timeout_begin() - a new worker has so long to be ready */
+void carom_start_timeout_begin(struct incarnation *child);
+
+/** carom_start_timeout_end() - it has ended */
+void carom_start_timeout_end(struct incarnation *child);
+
+/* ---- plan.c ---- */
+
+/** carom_pool_plan() - with the lane made: what all workers are told. 0, -ENOMEM. */
+int carom_pool_plan(struct carom_pool *pool);
+
+/** carom_pool_cpu() - where worker @index is to run; -1: anywhere */
+int64_t carom_pool_cpu(const struct carom_pool *pool, uint32_t index);
 
 /* ---- pool.c ---- */
 

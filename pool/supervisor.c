@@ -111,8 +111,7 @@ static void follow(struct carom_pool *pool, enum carom_restart verdict,
 static bool somebody_is_ready(struct carom_pool *pool)
 {
 	for (uint32_t i = 0; i < pool->options.worker_count; i++)
-		if (pool->workers[i].current &&
-		    atomic_load(&carom_lane_worker(pool->lane, i)->ready_ns))
+		if (pool->workers[i].current && carom_lane_ready_ns(pool->lane, i))
 			return true;
 	return false;
 }

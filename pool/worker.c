@@ -1,38 +1,114 @@
 /*
  * Worker
  *
- * The life of a worker's process: it becomes itself, then claims, calls, finishes, and
- * so on until the pool ends.
+ * The life of a worker's process:
+ *
+ *	it becomes itself      name, log, exit handlers of its own, its CPU
+ *	it is admitted         somebody holds it, and will see it die
+ *	initializer            signals have their default action, but for SIGINT
+ *	signals                whatever the initializer has made of them. Row WK-11
+ *	on_loop_start
+ *	it is ready            unless it was given up meanwhile: then it ends
+ *	claim, call, finish    and so on
+ *	on_process_exit        and then its own exit handlers
+ *
+ *   W1  No task is claimed before the initializer has succeeded: what it fails by is never
+ *       the end of a task.
+ *   W2  A worker that is replaced ends between two tasks, when the value of the one before
+ *       is left and told of. Its end needs no word to anybody: values stand in the lane,
+ *       and its exit status says the rest. Row WK-20.
  */
 #include "pool/worker.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/error.h"
+#include "core/finalizer_private.h"
+#include "core/leave.h"
+#include "core/log.h"
+#include "core/shutdown.h"
+#include "core/streams.h"
 #include "ipc/lane.h"
 #include "pool/call_private.h"
+#include "pool/ending.h"
+#include "pool/exit_code.h"
 #include "pool/outcome.h"
+
+_Static_assert(CAROM_WORKER_EXIT_SOFTWARE == CAROM_SHUTDOWN_IMPATIENT, "core gives this status");
 
 #define BELL_FD_MIN 900 /* below the usual limit of 1024 */
 
-static void run_task(struct carom_lane *lane, uint32_t worker, int32_t pid, uint32_t index)
+/* ---- tasks ---- */
+
+static uint64_t count_items(const struct carom_lane *lane, const struct carom_slot *slot)
 {
-	struct carom_slot *slot = carom_lane_slot(lane, index);
+	const struct carom_batch *batch;
+
+	if (!(slot->flags & CAROM_TASK_BATCH))
+		return 1;
+	batch = (const void *)((unsigned char *)carom_lane_arguments(lane) + slot->argument.offset);
+	return batch->item_count - batch->begin;
+}
+
+/* false: not all of a batch was done, because this worker is to end */
+static bool run_task(const struct carom_worker *worker, uint32_t slot_index)
+{
+	struct carom_slot *slot = carom_lane_slot(worker->lane, slot_index);
 	char message[CAROM_OUTCOME_MESSAGE_MAX];
 	struct carom_call call = {
-		.lane = lane,
+		.lane = worker->lane,
 		.slot = slot,
 		.worker = worker,
 		.message = message,
 	};
 
-	slot->pid = pid;
+	slot->pid = worker->pid;
 	if (slot->flags & CAROM_TASK_BATCH)
-		carom_call_run_batch(&call, index);
-	else
-		carom_call_run(&call);
+		return carom_call_run_batch(&call, slot_index);
+	carom_call_run(&call);
+	return true;
+}
+
+int carom_worker_work(struct carom_worker *worker)
+{
+	struct carom_lane *lane = worker->lane;
+	uint32_t slot;
+
+	while (carom_lane_claim(lane, &slot) == 0) {
+		/* before it is finished: from then on the slot may be another task's */
+		uint64_t item_count = count_items(lane, carom_lane_slot(lane, slot));
+
+		if (!run_task(worker, slot))
+			break; /* claims no more, and is swept */
+		carom_lane_finish(lane, slot);
+		if (carom_recycle_due(&worker->recycle, item_count)) {
+			carom_lane_pass_on(lane);
+			return CAROM_WORKER_EXIT_RECYCLE;
+		}
+	}
+	return CAROM_WORKER_EXIT_OK;
+}
+
+/* ---- the beginning of the process ---- */
+
+static void pin(const struct carom_worker_start *start)
+{
+	cpu_set_t set;
+
+	if (start->cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)start->cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_WORKER_NOT_PINNED,
+				"worker %d cannot run on CPU %d: %s", (int)start->index,
+				(int)start->cpu, carom_strerror(errno));
 }
 
 /* so that whoever closes low descriptors, and opens others in their place, does not meet it */
@@ -46,29 +122,88 @@ static int out_of_the_way(int fd)
 	return high;
 }
 
+/* what the program has given to atexit(3), and its finalizers, are not this copy's */
+static void become(const struct carom_worker_start *start)
+{
+	carom_self_become(&start->self);
+	carom_log_import(&start->log);
+	carom_finalizers_clear();
+	carom_leave_as_child();
+	pin(start);
+}
+
+int carom_worker_initialize(const struct carom_worker *worker)
+{
+	const struct carom_worker_plan *plan = worker->plan;
+	const void *data = plan->initializer_size
+				   ? (unsigned char *)carom_lane_arguments(worker->lane) +
+					     plan->initializer_offset
+				   : NULL;
+	int r;
+
+	if (!plan->initializer)
+		return 0;
+	r = plan->initializer(data, plan->initializer_size);
+	if (r < 0)
+		carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_INITIALIZER_FAILED,
+				"the initializer of worker %u failed: %s", worker->index,
+				carom_strerror(r));
+	return r < 0 ? r : 0;
+}
+
+/* ---- its end ---- */
+
+/* by the signal that has asked for it, if one has: then what exit(3) would do is done here */
+static _Noreturn void end(const struct carom_worker *worker, int code)
+{
+	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
+	int number = carom_shutdown_signal();
+
+	if (hooks->on_process_exit)
+		hooks->on_process_exit(worker->pid, number ? -number : code, hooks->userdata);
+	if (!number)
+		exit(code);
+	carom_leave();
+	carom_streams_flush();
+	carom_shutdown_finish();
+}
+
+static _Noreturn void live(struct carom_worker *worker)
+{
+	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
+
+	signal(SIGINT, SIG_IGN);
+	if (carom_worker_initialize(worker) < 0)
+		end(worker, CAROM_WORKER_EXIT_FAILURE);
+	worker->ending =
+		carom_ending_catch(worker->lane, (enum carom_worker_signals)worker->plan->signals);
+	if (hooks->on_loop_start)
+		hooks->on_loop_start(worker->pid, hooks->userdata);
+	if (carom_lane_ready(worker->lane) < 0)
+		end(worker, CAROM_WORKER_EXIT_FAILURE);
+	end(worker, carom_worker_work(worker));
+}
+
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
-	struct carom_worker_start start;
-	struct carom_lane *lane;
-	int32_t pid = getpid();
-	uint32_t slot;
+	static struct carom_worker_start start; /* exit handlers may run when this has returned */
+	struct carom_worker worker;
 
 	if (size != sizeof(start) || fd_count < 1 || fd_count > 2)
-		return 70;
+		return CAROM_WORKER_EXIT_FAILURE;
 	memcpy(&start, argument, sizeof(start));
-	carom_self_become(&start.self);
-	carom_log_import(&start.log);
-	if (carom_lane_attach(fds[0], (uint32_t)start.index, start.begin, start.end, &lane) < 0)
-		return 71;
+	become(&start);
+	worker = (struct carom_worker){
+		.plan = &start.plan,
+		.index = (uint32_t)start.index,
+		.pid = getpid(),
+		.recycle = { .limits = start.plan.limits },
+	};
+	if (carom_lane_attach(fds[0], worker.index, start.begin, start.end, &worker.lane) < 0)
+		return CAROM_WORKER_EXIT_FAILURE;
 	close(fds[0]);
 	if (fd_count > 1)
-		carom_lane_set_bell(lane, out_of_the_way(fds[1]));
-	signal(SIGINT, SIG_IGN); /* ^C is for the program: it decides what becomes of its workers */
-	carom_lane_await_admission(lane);
-	carom_lane_ready(lane); /* without the life word the pidfd alone announces the death */
-	while (carom_lane_claim(lane, &slot) == 0) {
-		run_task(lane, (uint32_t)start.index, pid, slot);
-		carom_lane_finish(lane, slot);
-	}
-	return 0;
+		carom_lane_set_bell(worker.lane, out_of_the_way(fds[1]));
+	carom_lane_await_admission(worker.lane);
+	live(&worker);
 }

@@ -1,7 +1,7 @@
 /*
  * Worker
  *
- * What runs in a worker process: take a task, call its function, leave the value.
+ * What runs in a worker: take a task, call its function, leave the value.
  */
 #ifndef CAROM_POOL_WORKER_H
 #define CAROM_POOL_WORKER_H
@@ -11,24 +11,74 @@
 
 #include "core/log_private.h"
 #include "core/self.h"
+#include "pool/hooks.h"
+#include "pool/pool_options.h"
+#include "pool/recycle.h"
+
+struct carom_ending;
+struct carom_lane;
+
+/**
+ * struct carom_worker_plan - what all workers of a pool are told; see plan.c
+ * @initializer_offset, @initializer_size: its data, in the lane's argument arena
+ * @limits:  when a worker is replaced
+ * @signals: one of enum carom_worker_signals
+ * @backtraces: tasks that fail say where
+ * @hooks:   those that run in a worker, and their userdata
+ */
+struct carom_worker_plan {
+	carom_initializer_fn *initializer;
+	uint64_t initializer_offset;
+	uint64_t initializer_size;
+	struct carom_recycle_limits limits;
+	uint64_t signals;
+	uint64_t backtraces;
+	struct carom_pool_hooks hooks;
+};
 
 /**
  * struct carom_worker_start - the argument that a worker is made with
  * @index:      which worker of the pool
  * @begin, @end: the part of its value arena that it may allocate from
+ * @cpu:        where it is to run; -1: anywhere
  * @self, @log:  what every child is told by its parent
  */
 struct carom_worker_start {
 	uint64_t index;
 	uint64_t begin;
 	uint64_t end;
+	int64_t cpu;
+	struct carom_worker_plan plan;
 	struct carom_self self;
 	struct carom_log_settings log;
 };
 
-/* Exit statuses of a worker, beside 0: rows WK-02, WK-03 */
-#define CAROM_WORKER_INIT_FAILED 1   /* before it was ready: its initializer failed */
-#define CAROM_WORKER_RECYCLED    155 /* it has done, or has eaten, enough */
+/**
+ * struct carom_worker - a worker at work
+ * @pid:     what its tasks' outcomes name as the process
+ * @ending:  how signals end its process; NULL if it is none of its own
+ * @recycle: what it has done so far
+ */
+struct carom_worker {
+	const struct carom_worker_plan *plan;
+	struct carom_lane *lane;
+	struct carom_ending *ending;
+	uint32_t index;
+	int32_t pid;
+	struct carom_recycle recycle;
+};
+
+/**
+ * carom_worker_initialize() - call the pool's initializer, if it has one
+ * Return: 0, or what it says, which is logged.
+ */
+int carom_worker_initialize(const struct carom_worker *worker);
+
+/**
+ * carom_worker_work() - one task after the other; after carom_lane_ready()
+ * Return: why it is over: one of enum carom_worker_exit_code.
+ */
+int carom_worker_work(struct carom_worker *worker);
 
 /** carom_worker_main() - a carom_child_fn; fds[0] is the lane, fds[1] the bell of a polled pool */
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count);
