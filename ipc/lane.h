@@ -84,11 +84,12 @@ static inline bool carom_slot_ended(uint64_t word)
 }
 
 /* what a slot's `flags` say */
-#define CAROM_TASK_TIMED 1u  /* the worker notes when it began and ended */
-#define CAROM_TASK_BATCH 2u  /* the argument is a struct carom_batch and items */
-#define CAROM_TASK_END   4u  /* the parent is to notice its end: see carom_lane_notice() */
-#define CAROM_TASK_BEGIN 8u  /* and that it has begun */
-#define CAROM_TASK_LEAVE 16u /* its worker asks for leave to begin: see carom_lane_ask_leave() */
+#define CAROM_TASK_TIMED   1u  /* the worker notes when it began and ended */
+#define CAROM_TASK_BATCH   2u  /* the argument is a struct carom_batch and columns */
+#define CAROM_TASK_END     4u  /* the parent is to notice its end: see carom_lane_notice() */
+#define CAROM_TASK_BEGIN   8u  /* and that it has begun */
+#define CAROM_TASK_LEAVE   16u /* its worker asks for leave to begin: see carom_lane_ask_leave() */
+#define CAROM_TASK_COLUMNS 32u /* the argument is a struct carom_columns, see pool/column.h */
 
 /**
  * struct carom_slot - a task and its value; two cache lines, the parent's and the worker's
@@ -105,8 +106,8 @@ struct carom_slot {
 	uint64_t function;
 	uint64_t argument_size;
 	uint64_t submit_cpu : 14; /* a hint */
-	uint64_t flags : 6;
-	uint64_t index : 44;
+	uint64_t flags : 7;
+	uint64_t index : 43;
 	union {
 		unsigned char bytes[CAROM_LANE_INLINE];
 		uint64_t offset;
@@ -130,14 +131,13 @@ struct carom_slot {
 };
 
 /**
- * struct carom_batch - what stands before the items of a batch in the argument arena
+ * struct carom_batch - what stands before the items of a batch, which are columns
  * @first_index: the index of item 0 in the whole map
  * @begin:       the first item to do; those before it were done by a worker that died
  */
 struct carom_batch {
 	_Alignas(64) uint64_t first_index;
 	uint64_t item_count;
-	uint64_t item_size;
 	uint64_t value_size;
 	uint64_t begin;
 };

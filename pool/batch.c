@@ -45,11 +45,8 @@ static int make_room_for_batch(struct carom_call *call, const struct carom_batch
 static void run_item(struct carom_call *call, const struct carom_batch *batch, void *values,
 		     uint64_t item)
 {
-	const unsigned char *items = (const unsigned char *)(batch + 1);
-
 	call->index = batch->first_index + item;
-	call->data = items + item * batch->item_size;
-	call->size = batch->item_size;
+	carom_call_take_row(call, (const void *)(batch + 1), item);
 	call->place = carom_batch_value(values, batch->item_count, batch->value_size, item);
 	call->place_size = batch->value_size;
 	call->has_room = false;

@@ -28,6 +28,22 @@ const void *carom_call_data(const struct carom_call *call, size_t *ret_size)
 	return call->data;
 }
 
+const void *carom_call_argument(const struct carom_call *call, size_t position, size_t *ret_size)
+{
+	if (!call->columns || position == 0)
+		return position == 0 ? carom_call_data(call, ret_size) : NULL;
+	if (position >= call->columns->count)
+		return NULL;
+	if (ret_size)
+		*ret_size = call->columns->column[position].size;
+	return carom_columns_at(call->columns, position, call->row);
+}
+
+size_t carom_call_argument_count(const struct carom_call *call)
+{
+	return call->columns ? call->columns->count : 1;
+}
+
 int carom_call_read(const struct carom_call *call, void *buffer, size_t size)
 {
 	if (size != call->size)
@@ -221,6 +237,14 @@ static void leave_value(struct carom_call *call)
 	slot->value_size = call->value_size;
 }
 
+void carom_call_take_row(struct carom_call *call, const struct carom_columns *columns, uint64_t row)
+{
+	call->columns = columns;
+	call->row = row;
+	call->data = carom_columns_at(columns, 0, row);
+	call->size = columns->column[0].size;
+}
+
 void carom_call_run(struct carom_call *call)
 {
 	struct carom_slot *slot = call->slot;
@@ -231,6 +255,8 @@ void carom_call_run(struct carom_call *call)
 		call->size <= CAROM_LANE_INLINE
 			? (const void *)slot->argument.bytes
 			: (unsigned char *)carom_lane_arguments(call->lane) + slot->argument.offset;
+	if (slot->flags & CAROM_TASK_COLUMNS)
+		carom_call_take_row(call, call->data, 0);
 	call->index = slot->index;
 	if (timed)
 		slot->started_ns = carom_now();

@@ -60,6 +60,22 @@ typedef int carom_task_fn(struct carom_call *call);
 CAROM_API const void *carom_call_data(const struct carom_call *call, size_t *ret_size);
 
 /**
+ * carom_call_argument() - one of several arguments, in place
+ * @position: from 0; 0 is what carom_call_data() gives
+ * @ret_size: its length in bytes; may be NULL
+ *
+ * What carom_pool_starmap() hands to a function. As carom_call_data() otherwise.
+ *
+ * Context: the function's thread.
+ * Return: the argument, or NULL, with *@ret_size untouched: there are fewer.
+ */
+CAROM_API const void *carom_call_argument(const struct carom_call *call, size_t position,
+					  size_t *ret_size);
+
+/** carom_call_argument_count() - how many there are: 1, but for a starmap. The function's thread. */
+CAROM_API size_t carom_call_argument_count(const struct carom_call *call);
+
+/**
  * carom_call_read() - copy an argument of known size
  * @size: what the function expects
  *

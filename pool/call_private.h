@@ -12,10 +12,12 @@
 
 #include "ipc/lane.h"
 #include "pool/call.h"
+#include "pool/column.h"
 #include "pool/worker.h"
 
 /**
  * struct carom_call - one call of a task function
+ * @columns:   where further arguments stand, in row @row; NULL if there is but one
  * @place:     where an item of a batch leaves its value; NULL for a single task
  * @place_size: room there
  * @offset, @reserved: the room in the arena or the slot that was reserved last
@@ -31,6 +33,8 @@ struct carom_call {
 	uint64_t index;
 	const void *data;
 	uint64_t size;
+	const struct carom_columns *columns;
+	uint64_t row;
 	void *place;
 	uint64_t place_size;
 	uint64_t offset;
@@ -47,6 +51,10 @@ struct carom_call {
  * Return: the code of the task, or of the item.
  */
 int carom_call_invoke(struct carom_call *call);
+
+/** carom_call_take_row() - the arguments are this row */
+void carom_call_take_row(struct carom_call *call, const struct carom_columns *columns,
+			 uint64_t row);
 
 /** carom_call_run() - a single task, from its argument to its value in the slot */
 void carom_call_run(struct carom_call *call);

@@ -43,6 +43,7 @@
 #include "pool.h"
 #include "pool_options.h"
 #include "result.h"
+#include "starmap.h"
 #include "state.h"
 #include "task.h"
 

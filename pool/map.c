@@ -1,7 +1,7 @@
 /*
  * Map
  *
- * Items are cut into chunks. A chunk of one item is a task like any other; a
+ * Items are rows of one or more columns (starmap.h), cut into chunks. A chunk of one item is a task like any other; a
  * larger one is a batch: a header and the items, in one block of the argument
  * arena, with values and codes in one block of the worker's arena.
  *
@@ -23,6 +23,7 @@
 
 #include "core/options.h"
 #include "core/origin.h"
+#include "pool/column.h"
 #include "pool/pool_private.h"
 #include "pool/value.h"
 
@@ -38,9 +39,9 @@
 struct map {
 	struct carom_pool *pool;
 	carom_task_fn *function;
-	const unsigned char *items;
+	struct carom_column columns[CAROM_COLUMNS_MAX];
+	uint64_t column_count;
 	uint64_t item_count;
-	uint64_t item_size;
 	unsigned char *out;
 	uint64_t out_size;
 	uint64_t chunk_size;
@@ -262,21 +263,32 @@ enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 
 /* ---- submitting ---- */
 
+static void columns_from(const struct map *map, uint64_t first, struct carom_column *ret_columns)
+{
+	for (uint64_t i = 0; i < map->column_count; i++) {
+		const unsigned char *data = map->columns[i].data;
+
+		ret_columns[i] = map->columns[i];
+		ret_columns[i].data = data + first * map->columns[i].size;
+	}
+}
+
+/* @columns: room for the submission's own view of the map's */
 static void describe_chunk(const struct map *map, uint64_t chunk, struct carom_batch *batch,
-			   struct submission *ret_submission)
+			   struct carom_column *columns, struct submission *ret_submission)
 {
 	uint64_t first = chunk * map->chunk_size;
 	uint64_t left = map->item_count - first;
 	uint64_t count = left < map->chunk_size ? left : map->chunk_size;
 
+	columns_from(map, first, columns);
 	*batch = (struct carom_batch){ .first_index = first,
 				       .item_count = count,
-				       .item_size = map->item_size,
 				       .value_size = map->out_size };
 	*ret_submission = (struct submission){
 		.function = map->function,
-		.data = map->items + first * map->item_size,
-		.size = count * map->item_size,
+		.data = columns->data,
+		.size = columns->size,
 		.limit_ns = map->limit_ns,
 		.index = first,
 		.count = count,
@@ -286,6 +298,11 @@ static void describe_chunk(const struct map *map, uint64_t chunk, struct carom_b
 		ret_submission->prefix = batch;
 		ret_submission->prefix_size = sizeof(*batch);
 		ret_submission->batch = true;
+	}
+	if (count > 1 || map->column_count > 1) {
+		ret_submission->columns = columns;
+		ret_submission->column_count = map->column_count;
+		ret_submission->size = carom_columns_size(columns, map->column_count, count);
 	}
 }
 
@@ -359,12 +376,13 @@ static void await_some_chunk(struct map *map, uint64_t end)
  */
 static int prepare_chunk(struct map *map, uint64_t chunk, struct group *group)
 {
+	struct carom_column columns[CAROM_COLUMNS_MAX];
 	struct carom_batch batch;
 	struct submission submission;
 	uint32_t slot;
 	int r;
 
-	describe_chunk(map, chunk, &batch, &submission);
+	describe_chunk(map, chunk, &batch, columns, &submission);
 	for (;;) {
 		r = carom_pool_prepare(map->pool, &submission, group->count == 0, &slot);
 		if (r == -EAGAIN || (r == -ENOMEM && group->count)) {
@@ -416,29 +434,50 @@ static int submit_all(struct map *map)
 
 /* ---- making ---- */
 
+/* what an item takes on its way there, or back: the larger one */
+static uint64_t largest_part(const struct map *map)
+{
+	uint64_t there = 0;
+
+	for (uint64_t i = 0; i < map->column_count; i++)
+		there += map->columns[i].size;
+	return there > map->out_size ? there : map->out_size;
+}
+
 static uint64_t choose_chunk_size(const struct map *map, uint64_t asked)
 {
 	uint64_t parts = map->pool->options.worker_count * 4;
 	uint64_t size = asked ? asked : (map->item_count + parts - 1) / parts;
-	uint64_t item = (map->item_size > map->out_size ? map->item_size : map->out_size);
-	uint64_t most = CHUNK_BYTES_MAX / item;
+	uint64_t most = CHUNK_BYTES_MAX / largest_part(map);
 
 	if (size > most)
 		size = most;
 	return size ? size : 1;
 }
 
-static int check_map(carom_task_fn *function, const void *items, size_t item_count,
-		     size_t item_size, void *out, size_t out_size)
+static bool multiplies(size_t count, size_t size)
 {
 	size_t bytes;
 
-	if (!function || !item_size || (!items && item_count) || (!out && out_size && item_count))
+	return !__builtin_mul_overflow(count, size, &bytes) &&
+	       bytes <= SIZE_MAX / 4 / CAROM_COLUMNS_MAX;
+}
+
+static int check_request(const struct map_request *request)
+{
+	size_t count = request->item_count;
+
+	if (!request->function || !request->columns || request->column_count < 1 ||
+	    request->column_count > CAROM_COLUMNS_MAX ||
+	    (!request->out && request->out_size && count))
 		return -EINVAL;
-	if (__builtin_mul_overflow(item_count, item_size, &bytes) || bytes > SIZE_MAX / 2 ||
-	    __builtin_mul_overflow(item_count, out_size, &bytes) || bytes > SIZE_MAX / 2)
-		return -EOVERFLOW;
-	return 0;
+	for (size_t i = 0; i < request->column_count; i++)
+		if (!request->columns[i].size || (!request->columns[i].data && count))
+			return -EINVAL;
+	for (size_t i = 0; i < request->column_count; i++)
+		if (!multiplies(count, request->columns[i].size))
+			return -EOVERFLOW;
+	return multiplies(count, request->out_size) ? 0 : -EOVERFLOW;
 }
 
 void carom_map_free(struct map *map)
@@ -497,42 +536,38 @@ static int begin_map(const struct map *plan, uint64_t chunk_size, struct carom_r
 	return r;
 }
 
-static int plan_map(struct carom_pool *pool, carom_task_fn *function, const void *items,
-		    size_t item_count, size_t item_size, void *out, size_t out_size,
-		    const struct carom_map_options *options, struct map *ret_plan,
+static int plan_map(const struct map_request *request, struct map *ret_plan,
 		    uint64_t *ret_chunk_size)
 {
 	struct carom_map_options ours;
-	int r = carom_options_take(options, &ours, sizeof(ours));
+	int r = carom_options_take(request->options, &ours, sizeof(ours));
 
 	if (r == 0)
-		r = check_map(function, items, item_count, item_size, out, out_size);
+		r = check_request(request);
 	if (r < 0)
 		return r;
 	*ret_plan = (struct map){
-		.pool = pool,
-		.function = function,
-		.items = items,
-		.item_count = item_count,
-		.item_size = item_size,
-		.out = out,
-		.out_size = out_size,
-		.limit_ns = carom_pool_limit(pool, ours.hard_limit_ns),
+		.pool = request->pool,
+		.function = request->function,
+		.column_count = request->column_count,
+		.item_count = request->item_count,
+		.out = request->out,
+		.out_size = request->out_size,
+		.limit_ns = carom_pool_limit(request->pool, ours.hard_limit_ns),
 		.outcomes = ours.outcomes,
 	};
+	memcpy(ret_plan->columns, request->columns,
+	       request->column_count * sizeof(*request->columns));
 	*ret_chunk_size = ours.chunk_size;
 	return 0;
 }
 
-int carom_pool_map_async(struct carom_pool *pool, carom_task_fn *function, const void *items,
-			 size_t item_count, size_t item_size, void *out, size_t out_size,
-			 const struct carom_map_options *options, struct carom_result **ret_result)
+int carom_map_begin(const struct map_request *request, struct carom_result **ret_result)
 {
 	struct carom_result *result = NULL;
 	struct map plan, *map = NULL;
 	uint64_t chunk_size;
-	int r = plan_map(pool, function, items, item_count, item_size, out, out_size, options,
-			 &plan, &chunk_size);
+	int r = plan_map(request, &plan, &chunk_size);
 
 	if (r == 0 && !ret_result)
 		r = -EINVAL;
@@ -549,14 +584,11 @@ int carom_pool_map_async(struct carom_pool *pool, carom_task_fn *function, const
 	return 0;
 }
 
-int carom_pool_map(struct carom_pool *pool, carom_task_fn *function, const void *items,
-		   size_t item_count, size_t item_size, void *out, size_t out_size,
-		   const struct carom_map_options *options)
+int carom_map_run(const struct map_request *request)
 {
 	struct map plan, *map = NULL;
 	uint64_t chunk_size;
-	int r = plan_map(pool, function, items, item_count, item_size, out, out_size, options,
-			 &plan, &chunk_size);
+	int r = plan_map(request, &plan, &chunk_size);
 
 	if (r == 0)
 		r = begin_map(&plan, chunk_size, NULL, &map);
@@ -567,6 +599,22 @@ int carom_pool_map(struct carom_pool *pool, carom_task_fn *function, const void 
 		carom_map_free(map);
 	}
 	return r;
+}
+
+int carom_pool_map_async(struct carom_pool *pool, carom_task_fn *function, const void *items,
+			 size_t item_count, size_t item_size, void *out, size_t out_size,
+			 const struct carom_map_options *options, struct carom_result **ret_result)
+{
+	return carom_pool_starmap_async(pool, function, &(struct carom_column){ items, item_size },
+					1, item_count, out, out_size, options, ret_result);
+}
+
+int carom_pool_map(struct carom_pool *pool, carom_task_fn *function, const void *items,
+		   size_t item_count, size_t item_size, void *out, size_t out_size,
+		   const struct carom_map_options *options)
+{
+	return carom_pool_starmap(pool, function, &(struct carom_column){ items, item_size }, 1,
+				  item_count, out, out_size, options);
 }
 
 /* ---- waiting ---- */

@@ -29,6 +29,7 @@
 #include "pool/birth.h"
 #include "pool/map.h"
 #include "pool/pool.h"
+#include "pool/starmap.h"
 #include "pool/restart_policy.h"
 #include "pool/state.h"
 #include "pool/worker.h"
@@ -185,13 +186,16 @@ struct carom_result {
 
 /**
  * struct submission - one task to be submitted
- * @prefix: bytes that go before @data (a batch's header); may be NULL
+ * @prefix: bytes that go before the rest (a batch's header); may be NULL
+ * @data:   the argument, or with @columns all of them in @count rows, @size bytes in all
  */
 struct submission {
 	carom_task_fn *function;
 	const void *prefix;
 	uint64_t prefix_size;
 	const void *data;
+	const struct carom_column *columns;
+	uint64_t column_count;
 	uint64_t size;
 	uint64_t limit_ns;
 	uint64_t index;
@@ -267,6 +271,24 @@ void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 			   struct carom_outcome *ret_outcome);
 
 /* ---- map.c ---- */
+
+/** struct map_request - what carom_pool_map() and its like are asked for */
+struct map_request {
+	struct carom_pool *pool;
+	carom_task_fn *function;
+	const struct carom_column *columns;
+	size_t column_count;
+	size_t item_count;
+	void *out;
+	size_t out_size;
+	const struct carom_map_options *options;
+};
+
+/** carom_map_run() - do it. See carom_pool_map(). Without the lock. */
+int carom_map_run(const struct map_request *request);
+
+/** carom_map_begin() - begin it. See carom_pool_map_async(). Without the lock. */
+int carom_map_begin(const struct map_request *request, struct carom_result **ret_result);
 
 /** carom_map_collect() - take the values of an ended slot of a map, and release it. With the lock. */
 void carom_map_collect(struct map *map, uint32_t slot);

@@ -16,6 +16,7 @@
 
 #include "core/origin.h"
 #include "core/time.h"
+#include "pool/column.h"
 #include "pool/pool_private.h"
 #include "pool/value.h"
 
@@ -203,7 +204,10 @@ static void copy_argument(unsigned char *room, const struct submission *submissi
 {
 	if (submission->prefix_size)
 		memcpy(room, submission->prefix, submission->prefix_size);
-	if (submission->size)
+	if (submission->column_count)
+		carom_columns_put(room + submission->prefix_size, submission->columns,
+				  submission->column_count, submission->count);
+	else if (submission->size)
 		memcpy(room + submission->prefix_size, submission->data, submission->size);
 }
 
@@ -245,6 +249,7 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 
 	lines->function = (uint64_t)(uintptr_t)submission->function;
 	lines->flags = (timed ? CAROM_TASK_TIMED : 0) | (submission->batch ? CAROM_TASK_BATCH : 0) |
+		       (submission->column_count ? CAROM_TASK_COLUMNS : 0) |
 		       (pool->options.polled ? CAROM_TASK_END : 0);
 	lines->index = submission->index & ((UINT64_C(1) << 48) - 1);
 	task->limit_ns = submission->limit_ns;
