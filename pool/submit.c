@@ -21,6 +21,8 @@
 #include "pool/value.h"
 
 #define COPY_LOCKED_MAX 4096
+#define EMPTIED_MIN     CAROM_MIB(8)
+#define FIRST_PAGE      4096 /* where a block that is given back has its link */
 
 /* ---- entering ---- */
 
@@ -85,11 +87,16 @@ static void give_value_back(struct carom_pool *pool, uint32_t slot)
 	    !value.reserved)
 		return;
 	base = carom_lane_values(pool->lane, value.worker);
-	if (task->orphaned)
+	if (task->orphaned) {
 		carom_arena_discard(base, value.offset, carom_arena_room(value.reserved));
-	else
-		carom_arena_return(base, &carom_lane_worker(pool->lane, value.worker)->returned,
-				   value.offset, value.reserved);
+		return;
+	}
+	/* the worker takes it back only when it is asked for another: until then it is empty */
+	if (value.reserved > EMPTIED_MIN)
+		carom_arena_discard(base, value.offset + FIRST_PAGE,
+				    carom_arena_room(value.reserved) - FIRST_PAGE);
+	carom_arena_return(base, &carom_lane_worker(pool->lane, value.worker)->returned,
+			   value.offset, value.reserved);
 }
 
 void carom_pool_release(struct carom_pool *pool, uint32_t slot)
