@@ -28,20 +28,33 @@ static void answered(struct carom_birth *birth, const struct carom_child_reply *
 	worker->born(worker, reply);
 }
 
+/* the order that carom_worker_main() expects */
+static size_t choose_fds(struct worker *worker)
+{
+	const struct carom_pool *pool = worker->pool;
+	size_t count = 0;
+
+	worker->fds[count++] = pool->lane_fd;
+	if (pool->options.polled)
+		worker->fds[count++] = pool->bell_fd;
+	worker->start.counts = carom_tally_is_on(pool->tally);
+	if (worker->start.counts)
+		worker->fds[count++] = pool->tally->fd;
+	return count;
+}
+
 void carom_birth_begin(struct worker *worker, carom_born_fn *born)
 {
 	struct carom_pool *pool = worker->pool;
 
 	describe_worker(worker);
-	worker->fds[0] = pool->lane_fd;
-	worker->fds[1] = pool->bell_fd;
 	worker->born = born;
 	worker->birth = (struct carom_birth){
 		.request = { .function = carom_worker_main,
 			     .argument = &worker->start,
 			     .size = sizeof(worker->start),
 			     .fds = worker->fds,
-			     .fd_count = pool->options.polled ? 2 : 1 },
+			     .fd_count = choose_fds(worker) },
 		.born = answered,
 		.userdata = worker,
 	};

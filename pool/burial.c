@@ -71,19 +71,47 @@ static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
 	}
 }
 
-static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
+static enum carom_sweep_verdict judge(struct autopsy *autopsy, uint32_t slot,
+				      const struct carom_outcome *cause)
 {
-	struct autopsy *autopsy = userdata;
 	struct task *task = &autopsy->pool->tasks[slot];
-	struct carom_outcome cause;
 
-	describe_cause(autopsy, slot, &cause);
 	autopsy->hit_limit |= task->condemned;
 	autopsy->was_busy = true;
 	if (task->map && task->count > 1)
-		return carom_map_lost(task->map, slot, &cause);
-	task->cause = cause;
+		return carom_map_lost(task->map, slot, cause);
+	task->cause = *cause;
 	return CAROM_SWEEP_LOST;
+}
+
+/* how many items of a batch the dead worker had done, as far as that can be believed */
+static uint64_t items_done(const struct carom_pool *pool, uint32_t slot)
+{
+	const struct task *task = &pool->tasks[slot];
+	uint64_t ended =
+		atomic_load(&carom_lane_slot(pool->lane, slot)->value.progress) & UINT32_MAX;
+
+	if (!task->map || task->count <= 1 || ended < task->accounted || ended > task->count)
+		return 0;
+	return ended - task->accounted;
+}
+
+static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
+{
+	struct autopsy *autopsy = userdata;
+	struct carom_pool *pool = autopsy->pool;
+	enum carom_sweep_verdict verdict;
+	struct carom_outcome cause;
+
+	if (carom_tally_is_on(pool->tally))
+		carom_tally_interrupted(pool->tally, autopsy->dead->worker->index, slot,
+					carom_lane_generation(pool->lane, slot),
+					items_done(pool, slot));
+	describe_cause(autopsy, slot, &cause);
+	verdict = judge(autopsy, slot, &cause);
+	if (verdict == CAROM_SWEEP_LOST)
+		carom_pool_count_end(pool, cause.kind);
+	return verdict;
 }
 
 /* values that the dead process left stay where they are; its place in the arena goes on without */
@@ -174,6 +202,7 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	sweep(&autopsy);
 	reason = reason_of(&autopsy, was_ready);
 	say_end(&autopsy, reason);
+	carom_tally_ended(pool->tally, worker->index, reason);
 	carom_loop_unwatch_word(carom_service_loop(pool->service), &dead->life_watch);
 	carom_supervisor_ended(worker, reason, was_ready);
 }

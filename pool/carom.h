@@ -45,6 +45,7 @@
 #include "result.h"
 #include "starmap.h"
 #include "state.h"
+#include "statistics.h"
 #include "task.h"
 
 #endif

@@ -47,8 +47,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->callbacks_first;
 	built &= !options->callbacks_propagate;
 	built &= !options->backtraces;
-	built &= !options->statistics;
-	built &= !options->name;
 	return built ? 0 : -EOPNOTSUPP;
 }
 
@@ -133,6 +131,7 @@ static void destroy(struct carom_pool *pool)
 		free(pool->spare[slot]);
 	carom_private_fd_remove(&pool->private_lane_fd);
 	carom_lane_free(pool->lane);
+	carom_tally_free(pool->tally);
 	free(pool->spare);
 	free(pool->tasks);
 	free(pool->workers);
@@ -193,6 +192,10 @@ static int make_memory(struct carom_pool *pool)
 
 	if (r < 0)
 		return r;
+	r = carom_tally_new(&pool->options, carom_lane_worker_count(pool->lane), &pool->tally);
+	if (r < 0)
+		return r;
+	pool->options.name = NULL; /* the caller's; it was copied */
 	pool->lane_fd = carom_lane_fd(pool->lane);
 	carom_private_fd_add(&pool->private_lane_fd, pool->lane_fd);
 	carom_arena_init(&pool->arguments, carom_lane_arguments(pool->lane), 0,
@@ -290,7 +293,7 @@ int carom_pool_close(struct carom_pool *pool)
 	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_CLOSING, "closing pool");
 	pthread_mutex_lock(&pool->lock);
 	if (pool->state == POOL_RUNNING) {
-		pool->state = POOL_CLOSED;
+		carom_pool_enter_state(pool, POOL_CLOSED);
 		carom_service_poke(pool->service, &pool->drain_poke);
 	}
 	pthread_mutex_unlock(&pool->lock);

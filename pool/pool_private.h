@@ -32,6 +32,7 @@
 #include "pool/starmap.h"
 #include "pool/restart_policy.h"
 #include "pool/state.h"
+#include "pool/tally.h"
 #include "pool/worker.h"
 
 struct map;
@@ -109,7 +110,7 @@ struct worker {
 	carom_born_fn *born;
 	struct carom_birth birth;
 	struct carom_worker_start start;
-	int fds[2];
+	int fds[3];
 	uint64_t died_ns;
 	uint64_t replaced_count;
 };
@@ -118,6 +119,7 @@ struct carom_pool {
 	uint64_t origin;
 	struct carom_service *service;
 	struct carom_lane *lane;
+	struct carom_tally *tally;
 	struct carom_pool_options options;
 	struct carom_pool_hooks hooks;
 	struct carom_worker_plan plan;
@@ -181,6 +183,22 @@ struct carom_result {
 	uint64_t value_size;
 	unsigned char inline_value[CAROM_LANE_INLINE];
 };
+
+/* ---- what is counted ---- */
+
+/* With the lock. */
+static inline void carom_pool_enter_state(struct carom_pool *pool, enum pool_state state)
+{
+	pool->state = state;
+	tally_set(&pool->tally->head->state, state);
+}
+
+/** carom_pool_count_end() - a task was answered, by no worker. With the lock. */
+static inline void carom_pool_count_end(struct carom_pool *pool, int32_t kind)
+{
+	if (carom_tally_is_on(pool->tally))
+		carom_tally_answered(pool->tally, (uint64_t)kind);
+}
 
 /* ---- submit.c ---- */
 

@@ -253,6 +253,8 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
 	struct task *task = &pool->tasks[slot];
 	bool timed = submission->limit_ns || pool->options.timestamps;
+	bool counted = carom_tally_is_on(pool->tally);
+	uint64_t now = timed || counted ? carom_now() : 0;
 
 	lines->function = (uint64_t)(uintptr_t)submission->function;
 	lines->flags = (timed ? CAROM_TASK_TIMED : 0) | (submission->batch ? CAROM_TASK_BATCH : 0) |
@@ -260,10 +262,12 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 		       (pool->options.polled ? CAROM_TASK_END : 0);
 	lines->index = submission->index & ((UINT64_C(1) << 48) - 1);
 	task->limit_ns = submission->limit_ns;
-	task->submitted_ns = timed ? carom_now() : 0;
+	task->submitted_ns = timed ? now : 0;
 	/* the worker's line is written only where the parent may look before the task ended */
 	if (timed)
 		lines->started_ns = 0;
+	if (counted)
+		lines->ended_ns = now; /* until it has ended: see carom_tally_begin() */
 	if (submission->batch)
 		atomic_store_explicit(&lines->value.progress, 0, memory_order_relaxed);
 }
@@ -311,6 +315,12 @@ static void note_limits(struct carom_pool *pool, const uint32_t *slots, uint32_t
 	}
 }
 
+static void count_submitted(struct carom_pool *pool, const uint32_t *slots, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		carom_tally_submitted(pool->tally, pool->tasks[slots[i]].count);
+}
+
 int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t count,
 		       bool *ret_woke)
 {
@@ -327,6 +337,8 @@ int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t 
 	for (uint32_t i = 0; i < count; i++)
 		pool->tasks[slots[i]].filling = false;
 	note_limits(pool, slots, count);
+	if (carom_tally_is_on(pool->tally))
+		count_submitted(pool, slots, count);
 	return 0;
 }
 

@@ -237,6 +237,7 @@ static void adopt(struct worker *worker, struct incarnation *child)
 	pool->process_count++;
 	worker->current = child;
 	pthread_mutex_unlock(&pool->lock);
+	carom_tally_born(pool->tally, worker->index, child->pid);
 	carom_burial_expect(child);
 	if (pool->limit_next_ns != CAROM_NO_DEADLINE)
 		carom_loop_timer_set(carom_service_loop(pool->service), &pool->limit_timer,
@@ -380,7 +381,8 @@ static void withdraw_everything(struct carom_pool *pool, const struct carom_outc
 			continue;
 		task->cause = *cause;
 		task->cause.submitted_ns = task->submitted_ns;
-		carom_lane_withdraw(pool->lane, slot); /* or a worker has it now: swept later */
+		if (carom_lane_withdraw(pool->lane, slot)) /* or a worker has it now: swept later */
+			carom_pool_count_end(pool, cause->kind);
 	}
 }
 
@@ -390,7 +392,7 @@ static bool halt(struct carom_pool *pool, enum pool_state state, const struct ca
 	bool first = pool->state == POOL_RUNNING || pool->state == POOL_CLOSED;
 
 	if (first) {
-		pool->state = state;
+		carom_pool_enter_state(pool, state);
 		withdraw_everything(pool, cause);
 		carom_lane_stop(pool->lane, CAROM_LANE_HALT);
 		carom_lane_announce(pool->lane);

@@ -75,24 +75,51 @@ static bool run_task(const struct carom_worker *worker, uint32_t slot_index)
 	return true;
 }
 
+static uint64_t kind_of(const struct carom_slot *task)
+{
+	return task->code < 0 ? CAROM_OUTCOME_FAILED : CAROM_OUTCOME_OK;
+}
+
+/* and counted, where that is asked for; false: as run_task() */
+static bool do_task(struct carom_worker *worker, uint32_t slot, uint64_t item_count)
+{
+	const struct carom_slot *task = carom_lane_slot(worker->lane, slot);
+	struct carom_tally_writer *tally = &worker->tally;
+
+	if (tally->sheet)
+		carom_tally_begin(tally, task, slot, carom_lane_sleep_count(worker->lane));
+	if (!run_task(worker, slot))
+		return false;
+	if (task->flags & CAROM_TASK_BATCH && task->code < 0)
+		item_count = 0; /* no room for their values */
+	if (tally->sheet)
+		carom_tally_end(tally, kind_of(task), item_count);
+	carom_lane_finish(worker->lane, slot);
+	if (tally->sheet)
+		carom_tally_rest(tally);
+	return true;
+}
+
 int carom_worker_work(struct carom_worker *worker)
 {
 	struct carom_lane *lane = worker->lane;
+	int code = CAROM_WORKER_EXIT_OK;
 	uint32_t slot;
 
 	while (carom_lane_claim(lane, &slot) == 0) {
 		/* before it is finished: from then on the slot may be another task's */
 		uint64_t item_count = count_items(lane, carom_lane_slot(lane, slot));
 
-		if (!run_task(worker, slot))
+		if (!do_task(worker, slot, item_count))
 			break; /* claims no more, and is swept */
-		carom_lane_finish(lane, slot);
 		if (carom_recycle_due(&worker->recycle, item_count)) {
 			carom_lane_pass_on(lane);
-			return CAROM_WORKER_EXIT_RECYCLE;
+			code = CAROM_WORKER_EXIT_RECYCLE;
+			break;
 		}
 	}
-	return CAROM_WORKER_EXIT_OK;
+	carom_tally_phase(&worker->tally, CAROM_WORKER_LEAVING);
+	return code;
 }
 
 /* ---- the beginning of the process ---- */
@@ -181,6 +208,7 @@ static _Noreturn void live(struct carom_worker *worker)
 		hooks->on_loop_start(worker->pid, hooks->userdata);
 	if (carom_lane_ready(worker->lane) < 0)
 		end(worker, CAROM_WORKER_EXIT_FAILURE);
+	carom_tally_phase(&worker->tally, CAROM_WORKER_IDLE);
 	end(worker, carom_worker_work(worker));
 }
 
@@ -189,7 +217,7 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	static struct carom_worker_start start; /* exit handlers may run when this has returned */
 	struct carom_worker worker;
 
-	if (size != sizeof(start) || fd_count < 1 || fd_count > 2)
+	if (size != sizeof(start) || fd_count < 1 || fd_count > 3)
 		return CAROM_WORKER_EXIT_FAILURE;
 	memcpy(&start, argument, sizeof(start));
 	become(&start);
@@ -202,6 +230,11 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	if (carom_lane_attach(fds[0], worker.index, start.begin, start.end, &worker.lane) < 0)
 		return CAROM_WORKER_EXIT_FAILURE;
 	close(fds[0]);
+	if (start.counts) {
+		if (carom_tally_attach(fds[--fd_count], worker.index, &worker.tally) < 0)
+			return CAROM_WORKER_EXIT_FAILURE;
+		close(fds[fd_count]);
+	}
 	if (fd_count > 1)
 		carom_lane_set_bell(worker.lane, out_of_the_way(fds[1]));
 	carom_lane_await_admission(worker.lane);

@@ -14,6 +14,7 @@
 #include "pool/hooks.h"
 #include "pool/pool_options.h"
 #include "pool/recycle.h"
+#include "pool/tally.h"
 
 struct carom_ending;
 struct carom_lane;
@@ -41,6 +42,7 @@ struct carom_worker_plan {
  * @index:      which worker of the pool
  * @begin, @end: the part of its value arena that it may allocate from
  * @cpu:        where it is to run; -1: anywhere
+ * @counts:     the last of its descriptors is a tally's
  * @self, @log:  what every child is told by its parent
  */
 struct carom_worker_start {
@@ -48,6 +50,7 @@ struct carom_worker_start {
 	uint64_t begin;
 	uint64_t end;
 	int64_t cpu;
+	uint64_t counts;
 	struct carom_worker_plan plan;
 	struct carom_self self;
 	struct carom_log_settings log;
@@ -58,6 +61,7 @@ struct carom_worker_start {
  * @pid:     what its tasks' outcomes name as the process
  * @ending:  how signals end its process; NULL if it is none of its own
  * @recycle: what it has done so far
+ * @tally:   what of that others may know
  */
 struct carom_worker {
 	const struct carom_worker_plan *plan;
@@ -66,6 +70,7 @@ struct carom_worker {
 	uint32_t index;
 	int32_t pid;
 	struct carom_recycle recycle;
+	struct carom_tally_writer tally;
 };
 
 /**
@@ -80,7 +85,7 @@ int carom_worker_initialize(const struct carom_worker *worker);
  */
 int carom_worker_work(struct carom_worker *worker);
 
-/** carom_worker_main() - a carom_child_fn; fds[0] is the lane, fds[1] the bell of a polled pool */
+/** carom_worker_main() - a carom_child_fn; fds: the lane; of a polled pool, its bell; of one that counts, its tally */
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count);
 
 #endif
