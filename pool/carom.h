@@ -42,6 +42,7 @@
 #include "poll.h"
 #include "pool.h"
 #include "pool_options.h"
+#include "resize.h"
 #include "result.h"
 #include "starmap.h"
 #include "state.h"

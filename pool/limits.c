@@ -36,7 +36,7 @@ static bool execute(struct carom_pool *pool, uint32_t slot, uint64_t word, uint6
 	uint32_t owner = carom_slot_owner(word);
 	struct incarnation *current;
 
-	if (owner >= pool->options.worker_count)
+	if (owner >= pool->place_count)
 		return false;
 	current = pool->workers[owner].current;
 	if (!current || !carom_lane_condemn(pool->lane, slot, word))

@@ -130,6 +130,12 @@ int carom_pool_await_any(struct carom_pool *pool, uint32_t ticket, uint64_t dead
 			       : carom_lane_await_any(pool->lane, ticket, deadline_ns);
 }
 
+int carom_pool_await_ready(struct carom_pool *pool, uint32_t ticket, uint64_t deadline_ns)
+{
+	return is_polled(pool) ? drive(pool, deadline_ns)
+			       : carom_lane_await_ready(pool->lane, ticket, deadline_ns);
+}
+
 /* ---- the bell ---- */
 
 static void take_notices(struct carom_pool *pool)
@@ -246,18 +252,21 @@ static int dup_sentinel(const struct worker *worker, int *ret_fd)
 
 int carom_pool_dup_sentinels(struct carom_pool *pool, int *fds, size_t count)
 {
+	size_t found = 0;
 	uint32_t i;
 	int r = 0;
 
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
 	pthread_mutex_lock(&pool->lock);
-	for (i = 0; r == 0 && i < pool->options.worker_count && i < count; i++)
-		r = dup_sentinel(&pool->workers[i], &fds[i]);
+	for (i = 0; r == 0 && i < pool->place_count && found < count; i++)
+		if (pool->workers[i].is_open)
+			r = dup_sentinel(&pool->workers[i], &fds[found++]);
+	i = pool->worker_count;
 	pthread_mutex_unlock(&pool->lock);
 	if (r == 0)
-		return (int)pool->options.worker_count;
-	while (i-- > 0)
-		carom_closep(&fds[i]);
+		return (int)i;
+	while (found-- > 0)
+		carom_closep(&fds[found]);
 	return r;
 }

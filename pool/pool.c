@@ -17,6 +17,7 @@
 #include "pool/pool_private.h"
 
 #define SLOTS_DEFAULT 4096
+#define LIMIT_LEAST   64 /* so many workers may be had by growing, if nobody says otherwise */
 
 /* CAROM_SCHEDULE_THROUGHPUT: so many tasks wait for who is awake before another one is woken */
 #define BACKLOG_MAX 16
@@ -38,7 +39,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->soft_limit_ns;
 	built &= !options->grace_ns;
 	built &= !options->context;
-	built &= !options->worker_limit;
 	built &= !options->lazy_start;
 	built &= !options->retry_on_loss;
 	built &= !options->put_locks;
@@ -160,6 +160,22 @@ static void init_locks(struct carom_pool *pool)
 	pthread_condattr_destroy(&attributes);
 }
 
+static int set_limit(struct carom_pool *pool)
+{
+	struct carom_pool_options *options = &pool->options;
+	uint64_t limit = options->worker_count * 4;
+
+	pool->limit_was_given = options->worker_limit != 0;
+	if (pool->limit_was_given)
+		limit = options->worker_limit;
+	else if (limit < LIMIT_LEAST)
+		limit = LIMIT_LEAST;
+	else if (limit > CAROM_WORKERS_MAX)
+		limit = CAROM_WORKERS_MAX;
+	options->worker_limit = limit;
+	return limit < options->worker_count || limit > CAROM_WORKERS_MAX ? -EINVAL : 0;
+}
+
 /* Rows PC-08, PC-09 */
 static void set_policy(struct carom_pool *pool)
 {
@@ -178,17 +194,30 @@ static void set_policy(struct carom_pool *pool)
 	};
 }
 
+/* room for many workers is not asked for at the cost of those that are */
+static int make_lane(struct carom_pool *pool, struct carom_lane_options *options)
+{
+	int r = carom_lane_new(options, &pool->lane);
+
+	if (r == 0 || pool->limit_was_given ||
+	    pool->options.worker_limit == pool->options.worker_count)
+		return r;
+	pool->options.worker_limit = pool->options.worker_count;
+	options->worker_count = (uint32_t)pool->options.worker_count;
+	return carom_lane_new(options, &pool->lane);
+}
+
 static int make_memory(struct carom_pool *pool)
 {
 	struct carom_lane_options options = {
-		.worker_count = (uint32_t)pool->options.worker_count,
+		.worker_count = (uint32_t)pool->options.worker_limit,
 		.slot_count = (uint32_t)pool->options.slot_count,
 		.backlog_max =
 			pool->options.schedule == CAROM_SCHEDULE_THROUGHPUT ? BACKLOG_MAX : 0,
 		.payload_size = pool->options.payload_size,
 		.spin_ns = pool->options.spin_ns,
 	};
-	int r = carom_lane_new(&options, &pool->lane);
+	int r = make_lane(pool, &options);
 
 	if (r < 0)
 		return r;
@@ -202,13 +231,14 @@ static int make_memory(struct carom_pool *pool)
 			 carom_lane_payload_size(pool->lane), NULL);
 	pool->tasks = calloc(pool->options.slot_count, sizeof(*pool->tasks));
 	pool->spare = calloc(pool->options.slot_count, sizeof(struct carom_result *));
-	pool->workers = calloc(pool->options.worker_count, sizeof(*pool->workers));
+	pool->workers = calloc(pool->options.worker_limit, sizeof(*pool->workers));
 	if (!pool->tasks || !pool->spare || !pool->workers)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < pool->options.worker_count; i++) {
+	for (uint32_t i = 0; i < pool->options.worker_limit; i++) {
 		pool->workers[i].pool = pool;
 		pool->workers[i].index = i;
 	}
+	carom_pool_open_places(pool);
 	return carom_pool_plan(pool);
 }
 
@@ -263,6 +293,8 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	pool->reference_count = 1;
 	r = check_options(options, &pool->options);
 	set_policy(pool);
+	if (r == 0)
+		r = set_limit(pool);
 	if (r == 0)
 		r = take_hooks(pool);
 	if (r == 0)
@@ -437,11 +469,16 @@ static void look_at(struct carom_pool *pool, uint32_t index, struct carom_worker
 
 int carom_pool_workers(struct carom_pool *pool, struct carom_worker_info *infos, size_t count)
 {
+	size_t found = 0;
+	uint32_t worker_count;
+
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
 	pthread_mutex_lock(&pool->lock);
-	for (uint32_t i = 0; i < pool->options.worker_count && i < count; i++)
-		look_at(pool, i, &infos[i]);
+	for (uint32_t i = 0; i < pool->place_count && found < count; i++)
+		if (pool->workers[i].is_open)
+			look_at(pool, i, &infos[found++]);
+	worker_count = pool->worker_count;
 	pthread_mutex_unlock(&pool->lock);
-	return (int)pool->options.worker_count;
+	return (int)worker_count;
 }

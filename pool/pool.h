@@ -59,7 +59,8 @@ struct carom_pool;
  *
  * Context: MT-Safe, AS-Unsafe. Blocks for about 1 ms.
  * Return: 0, or, with *@ret_pool untouched,
- *	-EINVAL  worker_count is 0 or above CAROM_WORKERS_MAX, slot_count above
+ *	-EINVAL  worker_count is 0 or above CAROM_WORKERS_MAX, worker_limit is below
+ *	         worker_count or above CAROM_WORKERS_MAX, slot_count above
  *	         32768, a field that takes one of several values has none of them, or
  *	         the options were not made by CAROM_POOL_OPTIONS()
  *	-EOVERFLOW  payload_size times workers does not fit an address space
@@ -161,7 +162,7 @@ CAROM_API int carom_pool_join(struct carom_pool *pool, uint64_t deadline_ns);
 
 /**
  * struct carom_worker_info - one worker
- * @index: 0 to worker_count - 1
+ * @index: from 0; a replacement has the same
  * @pid:   0 while it is being replaced
  * @replaced_count: how often another process took its place
  * @replaced_ns: the last time: from when its death was known to when the new

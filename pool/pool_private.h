@@ -96,9 +96,11 @@ struct incarnation {
 
 /**
  * struct worker - a place in the pool
+ * @is_open:   somebody is to be there; see resize.c. With the lock
  * @current:   the process that fills it; NULL while there is none
  * @next:      memory for the one that is being made; NULL while none is
  * @born, @birth, @start: see birth.c
+ * @birth_count: how many came to be here; when the place was opened last
  * @upper_half: which half of the value arena the current process allocates from
  */
 struct worker {
@@ -106,6 +108,7 @@ struct worker {
 	uint32_t index;
 	struct incarnation *current;
 	struct incarnation *next;
+	bool is_open;
 	bool upper_half;
 	carom_born_fn *born;
 	struct carom_birth birth;
@@ -113,6 +116,8 @@ struct worker {
 	int fds[3];
 	uint64_t died_ns;
 	uint64_t replaced_count;
+	uint64_t birth_count;
+	uint64_t opened_birth_count;
 };
 
 struct carom_pool {
@@ -138,6 +143,9 @@ struct carom_pool {
 	struct worker *workers;
 	int lane_fd;
 	struct carom_private_fd private_lane_fd;
+	bool limit_was_given;
+	uint32_t place_count;  /* of the workers, those that were ever open */
+	uint32_t worker_count; /* those that are: as many as are wanted now */
 	uint32_t process_count;
 	uint32_t request_count;
 	uint32_t start_attempt_count;
@@ -146,6 +154,8 @@ struct carom_pool {
 	struct carom_restart_policy policy;
 	uint64_t progress_seen;          /* of the lane, when a death was counted last */
 	uint32_t readiness_waiter_count; /* with the lock */
+	uint64_t loss_count;             /* workers that ended and should not have. With the lock */
+	int refusal_error;               /* why none could be made the last time. With the lock */
 	struct carom_broken broken;      /* with the lock */
 	struct carom_loop_timer retry_timer;
 	struct carom_loop_timer limit_timer;
@@ -328,6 +338,9 @@ void carom_map_free(struct map *map);
 /** carom_supervisor_start() - ask for all workers; pool->request_count says how many are to come */
 void carom_supervisor_start(struct carom_pool *pool);
 
+/** carom_supervisor_fill() - have a process in each open place */
+void carom_supervisor_fill(struct carom_pool *pool);
+
 /** carom_supervisor_drain() - the pool was closed: workers end once nothing is left */
 void carom_supervisor_drain(struct carom_pool *pool);
 
@@ -350,6 +363,9 @@ void carom_supervisor_break(struct carom_pool *pool, enum carom_broken_reason re
 
 /** carom_pool_describe_break() - to one who is answered because of it. With the lock. */
 void carom_pool_describe_break(const struct carom_pool *pool, struct carom_outcome *outcome);
+
+/** carom_pool_find_busy() - whose bit is set runs a task. With the lock. */
+void carom_pool_find_busy(struct carom_pool *pool, uint64_t ret_busy[CAROM_LANE_MASK_WORDS]);
 
 /** carom_pool_state_now() - with the lock taken for a moment */
 enum pool_state carom_pool_state_now(struct carom_pool *pool);
@@ -382,6 +398,14 @@ int carom_pool_begin_polled(struct carom_pool *pool);
 
 /** carom_pool_end_polled() - no worker is left; the service goes */
 void carom_pool_end_polled(struct carom_pool *pool);
+
+/** carom_pool_await_ready() - as carom_lane_await_ready(), but may return for nothing. Without the lock. */
+int carom_pool_await_ready(struct carom_pool *pool, uint32_t ticket, uint64_t deadline_ns);
+
+/* ---- resize.c ---- */
+
+/** carom_pool_open_places() - for a new pool: the places for its first workers */
+void carom_pool_open_places(struct carom_pool *pool);
 
 /* ---- limits.c: the loop's thread ---- */
 

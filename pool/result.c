@@ -87,7 +87,7 @@ int64_t carom_slot_pid(const struct carom_pool *pool, uint32_t slot)
 
 	switch (carom_slot_state(word)) {
 	case CAROM_SLOT_RUNNING:
-		if (owner >= pool->options.worker_count || !pool->workers[owner].current)
+		if (owner >= pool->place_count || !pool->workers[owner].current)
 			return 0;
 		return pool->workers[owner].current->pid;
 	case CAROM_SLOT_DONE:

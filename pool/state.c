@@ -6,8 +6,10 @@
 #include "pool/state.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/origin.h"
+#include "core/time.h"
 #include "pool/pool_private.h"
 
 int carom_pool_state(struct carom_pool *pool)
@@ -53,4 +55,165 @@ int carom_pool_broken(struct carom_pool *pool, struct carom_broken *ret_broken)
 		*ret_broken = pool->broken;
 	pthread_mutex_unlock(&pool->lock);
 	return is_broken;
+}
+
+/* ---- are they there? ---- */
+
+/* with the lock */
+static bool all_are_ready(const struct carom_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->place_count; i++)
+		if (pool->workers[i].is_open &&
+		    (!pool->workers[i].current || !carom_lane_is_ready(pool->lane, i)))
+			return false;
+	return true;
+}
+
+/* with the lock. 1: not yet */
+static int readiness(const struct carom_pool *pool)
+{
+	switch (pool->state) {
+	case POOL_RUNNING:
+		return all_are_ready(pool) ? 0 : 1;
+	case POOL_BROKEN:
+		return -ENOTRECOVERABLE;
+	default:
+		return -ESHUTDOWN;
+	}
+}
+
+static int look_for_readiness(struct carom_pool *pool, int waiter)
+{
+	int r;
+
+	pthread_mutex_lock(&pool->lock);
+	pool->readiness_waiter_count += (uint32_t)waiter;
+	r = readiness(pool);
+	pthread_mutex_unlock(&pool->lock);
+	return r;
+}
+
+int carom_pool_wait_ready(struct carom_pool *pool, uint64_t deadline_ns)
+{
+	int waited = 0;
+	int r;
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	look_for_readiness(pool, 1);
+	for (;;) {
+		uint32_t ticket = carom_lane_ready_ticket(pool->lane);
+
+		r = look_for_readiness(pool, 0);
+		if (r != 1 || waited < 0)
+			break;
+		waited = carom_pool_await_ready(pool, ticket, deadline_ns);
+	}
+	look_for_readiness(pool, -1);
+	return r == 1 ? waited : r;
+}
+
+int carom_pool_did_start_ok(struct carom_pool *pool)
+{
+	int ok;
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&pool->lock);
+	ok = pool->loss_count == 0 && pool->refusal_error == 0;
+	pthread_mutex_unlock(&pool->lock);
+	return ok;
+}
+
+static void maintain_errand(void *userdata)
+{
+	struct carom_pool *pool = userdata;
+
+	if (carom_now() >= pool->policy.resume_ns)
+		carom_supervisor_fill(pool);
+}
+
+/* with the lock */
+static int what_is_missing(const struct carom_pool *pool)
+{
+	if (pool->state == POOL_BROKEN)
+		return -ENOTRECOVERABLE;
+	for (uint32_t i = 0; pool->state == POOL_RUNNING && i < pool->place_count; i++)
+		if (pool->workers[i].is_open && !pool->workers[i].current)
+			return pool->refusal_error;
+	return 0;
+}
+
+int carom_pool_maintain(struct carom_pool *pool)
+{
+	int r;
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	carom_service_run(pool->service, maintain_errand, pool);
+	pthread_mutex_lock(&pool->lock);
+	while (pool->request_count)
+		carom_pool_sleep(pool, CAROM_NO_DEADLINE);
+	r = what_is_missing(pool);
+	pthread_mutex_unlock(&pool->lock);
+	return r;
+}
+
+/* ---- how is it? ---- */
+
+struct state_errand {
+	struct carom_pool *pool;
+	struct carom_restart_state state;
+};
+
+static void read_policy(void *userdata)
+{
+	struct state_errand *errand = userdata;
+	const struct carom_pool *pool = errand->pool;
+
+	errand->state = (struct carom_restart_state){
+		.max_restarts = pool->options.max_restarts,
+		.window_ns = pool->options.restart_window_ns,
+		.restart_count = pool->policy.restart_count,
+		.failure_count = pool->policy.failure_count,
+		.refusal_count = pool->policy.refusal_count,
+	};
+}
+
+int carom_pool_restart_state(struct carom_pool *pool, struct carom_restart_state *ret_state)
+{
+	struct state_errand errand = { .pool = pool };
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	carom_service_run(pool->service, read_policy, &errand);
+	pthread_mutex_lock(&pool->lock);
+	errand.state.loss_count = pool->loss_count;
+	pthread_mutex_unlock(&pool->lock);
+	*ret_state = errand.state;
+	return 0;
+}
+
+char *carom_pool_describe(struct carom_pool *pool, char *text, size_t size)
+{
+	static const char *const names[] = {
+		[POOL_RUNNING] = "running",
+		[POOL_CLOSED] = "closed",
+		[POOL_TERMINATED] = "terminated",
+		[POOL_BROKEN] = "broken",
+	};
+	const char *name = pool->tally->head->name;
+	enum pool_state state;
+	uint32_t count;
+
+	if (!carom_origin_is(pool->origin)) {
+		snprintf(text, size, "<Pool '%s' of another process>", name);
+		return text;
+	}
+	pthread_mutex_lock(&pool->lock);
+	state = pool->state;
+	count = pool->worker_count;
+	pthread_mutex_unlock(&pool->lock);
+	snprintf(text, size, "<Pool '%s' state=%s workers=%u>", name, names[state], count);
+	return text;
 }

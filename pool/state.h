@@ -88,6 +88,76 @@ struct carom_broken {
  */
 CAROM_API int carom_pool_broken(struct carom_pool *pool, struct carom_broken *ret_broken);
 
+/**
+ * carom_pool_wait_ready() - wait until every worker can take work. Rows PC-03, PM-26
+ * @deadline_ns: CLOCK_MONOTONIC
+ *
+ * That is, until its initializer has returned. A pool that is being filled again after
+ * deaths is waited for as well. Who waits here counts as somebody who needs workers:
+ * a pool that cannot make one breaks sooner or later, see above.
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks.
+ * Return: 0, -ETIMEDOUT, -ENOTRECOVERABLE (broken: carom_pool_broken() says why),
+ * -ESHUTDOWN (closed or terminated), -ECHILD.
+ */
+CAROM_API int carom_pool_wait_ready(struct carom_pool *pool, uint64_t deadline_ns);
+
+/**
+ * carom_pool_did_start_ok() - has no worker gone wrong so far? Row PM-26
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Never blocks for long.
+ * Return: 1; 0: some worker ended that should not have, or could not be made; -ECHILD.
+ */
+CAROM_API int carom_pool_did_start_ok(struct carom_pool *pool);
+
+/**
+ * carom_pool_maintain() - see to it now that every worker is there. Row PM-27
+ *
+ * A pool does so by itself; this is for who wants to know that it could. What is
+ * waiting for the end of a pause goes on waiting.
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks for about 1 ms where workers are made.
+ * Return: 0 (also once the pool was closed); -ENOTRECOVERABLE (broken), -ECHILD; or why
+ * the last attempt to make a worker failed: -ENOMEM, -EAGAIN, -EMFILE, ... The pool
+ * can be used then, with less workers, and goes on trying.
+ */
+CAROM_API int carom_pool_maintain(struct carom_pool *pool);
+
+/**
+ * struct carom_restart_state - how far a pool is from being broken. Row PH-05
+ * @max_restarts: in @window_ns; CAROM_NO_LIMIT: any number
+ * @restart_count: so far in this window, since a task was begun
+ * @failure_count: starts that failed, in a row
+ * @refusal_count: workers that could not be made, in a row
+ * @loss_count:    workers that ended and should not have, since the pool was made
+ */
+struct carom_restart_state {
+	uint64_t max_restarts;
+	uint64_t window_ns;
+	uint64_t restart_count;
+	uint64_t failure_count;
+	uint64_t refusal_count;
+	uint64_t loss_count;
+};
+
+/**
+ * carom_pool_restart_state() - as it is now
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks until the library's thread has answered.
+ * Return: 0, -ECHILD.
+ */
+CAROM_API int carom_pool_restart_state(struct carom_pool *pool,
+				       struct carom_restart_state *ret_state);
+
+/**
+ * carom_pool_describe() - "<Pool 'pool' state=running workers=4>". Row PH-22
+ * @text: cut at @size bytes, always with a NUL; 64 and the name's length are enough
+ *
+ * Context: MT-Safe, AS-Unsafe lock.
+ * Return: @text.
+ */
+CAROM_API char *carom_pool_describe(struct carom_pool *pool, char *text, size_t size);
+
 CAROM_END_DECLS
 
 #endif

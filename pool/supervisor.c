@@ -56,24 +56,40 @@ static bool may_live(struct carom_pool *pool)
 	return state == POOL_RUNNING || state == POOL_CLOSED;
 }
 
-static bool wants_workers(struct carom_pool *pool)
+static bool wants_workers(struct carom_pool *pool, uint32_t *ret_place_count)
 {
 	bool wanted;
 
 	pthread_mutex_lock(&pool->lock);
 	wanted = pool->state == POOL_RUNNING ||
 		 (pool->state == POOL_CLOSED && carom_lane_anything_ready(pool->lane));
+	*ret_place_count = pool->place_count;
 	pthread_mutex_unlock(&pool->lock);
 	return wanted;
 }
 
-static void fill_places(struct carom_pool *pool)
+static bool is_open(struct worker *worker)
 {
-	if (!wants_workers(pool))
+	bool open;
+
+	pthread_mutex_lock(&worker->pool->lock);
+	open = worker->is_open;
+	pthread_mutex_unlock(&worker->pool->lock);
+	return open;
+}
+
+void carom_supervisor_fill(struct carom_pool *pool)
+{
+	uint32_t count;
+
+	if (!wants_workers(pool, &count))
 		return;
-	for (uint32_t i = 0; i < pool->options.worker_count; i++)
-		if (!pool->workers[i].current && !pool->workers[i].next)
-			request_worker(&pool->workers[i]);
+	for (uint32_t i = 0; i < count; i++) {
+		struct worker *worker = &pool->workers[i];
+
+		if (!worker->current && !worker->next && is_open(worker))
+			request_worker(worker);
+	}
 }
 
 static void retry_expired(struct carom_loop_timer *timer)
@@ -81,7 +97,7 @@ static void retry_expired(struct carom_loop_timer *timer)
 	struct carom_pool *pool = timer->userdata;
 
 	carom_loop_timer_set(carom_service_loop(pool->service), timer, CAROM_NO_DEADLINE); /* S5 */
-	fill_places(pool);
+	carom_supervisor_fill(pool);
 }
 
 /* Row ER-09 */
@@ -101,19 +117,34 @@ static void follow(struct carom_pool *pool, enum carom_restart verdict,
 	if (verdict == CAROM_RESTART_NEVER)
 		carom_supervisor_break(pool, reason, error, NULL);
 	else if (verdict == CAROM_RESTART_NOW)
-		fill_places(pool);
+		carom_supervisor_fill(pool);
 	else
 		carom_loop_timer_set(carom_service_loop(pool->service), &pool->retry_timer,
 				     pool->policy.resume_ns);
 }
 
+void carom_pool_find_busy(struct carom_pool *pool, uint64_t ret_busy[CAROM_LANE_MASK_WORDS])
+{
+	memset(ret_busy, 0, CAROM_LANE_MASK_WORDS * sizeof(*ret_busy));
+	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
+		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+		uint32_t owner = carom_slot_owner(word);
+
+		if (carom_slot_state(word) == CAROM_SLOT_RUNNING && owner < CAROM_LANE_WORKERS_MAX)
+			ret_busy[owner / 64] |= UINT64_C(1) << (owner % 64);
+	}
+}
+
 /* is there anybody who could do work? */
 static bool somebody_is_ready(struct carom_pool *pool)
 {
-	for (uint32_t i = 0; i < pool->options.worker_count; i++)
-		if (pool->workers[i].current && carom_lane_ready_ns(pool->lane, i))
-			return true;
-	return false;
+	bool is_ready = false;
+
+	pthread_mutex_lock(&pool->lock);
+	for (uint32_t i = 0; i < pool->place_count; i++)
+		is_ready |= pool->workers[i].current && carom_lane_is_ready(pool->lane, i);
+	pthread_mutex_unlock(&pool->lock);
+	return is_ready;
 }
 
 static bool somebody_waits(struct carom_pool *pool)
@@ -131,6 +162,9 @@ static void refused(struct carom_pool *pool, int error)
 {
 	bool is_urgent = !somebody_is_ready(pool) && somebody_waits(pool);
 
+	pthread_mutex_lock(&pool->lock);
+	pool->refusal_error = error;
+	pthread_mutex_unlock(&pool->lock);
 	follow(pool, carom_restart_policy_refused(&pool->policy, carom_now(), is_urgent),
 	       CAROM_BROKEN_NO_PROCESS, error);
 }
@@ -178,6 +212,11 @@ void carom_supervisor_ended(struct worker *worker, enum carom_exit_reason reason
 
 	if (was_ready)
 		carom_restart_policy_ready(&pool->policy);
+	if (counts_as_death(reason)) {
+		pthread_mutex_lock(&pool->lock);
+		pool->loss_count++;
+		pthread_mutex_unlock(&pool->lock);
+	}
 	if (!may_live(pool))
 		return;
 	if (reason == CAROM_EXIT_REASON_LOST && pool->options.break_on_loss)
@@ -185,7 +224,7 @@ void carom_supervisor_ended(struct worker *worker, enum carom_exit_reason reason
 	else if (counts_as_death(reason) && !count_death(pool))
 		return;
 	else if (was_ready || !counts_as_death(reason))
-		fill_places(pool);
+		carom_supervisor_fill(pool);
 	else
 		failed_to_start(pool, reason);
 }
@@ -232,12 +271,22 @@ static void adopt(struct worker *worker, struct incarnation *child)
 {
 	struct carom_pool *pool = worker->pool;
 
-	carom_lane_admit(pool->lane, worker->index, child->pid); /* S4 */
+	bool may_stay = may_live(pool);
+
 	pthread_mutex_lock(&pool->lock);
 	pool->process_count++;
+	worker->replaced_count += pool->started && worker->birth_count > 0;
+	worker->birth_count++;
 	worker->current = child;
+	pool->refusal_error = 0;
+	if (!worker->is_open || !may_stay) {
+		child->is_doomed = true;
+		child->doom = may_stay ? CAROM_EXIT_REASON_ENDED : CAROM_EXIT_REASON_TERMINATED;
+		carom_pidfd_signal(child->pidfd, SIGKILL);
+	}
 	pthread_mutex_unlock(&pool->lock);
 	carom_tally_born(pool->tally, worker->index, child->pid);
+	carom_lane_admit(pool->lane, worker->index, child->pid); /* S4 */
 	carom_burial_expect(child);
 	if (pool->limit_next_ns != CAROM_NO_DEADLINE)
 		carom_loop_timer_set(carom_service_loop(pool->service), &pool->limit_timer,
@@ -270,10 +319,6 @@ static void born(struct worker *worker, const struct carom_child_reply *reply)
 		child->pid = reply->pid;
 		child->pidfd = reply->pidfd;
 		carom_private_fd_add(&child->private_pidfd, child->pidfd);
-		if (pool->started)
-			worker->replaced_count++;
-		if (!may_live(pool))
-			carom_pidfd_signal(child->pidfd, SIGKILL);
 		adopt(worker, child);
 	}
 	pthread_mutex_lock(&pool->lock);
@@ -357,7 +402,7 @@ void carom_supervisor_start(struct carom_pool *pool)
 						 &pool->retry_timer, CAROM_NO_DEADLINE);
 	if (pool->start_error < 0)
 		return;
-	for (uint32_t i = 0; i < pool->options.worker_count; i++)
+	for (uint32_t i = 0; i < pool->place_count; i++)
 		request_worker(&pool->workers[i]);
 }
 
@@ -367,7 +412,7 @@ void carom_supervisor_drain(struct carom_pool *pool)
 	if (pool->state == POOL_CLOSED && pool->submitter_count == 0)
 		carom_lane_stop(pool->lane, CAROM_LANE_DRAIN);
 	pthread_mutex_unlock(&pool->lock);
-	fill_places(pool);
+	carom_supervisor_fill(pool);
 }
 
 /* with the lock */
@@ -397,10 +442,11 @@ static bool halt(struct carom_pool *pool, enum pool_state state, const struct ca
 		carom_lane_stop(pool->lane, CAROM_LANE_HALT);
 		carom_lane_announce(pool->lane);
 	}
-	for (uint32_t i = 0; i < pool->options.worker_count; i++)
+	for (uint32_t i = 0; i < pool->place_count; i++)
 		if (pool->workers[i].current)
 			carom_pidfd_signal(pool->workers[i].current->pidfd, SIGKILL);
 	pthread_cond_broadcast(&pool->settled);
+	carom_lane_announce_ready(pool->lane);
 	return first;
 }
 
