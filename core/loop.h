@@ -14,7 +14,8 @@
  *
  * All functions but carom_loop_ring() belong to the thread that runs the loop
  * (before the first run: to the thread that makes it; once that thread has ended:
- * to the one that joined it, for unwatch and free). In a child made by fork() a
+ * to the one that joined it, for unwatch and free). A loop whose pollable descriptor
+ * was asked for may pass from one thread to another, with a lock of theirs. In a child made by fork() a
  * loop can only be freed: what can fail says -ECHILD, the rest does nothing.
  */
 #ifndef CAROM_CORE_LOOP_H

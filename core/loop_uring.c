@@ -35,6 +35,11 @@
  * which is the pollable descriptor, and the ring, which then holds nothing but
  * words, is in that set by its registered eventfd:
  *
+ * A host may hand its loops from thread to thread. A ring cannot follow; but as it holds
+ * nothing but words then, the thread that comes makes another one and has them watched
+ * again. (What the old ring still held sleeps on for a moment, and may be the one waiter
+ * that a dying process wakes. Whoever has to know of a death has its pidfd watched too.)
+ *
  *   I4  The eventfd is readable if the completion queue is not empty or deferred
  *       work is pending, and, once settled, only then.
  */
@@ -44,6 +49,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -74,6 +80,7 @@ struct slot_list {
 struct uring {
 	struct io_uring ring;
 	bool is_bound;
+	pthread_t owner; /* if it is bound */
 	uint8_t cancel_flags;
 	struct slot_list cancels;
 	struct slot_list arms;
@@ -285,12 +292,18 @@ static int enter(struct carom_loop *loop, bool block)
 	return r;
 }
 
+static bool is_elsewhere(const struct uring *uring)
+{
+	return uring->is_bound && !pthread_equal(uring->owner, pthread_self());
+}
+
 static int bind_ring(struct uring *uring)
 {
 	int r;
 
 	if (uring->is_bound)
 		return 0;
+	uring->owner = pthread_self();
 	/* what io_uring_enable_rings() does, which the library of liburing 2.3 does not export */
 	r = io_uring_register((unsigned int)uring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
 			      0);
@@ -324,8 +337,14 @@ static void quiet_completions(struct uring *uring)
 static void on_completions(struct carom_loop_fd *watch)
 {
 	struct carom_loop *loop = watch->userdata;
-	int r = enter(loop, false);
+	eventfd_t count;
+	int r;
 
+	if (is_elsewhere(loop->state)) { /* move_here() has failed, and is tried again */
+		(void)eventfd_read(watch->fd, &count);
+		return;
+	}
+	r = enter(loop, false);
 	if (r < 0 && !is_passing(r))
 		loop->error = r;
 	reap(loop);
@@ -442,6 +461,45 @@ static int open_ring(struct uring *uring, bool *ret_takes_words)
 	return 0;
 }
 
+/* Nothing is submitted, and every word is to be. */
+static void begin_anew(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+
+	while (uring->cancels.first != NO_SLOT)
+		unlist_first(loop, &uring->cancels);
+	for (uint32_t i = 0; i < loop->slot_count; i++) {
+		struct carom_loop_slot *slot = &loop->slots[i];
+
+		slot->is_armed = false;
+		if (slot->in_use && slot->watch && slot->is_word && !slot->is_listed)
+			list_slot(loop, &uring->arms, i);
+	}
+}
+
+/* Another thread has taken over a loop whose descriptors are watched by epoll. */
+static int move_here(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+	struct io_uring old = uring->ring;
+	bool takes_words;
+	int r = open_ring(uring, &takes_words);
+
+	if (r == 0 && uring->completions.fd >= 0) {
+		r = io_uring_register_eventfd(&uring->ring, uring->completions.fd);
+		if (r < 0)
+			io_uring_queue_exit(&uring->ring);
+	}
+	if (r < 0) {
+		uring->ring = old;
+		return r;
+	}
+	io_uring_queue_exit(&old);
+	uring->is_bound = false;
+	begin_anew(loop);
+	return bind_ring(uring);
+}
+
 static int uring_open(struct carom_loop *loop)
 {
 	struct uring *uring = calloc(1, sizeof(*uring));
@@ -508,6 +566,22 @@ static void uring_unwatch(struct carom_loop *loop, uint32_t index)
 		carom_loop_release(loop, index);
 }
 
+static int wait_by_epoll(struct carom_loop *loop, bool block)
+{
+	struct uring *uring = loop->state;
+	int r;
+
+	/* without a ring no word is reported until there is memory for one; all else is */
+	if (is_elsewhere(uring) && move_here(loop) < 0)
+		return carom_loop_epoll_wait(loop, uring->epoll_fd, block);
+	r = submit_changes(loop);
+	if (r == 0)
+		r = io_uring_submit(&uring->ring);
+	if (r < 0 && !is_passing(r))
+		return r;
+	return carom_loop_epoll_wait(loop, uring->epoll_fd, block && r >= 0);
+}
+
 static int uring_wait(struct carom_loop *loop, bool block)
 {
 	struct uring *uring = loop->state;
@@ -516,14 +590,8 @@ static int uring_wait(struct carom_loop *loop, bool block)
 
 	if (r < 0)
 		return r;
-	if (uring->epoll_fd >= 0) {
-		r = submit_changes(loop);
-		if (r == 0)
-			r = io_uring_submit(&uring->ring);
-		if (r < 0 && !is_passing(r))
-			return r;
-		return carom_loop_epoll_wait(loop, uring->epoll_fd, block && r >= 0);
-	}
+	if (uring->epoll_fd >= 0)
+		return wait_by_epoll(loop, block);
 	r = enter(loop, block);
 	if (r < 0 && !is_passing(r))
 		return r;
@@ -536,7 +604,7 @@ static void uring_settle(struct carom_loop *loop)
 	struct uring *uring = loop->state;
 	int r;
 
-	if (!uring->is_bound)
+	if (!uring->is_bound || is_elsewhere(uring))
 		return;
 	/* what cannot be submitted now stays, and is tried again by the next run */
 	r = uring->epoll_fd < 0 ? submit_cancels(loop) : submit_changes(loop);

@@ -372,7 +372,7 @@ static void pidfds_ready(struct carom_loop_fd *set)
 
 /* ---- the thread ---- */
 
-static int set_up(struct carom_service *service, enum carom_loop_backend backend)
+static int set_up(struct carom_service *service)
 {
 	int r;
 
@@ -380,7 +380,7 @@ static int set_up(struct carom_service *service, enum carom_loop_backend backend
 	service->pidfds.fd = epoll_create1(EPOLL_CLOEXEC);
 	if (service->pidfds.fd < 0)
 		return -errno;
-	r = carom_loop_new(backend, rung, service, &service->loop);
+	r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
 	return r < 0 ? r : carom_loop_watch_fd(service->loop, &service->pidfds);
 }
 
@@ -410,7 +410,7 @@ static void *service_thread(void *userdata)
 	int r;
 
 	pthread_setname_np(pthread_self(), "carom");
-	r = set_up(service, CAROM_LOOP_AUTO);
+	r = set_up(service);
 	report_start(service, r);
 	if (r < 0)
 		return NULL; /* the service belongs to who waits for the report */
@@ -580,7 +580,7 @@ void carom_service_end(void)
 
 static int set_up_polled(struct carom_service *service)
 {
-	int r = set_up(service, CAROM_LOOP_EPOLL);
+	int r = set_up(service);
 
 	if (r < 0)
 		return r;

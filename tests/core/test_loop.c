@@ -1039,6 +1039,62 @@ LOOP_TEST(is_polled_for_words)
 	cr_expect(zero(int, poll_loop(loop, 0)), "an unwatched word is told of");
 }
 
+struct handed_over {
+	struct carom_loop *loop;
+	struct carom_loop_word word;
+	struct watched_pipe input;
+	int change_count;
+};
+
+/* all of it works here, whoever had the loop before */
+static void use_loop(struct handed_over *it)
+{
+	char byte;
+
+	for (int i = 0; i < 3; i++) {
+		int before = it->change_count;
+
+		change(it->word.word);
+		cr_assert(eq(int, poll_loop(it->loop, 5000), 1));
+		while (it->change_count == before)
+			cr_assert(ge(int, carom_loop_run_once(it->loop, SOON), 0));
+		it->word.expected = atomic_load(it->word.word);
+		watch_word(it->loop, &it->word);
+		fill_pipe(&it->input);
+		cr_assert(eq(int, carom_loop_run_once(it->loop, SOON), 1));
+		cr_assert(eq(long, read(it->input.watch.fd, &byte, 1), 1));
+		carom_loop_ring(it->loop);
+		expect_one_event(it->loop, "the bell");
+	}
+}
+
+static void *use_loop_there(void *userdata)
+{
+	use_loop(userdata);
+	return NULL;
+}
+
+LOOP_TEST(passes_from_thread_to_thread_once_it_can_be_polled)
+{
+	struct handed_over it = { .loop = loop };
+	pthread_t thread;
+
+	cr_assert(ge(int, carom_loop_pollable_fd(loop), 0));
+	it.word = (struct carom_loop_word){ .word = &map_shared()->word,
+					    .changed = count_change,
+					    .userdata = &it.change_count };
+	watch_word(loop, &it.word);
+	watch_pipe(loop, &it.input);
+	for (int i = 0; i < 3; i++) {
+		use_loop(&it);
+		cr_assert(zero(int, pthread_create(&thread, NULL, use_loop_there, &it)));
+		cr_assert(zero(int, pthread_join(thread, NULL)));
+	}
+	carom_loop_unwatch_word(loop, &it.word);
+	carom_loop_unwatch_fd(loop, &it.input.watch);
+	close_pipe(&it.input);
+}
+
 LOOP_TEST(is_polled_for_timers_and_the_bell)
 {
 	int order[1], count = 0;

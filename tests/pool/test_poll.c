@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -728,6 +729,33 @@ Test(poll, leaves_nothing, .timeout = 60)
 }
 
 /* ---- beside others, and misused ---- */
+
+static void *use_pool_there(void *userdata)
+{
+	struct carom_pool *pool = userdata;
+
+	for (int64_t i = 0; i < 100; i++) {
+		struct carom_result *result = submit(pool, i % 10 ? square : kill_self, i);
+
+		turn_until_ready(pool, result);
+		cr_expect(eq(int, outcome_of(result).kind,
+			     i % 10 ? CAROM_OUTCOME_OK : CAROM_OUTCOME_LOST));
+		carom_result_free(result);
+	}
+	return NULL;
+}
+
+Test(poll, passes_from_thread_to_thread, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(2);
+	pthread_t thread;
+
+	for (int i = 0; i < 3; i++) {
+		use_pool_there(pool);
+		cr_assert(zero(int, pthread_create(&thread, NULL, use_pool_there, pool)));
+		cr_assert(zero(int, pthread_join(thread, NULL)));
+	}
+}
 
 Test(poll, stands_beside_a_pool_with_threads, .timeout = 30)
 {
