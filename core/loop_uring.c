@@ -477,6 +477,18 @@ static void begin_anew(struct carom_loop *loop)
 	}
 }
 
+/* Not the old eventfd, which the old ring signals once more when it has gone. */
+static int replace_completions(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+
+	if (uring->completions.fd < 0)
+		return 0;
+	carom_loop_unwatch_fd(loop, &uring->completions);
+	carom_closep(&uring->completions.fd);
+	return add_completions(loop);
+}
+
 /* Another thread has taken over a loop whose descriptors are watched by epoll. */
 static int move_here(struct carom_loop *loop)
 {
@@ -485,19 +497,15 @@ static int move_here(struct carom_loop *loop)
 	bool takes_words;
 	int r = open_ring(uring, &takes_words);
 
-	if (r == 0 && uring->completions.fd >= 0) {
-		r = io_uring_register_eventfd(&uring->ring, uring->completions.fd);
-		if (r < 0)
-			io_uring_queue_exit(&uring->ring);
-	}
 	if (r < 0) {
 		uring->ring = old;
 		return r;
 	}
 	io_uring_queue_exit(&old);
 	uring->is_bound = false;
+	r = replace_completions(loop);
 	begin_anew(loop);
-	return bind_ring(uring);
+	return r < 0 ? r : bind_ring(uring);
 }
 
 static int uring_open(struct carom_loop *loop)
