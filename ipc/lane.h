@@ -204,6 +204,14 @@ struct carom_lane *carom_lane_free(struct carom_lane *lane);
 int carom_lane_fd(const struct carom_lane *lane);
 uint32_t carom_lane_worker_count(const struct carom_lane *lane);
 uint32_t carom_lane_slot_count(const struct carom_lane *lane);
+
+/**
+ * carom_lane_taken_count() - no slot from this one on was ever taken
+ *
+ * The parent's, for who looks at all slots: mostly far below the slot count, as the
+ * slot that was given back last is taken first.
+ */
+uint32_t carom_lane_taken_count(const struct carom_lane *lane);
 uint64_t carom_lane_payload_size(const struct carom_lane *lane);
 struct carom_slot *carom_lane_slot(const struct carom_lane *lane, uint32_t slot);
 struct carom_lane_worker *carom_lane_worker(const struct carom_lane *lane, uint32_t worker);

@@ -34,7 +34,19 @@
 
 uint32_t carom_lane_take(struct carom_lane *lane)
 {
-	return lane->free_count ? lane->free_slots[--lane->free_count] : CAROM_LANE_NO_SLOT;
+	uint32_t slot;
+
+	if (!lane->free_count)
+		return CAROM_LANE_NO_SLOT;
+	slot = lane->free_slots[--lane->free_count];
+	if (slot >= lane->taken_count)
+		lane->taken_count = slot + 1;
+	return slot;
+}
+
+uint32_t carom_lane_taken_count(const struct carom_lane *lane)
+{
+	return lane->taken_count;
 }
 
 void carom_lane_give(struct carom_lane *lane, uint32_t slot)
@@ -452,7 +464,7 @@ static void sweep_slot(struct carom_lane *lane, uint32_t slot, uint64_t word,
 static void sweep_slots(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *verdict,
 			void *userdata)
 {
-	for (uint32_t slot = 0; slot < lane->slot_count; slot++) {
+	for (uint32_t slot = 0; slot < lane->taken_count; slot++) {
 		uint64_t word = atomic_load(&lane->slots[slot].word);
 
 		if (carom_slot_owner(word) == worker)
@@ -464,6 +476,14 @@ static void wake_worker(struct carom_lane *lane, uint32_t worker)
 {
 	atomic_store(&lane->workers[worker].wake, 1);
 	carom_futex_wake(&lane->workers[worker].wake, 1);
+}
+
+/* Not who is dead, or where all die at once each death would wake all. */
+static bool may_be_stranded(const struct carom_lane *lane, uint32_t worker)
+{
+	bool is_idle = atomic_load(&lane->header->idle[worker / 64]) >> (worker % 64) & 1;
+
+	return !is_idle && !carom_life_ended(&lane->workers[worker].life);
 }
 
 /*
@@ -479,8 +499,7 @@ static void sweep_hints(struct carom_lane *lane, uint32_t worker)
 	atomic_fetch_and(&lane->header->spinning[worker / 64], ~bit);
 	atomic_fetch_and(&lane->header->awake[worker / 64], ~bit); /* W5: before the look below */
 	for (uint32_t other = 0; other < lane->used_count; other++)
-		if (other != worker &&
-		    !(atomic_load(&lane->header->idle[other / 64]) >> (other % 64) & 1))
+		if (other != worker && may_be_stranded(lane, other))
 			wake_worker(lane, other);
 	if (carom_lane_nonempty(lane))
 		carom_lane_wake_one(lane);
@@ -526,7 +545,7 @@ uint64_t carom_lane_progress(const struct carom_lane *lane)
 
 bool carom_lane_anything_ready(const struct carom_lane *lane)
 {
-	for (uint32_t slot = 0; slot < lane->slot_count; slot++)
+	for (uint32_t slot = 0; slot < lane->taken_count; slot++)
 		if (carom_slot_state(atomic_load(&lane->slots[slot].word)) == CAROM_SLOT_READY)
 			return true;
 	return false;

@@ -95,6 +95,7 @@ struct carom_lane {
 	struct lane_own_slot *own;
 	uint32_t *free_slots; /* a stack */
 	uint32_t free_count;
+	uint32_t taken_count; /* slots that were ever taken are below */
 
 	uint32_t worker;
 	_Atomic bool interrupted; /* by a signal handler of this process */

@@ -117,7 +117,7 @@ static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
 /* values that the dead process left stay where they are; its place in the arena goes on without */
 static void orphan_values(struct carom_pool *pool, uint32_t index)
 {
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 
 		if (carom_slot_state(word) == CAROM_SLOT_DONE && carom_slot_owner(word) == index)

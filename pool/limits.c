@@ -84,7 +84,7 @@ uint64_t carom_limits_check(struct carom_pool *pool, uint64_t now_ns)
 {
 	uint64_t next = CAROM_NO_DEADLINE;
 
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++)
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++)
 		next = earlier(next, check_task(pool, slot, now_ns));
 	return next;
 }

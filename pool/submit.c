@@ -146,7 +146,7 @@ static bool harvest(struct carom_pool *pool)
 {
 	uint32_t count = 0;
 
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++)
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++)
 		count += harvest_slot(pool, slot);
 	return count > 0;
 }

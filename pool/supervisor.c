@@ -243,7 +243,7 @@ static void choose_value_range(struct worker *worker)
 	end = begin + half;
 	first = end;
 	last = begin;
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 		bool batch = pool->tasks[slot].map && pool->tasks[slot].count > 1;
 		struct carom_value value;
@@ -418,7 +418,7 @@ void carom_supervisor_drain(struct carom_pool *pool)
 /* with the lock */
 static void withdraw_everything(struct carom_pool *pool, const struct carom_outcome *cause)
 {
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		struct task *task = &pool->tasks[slot];
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 
@@ -439,12 +439,14 @@ static bool halt(struct carom_pool *pool, enum pool_state state, const struct ca
 	if (first) {
 		carom_pool_enter_state(pool, state);
 		withdraw_everything(pool, cause);
-		carom_lane_stop(pool->lane, CAROM_LANE_HALT);
-		carom_lane_announce(pool->lane);
 	}
 	for (uint32_t i = 0; i < pool->place_count; i++)
 		if (pool->workers[i].current)
 			carom_pidfd_signal(pool->workers[i].current->pidfd, SIGKILL);
+	if (first) { /* after the kill: nobody is woken only to hear that it is over */
+		carom_lane_stop(pool->lane, CAROM_LANE_HALT);
+		carom_lane_announce(pool->lane);
+	}
 	pthread_cond_broadcast(&pool->settled);
 	carom_lane_announce_ready(pool->lane);
 	return first;
