@@ -57,6 +57,7 @@ static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
 		.exit_status = exit->kind == CAROM_EXIT_EXITED ? exit->status : -1,
 		.worker_index = (int32_t)autopsy->dead->worker->index,
 		.worker_pid = autopsy->dead->pid,
+		.attempt = task->attempt,
 		.submitted_ns = task->submitted_ns,
 		.started_ns = lines->flags & CAROM_TASK_TIMED ? lines->started_ns : 0,
 		.ended_ns = task->submitted_ns ? carom_now() : 0,
@@ -81,7 +82,7 @@ static enum carom_sweep_verdict judge(struct autopsy *autopsy, uint32_t slot,
 	if (task->map && task->count > 1)
 		return carom_map_lost(task->map, slot, cause);
 	task->cause = *cause;
-	return CAROM_SWEEP_LOST;
+	return carom_task_retry(task, cause) ? CAROM_SWEEP_AGAIN : CAROM_SWEEP_LOST;
 }
 
 /* how many items of a batch the dead worker had done, as far as that can be believed */

@@ -245,6 +245,17 @@ void carom_call_take_row(struct carom_call *call, const struct carom_columns *co
 	call->size = columns->column[0].size;
 }
 
+/* false: its program does not give leave to begin it */
+static bool tell_begin(struct carom_call *call)
+{
+	uint32_t index = (uint32_t)(call->slot - carom_lane_slot(call->lane, 0));
+
+	if (call->slot->flags & CAROM_TASK_LEAVE)
+		return carom_lane_ask_leave(call->lane, index);
+	carom_lane_notice(call->lane, index);
+	return true;
+}
+
 void carom_call_run(struct carom_call *call)
 {
 	struct carom_slot *slot = call->slot;
@@ -260,6 +271,11 @@ void carom_call_run(struct carom_call *call)
 	call->index = slot->index;
 	if (timed)
 		slot->started_ns = carom_now();
+	if (slot->flags & (CAROM_TASK_BEGIN | CAROM_TASK_LEAVE) && !tell_begin(call)) {
+		slot->code = -ECANCELED;
+		slot->value_size = 0;
+		return;
+	}
 	CAROM_POINT("worker.call.before");
 	slot->code = carom_call_invoke(call);
 	CAROM_POINT("worker.call.after");

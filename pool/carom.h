@@ -44,6 +44,7 @@
 #include "pool_options.h"
 #include "resize.h"
 #include "result.h"
+#include "semaphore.h"
 #include "starmap.h"
 #include "state.h"
 #include "statistics.h"

@@ -33,6 +33,7 @@
 /**
  * struct map - a map that runs
  * @slots: of each chunk that is not collected yet; else CAROM_LANE_NO_SLOT
+ * @pids:  who ended each chunk; 0 before
  * @waiting_count: chunks that were submitted and are not collected
  * @verdict: of the first item, by index, without a value; of the last if there is none
  */
@@ -50,6 +51,7 @@ struct map {
 	struct carom_outcome *outcomes;
 	uint32_t *slots;
 	uint32_t *generations;
+	int32_t *pids;
 	uint64_t waiting_count;
 	bool may_spin;
 	struct carom_outcome verdict;
@@ -208,6 +210,7 @@ void carom_map_collect(struct map *map, uint32_t slot)
 		collect_batch(map, slot);
 	else
 		collect_single(map, slot);
+	map->pids[chunk] = *(const volatile int32_t *)&carom_lane_slot(map->pool->lane, slot)->pid;
 	map->slots[chunk] = CAROM_LANE_NO_SLOT;
 	map->waiting_count--;
 	carom_pool_release(map->pool, slot);
@@ -484,6 +487,7 @@ void carom_map_free(struct map *map)
 {
 	free(map->slots);
 	free(map->generations);
+	free(map->pids);
 	free(map);
 }
 
@@ -500,7 +504,8 @@ static int make_map(const struct map *plan, uint64_t chunk_size, struct map **re
 	map->verdict = no_value(CAROM_OUTCOME_OK, 0);
 	map->slots = malloc((map->chunk_count + 1) * sizeof(*map->slots));
 	map->generations = malloc((map->chunk_count + 1) * sizeof(*map->generations));
-	if (!map->slots || !map->generations) {
+	map->pids = calloc(map->chunk_count + 1, sizeof(*map->pids));
+	if (!map->slots || !map->generations || !map->pids) {
 		carom_map_free(map);
 		return -ENOMEM;
 	}
@@ -637,4 +642,64 @@ void carom_map_outcome(struct map *map, struct carom_outcome *ret_outcome)
 	pthread_mutex_lock(&map->pool->lock);
 	*ret_outcome = map->verdict;
 	pthread_mutex_unlock(&map->pool->lock);
+}
+
+/* ---- control ---- */
+
+int carom_map_cancel(struct map *map)
+{
+	bool any = false;
+
+	if (!map->waiting_count)
+		return -EALREADY;
+	for (uint64_t chunk = 0; chunk < map->chunk_count; chunk++)
+		if (map->slots[chunk] != CAROM_LANE_NO_SLOT)
+			any |= carom_task_withdraw(map->pool, map->slots[chunk],
+						   CAROM_OUTCOME_CANCELLED, 0);
+	return any ? 0 : -EBUSY;
+}
+
+static bool chunk_is_begun(const struct map *map, uint64_t chunk)
+{
+	uint32_t slot = map->slots[chunk];
+	uint64_t word;
+
+	if (slot == CAROM_LANE_NO_SLOT)
+		return true;
+	word = atomic_load(&carom_lane_slot(map->pool->lane, slot)->word);
+	return carom_slot_state(word) != CAROM_SLOT_READY;
+}
+
+bool carom_map_is_accepted(const struct map *map)
+{
+	for (uint64_t chunk = 0; chunk < map->chunk_count; chunk++)
+		if (!chunk_is_begun(map, chunk))
+			return false;
+	return true;
+}
+
+static int32_t pid_of_chunk(const struct map *map, uint64_t chunk)
+{
+	const struct carom_slot *lines;
+
+	if (map->slots[chunk] == CAROM_LANE_NO_SLOT)
+		return map->pids[chunk];
+	lines = carom_lane_slot(map->pool->lane, map->slots[chunk]);
+	return chunk_is_begun(map, chunk) ? *(const volatile int32_t *)&lines->pid : 0;
+}
+
+int carom_map_worker_pids(const struct map *map, int64_t *pids, size_t count)
+{
+	int found = 0;
+
+	for (uint64_t item = 0; item < map->item_count; item++) {
+		int32_t pid = pid_of_chunk(map, item / map->chunk_size);
+
+		if (!pid)
+			continue;
+		if ((size_t)found < count)
+			pids[found] = pid;
+		found++;
+	}
+	return found;
 }

@@ -138,14 +138,6 @@ int carom_pool_await_ready(struct carom_pool *pool, uint32_t ticket, uint64_t de
 
 /* ---- the bell ---- */
 
-static void take_notices(struct carom_pool *pool)
-{
-	uint32_t slot = 0;
-
-	while ((slot = carom_lane_noticed(pool->lane, slot)) != CAROM_LANE_NO_SLOT)
-		slot++;
-}
-
 static void bell_rings(struct carom_loop_fd *watch)
 {
 	struct carom_pool *pool = watch->userdata;
@@ -153,7 +145,7 @@ static void bell_rings(struct carom_loop_fd *watch)
 
 	(void)eventfd_read(watch->fd, &count);
 	do
-		take_notices(pool);
+		carom_notice_run(pool);
 	while (!carom_lane_arm(pool->lane));
 }
 

@@ -40,12 +40,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->grace_ns;
 	built &= !options->context;
 	built &= !options->lazy_start;
-	built &= !options->retry_on_loss;
-	built &= !options->put_locks;
-	built &= !options->semaphore;
-	built &= !options->synack;
-	built &= !options->callbacks_first;
-	built &= !options->callbacks_propagate;
 	built &= !options->backtraces;
 	return built ? 0 : -EOPNOTSUPP;
 }
@@ -56,13 +50,9 @@ static int refuse_unbuilt_hooks(const struct carom_pool_hooks *hooks)
 
 	built &= !hooks->on_process_up;
 	built &= !hooks->on_process_down;
-	built &= !hooks->on_timeout_set;
-	built &= !hooks->on_timeout_cancel;
-	built &= !hooks->on_job_ready;
 	built &= !hooks->on_grow;
 	built &= !hooks->on_shrink;
 	built &= !hooks->on_job_process_down;
-	built &= !hooks->on_job_process_lost;
 	built &= !hooks->cpu_count;
 	return built ? 0 : -EOPNOTSUPP;
 }
@@ -116,11 +106,19 @@ static void let_service_go(struct carom_pool *pool)
 		carom_service_leave(pool->service);
 }
 
+/* the program's own are read during the call only */
 static int take_hooks(struct carom_pool *pool)
 {
-	int r = carom_options_take(pool->options.hooks, &pool->hooks, sizeof(pool->hooks));
+	struct carom_pool_options *options = &pool->options;
+	int r = carom_options_take(options->hooks, &pool->hooks, sizeof(pool->hooks));
 
-	pool->options.hooks = NULL; /* copied: it is the caller's */
+	if (r == 0)
+		r = carom_options_take(options->semaphore, &pool->semaphore,
+				       sizeof(pool->semaphore));
+	if (r == 0 && options->semaphore && (!pool->semaphore.acquire || !pool->semaphore.release))
+		r = -EINVAL;
+	options->hooks = &pool->hooks;
+	options->semaphore = options->semaphore ? &pool->semaphore : NULL;
 	return r < 0 ? r : refuse_unbuilt_hooks(&pool->hooks);
 }
 
@@ -227,6 +225,7 @@ static int make_memory(struct carom_pool *pool)
 	pool->options.name = NULL; /* the caller's; it was copied */
 	pool->lane_fd = carom_lane_fd(pool->lane);
 	carom_private_fd_add(&pool->private_lane_fd, pool->lane_fd);
+	carom_gate_init(&pool->gate, pool->options.worker_count);
 	carom_arena_init(&pool->arguments, carom_lane_arguments(pool->lane), 0,
 			 carom_lane_payload_size(pool->lane), NULL);
 	pool->tasks = calloc(pool->options.slot_count, sizeof(*pool->tasks));
@@ -250,6 +249,16 @@ static void start_errand(void *userdata)
 static void terminate_errand(void *userdata)
 {
 	carom_supervisor_kill(userdata);
+}
+
+static void break_errand(void *userdata)
+{
+	carom_supervisor_break(userdata, CAROM_BROKEN_CALLBACK, -ENOTRECOVERABLE, NULL);
+}
+
+void carom_pool_break(struct carom_pool *pool)
+{
+	carom_service_run(pool->service, break_errand, pool);
 }
 
 static void end_errand(void *userdata)
@@ -326,6 +335,7 @@ int carom_pool_close(struct carom_pool *pool)
 	pthread_mutex_lock(&pool->lock);
 	if (pool->state == POOL_RUNNING) {
 		carom_pool_enter_state(pool, POOL_CLOSED);
+		carom_pool_admit_all(pool);
 		carom_service_poke(pool->service, &pool->drain_poke);
 	}
 	pthread_mutex_unlock(&pool->lock);
@@ -352,8 +362,19 @@ int carom_pool_join(struct carom_pool *pool, uint64_t deadline_ns)
 		return -ECHILD;
 	pthread_mutex_lock(&pool->lock);
 	r = pool->state == POOL_RUNNING ? -EINVAL : await_end(pool, deadline_ns);
+	if (r == 0 && !carom_notice_is_teller(pool))
+		r = carom_notice_settle(pool, deadline_ns);
 	pthread_mutex_unlock(&pool->lock);
 	return r;
+}
+
+/* what there is to tell is told before the pool is gone, but for a callback that frees it */
+static void settle(struct carom_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (!carom_notice_is_teller(pool))
+		carom_notice_settle(pool, CAROM_NO_DEADLINE);
+	pthread_mutex_unlock(&pool->lock);
 }
 
 struct carom_pool *carom_pool_free(struct carom_pool *pool)
@@ -362,6 +383,8 @@ struct carom_pool *carom_pool_free(struct carom_pool *pool)
 		return NULL;
 	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_FINALIZING, "finalizing pool");
 	carom_pool_terminate(pool);
+	settle(pool);
+	carom_notice_end(pool);
 	carom_service_run(pool->service, end_errand, pool);
 	if (pool->options.polled)
 		carom_pool_end_polled(pool);
@@ -373,81 +396,6 @@ struct carom_pool *carom_pool_free(struct carom_pool *pool)
 void carom_pool_freep(struct carom_pool **pool)
 {
 	*pool = carom_pool_free(*pool);
-}
-
-/* ---- submitting ---- */
-
-static int refuse_unbuilt_task(const struct carom_task_options *options)
-{
-	bool built = true;
-
-	built &= !options->soft_limit_ns;
-	built &= !options->retry_on_loss;
-	built &= !options->wait_for_slot;
-	built &= !options->callback;
-	built &= !options->error_callback;
-	built &= !options->accept_callback;
-	built &= !options->timeout_callback;
-	built &= !options->correlation_id;
-	built &= !options->callbacks_propagate;
-	return built ? 0 : -EOPNOTSUPP;
-}
-
-static int check_task(struct carom_pool *pool, carom_task_fn *function, const void *data,
-		      size_t size, const struct carom_task_options *options,
-		      struct submission *ret_submission)
-{
-	struct carom_task_options ours;
-	int r = carom_options_take(options, &ours, sizeof(ours));
-
-	if (r < 0)
-		return r;
-	if (!function || (!data && size))
-		return -EINVAL;
-	r = refuse_unbuilt_task(&ours);
-	if (r < 0)
-		return r;
-	*ret_submission = (struct submission){
-		.function = function,
-		.data = data,
-		.size = size,
-		.limit_ns = carom_pool_limit(pool, ours.hard_limit_ns),
-		.count = 1,
-	};
-	return 0;
-}
-
-int carom_pool_apply_async(struct carom_pool *pool, carom_task_fn *function, const void *data,
-			   size_t size, const struct carom_task_options *options,
-			   struct carom_result **ret_result)
-{
-	struct submission submission;
-	int r = check_task(pool, function, data, size, options, &submission);
-
-	if (r < 0)
-		return r;
-	submission.wanted = ret_result != NULL;
-	return carom_pool_submit(pool, &submission, true, ret_result);
-}
-
-int carom_pool_apply(struct carom_pool *pool, carom_task_fn *function, const void *data,
-		     size_t size, void *out, size_t out_size,
-		     const struct carom_task_options *options, struct carom_outcome *ret_outcome)
-{
-	struct submission submission;
-	struct carom_result *result;
-	int r;
-
-	if (!out && out_size)
-		return -EINVAL;
-	r = check_task(pool, function, data, size, options, &submission);
-	if (r < 0)
-		return r;
-	submission.wanted = true;
-	r = carom_pool_submit(pool, &submission, true, &result);
-	if (r < 0)
-		return r;
-	return carom_result_finish(result, out, out_size, ret_outcome);
 }
 
 /* ---- looking ---- */

@@ -27,12 +27,16 @@
 #include "ipc/arena.h"
 #include "ipc/lane.h"
 #include "pool/birth.h"
+#include "pool/calls.h"
+#include "pool/gate.h"
 #include "pool/map.h"
+#include "pool/notice.h"
 #include "pool/pool.h"
 #include "pool/starmap.h"
 #include "pool/restart_policy.h"
 #include "pool/state.h"
 #include "pool/tally.h"
+#include "pool/semaphore.h"
 #include "pool/worker.h"
 
 struct map;
@@ -56,10 +60,19 @@ enum pool_state {
  * @condemned: being killed for its time limit
  * @condemned_item: at which item of a batch
  * @cause:     why it has no value, once its word is LOST
+ * @id:        counted over all pools of the program
+ * @attempt:   how often it was begun and lost before
+ * @retry_count: how often it may be begun again
+ * @begin_seen, @end_seen: see calls.c
+ * @is_gated:  it was admitted, see admission.c
+ * @is_refused: its worker was not given leave to begin it
  */
 struct task {
 	struct carom_result *result;
 	struct map *map;
+	uint64_t id;
+	uint64_t attempt;
+	uint64_t retry_count;
 	uint64_t argument_size;
 	uint64_t argument_offset;
 	uint64_t limit_ns;
@@ -71,6 +84,10 @@ struct task {
 	bool orphaned;
 	bool filling;
 	bool condemned;
+	bool begin_seen;
+	bool end_seen;
+	bool is_gated;
+	bool is_refused;
 	struct carom_outcome cause;
 };
 
@@ -129,15 +146,20 @@ struct carom_pool {
 	struct carom_pool_hooks hooks;
 	struct carom_worker_plan plan;
 	cpu_set_t cpus; /* for pin_workers */
+	struct carom_semaphore_hooks semaphore;
 
 	pthread_mutex_t lock;
-	pthread_cond_t settled; /* a worker was born, or refused, or ended */
+	pthread_cond_t settled; /* a worker was born, or refused, or ended; all was told */
 	enum pool_state state;
 	uint64_t reference_count;
 	uint32_t submitter_count;
 	struct carom_arena arguments;
 	struct task *tasks;
 	struct carom_result **spare; /* per slot, the handle that was used with it last */
+	struct carom_gate gate;
+	struct carom_notices notices;
+	uint64_t next_id;
+	uint64_t last_id; /* of those that were taken for this pool */
 
 	/* supervision: the loop's thread */
 	struct worker *workers;
@@ -177,6 +199,8 @@ struct carom_pool {
  * @slot:      where the task is; CAROM_LANE_NO_SLOT once harvested
  * @map:       a map's; then no slot
  * @pinned:    somebody reads the value in place
+ * @reference_count: the program's, and that of its calls until they are told
+ * @calls:     its callbacks; or NULL
  * @outcome, @value*: the result's own copy, once harvested
  */
 struct carom_result {
@@ -187,7 +211,11 @@ struct carom_result {
 	uint32_t generation;
 	bool may_spin;
 	bool pinned;
+	uint32_t reference_count;
 	int error;
+	uint64_t id;
+	void *userdata;
+	struct calls *calls;
 	struct carom_outcome outcome;
 	void *value;
 	uint64_t value_size;
@@ -215,6 +243,8 @@ static inline void carom_pool_count_end(struct carom_pool *pool, int32_t kind)
 /**
  * struct submission - one task to be submitted
  * @prefix: bytes that go before the rest (a batch's header); may be NULL
+ * @calls: callbacks and so on, or NULL; the pool's once it is submitted
+ * @is_gated: it was admitted; if it is not submitted, that is given back by the caller
  * @data:   the argument, or with @columns all of them in @count rows, @size bytes in all
  */
 struct submission {
@@ -231,6 +261,10 @@ struct submission {
 	struct map *map;
 	bool batch;
 	bool wanted; /* there shall be a result to hold */
+	bool is_gated;
+	struct calls *calls;
+	void *userdata;
+	uint64_t retry_count;
 };
 
 /**
@@ -298,6 +332,44 @@ bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot);
 void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 			   struct carom_outcome *ret_outcome);
 
+/** carom_result_slot() - where its task is; or CAROM_LANE_NO_SLOT. With the lock. */
+uint32_t carom_result_slot(const struct carom_result *result);
+
+/** carom_result_ended_as() - its outcome, also while callbacks keep it from being ready */
+void carom_result_ended_as(struct carom_result *result, struct carom_outcome *ret_outcome);
+
+/* ---- control.c; with the lock ---- */
+
+/** carom_task_give_leave() - let a worker begin the task that it asks for, or not; true if that counts */
+bool carom_task_give_leave(struct carom_pool *pool, uint32_t slot, uint32_t generation,
+			   bool granted);
+
+/** carom_task_retry() - is it to be begun again after it was lost for @cause? Counts the attempt. */
+bool carom_task_retry(struct task *task, const struct carom_outcome *cause);
+
+/** carom_task_withdraw() - end a task that no worker has begun; false if one has */
+bool carom_task_withdraw(struct carom_pool *pool, uint32_t slot, enum carom_outcome_kind kind,
+			 int signal);
+
+/* ---- admission.c ---- */
+
+/**
+ * carom_pool_admit() - may one more task be accepted?
+ * @ret_gated: it is to be given back by carom_pool_dismiss()
+ *
+ * Without the lock. Return: 0, -EAGAIN, or what the program's semaphore says.
+ */
+int carom_pool_admit(struct carom_pool *pool, enum carom_wait_for_slot wait, bool *ret_gated);
+
+/** carom_pool_dismiss() - it has ended. With the lock. */
+void carom_pool_dismiss(struct carom_pool *pool);
+
+/** carom_pool_admit_all() - nobody shall wait any more. With the lock. */
+void carom_pool_admit_all(struct carom_pool *pool);
+
+/** carom_pool_admit_more() - the pool has @count workers more, or less. With the lock. */
+void carom_pool_admit_more(struct carom_pool *pool, int64_t count);
+
 /* ---- map.c ---- */
 
 /** struct map_request - what carom_pool_map() and its like are asked for */
@@ -317,6 +389,14 @@ int carom_map_run(const struct map_request *request);
 
 /** carom_map_begin() - begin it. See carom_pool_map_async(). Without the lock. */
 int carom_map_begin(const struct map_request *request, struct carom_result **ret_result);
+/** carom_map_cancel() - end the chunks that nobody has begun. 0, -EBUSY, -EALREADY. With the lock. */
+int carom_map_cancel(struct map *map);
+
+/** carom_map_is_accepted() - were all chunks begun? With the lock. */
+bool carom_map_is_accepted(const struct map *map);
+
+/** carom_map_worker_pids() - who runs, or ran, each item; how many are known. With the lock. */
+int carom_map_worker_pids(const struct map *map, int64_t *pids, size_t count);
 
 /** carom_map_collect() - take the values of an ended slot of a map, and release it. With the lock. */
 void carom_map_collect(struct map *map, uint32_t slot);
@@ -429,6 +509,9 @@ int carom_pool_plan(struct carom_pool *pool);
 int64_t carom_pool_cpu(const struct carom_pool *pool, uint32_t index);
 
 /* ---- pool.c ---- */
+
+/** carom_pool_break() - a callback says so. Without the lock; not in the loop's thread. */
+void carom_pool_break(struct carom_pool *pool);
 
 /** carom_pool_unref_unlock() - let go of the lock and of one reference */
 void carom_pool_unref_unlock(struct carom_pool *pool);

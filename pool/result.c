@@ -20,7 +20,7 @@
 #include "pool/pool_private.h"
 #include "pool/value.h"
 
-static uint32_t slot_of(const struct carom_result *result)
+uint32_t carom_result_slot(const struct carom_result *result)
 {
 	/* relaxed: see above; a stale number is caught by the generation */
 	return atomic_load_explicit(&result->slot, memory_order_relaxed);
@@ -64,12 +64,16 @@ void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 	outcome.code = *(const volatile int32_t *)&lines->code;
 	outcome.worker_index = (int32_t)carom_slot_owner(word);
 	outcome.worker_pid = lines->pid;
+	outcome.attempt = task->attempt;
 	outcome.submitted_ns = task->submitted_ns;
 	if (lines->flags & CAROM_TASK_TIMED) {
 		outcome.started_ns = lines->started_ns;
 		outcome.ended_ns = lines->ended_ns;
 	}
-	if (outcome.code < 0) {
+	if (task->is_refused) {
+		outcome.kind = CAROM_OUTCOME_CANCELLED;
+		outcome.code = 0;
+	} else if (outcome.code < 0) {
 		outcome.kind = CAROM_OUTCOME_FAILED;
 		if (task->count <= 1)
 			take_message(pool, slot, &outcome);
@@ -122,7 +126,7 @@ static int copy_value(struct carom_result *result, uint32_t slot)
 
 int carom_result_move(struct carom_result *result)
 {
-	uint32_t slot = slot_of(result);
+	uint32_t slot = carom_result_slot(result);
 	int r;
 
 	carom_outcome_of_slot(result->pool, slot, &result->outcome);
@@ -138,9 +142,9 @@ int carom_result_move(struct carom_result *result)
 
 /* ---- waiting ---- */
 
-int carom_result_wait(struct carom_result *result, uint64_t deadline_ns)
+static int await_end(struct carom_result *result, uint64_t deadline_ns)
 {
-	uint32_t slot = slot_of(result);
+	uint32_t slot = carom_result_slot(result);
 
 	if (!carom_origin_is(result->origin))
 		return -ECHILD;
@@ -152,9 +156,43 @@ int carom_result_wait(struct carom_result *result, uint64_t deadline_ns)
 				result->may_spin);
 }
 
+static bool waits_for_calls(const struct carom_result *result)
+{
+	return result->calls && result->pool->options.callbacks_first;
+}
+
+/* within its callbacks it can be read, though it does not count as ready yet */
+static int await_calls(struct carom_result *result, uint64_t deadline_ns)
+{
+	struct carom_pool *pool = result->pool;
+	int r = 0;
+
+	pthread_mutex_lock(&pool->lock);
+	while (!result->calls->is_told && !carom_notice_is_teller(pool) && r == 0)
+		r = deadline_ns == CAROM_PASSED ? -ETIMEDOUT : carom_pool_sleep(pool, deadline_ns);
+	pthread_mutex_unlock(&pool->lock);
+	return r;
+}
+
+int carom_result_wait(struct carom_result *result, uint64_t deadline_ns)
+{
+	int r = await_end(result, deadline_ns);
+
+	return r == 0 && waits_for_calls(result) ? await_calls(result, deadline_ns) : r;
+}
+
 bool carom_result_ready(struct carom_result *result)
 {
-	return carom_result_wait(result, CAROM_PASSED) == 0;
+	bool told = true;
+
+	if (carom_result_wait(result, CAROM_PASSED) < 0)
+		return false;
+	if (waits_for_calls(result)) {
+		pthread_mutex_lock(&result->pool->lock);
+		told = result->calls->is_told;
+		pthread_mutex_unlock(&result->pool->lock);
+	}
+	return told;
 }
 
 /* ---- reading ---- */
@@ -162,7 +200,7 @@ bool carom_result_ready(struct carom_result *result)
 /* finds the value, in the slot or in the handle; with the lock */
 static int find_value(struct carom_result *result, const void **ret_data, size_t *ret_size)
 {
-	uint32_t slot = slot_of(result);
+	uint32_t slot = carom_result_slot(result);
 	struct carom_value value;
 	int r;
 
@@ -257,6 +295,20 @@ int carom_result_data(struct carom_result *result, const void **ret_data, size_t
 	return r;
 }
 
+void carom_result_ended_as(struct carom_result *result, struct carom_outcome *ret_outcome)
+{
+	if (result->map) {
+		carom_map_outcome(result->map, ret_outcome);
+		return;
+	}
+	pthread_mutex_lock(&result->pool->lock);
+	if (carom_result_slot(result) == CAROM_LANE_NO_SLOT)
+		*ret_outcome = result->outcome;
+	else
+		carom_outcome_of_slot(result->pool, carom_result_slot(result), ret_outcome);
+	pthread_mutex_unlock(&result->pool->lock);
+}
+
 int carom_result_outcome(struct carom_result *result, struct carom_outcome *ret_outcome)
 {
 	int r = carom_result_wait(result, CAROM_PASSED);
@@ -268,16 +320,7 @@ int carom_result_outcome(struct carom_result *result, struct carom_outcome *ret_
 			(struct carom_outcome){ .kind = CAROM_OUTCOME_PENDING, .worker_index = -1 };
 		return 0;
 	}
-	if (result->map) {
-		carom_map_outcome(result->map, ret_outcome);
-		return 0;
-	}
-	pthread_mutex_lock(&result->pool->lock);
-	if (slot_of(result) == CAROM_LANE_NO_SLOT)
-		*ret_outcome = result->outcome;
-	else
-		carom_outcome_of_slot(result->pool, slot_of(result), ret_outcome);
-	pthread_mutex_unlock(&result->pool->lock);
+	carom_result_ended_as(result, ret_outcome);
 	return 0;
 }
 
@@ -286,10 +329,10 @@ int64_t carom_result_pid(struct carom_result *result)
 	int64_t pid;
 
 	pthread_mutex_lock(&result->pool->lock);
-	if (slot_of(result) == CAROM_LANE_NO_SLOT)
+	if (carom_result_slot(result) == CAROM_LANE_NO_SLOT)
 		pid = result->outcome.worker_pid;
 	else
-		pid = carom_slot_pid(result->pool, slot_of(result));
+		pid = carom_slot_pid(result->pool, carom_result_slot(result));
 	pthread_mutex_unlock(&result->pool->lock);
 	return pid;
 }
@@ -315,7 +358,7 @@ int carom_result_finish(struct carom_result *result, void *out, size_t out_size,
 	carom_result_wait(result, CAROM_NO_DEADLINE);
 	pthread_mutex_lock(&result->pool->lock);
 	r = copy_out(result, out, out_size, NULL);
-	slot = slot_of(result);
+	slot = carom_result_slot(result);
 	if (ret_outcome && slot == CAROM_LANE_NO_SLOT)
 		*ret_outcome = result->outcome;
 	else if (ret_outcome)
@@ -335,6 +378,7 @@ struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct ma
 	result->pool = pool;
 	result->origin = pool->origin;
 	result->map = map;
+	result->reference_count = 1;
 	atomic_init(&result->slot, CAROM_LANE_NO_SLOT);
 	pool->reference_count++; /* Q3 */
 	return result;
@@ -343,8 +387,15 @@ struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct ma
 void carom_result_drop_unlock(struct carom_result *result)
 {
 	struct carom_pool *pool = result->pool;
-	uint32_t slot = slot_of(result);
+	uint32_t slot = carom_result_slot(result);
 
+	if (--result->reference_count) {
+		pthread_mutex_unlock(&pool->lock);
+		return;
+	}
+	result->calls = carom_calls_free(result->calls);
+	if (result->map)
+		carom_map_free(result->map);
 	if (slot == CAROM_LANE_NO_SLOT) {
 		if (result->value != result->inline_value)
 			free(result->value);
@@ -365,10 +416,8 @@ struct carom_result *carom_result_free(struct carom_result *result)
 {
 	if (!result || !carom_origin_is(result->origin))
 		return NULL;
-	if (result->map) {
+	if (result->map)
 		carom_map_wait(result->map, CAROM_NO_DEADLINE);
-		carom_map_free(result->map);
-	}
 	pthread_mutex_lock(&result->pool->lock);
 	carom_result_drop_unlock(result);
 	return NULL;

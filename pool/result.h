@@ -29,6 +29,9 @@ CAROM_BEGIN_DECLS
 
 struct carom_result;
 
+/* multiprocessing has two names for it as well. Row RS-22. */
+#define carom_async_result carom_result
+
 /**
  * carom_result_wait() - wait until it is ready
  * @deadline_ns: CLOCK_MONOTONIC; CAROM_NO_DEADLINE for ever, CAROM_PASSED only looks
@@ -92,11 +95,66 @@ CAROM_API int carom_result_successful(struct carom_result *result);
 CAROM_API int carom_result_outcome(struct carom_result *result, struct carom_outcome *ret_outcome);
 
 /**
+ * carom_result_cancel() - it shall not run
+ *
+ * Wins until a worker has begun it; in a pool with `synack` until the program has given
+ * leave to. Of a map the chunks that nobody has begun are cancelled. Its outcome is
+ * `cancelled`. Rows PC-19, PX-01.
+ *
+ * Context: MT-Safe. Never blocks.
+ * Return: 0; -EBUSY: it runs; -EALREADY: it has ended; -ECHILD.
+ */
+CAROM_API int carom_result_cancel(struct carom_result *result);
+
+/**
+ * carom_result_discard() - nobody wants to know: its callbacks are not called
+ *
+ * It runs all the same, and the handle stays as good as before. A callback that is
+ * being called at this moment may still run. Row RS-08.
+ *
+ * Context: MT-Safe. Never blocks. Return: 0, -ECHILD.
+ */
+CAROM_API int carom_result_discard(struct carom_result *result);
+
+/**
+ * carom_result_accepted() - has a worker begun it? Of a map: all its chunks?
+ *
+ * Context: MT-Safe. Never blocks. Return: 1, 0, -ECHILD. Row RS-06.
+ */
+CAROM_API int carom_result_accepted(struct carom_result *result);
+
+/**
+ * carom_result_worker_pids() - who runs it, or ran it last
+ * @pids: room for @count. Of a map: one for each item that was begun, in their order
+ *
+ * Context: MT-Safe. Never blocks.
+ * Return: how many there are (perhaps more than @count), -ECHILD. Row RS-07.
+ */
+CAROM_API int carom_result_worker_pids(struct carom_result *result, int64_t *pids, size_t count);
+
+/** carom_result_id() - its number, different for each task of the program. MT-Safe. Row PM-34. */
+CAROM_API uint64_t carom_result_id(const struct carom_result *result);
+
+/** carom_result_correlation_id() - as given with it, until it is freed; or NULL. MT-Safe. */
+CAROM_API const char *carom_result_correlation_id(const struct carom_result *result);
+
+/** carom_result_userdata() - as given with it. MT-Safe. */
+CAROM_API void *carom_result_userdata(const struct carom_result *result);
+
+/**
+ * carom_result_describe() - a line for people: its id, whether it was accepted, whether it is ready
+ * @text: room for @size bytes, at least 1; 64 hold every line
+ *
+ * Context: MT-Safe. Never blocks. Return: @text. Row RS-15.
+ */
+CAROM_API char *carom_result_describe(struct carom_result *result, char *text, size_t size);
+
+/**
  * carom_result_free() - let go of it
  * @result: NULL is allowed
  *
- * The task, if it still waits or runs, is not cancelled; its value is dropped when
- * it comes. A map that is not ready is waited for first, since workers' values go
+ * The task, if it still waits or runs, is not cancelled; its callbacks are called, and its
+ * value is dropped when it comes. A map that is not ready is waited for first, since workers' values go
  * to the caller's memory.
  *
  * Context: MT-Safe, AS-Unsafe. In a forked child: does nothing.

@@ -23,6 +23,7 @@
 #define COPY_LOCKED_MAX 4096
 #define EMPTIED_MIN     CAROM_MIB(8)
 #define FIRST_PAGE      4096 /* where a block that is given back has its link */
+#define ID_BLOCK        65536
 
 /* ---- entering ---- */
 
@@ -104,6 +105,8 @@ void carom_pool_release(struct carom_pool *pool, uint32_t slot)
 	struct task *task = &pool->tasks[slot];
 	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 
+	if (!task->end_seen)
+		carom_calls_end(pool, slot);
 	if (!task->filling && carom_slot_state(word) == CAROM_SLOT_DONE)
 		give_value_back(pool, slot);
 	if (task->argument_size > CAROM_LANE_INLINE)
@@ -120,9 +123,12 @@ void carom_pool_abandon(struct carom_pool *pool, uint32_t slot)
 	struct carom_result *result = pool->tasks[slot].result;
 
 	if (result) {
+		result->calls = NULL; /* the submitter's again */
 		pool->spare[slot] = result;
 		pool->reference_count--;
 	}
+	pool->tasks[slot].end_seen =
+		true; /* who submitted it takes back what it was admitted with */
 	carom_pool_release(pool, slot);
 }
 
@@ -184,7 +190,19 @@ static int take_slot(struct carom_pool *pool, bool may_wait, uint32_t *ret_slot)
 	}
 }
 
-static int attach_result(struct carom_pool *pool, uint32_t slot)
+/* the calls hold the handle too, until they are told */
+static void attach_calls(struct carom_pool *pool, uint32_t slot, struct calls *calls)
+{
+	struct carom_result *result = pool->tasks[slot].result;
+
+	result->calls = calls;
+	result->reference_count++;
+	calls->result = result;
+	calls->hard_ns = pool->tasks[slot].limit_ns;
+}
+
+static int attach_result(struct carom_pool *pool, const struct submission *submission,
+			 uint32_t slot)
 {
 	struct carom_result *result = pool->spare[slot];
 
@@ -199,10 +217,28 @@ static int attach_result(struct carom_pool *pool, uint32_t slot)
 	result->pinned = false;
 	result->value = NULL;
 	result->error = 0;
+	result->reference_count = submission->wanted;
+	result->calls = NULL;
+	result->id = pool->tasks[slot].id;
+	result->userdata = submission->userdata;
 	atomic_store_explicit(&result->slot, slot, memory_order_relaxed);
 	pool->tasks[slot].result = result;
 	pool->reference_count++; /* Q3 */
+	if (submission->calls)
+		attach_calls(pool, slot, submission->calls);
 	return 0;
+}
+
+/* a block of them at a time, so that pools do not share a line for each task */
+static uint64_t take_id(struct carom_pool *pool)
+{
+	static _Atomic uint64_t blocks;
+
+	if (pool->next_id == pool->last_id) {
+		pool->next_id = atomic_fetch_add(&blocks, 1) * ID_BLOCK;
+		pool->last_id = pool->next_id + ID_BLOCK;
+	}
+	return pool->next_id++;
 }
 
 /* ---- filling ---- */
@@ -252,16 +288,20 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 {
 	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
 	struct task *task = &pool->tasks[slot];
-	bool timed = submission->limit_ns || pool->options.timestamps;
+	uint32_t flags = carom_calls_flags(pool, submission->calls);
+	bool timed = submission->limit_ns || pool->options.timestamps || flags & CAROM_TASK_TIMED;
 	bool counted = carom_tally_is_on(pool->tally);
 	uint64_t now = timed || counted ? carom_now() : 0;
 
+	if (submission->batch)
+		flags |= CAROM_TASK_BATCH;
+	if (submission->column_count)
+		flags |= CAROM_TASK_COLUMNS;
+	if (submission->is_gated)
+		flags |= CAROM_TASK_END;
 	lines->function = (uint64_t)(uintptr_t)submission->function;
-	lines->flags = (timed ? CAROM_TASK_TIMED : 0) | (submission->batch ? CAROM_TASK_BATCH : 0) |
-		       (submission->column_count ? CAROM_TASK_COLUMNS : 0) |
-		       (pool->options.polled ? CAROM_TASK_END : 0);
-	lines->index = submission->index & ((UINT64_C(1) << 48) - 1);
-	task->limit_ns = submission->limit_ns;
+	lines->flags = (flags | (timed ? CAROM_TASK_TIMED : 0)) & 0x7f;
+	lines->index = submission->index & ((UINT64_C(1) << 43) - 1);
 	task->submitted_ns = timed ? now : 0;
 	/* the worker's line is written only where the parent may look before the task ended */
 	if (timed)
@@ -291,13 +331,22 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 	task->first = submission->index;
 	task->count = submission->count;
 	task->accounted = 0;
+	task->id = take_id(pool);
+	task->limit_ns = submission->limit_ns;
+	task->attempt = 0;
+	task->retry_count = submission->retry_count;
+	task->is_gated = submission->is_gated;
+	task->is_refused = false;
+	task->begin_seen = false;
+	task->end_seen = true;
 	r = fill_argument(pool, submission, slot);
-	if (r == 0 && submission->wanted)
-		r = attach_result(pool, slot);
+	if (r == 0 && (submission->wanted || submission->calls))
+		r = attach_result(pool, submission, slot);
 	if (r < 0) {
 		carom_pool_release(pool, slot);
 		return r;
 	}
+	task->end_seen = !submission->calls && !submission->is_gated;
 	fill_slot(pool, submission, slot);
 	*ret_slot = slot;
 	return 0;
@@ -342,27 +391,61 @@ int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t 
 	return 0;
 }
 
+/* what a submission promises to tell, and who holds the handle; with the lock */
+static void hand_over(struct carom_pool *pool, const struct submission *submission, uint32_t slot,
+		      bool woke, struct carom_result **ret_result)
+{
+	struct carom_result *result = pool->tasks[slot].result;
+
+	if (!result)
+		return;
+	result->generation = carom_lane_generation(pool->lane, slot);
+	result->may_spin = !woke;
+	if (submission->wanted)
+		*ret_result = result;
+}
+
+static int promise(struct carom_pool *pool, const struct submission *submission, bool may_wait)
+{
+	if (!submission->calls && !submission->is_gated)
+		return 0;
+	while (carom_notice_is_full(pool)) {
+		if (!may_wait)
+			return -EAGAIN;
+		carom_pool_sleep(pool, CAROM_NO_DEADLINE);
+	}
+	return carom_notice_promise(pool);
+}
+
+static int submit_locked(struct carom_pool *pool, const struct submission *submission,
+			 bool may_wait, struct carom_result **ret_result)
+{
+	uint32_t slot;
+	bool woke;
+	int r = carom_pool_prepare(pool, submission, may_wait, &slot);
+
+	if (r < 0)
+		return r;
+	r = carom_pool_publish(pool, &slot, 1, &woke);
+	if (r < 0)
+		carom_pool_abandon(pool, slot);
+	else
+		hand_over(pool, submission, slot, woke, ret_result);
+	return r;
+}
+
 int carom_pool_submit(struct carom_pool *pool, const struct submission *submission, bool may_wait,
 		      struct carom_result **ret_result)
 {
-	struct carom_result *result;
-	uint32_t slot;
-	bool woke;
 	int r = carom_pool_enter(pool);
 
 	if (r < 0)
 		return r;
-	r = carom_pool_prepare(pool, submission, may_wait, &slot);
+	r = promise(pool, submission, may_wait);
 	if (r == 0) {
-		r = carom_pool_publish(pool, &slot, 1, &woke);
-		if (r < 0)
-			carom_pool_abandon(pool, slot);
-	}
-	if (r == 0 && submission->wanted) {
-		result = pool->tasks[slot].result;
-		result->generation = carom_lane_generation(pool->lane, slot);
-		result->may_spin = !woke;
-		*ret_result = result;
+		r = submit_locked(pool, submission, may_wait, ret_result);
+		if (r < 0 && (submission->calls || submission->is_gated))
+			carom_notice_kept(pool);
 	}
 	carom_pool_leave(pool);
 	return r;

@@ -12,7 +12,9 @@
  * (in a polled pool: by whoever polls), in the order in which tasks ended as far as it
  * can be told, those of one task in the order accept, timeout, end. No lock is held: a
  * callback may submit, wait, close or terminate the pool. While one is at it the others
- * of its pool wait, but not the pool itself; what takes longer than 100 ms is logged.
+ * of its pool wait, but not the pool itself; what takes longer than 100 ms is logged. A task
+ * counts for the pool's slot_count until its callbacks have returned: where they are
+ * slower than the workers, who submits tasks with callbacks waits.
  */
 #ifndef CAROM_POOL_TASK_H
 #define CAROM_POOL_TASK_H

@@ -794,18 +794,3 @@ Test(pool, names_the_reasons_for_which_workers_end)
 	cr_expect(eq(str, (char *)carom_exit_reason_name((enum carom_exit_reason)99),
 		     (char *)"unknown"));
 }
-
-Test(pool, refuses_what_this_version_does_not_have)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
-	struct carom_pool *none = NULL;
-
-	cr_expect(eq(int,
-		     carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .backtraces = 1), &none),
-		     -EOPNOTSUPP));
-	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1), &pool)));
-	cr_expect(eq(int,
-		     carom_pool_apply_async(pool, nothing, NULL, 0,
-					    &CAROM_TASK_OPTIONS(.correlation_id = "1"), NULL),
-		     -EOPNOTSUPP));
-}

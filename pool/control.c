@@ -1,0 +1,174 @@
+/*
+ * Control
+ *
+ * What the program may do to a task that it has submitted, by its handle: never to the
+ * worker that runs it, which may run another one by now.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/origin.h"
+#include "pool/pool_private.h"
+#include "pool/result.h"
+
+/* ---- leave to begin ---- */
+
+bool carom_task_give_leave(struct carom_pool *pool, uint32_t slot, uint32_t generation,
+			   bool granted)
+{
+	if (!carom_lane_give_leave(pool->lane, slot, generation, granted))
+		return false;
+	pool->tasks[slot].is_refused = !granted;
+	return true;
+}
+
+/* ---- beginning again ---- */
+
+bool carom_task_retry(struct task *task, const struct carom_outcome *cause)
+{
+	if (cause->kind != CAROM_OUTCOME_LOST || task->attempt >= task->retry_count)
+		return false;
+	task->attempt++;
+	task->begin_seen = false;
+	return true;
+}
+
+/* ---- cancelling ---- */
+
+/* nobody has begun it: it ends here; with the lock */
+bool carom_task_withdraw(struct carom_pool *pool, uint32_t slot, enum carom_outcome_kind kind,
+			 int signal)
+{
+	struct task *task = &pool->tasks[slot];
+	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+
+	if (task->filling || carom_slot_state(word) != CAROM_SLOT_READY)
+		return false;
+	task->cause = (struct carom_outcome){ .kind = kind,
+					      .signal = signal,
+					      .exit_status = -1,
+					      .worker_index = -1,
+					      .attempt = task->attempt,
+					      .submitted_ns = task->submitted_ns };
+	return carom_lane_withdraw(pool->lane, slot);
+}
+
+static int cancel_slot(struct carom_pool *pool, uint32_t slot)
+{
+	uint64_t word;
+
+	if (slot == CAROM_LANE_NO_SLOT)
+		return -EALREADY;
+	if (carom_task_withdraw(pool, slot, CAROM_OUTCOME_CANCELLED, 0))
+		return 0;
+	word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+	if (carom_slot_ended(word))
+		return -EALREADY;
+	if (carom_lane_slot(pool->lane, slot)->flags & CAROM_TASK_LEAVE &&
+	    carom_task_give_leave(pool, slot, carom_slot_generation(word), false))
+		return 0;
+	return -EBUSY;
+}
+
+int carom_result_cancel(struct carom_result *result)
+{
+	int r;
+
+	if (!carom_origin_is(result->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&result->pool->lock);
+	r = result->map ? carom_map_cancel(result->map)
+			: cancel_slot(result->pool, carom_result_slot(result));
+	pthread_mutex_unlock(&result->pool->lock);
+	return r;
+}
+
+int carom_result_discard(struct carom_result *result)
+{
+	if (!carom_origin_is(result->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&result->pool->lock);
+	if (result->calls)
+		carom_calls_drop(result->calls);
+	pthread_mutex_unlock(&result->pool->lock);
+	return 0;
+}
+
+/* ---- looking ---- */
+
+/* has a worker begun the task in this slot, or the one whose outcome this is? */
+static bool was_begun(struct carom_result *result, struct carom_outcome *ret_outcome)
+{
+	uint32_t slot = carom_result_slot(result);
+	const struct carom_slot *lines;
+	uint64_t word;
+
+	*ret_outcome = result->outcome;
+	if (slot == CAROM_LANE_NO_SLOT)
+		return result->outcome.worker_index >= 0;
+	lines = carom_lane_slot(result->pool->lane, slot);
+	word = atomic_load(&lines->word);
+	if (carom_slot_ended(word)) {
+		carom_outcome_of_slot(result->pool, slot, ret_outcome);
+		return ret_outcome->worker_index >= 0;
+	}
+	ret_outcome->worker_pid = *(const volatile int32_t *)&lines->pid;
+	return carom_slot_state(word) == CAROM_SLOT_RUNNING;
+}
+
+int carom_result_accepted(struct carom_result *result)
+{
+	struct carom_outcome outcome;
+	bool begun;
+
+	if (!carom_origin_is(result->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&result->pool->lock);
+	begun = result->map ? carom_map_is_accepted(result->map) : was_begun(result, &outcome);
+	pthread_mutex_unlock(&result->pool->lock);
+	return begun;
+}
+
+int carom_result_worker_pids(struct carom_result *result, int64_t *pids, size_t count)
+{
+	struct carom_outcome outcome;
+	int found;
+
+	if (!carom_origin_is(result->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&result->pool->lock);
+	if (result->map) {
+		found = carom_map_worker_pids(result->map, pids, count);
+	} else {
+		found = was_begun(result, &outcome);
+		if (found && count)
+			pids[0] = outcome.worker_pid;
+	}
+	pthread_mutex_unlock(&result->pool->lock);
+	return found;
+}
+
+uint64_t carom_result_id(const struct carom_result *result)
+{
+	return result->id;
+}
+
+const char *carom_result_correlation_id(const struct carom_result *result)
+{
+	return result->calls ? result->calls->correlation_id : NULL;
+}
+
+void *carom_result_userdata(const struct carom_result *result)
+{
+	return result->userdata;
+}
+
+char *carom_result_describe(struct carom_result *result, char *text, size_t size)
+{
+	int ready = carom_result_ready(result);
+
+	snprintf(text, size, "task %llu: %s, %s", (unsigned long long)result->id,
+		 carom_result_accepted(result) > 0 ? "accepted" : "not accepted",
+		 ready ? "ready" : "not ready");
+	return text;
+}

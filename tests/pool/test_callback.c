@@ -1,0 +1,909 @@
+/*
+ * Callbacks, and what the program may do to a task by its handle.
+ */
+#include "tests/pool/work.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#define await(condition)               \
+	do {                           \
+		while (!(condition))   \
+			sched_yield(); \
+	} while (0)
+
+static void end_pool(struct carom_pool *pool)
+{
+	cr_expect(zero(int, carom_pool_close(pool)));
+	cr_expect(zero(int, carom_pool_join(pool, CAROM_NO_DEADLINE)));
+	carom_pool_free(pool);
+}
+
+/* ---- a place for workers to wait in ---- */
+
+struct gate {
+	_Atomic uint32_t arrived;
+	_Atomic uint32_t open;
+};
+
+static struct gate *gate;
+
+static void make_gate(void)
+{
+	gate = mmap(NULL, sizeof(*gate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert(ne(ptr, (void *)gate, MAP_FAILED));
+}
+
+/* before any pool: workers are copies of the program as it was then */
+TestSuite(callback, .init = make_gate);
+
+static int hold(struct carom_call *call)
+{
+	atomic_fetch_add(&gate->arrived, 1);
+	await(atomic_load(&gate->open));
+	return 0;
+}
+
+/* a worker that is busy until the gate opens */
+static struct carom_result *keep_busy(struct carom_pool *pool,
+				      const struct carom_task_options *options)
+{
+	uint32_t before = atomic_load(&gate->arrived);
+	struct carom_result *result;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, hold, NULL, 0, options, &result)));
+	await(atomic_load(&gate->arrived) > before);
+	return result;
+}
+
+/* ---- what is called ---- */
+
+/** struct log - what was called, in order: a letter for each */
+struct log {
+	char text[256];
+	_Atomic size_t length;
+	int answer;
+	bool was_ready;
+	int64_t value;
+	struct carom_outcome outcome;
+	int64_t pid;
+	uint64_t accepted_ns;
+	pthread_t thread;
+};
+
+static void note(struct log *log, char what)
+{
+	size_t length = atomic_load(&log->length);
+
+	log->text[length] = what;
+	atomic_store(&log->length, length + 1);
+}
+
+static int on_success(struct carom_result *result, void *userdata)
+{
+	struct log *log = userdata;
+
+	log->was_ready = carom_result_ready(result);
+	log->thread = pthread_self();
+	carom_result_get(result, CAROM_PASSED, &log->value, sizeof(log->value), NULL);
+	note(log, 's');
+	return log->answer;
+}
+
+static int on_error(struct carom_result *result, void *userdata)
+{
+	struct log *log = userdata;
+
+	carom_result_outcome(result, &log->outcome);
+	note(log, 'e');
+	return log->answer;
+}
+
+static int on_accept(struct carom_result *result, int64_t pid, uint64_t accepted_ns, void *userdata)
+{
+	struct log *log = userdata;
+
+	log->pid = pid;
+	log->accepted_ns = accepted_ns;
+	note(log, 'a');
+	return log->answer;
+}
+
+#define CALLS(log)                                                             \
+	CAROM_TASK_OPTIONS(.callback = on_success, .error_callback = on_error, \
+			   .accept_callback = on_accept, .userdata = (log),    \
+			   .correlation_id = "order 17")
+
+/* ---- success, error, accept ---- */
+
+/* CB-03 */
+/* PM-02 */
+Test(callback, a_task_is_accepted_and_then_succeeds, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	uint64_t before = carom_now();
+	struct log log = { 0 };
+	int64_t x = 7;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, &CALLS(&log), NULL)));
+	end_pool(pool);
+	cr_expect(eq(str, log.text, (char *)"as"));
+	cr_expect(eq(i64, log.value, 49));
+	cr_expect(gt(i64, log.pid, 0));
+	cr_expect(ge(u64, log.accepted_ns, before));
+	cr_expect(le(u64, log.accepted_ns, carom_now()));
+}
+
+/* CB-01 */
+Test(callback, the_result_is_ready_within_its_callback, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct log log = { 0 };
+	int64_t x = 2;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, &CALLS(&log), NULL)));
+	end_pool(pool);
+	cr_expect(log.was_ready);
+}
+
+static int slow_success(struct carom_result *result, void *userdata)
+{
+	struct log *log = userdata;
+
+	on_success(result, log);
+	await(atomic_load(&gate->open));
+	note(log, 'S');
+	return 0;
+}
+
+Test(callback, or_only_after_it_where_the_pool_says_so, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	struct carom_result *result;
+	struct log log = { 0 };
+	int64_t x = 3, y = 0;
+
+	cr_assert(zero(int,
+		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .callbacks_first = 1),
+				      &pool)));
+	cr_assert(zero(int, carom_pool_apply_async(
+				    pool, square, &x, 8,
+				    &CAROM_TASK_OPTIONS(.callback = slow_success, .userdata = &log),
+				    &result)));
+	await(atomic_load(&log.length) == 1);
+	cr_expect(not(log.was_ready));
+	cr_expect(eq(i64, log.value, 9), "it can be read in its callback");
+	cr_expect(not(carom_result_ready(result)));
+	cr_expect(eq(int, carom_result_wait(result, carom_deadline_after(CAROM_MILLISECONDS(1))),
+		     -ETIMEDOUT));
+	atomic_store(&gate->open, 1);
+	cr_expect(zero(int, carom_result_get(result, CAROM_NO_DEADLINE, &y, 8, NULL)));
+	cr_expect(eq(str, log.text, (char *)"sS"));
+	carom_result_free(result);
+	end_pool(pool);
+}
+
+/* CB-02 */
+Test(callback, a_task_that_fails_is_told_once_as_what_it_is, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct log log = { 0 };
+
+	cr_assert(zero(
+		int, carom_pool_apply_async(pool, fail_with_message, NULL, 0, &CALLS(&log), NULL)));
+	end_pool(pool);
+	cr_expect(eq(str, log.text, (char *)"ae"));
+	cr_expect(eq(int, log.outcome.kind, CAROM_OUTCOME_FAILED));
+	cr_expect(eq(int, log.outcome.code, -ENOENT));
+	cr_expect(eq(str, log.outcome.message, (char *)"no user nobody"));
+}
+
+Test(callback, a_task_that_is_lost_is_told_once, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct log log = { 0 };
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, kill_self, NULL, 0, &CALLS(&log), NULL)));
+	end_pool(pool);
+	cr_expect(eq(int, log.outcome.kind, CAROM_OUTCOME_LOST));
+	cr_expect(eq(int, log.text[log.length - 1], 'e'));
+}
+
+static int count(struct carom_result *result, void *userdata)
+{
+	atomic_fetch_add((_Atomic uint64_t *)userdata, 1);
+	return 0;
+}
+
+/* RP-12 */
+Test(callback, joining_waits_until_all_is_told, .timeout = 60)
+{
+	struct carom_pool *pool = new_pool(2);
+	_Atomic uint64_t told = 0;
+	int64_t x = 1;
+
+	for (int i = 0; i < 1000; i++)
+		cr_assert(zero(
+			int, carom_pool_apply_async(pool, square, &x, 8,
+						    &CAROM_TASK_OPTIONS(.callback = count,
+									.userdata = (void *)&told),
+						    NULL)));
+	carom_pool_close(pool);
+	cr_expect(zero(int, carom_pool_join(pool, CAROM_NO_DEADLINE)));
+	cr_expect(eq(u64, told, 1000));
+	carom_pool_free(pool);
+}
+
+/* what was not begun when the pool ended is told too */
+Test(callback, terminating_tells_everybody, .timeout = 60)
+{
+	struct carom_pool *pool = new_pool(1);
+	_Atomic uint64_t told = 0;
+
+	for (int i = 0; i < 100; i++)
+		cr_assert(zero(
+			int, carom_pool_apply_async(pool, hold, NULL, 0,
+						    &CAROM_TASK_OPTIONS(.callback = count,
+									.error_callback = count,
+									.userdata = (void *)&told),
+						    NULL)));
+	carom_pool_terminate(pool);
+	carom_pool_free(pool);
+	cr_expect(eq(u64, told, 100));
+}
+
+/* ---- callbacks that behave badly ---- */
+
+/* CB-07 */
+Test(callback, one_that_fails_breaks_nothing, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct log bad = { .answer = -EIO }, good = { 0 };
+	int64_t x = 5;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, &CALLS(&bad), NULL)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, &CALLS(&good), NULL)));
+	end_pool(pool);
+	cr_expect(eq(str, bad.text, (char *)"as"));
+	cr_expect(eq(str, good.text, (char *)"as"));
+}
+
+Test(callback, one_that_fails_breaks_the_pool_where_it_is_to, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct log bad = { .answer = -EIO };
+	struct carom_task_options options = CALLS(&bad);
+	struct carom_result *result;
+	struct carom_outcome outcome;
+	int64_t x = 5;
+
+	options.callbacks_propagate = 1;
+	options.accept_callback = NULL;
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, &options, NULL)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, hold, NULL, 0, NULL, &result)));
+	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+	carom_result_outcome(result, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_POOL_BROKEN));
+	cr_expect(
+		eq(int, carom_pool_apply_async(pool, square, &x, 8, NULL, NULL), -ENOTRECOVERABLE));
+	carom_result_free(result);
+	carom_pool_free(pool);
+}
+
+struct chain {
+	struct carom_pool *pool;
+	_Atomic uint64_t left;
+};
+
+static int submit_another(struct carom_result *result, void *userdata)
+{
+	struct chain *chain = userdata;
+	int64_t x = 1;
+
+	if (atomic_fetch_sub(&chain->left, 1) <= 1)
+		return 0;
+	return carom_pool_apply_async(
+		chain->pool, square, &x, 8,
+		&CAROM_TASK_OPTIONS(.callback = submit_another, .userdata = chain), NULL);
+}
+
+/* CB-10 */
+/* PC-17 */
+Test(callback, one_may_submit_though_the_pool_was_full, .timeout = 60)
+{
+	struct carom_pool *pool = NULL;
+	struct chain chain = { .left = 2000 };
+	int64_t x = 1;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .slot_count = 1,
+							       .put_locks = 1),
+					   &pool)));
+	chain.pool = pool;
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8,
+						   &CAROM_TASK_OPTIONS(.callback = submit_another,
+								       .userdata = &chain),
+						   NULL)));
+	await(atomic_load(&chain.left) == 0);
+	end_pool(pool);
+}
+
+static int submit_and_wait(struct carom_result *result, void *userdata)
+{
+	struct chain *chain = userdata;
+	int64_t x = 6, y = 0;
+	int r = carom_pool_apply(chain->pool, square, &x, 8, &y, 8, NULL, NULL);
+
+	atomic_store(&chain->left, (uint64_t)y);
+	return r;
+}
+
+Test(callback, one_may_wait_for_another_task, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct chain chain = { .pool = pool };
+	int64_t x = 1;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8,
+						   &CAROM_TASK_OPTIONS(.callback = submit_and_wait,
+								       .userdata = &chain),
+						   NULL)));
+	await(atomic_load(&chain.left));
+	end_pool(pool);
+	cr_expect(eq(u64, chain.left, 36));
+}
+
+static int wait_at_gate(struct carom_result *result, void *userdata)
+{
+	note(userdata, 'w');
+	await(atomic_load(&gate->open));
+	return 0;
+}
+
+/* CB-06 */
+Test(callback, one_that_blocks_does_not_hold_up_the_pool, .timeout = 60)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_outcome outcome;
+	struct log log = { 0 };
+	int64_t x = 4, y = 0;
+
+	cr_assert(zero(int, carom_pool_apply_async(
+				    pool, square, &x, 8,
+				    &CAROM_TASK_OPTIONS(.callback = wait_at_gate, .userdata = &log),
+				    NULL)));
+	await(atomic_load(&log.length) == 1);
+	cr_expect(eq(int, carom_pool_apply(pool, kill_self, NULL, 0, NULL, 0, NULL, &outcome),
+		     -EREMOTEIO));
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST), "a death is seen to");
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	cr_expect(eq(i64, y, 16), "and the worker was replaced");
+	atomic_store(&gate->open, 1);
+	end_pool(pool);
+}
+
+static int terminate_pool(struct carom_result *result, void *userdata)
+{
+	struct chain *chain = userdata;
+
+	carom_pool_terminate(chain->pool);
+	cr_expect(zero(int, carom_pool_join(chain->pool, CAROM_NO_DEADLINE)));
+	atomic_store(&chain->left, 1);
+	return 0;
+}
+
+/* PM-32 */
+Test(callback, one_may_terminate_the_pool, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(2);
+	struct chain chain = { .pool = pool };
+	struct carom_result *held;
+	struct carom_outcome outcome;
+
+	held = keep_busy(pool, NULL);
+	cr_assert(zero(int,
+		       carom_pool_apply_async(pool, fail_with_message, NULL, 0,
+					      &CAROM_TASK_OPTIONS(.error_callback = terminate_pool,
+								  .userdata = &chain),
+					      NULL)));
+	cr_expect(zero(int, carom_result_wait(held, CAROM_NO_DEADLINE)));
+	carom_result_outcome(held, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_TERMINATED));
+	carom_result_free(held);
+	carom_pool_free(pool);
+	cr_expect(eq(u64, chain.left, 1));
+}
+
+static int free_pool(struct carom_result *result, void *userdata)
+{
+	struct chain *chain = userdata;
+
+	carom_pool_free(chain->pool);
+	atomic_store(&chain->left, 1);
+	return 0;
+}
+
+Test(callback, one_may_free_the_pool, .timeout = 30)
+{
+	struct chain chain = { .pool = new_pool(2) };
+
+	cr_assert(zero(int, carom_pool_apply_async(
+				    chain.pool, nothing, NULL, 0,
+				    &CAROM_TASK_OPTIONS(.callback = free_pool, .userdata = &chain),
+				    NULL)));
+	await(atomic_load(&chain.left) == 1);
+}
+
+/* ---- order ---- */
+
+static int note_letter(struct carom_result *result, void *userdata)
+{
+	struct log *log = userdata;
+	int64_t letter = 0;
+
+	carom_result_get(result, CAROM_PASSED, &letter, sizeof(letter), NULL);
+	note(log, (char)letter);
+	return 0;
+}
+
+/* SN-15 */
+Test(callback, come_in_the_order_in_which_tasks_ended, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct log log = { 0 };
+	struct log blocker = { 0 };
+
+	/* all end while the thread that calls is busy */
+	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0,
+						   &CAROM_TASK_OPTIONS(.callback = wait_at_gate,
+								       .userdata = &blocker),
+						   NULL)));
+	await(atomic_load(&blocker.length) == 1);
+	for (int64_t letter = 'a'; letter <= 'z'; letter++)
+		cr_assert(zero(int,
+			       carom_pool_apply_async(pool, echo, &letter, 8,
+						      &CAROM_TASK_OPTIONS(.callback = note_letter,
+									  .userdata = &log),
+						      NULL)));
+	carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL);
+	atomic_store(&gate->open, 1);
+	end_pool(pool);
+	cr_expect(eq(str, log.text, (char *)"abcdefghijklmnopqrstuvwxyz"));
+}
+
+/* ---- handles ---- */
+
+/* RS-12 */
+/* PM-34 */
+/* RS-15 */
+/* RS-22 */
+Test(callback, a_result_tells_what_it_was_given_and_who_it_is, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1), *other = new_pool(1);
+	struct carom_async_result *first, *second;
+	struct log log = { 0 };
+	char text[64], expected[64];
+
+	first = keep_busy(pool, &CALLS(&log));
+	cr_assert(zero(int, carom_pool_apply_async(other, nothing, NULL, 0, NULL, &second)));
+	cr_expect(eq(str, (char *)carom_result_correlation_id(first), (char *)"order 17"));
+	cr_expect(eq(ptr, carom_result_userdata(first), (void *)&log));
+	cr_expect(zero(ptr, (void *)carom_result_correlation_id(second)));
+	cr_expect(ne(u64, carom_result_id(first), carom_result_id(second)));
+	snprintf(expected, sizeof(expected), "task %llu: accepted, not ready",
+		 (unsigned long long)carom_result_id(first));
+	cr_expect(eq(str, carom_result_describe(first, text, sizeof(text)), expected));
+	atomic_store(&gate->open, 1);
+	carom_result_free(first);
+	carom_result_free(second);
+	end_pool(pool);
+	end_pool(other);
+}
+
+/* RS-06 */
+/* RS-07 */
+Test(callback, a_result_tells_whether_and_by_whom_it_was_begun, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_result *running, *waiting;
+	struct carom_worker_info info;
+	int64_t pid = 0;
+
+	running = keep_busy(pool, NULL);
+	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &waiting)));
+	carom_pool_workers(pool, &info, 1);
+	cr_expect(eq(int, carom_result_accepted(running), 1));
+	cr_expect(eq(int, carom_result_worker_pids(running, &pid, 1), 1));
+	cr_expect(eq(i64, pid, info.pid));
+	cr_expect(zero(int, carom_result_accepted(waiting)));
+	cr_expect(zero(int, carom_result_worker_pids(waiting, &pid, 1)));
+	atomic_store(&gate->open, 1);
+	cr_expect(zero(int, carom_result_wait(waiting, CAROM_NO_DEADLINE)));
+	cr_expect(eq(int, carom_result_accepted(waiting), 1));
+	carom_result_free(running);
+	carom_result_free(waiting);
+	end_pool(pool);
+}
+
+/* RS-08 */
+Test(callback, a_task_that_is_discarded_is_not_told, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct log log = { 0 };
+	struct carom_result *result;
+
+	result = keep_busy(pool, &CALLS(&log));
+	await(atomic_load(&log.length) == 1); /* accepted */
+	cr_expect(zero(int, carom_result_discard(result)));
+	atomic_store(&gate->open, 1);
+	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+	carom_result_free(result);
+	end_pool(pool);
+	cr_expect(eq(str, log.text, (char *)"a"));
+}
+
+static _Atomic uint64_t jobs_ready;
+
+static void on_job_ready(uint64_t task_id, const struct carom_outcome *outcome, void *userdata)
+{
+	cr_expect(eq(int, outcome->kind, CAROM_OUTCOME_OK));
+	atomic_fetch_add(&jobs_ready, 1);
+}
+
+/* PH-08 */
+/* PH-17 */
+Test(callback, the_pool_is_told_of_each_task_wanted_or_not, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	struct carom_result *result;
+
+	cr_assert(zero(
+		int, carom_pool_new(
+			     &CAROM_POOL_OPTIONS(.worker_count = 2,
+						 .hooks = &CAROM_POOL_HOOKS(.on_job_ready =
+										    on_job_ready)),
+			     &pool)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0, NULL, NULL)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &result)));
+	carom_result_discard(result);
+	carom_result_free(result);
+	cr_assert(zero(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL)));
+	end_pool(pool);
+	cr_expect(eq(u64, jobs_ready, 3));
+}
+
+/* ---- cancelling ---- */
+
+static int leave_a_trace(struct carom_call *call)
+{
+	atomic_fetch_add(&gate->arrived, 1);
+	return 0;
+}
+
+/* PX-01 */
+Test(callback, cancelling_wins_until_a_worker_has_begun, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_result *running, *waiting;
+	struct carom_outcome outcome;
+	struct log log = { 0 };
+
+	running = keep_busy(pool, NULL);
+	cr_assert(zero(
+		int, carom_pool_apply_async(pool, leave_a_trace, NULL, 0, &CALLS(&log), &waiting)));
+	cr_expect(zero(int, carom_result_cancel(waiting)));
+	cr_expect(eq(int, carom_result_cancel(waiting), -EALREADY));
+	cr_expect(eq(int, carom_result_cancel(running), -EBUSY));
+	cr_expect(carom_result_ready(waiting));
+	carom_result_outcome(waiting, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_CANCELLED));
+	cr_expect(eq(int, outcome.worker_index, -1));
+	atomic_store(&gate->open, 1);
+	cr_expect(zero(int, carom_result_wait(running, CAROM_NO_DEADLINE)));
+	cr_expect(eq(int, carom_result_cancel(running), -EALREADY));
+	carom_result_free(running);
+	carom_result_free(waiting);
+	end_pool(pool);
+	cr_expect(eq(u32, gate->arrived, 1), "it never ran");
+	cr_expect(eq(str, log.text, (char *)"e"));
+}
+
+static struct carom_pool *new_polite_pool(void)
+{
+	struct carom_pool *pool = NULL;
+
+	cr_assert(zero(int,
+		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .synack = 1), &pool)));
+	return pool;
+}
+
+/* CB-04 */
+/* RS-10 */
+Test(callback, an_accept_callback_can_refuse, .timeout = 30)
+{
+	struct carom_pool *pool = new_polite_pool();
+	struct carom_result *result;
+	struct carom_outcome outcome;
+	struct log log = { .answer = -EPERM };
+	int64_t x = 2, y = 0;
+
+	cr_assert(zero(
+		int, carom_pool_apply_async(pool, leave_a_trace, NULL, 0, &CALLS(&log), &result)));
+	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+	carom_result_outcome(result, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_CANCELLED));
+	cr_expect(zero(u32, gate->arrived));
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	cr_expect(eq(i64, y, 4), "others run");
+	carom_result_free(result);
+	end_pool(pool);
+	cr_expect(eq(str, log.text, (char *)"ae"));
+}
+
+static int accept_slowly(struct carom_result *result, int64_t pid, uint64_t accepted_ns,
+			 void *userdata)
+{
+	note(userdata, 'A');
+	await(atomic_load(&gate->open));
+	return 0;
+}
+
+/* PC-19 */
+Test(callback, cancelling_wins_until_leave_was_given, .timeout = 30)
+{
+	struct carom_pool *pool = new_polite_pool();
+	struct carom_result *result;
+	struct carom_outcome outcome;
+	struct log log = { 0 };
+
+	cr_assert(zero(int,
+		       carom_pool_apply_async(pool, leave_a_trace, NULL, 0,
+					      &CAROM_TASK_OPTIONS(.accept_callback = accept_slowly,
+								  .userdata = &log),
+					      &result)));
+	await(atomic_load(&log.length) == 1);
+	cr_expect(eq(int, carom_result_accepted(result), 1), "a worker has it");
+	cr_expect(zero(int, carom_result_cancel(result)));
+	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+	carom_result_outcome(result, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_CANCELLED));
+	atomic_store(&gate->open, 1);
+	end_pool(pool);
+	cr_expect(zero(u32, gate->arrived));
+	carom_result_free(result);
+}
+
+/* ---- beginning again ---- */
+
+static int die_thrice(struct carom_call *call)
+{
+	if (atomic_fetch_add(&gate->arrived, 1) < 3)
+		kill(getpid(), SIGKILL);
+	return carom_reply(call, "done", 4);
+}
+
+/* WL-09 */
+Test(callback, a_task_that_may_is_begun_again, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(2);
+	struct carom_outcome outcome;
+	char value[4];
+
+	cr_expect(zero(int, carom_pool_apply(pool, die_thrice, NULL, 0, value, sizeof(value),
+					     &CAROM_TASK_OPTIONS(.retry_on_loss = 3), &outcome)));
+	cr_expect(eq(u64, outcome.attempt, 3));
+	cr_expect(eq(u32, gate->arrived, 4));
+	end_pool(pool);
+}
+
+static int die_always(struct carom_call *call)
+{
+	atomic_fetch_add(&gate->arrived, 1);
+	kill(getpid(), SIGKILL);
+	return 0;
+}
+
+Test(callback, pain_16_poison_is_tried_so_often_and_no_more, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	struct carom_outcome outcome;
+
+	cr_assert(
+		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .retry_on_loss = 3),
+					 &pool)));
+	cr_expect(eq(int, carom_pool_apply(pool, die_always, NULL, 0, NULL, 0, NULL, &outcome),
+		     -EREMOTEIO));
+	cr_expect(eq(u32, gate->arrived, 4));
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
+	cr_expect(eq(u64, outcome.attempt, 3));
+	cr_expect(eq(int,
+		     carom_pool_apply(pool, die_always, NULL, 0, NULL, 0,
+				      &CAROM_TASK_OPTIONS(.retry_on_loss = CAROM_NEVER_RETRY),
+				      &outcome),
+		     -EREMOTEIO));
+	cr_expect(eq(u32, gate->arrived, 5));
+	end_pool(pool);
+}
+
+/* ---- no more tasks than workers ---- */
+
+static int submit_held(struct carom_pool *pool, enum carom_wait_for_slot wait)
+{
+	return carom_pool_apply_async(pool, hold, NULL, 0,
+				      &CAROM_TASK_OPTIONS(.wait_for_slot = wait), NULL);
+}
+
+static void *submit_one(void *userdata)
+{
+	return (void *)(intptr_t)submit_held(userdata, CAROM_SLOT_WAIT_DEFAULT);
+}
+
+/* PM-03 */
+Test(callback, a_full_pool_says_so_or_makes_wait, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	pthread_t thread;
+	void *answer = NULL;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .put_locks = 1),
+					   &pool)));
+	cr_expect(zero(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER)));
+	cr_expect(zero(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER)));
+	cr_expect(eq(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER), -EAGAIN));
+	cr_expect(zero(int, submit_held(pool, CAROM_SLOT_WAIT_IGNORE)));
+	pthread_create(&thread, NULL, submit_one, pool);
+	atomic_store(&gate->open, 1);
+	pthread_join(thread, &answer);
+	cr_expect(zero(int, (int)(intptr_t)answer));
+	end_pool(pool);
+}
+
+Test(callback, who_waits_is_told_when_the_pool_is_closed, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	pthread_t thread;
+	void *answer = NULL;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .put_locks = 1),
+					   &pool)));
+	cr_expect(zero(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER)));
+	pthread_create(&thread, NULL, submit_one, pool);
+	carom_pool_close(pool);
+	pthread_join(thread, &answer);
+	cr_expect(eq(int, (int)(intptr_t)answer, -ESHUTDOWN));
+	atomic_store(&gate->open, 1);
+	end_pool(pool);
+}
+
+/* RP-11 */
+Test(callback, a_death_gives_its_place_back, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .put_locks = 1),
+					   &pool)));
+	for (int i = 0; i < 20; i++)
+		cr_assert(zero(int, carom_pool_apply_async(pool, i % 2 ? kill_self : nothing, NULL,
+							   0, NULL, NULL)));
+	end_pool(pool);
+}
+
+struct counts {
+	_Atomic int acquired;
+	_Atomic int released;
+	_Atomic int cleared;
+};
+
+static int acquire(void *userdata, int may_wait)
+{
+	struct counts *counts = userdata;
+
+	if (!may_wait && atomic_load(&counts->acquired) - atomic_load(&counts->released) >= 3)
+		return -EAGAIN;
+	atomic_fetch_add(&counts->acquired, 1);
+	return 0;
+}
+
+static void release(void *userdata)
+{
+	atomic_fetch_add(&((struct counts *)userdata)->released, 1);
+}
+
+static void clear(void *userdata)
+{
+	atomic_fetch_add(&((struct counts *)userdata)->cleared, 1);
+}
+
+/* PC-16 */
+Test(callback, a_semaphore_of_the_programs_sees_pairs, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	struct counts counts = { 0 };
+
+	cr_assert(zero(
+		int,
+		carom_pool_new(
+			&CAROM_POOL_OPTIONS(.worker_count = 1,
+					    .semaphore = &CAROM_SEMAPHORE_HOOKS(.userdata = &counts,
+										.acquire = acquire,
+										.release = release,
+										.clear = clear)),
+			&pool)));
+	for (int i = 0; i < 3; i++)
+		cr_expect(zero(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER)));
+	cr_expect(eq(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER), -EAGAIN));
+	atomic_store(&gate->open, 1);
+	end_pool(pool);
+	cr_expect(eq(int, counts.acquired, 3));
+	cr_expect(eq(int, counts.released, 3));
+	cr_expect(eq(int, counts.cleared, 1));
+}
+
+Test(callback, a_semaphore_that_is_half_there_is_refused)
+{
+	struct carom_pool *pool = NULL;
+
+	cr_expect(eq(int,
+		     carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+							.semaphore = &CAROM_SEMAPHORE_HOOKS(
+									.acquire = acquire)),
+				    &pool),
+		     -EINVAL));
+}
+
+Test(callback, options_of_no_meaning_are_refused, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+
+	cr_expect(eq(int,
+		     carom_pool_apply_async(pool, nothing, NULL, 0,
+					    &CAROM_TASK_OPTIONS(.wait_for_slot = 77), NULL),
+		     -EINVAL));
+	end_pool(pool);
+}
+
+static _Atomic uint64_t told_late;
+
+static int tell_late(struct carom_result *result, void *userdata)
+{
+	await(atomic_load(&gate->open));
+	atomic_fetch_add(&told_late, 1);
+	return 0;
+}
+
+static int submit_told_late(struct carom_pool *pool, uint64_t wait)
+{
+	return carom_pool_apply_async(
+		pool, nothing, NULL, 0,
+		&CAROM_TASK_OPTIONS(.callback = tell_late, .wait_for_slot = wait), NULL);
+}
+
+static void *submit_one_told_late(void *userdata)
+{
+	return (void *)(intptr_t)submit_told_late(userdata, CAROM_SLOT_WAIT_DEFAULT);
+}
+
+Test(callback, those_that_are_slow_hold_up_who_submits, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	pthread_t thread;
+	void *answer = NULL;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .slot_count = 4),
+					   &pool)));
+	for (int i = 0; i < 4; i++)
+		cr_assert(zero(int, submit_told_late(pool, CAROM_SLOT_WAIT_DEFAULT)));
+	cr_expect(eq(int, submit_told_late(pool, CAROM_SLOT_WAIT_NEVER), -EAGAIN));
+	cr_expect(zero(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL)),
+		  "not those who do not want to be told");
+	pthread_create(&thread, NULL, submit_one_told_late, pool);
+	atomic_store(&gate->open, 1);
+	pthread_join(thread, &answer);
+	cr_expect(zero(int, (int)(intptr_t)answer));
+	end_pool(pool);
+	cr_expect(eq(u64, told_late, 5));
+}
