@@ -172,7 +172,8 @@ static void leave_message(struct carom_call *call)
 		size = call->place_size;
 	if (reserve(call, size, &room) < 0) {
 		size = CAROM_LANE_INLINE; /* no room in the arena: so much there always is */
-		reserve(call, size, &room);
+		if (reserve(call, size, &room) < 0)
+			return;
 	}
 	if (!size)
 		return;
