@@ -83,6 +83,20 @@ int carom_result_cancel(struct carom_result *result)
 	return r;
 }
 
+/* tasks and chunks alike; what is being submitted at this moment is not there yet */
+int carom_pool_flush(struct carom_pool *pool)
+{
+	int count = 0;
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	pthread_mutex_lock(&pool->lock);
+	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++)
+		count += carom_task_withdraw(pool, slot, CAROM_OUTCOME_CANCELLED, 0);
+	pthread_mutex_unlock(&pool->lock);
+	return count;
+}
+
 int carom_result_discard(struct carom_result *result)
 {
 	if (!carom_origin_is(result->origin))

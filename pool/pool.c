@@ -24,11 +24,13 @@
 
 /* ---- making ---- */
 
-static uint64_t usual_worker_count(void)
+static uint64_t usual_worker_count(const struct carom_pool *pool)
 {
-	int count = carom_cpu_count(CAROM_CPU_USABLE);
+	const struct carom_pool_hooks *hooks = &pool->hooks;
+	uint64_t count = hooks->cpu_count ? hooks->cpu_count(hooks->userdata)
+					  : (uint64_t)carom_cpu_count(CAROM_CPU_USABLE);
 
-	return count < CAROM_WORKERS_MAX ? (uint64_t)count : CAROM_WORKERS_MAX;
+	return count < CAROM_WORKERS_MAX ? count : CAROM_WORKERS_MAX;
 }
 
 /* what the options have and this version does not */
@@ -53,7 +55,6 @@ static int refuse_unbuilt_hooks(const struct carom_pool_hooks *hooks)
 	built &= !hooks->on_grow;
 	built &= !hooks->on_shrink;
 	built &= !hooks->on_job_process_down;
-	built &= !hooks->cpu_count;
 	return built ? 0 : -EOPNOTSUPP;
 }
 
@@ -64,15 +65,34 @@ static bool worker_options_are_good(const struct carom_pool_options *options)
 	       options->worker_signals <= CAROM_WORKER_SIGNALS_FEW;
 }
 
-static int check_options(const struct carom_pool_options *theirs, struct carom_pool_options *ret)
+/* the program's own are read during the call only */
+static int take_hooks(struct carom_pool *pool)
 {
+	struct carom_pool_options *options = &pool->options;
+	int r = carom_options_take(options->hooks, &pool->hooks, sizeof(pool->hooks));
+
+	if (r == 0)
+		r = carom_options_take(options->semaphore, &pool->semaphore,
+				       sizeof(pool->semaphore));
+	if (r == 0 && options->semaphore && (!pool->semaphore.acquire || !pool->semaphore.release))
+		r = -EINVAL;
+	options->hooks = &pool->hooks;
+	options->semaphore = options->semaphore ? &pool->semaphore : NULL;
+	return r < 0 ? r : refuse_unbuilt_hooks(&pool->hooks);
+}
+
+static int check_options(struct carom_pool *pool, const struct carom_pool_options *theirs)
+{
+	struct carom_pool_options *ret = &pool->options;
 	struct carom_pool_options defaults = CAROM_POOL_OPTIONS(.worker_count = CAROM_ALL_CPUS);
 	int r = carom_options_take(theirs ? theirs : &defaults, ret, sizeof(*ret));
 
+	if (r == 0)
+		r = take_hooks(pool);
 	if (r < 0)
 		return r;
 	if (ret->worker_count == CAROM_ALL_CPUS)
-		ret->worker_count = usual_worker_count();
+		ret->worker_count = usual_worker_count(pool);
 	if (ret->worker_count < 1 || ret->worker_count > CAROM_WORKERS_MAX)
 		return -EINVAL;
 	if (ret->slot_count > CAROM_LANE_SLOTS_MAX || ret->schedule > CAROM_SCHEDULE_THROUGHPUT)
@@ -104,22 +124,6 @@ static void let_service_go(struct carom_pool *pool)
 		carom_pool_end_polled(pool);
 	else if (pool->service)
 		carom_service_leave(pool->service);
-}
-
-/* the program's own are read during the call only */
-static int take_hooks(struct carom_pool *pool)
-{
-	struct carom_pool_options *options = &pool->options;
-	int r = carom_options_take(options->hooks, &pool->hooks, sizeof(pool->hooks));
-
-	if (r == 0)
-		r = carom_options_take(options->semaphore, &pool->semaphore,
-				       sizeof(pool->semaphore));
-	if (r == 0 && options->semaphore && (!pool->semaphore.acquire || !pool->semaphore.release))
-		r = -EINVAL;
-	options->hooks = &pool->hooks;
-	options->semaphore = options->semaphore ? &pool->semaphore : NULL;
-	return r < 0 ? r : refuse_unbuilt_hooks(&pool->hooks);
 }
 
 static void destroy(struct carom_pool *pool)
@@ -300,12 +304,10 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	init_locks(pool);
 	pool->origin = carom_origin();
 	pool->reference_count = 1;
-	r = check_options(options, &pool->options);
+	r = check_options(pool, options);
 	set_policy(pool);
 	if (r == 0)
 		r = set_limit(pool);
-	if (r == 0)
-		r = take_hooks(pool);
 	if (r == 0)
 		r = get_service(pool);
 	if (r == 0)

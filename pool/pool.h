@@ -129,6 +129,17 @@ CAROM_API int carom_pool_apply(struct carom_pool *pool, carom_task_fn *function,
 			       struct carom_outcome *ret_outcome);
 
 /**
+ * carom_pool_flush() - cancel whatever no worker has begun
+ *
+ * Tasks that run go on. Followed by carom_pool_close() it is what
+ * shutdown(cancel_futures=True) is in Python. Rows PM-28, PX-06.
+ *
+ * Context: MT-Safe, AS-Unsafe. Does not block.
+ * Return: how many tasks, and chunks of maps, are `cancelled` now; -ECHILD.
+ */
+CAROM_API int carom_pool_flush(struct carom_pool *pool);
+
+/**
  * carom_pool_close() - accept no more work
  *
  * Work that was accepted is done and answered; then the workers end. Closing twice

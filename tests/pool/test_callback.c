@@ -612,6 +612,55 @@ Test(callback, cancelling_wins_until_a_worker_has_begun, .timeout = 30)
 	cr_expect(eq(str, log.text, (char *)"e"));
 }
 
+/* PM-28 */
+/* PX-06 */
+Test(callback, flushing_cancels_what_nobody_has_begun, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_result *running, *waiting[10];
+	struct carom_outcome outcome;
+
+	running = keep_busy(pool, NULL);
+	for (int i = 0; i < 10; i++)
+		cr_assert(zero(int, carom_pool_apply_async(pool, leave_a_trace, NULL, 0, NULL,
+							   &waiting[i])));
+	cr_expect(eq(int, carom_pool_flush(pool), 10));
+	cr_expect(zero(int, carom_pool_flush(pool)));
+	atomic_store(&gate->open, 1);
+	for (int i = 0; i < 10; i++) {
+		carom_result_outcome(waiting[i], &outcome);
+		cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_CANCELLED));
+		carom_result_free(waiting[i]);
+	}
+	cr_expect(zero(int, carom_result_get(running, CAROM_NO_DEADLINE, NULL, 0, NULL)));
+	carom_result_free(running);
+	end_pool(pool);
+	cr_expect(eq(u32, gate->arrived, 1));
+}
+
+static uint64_t three(void *userdata)
+{
+	*(int *)userdata += 1;
+	return 3;
+}
+
+/* PH-07 */
+Test(callback, a_hook_can_say_how_many_cpus_there_are, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	int asked = 0;
+
+	cr_assert(zero(
+		int,
+		carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = CAROM_ALL_CPUS,
+						   .hooks = &CAROM_POOL_HOOKS(.cpu_count = three,
+									      .userdata = &asked)),
+			       &pool)));
+	cr_expect(eq(int, carom_pool_workers(pool, NULL, 0), 3));
+	cr_expect(eq(int, asked, 1));
+	end_pool(pool);
+}
+
 static struct carom_pool *new_polite_pool(void)
 {
 	struct carom_pool *pool = NULL;
