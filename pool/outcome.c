@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/exit.h"
 #include "core/time.h"
 
 static const char *const names[] = {
@@ -75,5 +76,55 @@ char *carom_outcome_describe(const struct carom_outcome *outcome, char *text, si
 	else
 		snprintf(text, size, "%s",
 			 carom_outcome_name((enum carom_outcome_kind)outcome->kind));
+	return text;
+}
+
+/* ---- in Python's words ---- */
+
+static void name_loss(const struct carom_outcome *outcome, uint64_t task_id, char *text,
+		      size_t size)
+{
+	struct carom_exit ended = { .kind = outcome->signal             ? CAROM_EXIT_KILLED
+					    : outcome->exit_status >= 0 ? CAROM_EXIT_EXITED
+									: CAROM_EXIT_TAKEN,
+				    .status = outcome->signal ? outcome->signal
+							      : outcome->exit_status };
+	char how[32];
+
+	snprintf(text, size, "WorkerLostError: Worker exited prematurely: %s Job: %llu.",
+		 carom_exit_text(&ended, how, sizeof(how)), (unsigned long long)task_id);
+}
+
+char *carom_outcome_exception(const struct carom_outcome *outcome, uint64_t task_id, char *text,
+			      size_t size)
+{
+	double limit = (double)outcome->limit_ns / (double)CAROM_NS_PER_SEC;
+
+	text[0] = '\0';
+	switch (outcome->kind) {
+	case CAROM_OUTCOME_PENDING:
+	case CAROM_OUTCOME_OK:
+		break;
+	case CAROM_OUTCOME_SOFT_LIMIT:
+		snprintf(text, size, "SoftTimeLimitExceeded()");
+		break;
+	case CAROM_OUTCOME_HARD_LIMIT:
+		snprintf(text, size, "TimeLimitExceeded(%g,)", limit);
+		break;
+	case CAROM_OUTCOME_LOST:
+		name_loss(outcome, task_id, text, size);
+		break;
+	case CAROM_OUTCOME_TERMINATED:
+		snprintf(text, size, "Terminated(%d)", outcome->signal);
+		break;
+	case CAROM_OUTCOME_CANCELLED:
+		snprintf(text, size, "CancelledError()");
+		break;
+	case CAROM_OUTCOME_POOL_BROKEN:
+		snprintf(text, size, "BrokenProcessPool: %s", outcome->message);
+		break;
+	default:
+		carom_outcome_describe(outcome, text, size);
+	}
 	return text;
 }

@@ -110,6 +110,23 @@ CAROM_API const char *carom_outcome_name(enum carom_outcome_kind kind);
 CAROM_API char *carom_outcome_describe(const struct carom_outcome *outcome, char *text,
 				       size_t size);
 
+/**
+ * carom_outcome_exception() - the same in the words of Python's and billiard's exceptions
+ * @task_id: see carom_result_id()
+ * @text:    cut at @size; 160 holds every line
+ * @size:    at least 1
+ *
+ * For programs whose logs are read by those who know these: "WorkerLostError: Worker
+ * exited prematurely: signal 9 (SIGKILL) Job: 17.", "TimeLimitExceeded(2,)",
+ * "SoftTimeLimitExceeded()", "Terminated(15)". Empty for a value and while it is pending.
+ * Rows ER-05 to ER-08, PH-13.
+ *
+ * Context: MT-Safe.
+ * Return: @text.
+ */
+CAROM_API char *carom_outcome_exception(const struct carom_outcome *outcome, uint64_t task_id,
+					char *text, size_t size);
+
 CAROM_END_DECLS
 
 #endif
