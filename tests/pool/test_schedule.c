@@ -3,36 +3,24 @@
 
 #include "ipc/lane_private.h"
 #include "pool/pool_private.h"
-#include "shm/futex.h"
+#include "tests/pool/gate.h"
 #include "tests/pool/work.h"
 
 #define BACKLOG 16
 
-/* shared with the workers: made before the pool */
-static struct gate {
-	_Atomic uint32_t arrived;
-	_Atomic uint32_t open;
-} * gate;
+static struct gate *gate; /* made before the pool */
 
 static int hold(struct carom_call *call)
 {
-	atomic_fetch_add(&gate->arrived, 1);
-	while (!atomic_load(&gate->open))
-		carom_futex_wait(&gate->open, 0, CAROM_NO_DEADLINE);
+	gate_pass(gate, 0);
 	return 0;
-}
-
-static void open_gate(void)
-{
-	atomic_store(&gate->open, 1);
-	carom_futex_wake(&gate->open, INT32_MAX);
 }
 
 static struct carom_pool *pool_with(enum carom_schedule schedule)
 {
 	struct carom_pool *pool = NULL;
 
-	gate = share(sizeof(*gate));
+	gate = gate_new();
 	cr_assert(zero(int,
 		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .schedule = schedule,
 							  .spin_ns = CAROM_SPIN_NEVER),
@@ -50,10 +38,10 @@ static struct carom_result *begin(struct carom_pool *pool, carom_task_fn *functi
 
 static struct carom_result *begin_hold(struct carom_pool *pool)
 {
-	uint32_t before = atomic_load(&gate->arrived);
+	uint32_t before = atomic_load(&gate->begun);
 	struct carom_result *held = begin(pool, hold);
 
-	await(atomic_load(&gate->arrived) > before);
+	gate_await(&gate->begun, before + 1);
 	return held;
 }
 
@@ -87,7 +75,7 @@ Test(schedule, fair_runs_the_next_task_on_another_worker_at_once, .timeout = 20)
 	int32_t other = worker_of(next);
 
 	cr_expect(not(carom_result_ready(held)));
-	open_gate();
+	gate_open(gate, 1);
 	cr_expect(ne(i32, worker_of(held), other));
 	carom_result_free(held);
 	carom_result_free(next);
@@ -106,7 +94,7 @@ Test(schedule, pain_28_short_tasks_do_not_wait_behind_a_long_one, .timeout = 20)
 		carom_result_free(shorts[i]);
 	}
 	cr_expect(not(carom_result_ready(held)));
-	open_gate();
+	gate_open(gate, 1);
 	worker_of(held);
 	carom_result_free(held);
 }
@@ -124,7 +112,7 @@ Test(schedule, pain_28_items_of_a_map_do_not_wait_behind_a_long_task, .timeout =
 	for (int i = 0; i < 100; i++)
 		cr_expect(eq(i64, out[i], i * i));
 	cr_expect(not(carom_result_ready(held)));
-	open_gate();
+	gate_open(gate, 1);
 	worker_of(held);
 	carom_result_free(held);
 }
@@ -138,10 +126,10 @@ Test(schedule, a_worker_has_no_more_than_the_task_it_runs, .timeout = 20)
 
 	for (int i = 0; i < 10; i++)
 		results[i] = begin(pool, hold);
-	await(atomic_load(&gate->arrived) == 2);
+	gate_await(&gate->begun, 2);
 	cr_expect(eq(u32, count_slots(pool, CAROM_SLOT_RUNNING), 2));
 	cr_expect(eq(u32, count_slots(pool, CAROM_SLOT_READY), 8));
-	open_gate();
+	gate_open(gate, 1);
 	for (int i = 0; i < 10; i++) {
 		worker_of(results[i]);
 		carom_result_free(results[i]);
@@ -175,7 +163,7 @@ Test(schedule, throughput_leaves_workers_asleep_while_one_is_awake, .timeout = 2
 		results[i] = begin(pool, nothing);
 	cr_expect(eq(u32, count_slots(pool, CAROM_SLOT_READY), BACKLOG));
 	cr_expect(ne(i32, lane_is_idle(pool->lane, 0), lane_is_idle(pool->lane, 1)));
-	open_gate();
+	gate_open(gate, 1);
 	awake = worker_of(held);
 	for (int i = 0; i < BACKLOG; i++) {
 		cr_expect(eq(i32, worker_of(results[i]), awake));
@@ -199,7 +187,7 @@ Test(schedule, throughput_wakes_more_workers_when_tasks_pile_up, .timeout = 20)
 		carom_result_free(results[i]);
 	}
 	cr_expect(not(carom_result_ready(held)));
-	open_gate();
+	gate_open(gate, 1);
 	worker_of(held);
 	carom_result_free(held);
 }

@@ -6,8 +6,8 @@
 
 #include "core/points.h"
 #include "pool/pool_private.h"
-#include "shm/futex.h"
 #include "shm/memfd.h"
+#include "tests/pool/gate.h"
 #include "tests/pool/work.h"
 
 static struct carom_pool *counting_pool(uint64_t workers)
@@ -140,23 +140,12 @@ Test(statistics, tell_what_a_pool_is_like_even_if_it_does_not_count, .timeout = 
 
 /* ---- what happens now ---- */
 
-static struct gate {
-	_Atomic uint32_t arrived;
-	_Atomic uint32_t open;
-} * gate;
+static struct gate *gate; /* made before the pool */
 
 static int hold(struct carom_call *call)
 {
-	atomic_fetch_add(&gate->arrived, 1);
-	while (!atomic_load(&gate->open))
-		carom_futex_wait(&gate->open, 0, CAROM_NO_DEADLINE);
+	gate_pass(gate, 0);
 	return 0;
-}
-
-static void open_gate(void)
-{
-	atomic_store(&gate->open, 1);
-	carom_futex_wake(&gate->open, INT32_MAX);
 }
 
 static struct carom_worker_statistics worker_of(struct carom_pool *pool, uint64_t index)
@@ -175,12 +164,12 @@ Test(statistics, tell_who_is_busy_since_when_and_how_many_wait, .timeout = 20)
 	struct carom_pool_statistics now;
 	uint64_t before;
 
-	gate = share(sizeof(*gate));
+	gate = gate_new();
 	pool = counting_pool(1);
 	before = carom_now();
 	for (int i = 0; i < 5; i++)
 		carom_pool_apply_async(pool, hold, NULL, 0, NULL, &results[i]);
-	await(atomic_load(&gate->arrived) == 1);
+	gate_await(&gate->begun, 1);
 	worker = worker_of(pool, 0);
 	cr_expect(eq(u64, worker.state, CAROM_WORKER_BUSY));
 	cr_expect(worker.since_ns >= before && worker.since_ns <= carom_now());
@@ -190,7 +179,7 @@ Test(statistics, tell_who_is_busy_since_when_and_how_many_wait, .timeout = 20)
 	cr_expect(eq(u64, now.queued_count, 4));
 	cr_expect(zero(u64, ended_in(&now)));
 
-	open_gate();
+	gate_open(gate, 1);
 	for (int i = 0; i < 5; i++)
 		end(results[i]);
 	now = statistics_of(pool);
@@ -258,11 +247,10 @@ Test(statistics, tell_why_processes_ended, .timeout = 20)
 				      &CAROM_TASK_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(10)),
 				      NULL),
 		     -EREMOTEIO));
-	run(pool, square);
-	run(pool, square);
+	/* their tasks are answered first */
+	await(statistics_of(pool).exit_counts[CAROM_EXIT_REASON_LOST] == 1);
+	await(statistics_of(pool).exit_counts[CAROM_EXIT_REASON_LIMIT] == 1);
 	now = statistics_of(pool);
-	cr_expect(eq(u64, now.exit_counts[CAROM_EXIT_REASON_LOST], 1));
-	cr_expect(eq(u64, now.exit_counts[CAROM_EXIT_REASON_LIMIT], 1));
 	cr_expect(eq(u64, now.ended_counts[CAROM_OUTCOME_HARD_LIMIT], 1));
 	carom_pool_terminate(pool);
 	now = statistics_of(pool);
@@ -277,11 +265,11 @@ Test(statistics, count_what_is_answered_when_the_pool_ends, .timeout = 20)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 	struct carom_pool_statistics now;
 
-	gate = share(sizeof(*gate));
+	gate = gate_new();
 	pool = counting_pool(1);
 	for (int i = 0; i < 5; i++)
 		carom_pool_apply_async(pool, hold, NULL, 0, NULL, NULL);
-	await(atomic_load(&gate->arrived) == 1);
+	gate_await(&gate->begun, 1);
 	carom_pool_terminate(pool);
 	now = statistics_of(pool);
 	cr_expect(eq(u64, now.ended_counts[CAROM_OUTCOME_TERMINATED], 1));
