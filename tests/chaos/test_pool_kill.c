@@ -278,6 +278,8 @@ static bool still_killing(void *userdata)
 	return killer->done < killer->wanted;
 }
 
+/* PH-16 */
+/* WK-25 */
 Test(pool_kill, a_hundred_thousand_tasks_and_a_thousand_deaths, .timeout = 300)
 {
 	size_t tasks = number_from_environment("CAROM_CHAOS_TASKS", 100000);

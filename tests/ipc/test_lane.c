@@ -953,6 +953,7 @@ Test(lane, the_parent_is_told_of_nonsense_in_the_head, .timeout = 20)
 	carom_lane_free(lane);
 }
 
+/* MS-06 */
 Test(lane, a_worker_passes_cells_of_nonsense, .timeout = 20)
 {
 	CAROM_CLEANUP(crew_deinit) struct crew crew = { .worker_count = 1 };

@@ -49,6 +49,7 @@ Test(lane_notice, the_end_of_a_task_is_noticed, .timeout = 20)
 	cr_expect(eq(u32, carom_lane_noticed(crew.lane, 0), CAROM_LANE_NO_SLOT), "told once");
 }
 
+/* MS-08 */
 Test(lane_notice, a_task_without_notice_leaves_none, .timeout = 20)
 {
 	CAROM_CLEANUP(crew_deinit) struct crew crew = new_crew(1, 8, PARKED);

@@ -122,6 +122,7 @@ static int on_accept(struct carom_result *result, int64_t pid, uint64_t accepted
 /* ---- success, error, accept ---- */
 
 /* CB-03 */
+/* MS-03 */
 /* PM-02 */
 Test(callback, a_task_is_accepted_and_then_succeeds, .timeout = 30)
 {
@@ -671,6 +672,7 @@ static struct carom_pool *new_polite_pool(void)
 }
 
 /* CB-04 */
+/* PH-18 */
 /* RS-10 */
 Test(callback, an_accept_callback_can_refuse, .timeout = 30)
 {
