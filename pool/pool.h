@@ -96,11 +96,15 @@ CAROM_API void carom_pool_freep(struct carom_pool **pool);
  * @options:    NULL for all defaults
  * @ret_result: the caller owns it; NULL if nobody wants to know the outcome
  *
- * Blocks only while `slot_count` tasks are queued or running.
+ * Blocks only while `slot_count` tasks are queued or running, or as many with callbacks are
+ * to be told; and as put_locks, a semaphore, and the task's wait_for_slot say.
  *
  * Context: MT-Safe, AS-Unsafe.
  * Return: 0, or, with nothing submitted and *@ret_result untouched,
- *	-EINVAL     no function; or @data is NULL and @size is not 0
+ *	-EINVAL     no function; or @data is NULL and @size is not 0; or wait_for_slot is
+ *	            none of its values
+ *	-EAGAIN     with CAROM_SLOT_WAIT_NEVER: it would block; or no thread can be made
+ *	            for callbacks
  *	-ESHUTDOWN  the pool was closed or terminated
  *	-ENOTRECOVERABLE the pool is broken: see pool/state.h
  *	-ENOMEM     no room for the argument, or for the result's handle

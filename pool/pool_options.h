@@ -151,7 +151,8 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                waits. Row PC-17
  * @semaphore:    what guards their number instead; NULL: a count. Row PC-16
  * @synack:       1: a worker that has taken a task waits until the program has seen
- *                that, and cancelling wins until then. Costs two wake-ups more. Row PC-19
+ *                that, and cancelling wins until then. Costs two wake-ups more, and waits
+ *                for callbacks that are at it. Row PC-19
  * @callbacks_first: 1: a result counts as ready only after its callbacks have returned.
  *                Row CB-01
  * @callbacks_propagate: 1: a callback that returns below 0 breaks the pool; else that is
