@@ -134,13 +134,20 @@ struct carom_slot {
  * struct carom_batch - what stands before the items of a batch, which are columns
  * @first_index: the index of item 0 in the whole map
  * @begin:       the first item to do; those before it were done by a worker that died
+ * @end:         items from here on are not to be begun any more: the parent has taken
+ *               them back. With CAROM_BATCH_UNDECIDED it will be known in a moment
+ * @stops_at_failure: no item is begun after one that failed
  */
 struct carom_batch {
 	_Alignas(64) uint64_t first_index;
 	uint64_t item_count;
 	uint64_t value_size;
 	uint64_t begin;
+	_Atomic uint64_t end;
+	uint64_t stops_at_failure;
 };
+
+#define CAROM_BATCH_UNDECIDED (UINT64_C(1) << 63)
 
 /**
  * struct carom_lane_worker - a worker's entry in the table

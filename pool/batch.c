@@ -14,9 +14,17 @@
  *       and its look at `begun`: either the parent sees that another item has
  *       begun, and pardons, or this worker sees that it is condemned, and stands
  *       still before the function sees that item.
+ *   B4  The parent takes back what was not begun by lowering `end`. It stores `end`,
+ *       undecided, and then looks at `begun`; this worker stores `begun` and then looks
+ *       at `end`: one total order, so at least one of them sees the other. If the
+ *       parent sees that the item has begun, it leaves `end` as it was, else it is
+ *       decided as it stands; whoever meets it undecided waits for that, and so never
+ *       begins what was taken back, nor leaves what was not. It costs each item one
+ *       exchange of a word in this worker's own cache line, some 6 ns.
  *   B3  A worker that is told to end does so between two items: then none is running,
  *       and whoever finds the batch goes on with the next.
  */
+#include <sched.h>
 #include <string.h>
 
 #include "core/points.h"
@@ -68,10 +76,20 @@ static void begin_item(struct carom_call *call, uint32_t slot_index, uint64_t it
 		atomic_store(&slot->value.progress, carom_progress(item + 1, item)); /* B2 */
 		carom_lane_stand_if_condemned(call->lane, slot_index);
 	} else {
-		/* release: as for `ended`; read after this process's death */
-		atomic_store_explicit(&slot->value.progress, carom_progress(item + 1, item),
-				      memory_order_release);
+		atomic_store(&slot->value.progress, carom_progress(item + 1, item)); /* B4 */
 	}
+}
+
+/* B4 */
+static bool was_taken_back(const struct carom_batch *batch, uint64_t item)
+{
+	uint64_t end = atomic_load(&batch->end);
+
+	while (end & CAROM_BATCH_UNDECIDED) {
+		sched_yield();
+		end = atomic_load(&batch->end);
+	}
+	return item >= end;
 }
 
 static bool is_to_end(const struct carom_call *call)
@@ -99,10 +117,16 @@ bool carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
 			return false; /* B3 */
 		begin_item(call, slot_index, item);
 		CAROM_POINT("worker.item.begun");
+		if (was_taken_back(batch, item)) {
+			atomic_store(&slot->value.progress, carom_progress(item, item));
+			break;
+		}
 		run_item(call, batch, values, item);
 		CAROM_POINT("worker.item.called");
 		atomic_store_explicit(&slot->value.progress, carom_progress(item + 1, item + 1),
 				      memory_order_release);
+		if (batch->stops_at_failure && *carom_batch_code(values, item) < 0)
+			break;
 	}
 	if (slot->flags & CAROM_TASK_TIMED)
 		slot->ended_ns = carom_now();

@@ -79,7 +79,7 @@ static enum carom_sweep_verdict judge(struct autopsy *autopsy, uint32_t slot,
 
 	autopsy->hit_limit |= task->condemned;
 	autopsy->was_busy = true;
-	if (task->map && task->count > 1)
+	if (task->map && task->batch)
 		return carom_map_lost(task->map, slot, cause);
 	task->cause = *cause;
 	return carom_task_retry(task, cause) ? CAROM_SWEEP_AGAIN : CAROM_SWEEP_LOST;
@@ -92,7 +92,7 @@ static uint64_t items_done(const struct carom_pool *pool, uint32_t slot)
 	uint64_t ended =
 		atomic_load(&carom_lane_slot(pool->lane, slot)->value.progress) & UINT32_MAX;
 
-	if (!task->map || task->count <= 1 || ended < task->accounted || ended > task->count)
+	if (!task->batch || ended < task->accounted || ended > task->end)
 		return 0;
 	return ended - task->accounted;
 }

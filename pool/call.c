@@ -166,7 +166,7 @@ int carom_call_shutdown(const struct carom_call *call)
 static void leave_message(struct carom_call *call)
 {
 	uint64_t size = call->message_size;
-	void *room;
+	void *room = NULL;
 
 	if (call->place && size > call->place_size)
 		size = call->place_size;

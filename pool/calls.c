@@ -154,7 +154,7 @@ void carom_calls_look(struct carom_pool *pool, uint32_t slot)
 
 	if (task->filling || (!ended && carom_slot_state(word) != CAROM_SLOT_RUNNING))
 		return;
-	if (ended && task->map) {
+	if (ended && task->map && !task->held) {
 		carom_map_collect(task->map, slot);
 		return;
 	}

@@ -32,7 +32,7 @@ static bool execute(struct carom_pool *pool, uint32_t slot, uint64_t word, uint6
 {
 	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
 	struct task *task = &pool->tasks[slot];
-	bool batch = task->map && task->count > 1;
+	bool batch = task->batch;
 	uint32_t owner = carom_slot_owner(word);
 	struct incarnation *current;
 

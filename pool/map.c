@@ -1,9 +1,15 @@
 /*
  * Map
  *
- * Items are rows of one or more columns (starmap.h), cut into chunks. A chunk of one item is a task like any other; a
- * larger one is a batch: a header and the items, in one block of the argument
- * arena, with values and codes in one block of the worker's arena.
+ * Items are rows of one or more columns (starmap.h), cut into chunks. A chunk of one
+ * item is a task like any other; a larger one is a batch: a header and the items, in
+ * one block of the argument arena, with values and codes in one block of the worker's
+ * arena.
+ *
+ * Each chunk that was submitted is a part of the map. What a part has not begun can be
+ * taken back (B4 in batch.c): to be done by a worker that has nothing to do, as another
+ * part, so that short items do not wait behind a long one; or not at all, once a map
+ * that is to fail fast has failed.
  *
  * A chunk's slot is held until its values are collected, which copies them to
  * their places in the caller's array: by who waits for the map, or by any thread
@@ -14,6 +20,11 @@
  *       dies in its chunk (then those that had ended, and the one that was running);
  *       `accounted` of the chunk's task says up to which item.
  *   M2  A batch whose worker died goes on at the first item that was never begun.
+ *   M3  `end` of a part's task only falls, under the lock. Items from there on are
+ *       another part's, or were answered: whatever its worker says of them is not heard.
+ *   M4  A map that is over lets go of its parts: those that wait are withdrawn, those
+ *       that run are nobody's, and their values are dropped when they come. Nothing is
+ *       written to the caller's memory after that.
  */
 #include "pool/map.h"
 
@@ -23,6 +34,8 @@
 
 #include "core/options.h"
 #include "core/origin.h"
+#include "core/points.h"
+#include "core/time.h"
 #include "pool/column.h"
 #include "pool/pool_private.h"
 #include "pool/value.h"
@@ -30,12 +43,31 @@
 #define CHUNK_BYTES_MAX CAROM_MIB(16)
 #define GROUP_MAX       64
 
+/* so long the end of the last part is waited for, before each part's end is looked at */
+#define ONE_SLEEP_NS CAROM_MICROSECONDS(200)
+
+/**
+ * struct part - of a map: a chunk, or what was taken back from one
+ * @slot:       where it is until it is collected; else CAROM_LANE_NO_SLOT
+ * @pid:        who ended it; 0 before
+ * @item_count: once it is collected
+ */
+struct part {
+	uint32_t slot;
+	uint32_t generation;
+	int32_t pid;
+	uint64_t item_count;
+};
+
 /**
  * struct map - a map that runs
- * @slots: of each chunk that is not collected yet; else CAROM_LANE_NO_SLOT
- * @pids:  who ended each chunk; 0 before
- * @waiting_count: chunks that were submitted and are not collected
- * @verdict: of the first item, by index, without a value; of the last if there is none
+ * @part_count: the chunks, and what was taken back from them to be done elsewhere
+ * @part_room: for how many there is room
+ * @first_waiting: the parts before it are collected
+ * @waiting_count: parts that were submitted and are not collected
+ * @over:    M4
+ * @verdict: of the first item, by index, without a value, or if the map fails fast the
+ *           first to arrive; of the last if there is none
  */
 struct map {
 	struct carom_pool *pool;
@@ -47,11 +79,14 @@ struct map {
 	uint64_t out_size;
 	uint64_t chunk_size;
 	uint64_t chunk_count;
+	uint64_t part_count;
+	uint64_t part_room;
+	uint64_t first_waiting;
 	uint64_t limit_ns;
+	bool fail_fast;
+	bool over;
 	struct carom_outcome *outcomes;
-	uint32_t *slots;
-	uint32_t *generations;
-	int32_t *pids;
+	struct part *parts;
 	uint64_t waiting_count;
 	bool may_spin;
 	struct carom_outcome verdict;
@@ -74,7 +109,9 @@ static void record(struct map *map, uint64_t index, const struct carom_outcome *
 		map->outcomes[index] = *outcome;
 	if (failed && map->out_size)
 		memset(place_of(map, index), 0, map->out_size);
-	if (failed ? !failed_before || index < map->verdict_index
+	if (failed && map->fail_fast)
+		map->over = true;
+	if (failed ? !failed_before || (!map->fail_fast && index < map->verdict_index)
 		   : !failed_before && index + 1 == map->item_count) {
 		map->verdict = *outcome;
 		map->verdict_index = index;
@@ -182,38 +219,62 @@ static void *batch_values(const struct map *map, uint32_t slot)
 	return (void *)(uintptr_t)value.data;
 }
 
+/* accounts for all that is left of a part */
+static void account_rest(struct map *map, struct task *task, const struct carom_outcome *outcome)
+{
+	record_range(map, task->first + task->accounted, task->first + task->end, outcome);
+	task->accounted = task->end;
+}
+
+/* what a part leaves undone that is not begun any more, or what garbage leaves */
+static struct carom_outcome not_done(const struct map *map)
+{
+	return map->over ? no_value(CAROM_OUTCOME_CANCELLED, 0)
+			 : no_value(CAROM_OUTCOME_FAILED, -EBADMSG);
+}
+
 static void collect_batch(struct map *map, uint32_t slot)
 {
 	struct task *task = &map->pool->tasks[slot];
+	struct carom_slot *lines = carom_lane_slot(map->pool->lane, slot);
+	uint64_t ended = atomic_load(&lines->value.progress) & UINT32_MAX;
 	struct carom_outcome outcome;
 	void *values;
 
 	carom_outcome_of_slot(map->pool, slot, &outcome);
-	values = outcome.kind == CAROM_OUTCOME_OK ? batch_values(map, slot) : NULL;
-	if (outcome.kind == CAROM_OUTCOME_OK && !values) {
-		outcome.kind = CAROM_OUTCOME_FAILED;
-		outcome.code = -EBADMSG;
+	if (outcome.kind == CAROM_OUTCOME_OK) {
+		values = batch_values(map, slot);
+		if (values && ended >= task->accounted && ended <= task->end) {
+			collect_items(map, task, values, task->accounted, ended, &outcome);
+			task->accounted = ended;
+		}
+		outcome = not_done(map);
 	}
-	if (values)
-		collect_items(map, task, values, task->accounted, task->count, &outcome);
-	else
-		record_range(map, task->first + task->accounted, task->first + task->count,
-			     &outcome);
+	account_rest(map, task, &outcome);
 }
+
+static void let_go(struct map *map, uint32_t slot)
+{
+	struct task *task = &map->pool->tasks[slot];
+
+	map->parts[task->part].pid = (int32_t)carom_slot_pid(map->pool, slot);
+	map->parts[task->part].item_count = task->end;
+	map->parts[task->part].slot = CAROM_LANE_NO_SLOT;
+	map->waiting_count--;
+}
+
+static void end_early(struct map *map);
 
 void carom_map_collect(struct map *map, uint32_t slot)
 {
-	struct task *task = &map->pool->tasks[slot];
-	uint64_t chunk = task->first / map->chunk_size;
-
-	if (task->count > 1)
+	if (map->pool->tasks[slot].batch)
 		collect_batch(map, slot);
 	else
 		collect_single(map, slot);
-	map->pids[chunk] = *(const volatile int32_t *)&carom_lane_slot(map->pool->lane, slot)->pid;
-	map->slots[chunk] = CAROM_LANE_NO_SLOT;
-	map->waiting_count--;
+	let_go(map, slot);
 	carom_pool_release(map->pool, slot);
+	if (map->over)
+		end_early(map);
 }
 
 /* ---- a death in a batch ---- */
@@ -223,45 +284,143 @@ static bool may_go_on(const struct carom_pool *pool)
 	return pool->state == POOL_RUNNING || pool->state == POOL_CLOSED;
 }
 
+static struct carom_batch *batch_of(const struct carom_pool *pool, uint32_t slot)
+{
+	return (void *)((unsigned char *)carom_lane_arguments(pool->lane) +
+			pool->tasks[slot].argument_offset);
+}
+
+/* takes what ended; what is nonsense has no value: what of it was begun is not to be told */
+static void account(struct map *map, uint32_t slot, uint64_t progress,
+		    const struct carom_outcome *cause)
+{
+	struct task *task = &map->pool->tasks[slot];
+	uint64_t begun = progress >> 32, ended = progress & UINT32_MAX;
+	void *values = ended > task->accounted ? batch_values(map, slot) : NULL;
+	struct carom_outcome ok = { .kind = CAROM_OUTCOME_OK,
+				    .worker_index = cause->worker_index,
+				    .worker_pid = cause->worker_pid,
+				    .submitted_ns = cause->submitted_ns };
+
+	if (begun > task->count || ended > begun || ended > task->end ||
+	    (ended > task->accounted && !values)) {
+		account_rest(map, task, cause);
+	} else if (values) {
+		collect_items(map, task, values, task->accounted, ended, &ok);
+		task->accounted = ended;
+	}
+}
+
 enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 					const struct carom_outcome *cause)
 {
 	struct carom_slot *lines = carom_lane_slot(map->pool->lane, slot);
 	struct task *task = &map->pool->tasks[slot];
 	uint64_t progress = atomic_load(&lines->value.progress);
-	uint64_t begun = progress >> 32, ended = progress & UINT32_MAX;
-	struct carom_batch *batch;
-	void *values = ended > task->accounted ? batch_values(map, slot) : NULL;
+	uint64_t begun = progress >> 32;
 
-	if (begun > task->count || ended > begun || (ended > task->accounted && !values)) {
-		/* nonsense: what of it was begun is not to be told, so none of it is begun again */
-		record_range(map, task->first + task->accounted, task->first + task->count, cause);
-		task->accounted = task->count;
-		return CAROM_SWEEP_LOST;
-	}
-	if (values) {
-		struct carom_outcome ok = { .kind = CAROM_OUTCOME_OK,
-					    .worker_index = cause->worker_index,
-					    .worker_pid = cause->worker_pid,
-					    .submitted_ns = cause->submitted_ns };
-
-		collect_items(map, task, values, task->accounted, ended, &ok);
-		task->accounted = ended;
-	}
-	if (begun > task->accounted && !(task->condemned && task->condemned_item != begun - 1)) {
+	account(map, slot, progress, cause);
+	if (begun > task->accounted && task->accounted < task->end &&
+	    !(task->condemned && task->condemned_item != begun - 1)) {
 		record(map, task->first + task->accounted, cause);
 		task->accounted++;
 	}
-	task->cause = no_value(CAROM_OUTCOME_POOL_CLOSED, 0);
-	if (task->accounted == task->count || !may_go_on(map->pool))
+	task->cause = no_value(map->over ? CAROM_OUTCOME_CANCELLED : CAROM_OUTCOME_POOL_CLOSED, 0);
+	if (task->accounted == task->end || map->over || !may_go_on(map->pool))
 		return CAROM_SWEEP_LOST;
-	batch = (void *)((unsigned char *)carom_lane_arguments(map->pool->lane) +
-			 task->argument_offset);
-	batch->begin = task->accounted; /* M2 */
+	batch_of(map->pool, slot)->begin = task->accounted; /* M2 */
 	task->condemned = false;
 	lines->started_ns = 0;
 	atomic_store(&lines->value.progress, 0);
 	return CAROM_SWEEP_AGAIN;
+}
+
+/* ---- taking back ---- */
+
+static uint64_t word_of(const struct map *map, uint32_t slot)
+{
+	return atomic_load(&carom_lane_slot(map->pool->lane, slot)->word);
+}
+
+/* up to which item a part was begun, by its worker or those before it */
+static uint64_t begun_of(const struct map *map, uint32_t slot)
+{
+	struct carom_slot *lines = carom_lane_slot(map->pool->lane, slot);
+	uint64_t begun = atomic_load(&lines->value.progress) >> 32;
+	uint64_t accounted = map->pool->tasks[slot].accounted;
+
+	return begun > accounted ? begun : accounted;
+}
+
+/* how many items of a part that runs nobody has begun */
+static uint64_t not_begun(const struct map *map, uint32_t slot)
+{
+	const struct task *task = &map->pool->tasks[slot];
+	uint64_t begun = begun_of(map, slot);
+
+	if (!task->batch || task->held || task->condemned)
+		return 0;
+	return begun < task->end ? task->end - begun : 0;
+}
+
+/* B4, M3: false if the worker is there already, or was */
+static bool take_back(struct map *map, uint32_t slot, uint64_t from)
+{
+	struct carom_batch *batch = batch_of(map->pool, slot);
+	struct task *task = &map->pool->tasks[slot];
+	bool taken;
+
+	atomic_store(&batch->end, from | CAROM_BATCH_UNDECIDED);
+	CAROM_POINT("map.undecided");
+	taken = begun_of(map, slot) <= from &&
+		carom_slot_state(word_of(map, slot)) == CAROM_SLOT_RUNNING;
+	if (taken)
+		task->end = from;
+	atomic_store(&batch->end, task->end);
+	return taken;
+}
+
+/* ---- ending early ---- */
+
+/* M4: values that are there count; what runs now is dropped */
+static void drop_running(struct map *map, uint32_t slot)
+{
+	struct carom_outcome cancelled = no_value(CAROM_OUTCOME_CANCELLED, 0);
+	struct carom_slot *lines = carom_lane_slot(map->pool->lane, slot);
+	struct task *task = &map->pool->tasks[slot];
+
+	if (task->batch) {
+		atomic_store(&batch_of(map->pool, slot)->end, 0);
+		account(map, slot, atomic_load(&lines->value.progress), &cancelled);
+	}
+	account_rest(map, task, &cancelled);
+	let_go(map, slot);
+	task->map = NULL;
+}
+
+static void drop_waiting(struct map *map, uint32_t slot)
+{
+	struct carom_outcome cancelled = no_value(CAROM_OUTCOME_CANCELLED, 0);
+
+	account_rest(map, &map->pool->tasks[slot], &cancelled);
+	let_go(map, slot);
+	carom_pool_release(map->pool, slot);
+}
+
+/* M4. Parts that have ended are left to be collected, those that are being filled to who fills them. */
+static void end_early(struct map *map)
+{
+	for (uint64_t part = map->first_waiting; part < map->part_count; part++) {
+		uint32_t slot = map->parts[part].slot;
+
+		if (slot == CAROM_LANE_NO_SLOT || map->pool->tasks[slot].filling ||
+		    map->pool->tasks[slot].held)
+			continue;
+		if (carom_task_withdraw(map->pool, slot, CAROM_OUTCOME_CANCELLED, 0))
+			drop_waiting(map, slot);
+		else if (carom_slot_state(word_of(map, slot)) == CAROM_SLOT_RUNNING)
+			drop_running(map, slot);
+	}
 }
 
 /* ---- submitting ---- */
@@ -276,18 +435,16 @@ static void columns_from(const struct map *map, uint64_t first, struct carom_col
 	}
 }
 
-/* @columns: room for the submission's own view of the map's */
-static void describe_chunk(const struct map *map, uint64_t chunk, struct carom_batch *batch,
-			   struct carom_column *columns, struct submission *ret_submission)
+/* @count items from @first on, whose @columns begin there, as a part of the map */
+static void describe_part(struct map *map, uint64_t part, uint64_t first, uint64_t count,
+			  const struct carom_column *columns, struct carom_batch *batch,
+			  struct submission *ret_submission)
 {
-	uint64_t first = chunk * map->chunk_size;
-	uint64_t left = map->item_count - first;
-	uint64_t count = left < map->chunk_size ? left : map->chunk_size;
-
-	columns_from(map, first, columns);
 	*batch = (struct carom_batch){ .first_index = first,
 				       .item_count = count,
-				       .value_size = map->out_size };
+				       .value_size = map->out_size,
+				       .end = count,
+				       .stops_at_failure = map->fail_fast };
 	*ret_submission = (struct submission){
 		.function = map->function,
 		.data = columns->data,
@@ -295,7 +452,8 @@ static void describe_chunk(const struct map *map, uint64_t chunk, struct carom_b
 		.limit_ns = map->limit_ns,
 		.index = first,
 		.count = count,
-		.map = (struct map *)(uintptr_t)map,
+		.part = part,
+		.map = map,
 	};
 	if (count > 1) {
 		ret_submission->prefix = batch;
@@ -315,60 +473,64 @@ struct group {
 	uint32_t count;
 };
 
-static void fail_chunk(struct map *map, uint32_t slot, int error)
+static void fail_part(struct map *map, uint32_t slot, int error)
 {
-	struct task *task = &map->pool->tasks[slot];
-	struct carom_outcome outcome = no_value(CAROM_OUTCOME_POOL_CLOSED, error);
+	struct carom_outcome outcome =
+		no_value(map->over ? CAROM_OUTCOME_CANCELLED : CAROM_OUTCOME_POOL_CLOSED, error);
 
-	record_range(map, task->first, task->first + task->count, &outcome);
-	map->slots[task->first / map->chunk_size] = CAROM_LANE_NO_SLOT;
-	map->waiting_count--;
+	account_rest(map, &map->pool->tasks[slot], &outcome);
+	let_go(map, slot);
 	carom_pool_abandon(map->pool, slot);
 }
 
 static int publish_group(struct map *map, struct group *group)
 {
 	bool woke = false;
-	int r = group->count ? carom_pool_publish(map->pool, group->slots, group->count, &woke) : 0;
+	int r = map->over ? -ECANCELED : 0;
 
+	if (r == 0 && group->count)
+		r = carom_pool_publish(map->pool, group->slots, group->count, &woke);
 	for (uint32_t i = 0; i < group->count; i++) {
 		uint32_t slot = group->slots[i];
-		uint64_t chunk = map->pool->tasks[slot].first / map->chunk_size;
+		uint64_t part = map->pool->tasks[slot].part;
 
 		if (r < 0)
-			fail_chunk(map, slot, r);
+			fail_part(map, slot, r == -ECANCELED ? 0 : r);
 		else
-			map->generations[chunk] = carom_lane_generation(map->pool->lane, slot);
+			map->parts[part].generation = carom_lane_generation(map->pool->lane, slot);
 	}
 	map->may_spin &= !woke;
 	group->count = 0;
+	if (map->over)
+		end_early(map); /* it may have failed while this waited for room */
 	return r;
 }
 
-/* waits for the newest chunk that is not collected, and collects it; with the lock */
-static int await_chunk(struct map *map, uint64_t chunk, uint64_t deadline_ns)
+/* waits for a part's end, and collects it; with the lock */
+static int await_part(struct map *map, uint64_t part, uint64_t deadline_ns)
 {
-	uint32_t slot = map->slots[chunk];
-	uint32_t generation = map->generations[chunk];
+	uint32_t slot = map->parts[part].slot;
+	uint32_t generation = map->parts[part].generation;
 	int r;
 
-	if (carom_slot_ended(atomic_load(&carom_lane_slot(map->pool->lane, slot)->word))) {
+	if (carom_slot_ended(word_of(map, slot))) {
 		carom_map_collect(map, slot);
 		return 0;
 	}
 	pthread_mutex_unlock(&map->pool->lock);
 	r = carom_pool_await(map->pool, slot, generation, deadline_ns, map->may_spin);
 	pthread_mutex_lock(&map->pool->lock);
-	if (r == 0 && map->slots[chunk] == slot && map->generations[chunk] == generation)
+	if (r == 0 && map->parts[part].slot == slot && map->parts[part].generation == generation &&
+	    !map->pool->tasks[slot].held)
 		carom_map_collect(map, slot);
 	return r;
 }
 
-static void await_some_chunk(struct map *map, uint64_t end)
+static void await_some_part(struct map *map, uint64_t end)
 {
-	for (uint64_t chunk = end; chunk-- > 0;)
-		if (map->slots[chunk] != CAROM_LANE_NO_SLOT) {
-			await_chunk(map, chunk, CAROM_NO_DEADLINE);
+	for (uint64_t part = end; part-- > 0;)
+		if (map->parts[part].slot != CAROM_LANE_NO_SLOT) {
+			await_part(map, part, CAROM_NO_DEADLINE);
 			return;
 		}
 }
@@ -379,14 +541,20 @@ static void await_some_chunk(struct map *map, uint64_t end)
  */
 static int prepare_chunk(struct map *map, uint64_t chunk, struct group *group)
 {
+	uint64_t first = chunk * map->chunk_size;
+	uint64_t left = map->item_count - first;
 	struct carom_column columns[CAROM_COLUMNS_MAX];
 	struct carom_batch batch;
 	struct submission submission;
 	uint32_t slot;
 	int r;
 
-	describe_chunk(map, chunk, &batch, columns, &submission);
+	columns_from(map, first, columns);
+	describe_part(map, chunk, first, left < map->chunk_size ? left : map->chunk_size, columns,
+		      &batch, &submission);
 	for (;;) {
+		if (map->over)
+			return -ECANCELED;
 		r = carom_pool_prepare(map->pool, &submission, group->count == 0, &slot);
 		if (r == -EAGAIN || (r == -ENOMEM && group->count)) {
 			r = publish_group(map, group);
@@ -396,11 +564,11 @@ static int prepare_chunk(struct map *map, uint64_t chunk, struct group *group)
 		}
 		if (r != -ENOMEM || !map->waiting_count)
 			break;
-		await_some_chunk(map, chunk);
+		await_some_part(map, chunk);
 	}
 	if (r < 0)
 		return r;
-	map->slots[chunk] = slot;
+	map->parts[chunk].slot = slot;
 	map->waiting_count++;
 	group->slots[group->count++] = slot;
 	return 0;
@@ -410,15 +578,14 @@ static int prepare_chunk(struct map *map, uint64_t chunk, struct group *group)
 static int submit_all(struct map *map)
 {
 	struct group group = { .count = 0 };
-	uint64_t chunk;
+	uint64_t chunk = 0;
 	int r = 0;
 
-	for (chunk = 0; chunk < map->chunk_count && r == 0; chunk++) {
+	while (r == 0 && chunk < map->chunk_count) {
 		r = prepare_chunk(map, chunk, &group);
+		chunk += r == 0;
 		if (r == 0 && group.count == GROUP_MAX)
 			r = publish_group(map, &group);
-		if (r < 0)
-			break;
 	}
 	if (r == 0)
 		r = publish_group(map, &group);
@@ -427,8 +594,10 @@ static int submit_all(struct map *map)
 	if (r == 0 || chunk == 0)
 		return r;
 	if (chunk < map->chunk_count) {
-		struct carom_outcome outcome = no_value(
-			r == -ENOMEM ? CAROM_OUTCOME_FAILED : CAROM_OUTCOME_POOL_CLOSED, r);
+		struct carom_outcome outcome = no_value(r == -ECANCELED ? CAROM_OUTCOME_CANCELLED
+							: r == -ENOMEM  ? CAROM_OUTCOME_FAILED
+									: CAROM_OUTCOME_POOL_CLOSED,
+							r == -ECANCELED ? 0 : r);
 
 		record_range(map, chunk * map->chunk_size, map->item_count, &outcome);
 	}
@@ -449,7 +618,7 @@ static uint64_t largest_part(const struct map *map)
 
 static uint64_t choose_chunk_size(const struct map *map, uint64_t asked)
 {
-	uint64_t parts = map->pool->options.worker_count * 4;
+	uint64_t parts = map->pool->worker_count * 4;
 	uint64_t size = asked ? asked : (map->item_count + parts - 1) / parts;
 	uint64_t most = CHUNK_BYTES_MAX / largest_part(map);
 
@@ -485,9 +654,7 @@ static int check_request(const struct map_request *request)
 
 void carom_map_free(struct map *map)
 {
-	free(map->slots);
-	free(map->generations);
-	free(map->pids);
+	free(map->parts);
 	free(map);
 }
 
@@ -502,15 +669,15 @@ static int make_map(const struct map *plan, uint64_t chunk_size, struct map **re
 	map->chunk_count = (map->item_count + map->chunk_size - 1) / map->chunk_size;
 	map->may_spin = true;
 	map->verdict = no_value(CAROM_OUTCOME_OK, 0);
-	map->slots = malloc((map->chunk_count + 1) * sizeof(*map->slots));
-	map->generations = malloc((map->chunk_count + 1) * sizeof(*map->generations));
-	map->pids = calloc(map->chunk_count + 1, sizeof(*map->pids));
-	if (!map->slots || !map->generations || !map->pids) {
+	map->part_count = map->chunk_count;
+	map->part_room = map->chunk_count + 1;
+	map->parts = calloc(map->part_room, sizeof(*map->parts));
+	if (!map->parts) {
 		carom_map_free(map);
 		return -ENOMEM;
 	}
-	for (uint64_t chunk = 0; chunk < map->chunk_count; chunk++)
-		map->slots[chunk] = CAROM_LANE_NO_SLOT;
+	for (uint64_t part = 0; part < map->part_count; part++)
+		map->parts[part].slot = CAROM_LANE_NO_SLOT;
 	*ret_map = map;
 	return 0;
 }
@@ -559,6 +726,7 @@ static int plan_map(const struct map_request *request, struct map *ret_plan,
 		.out = request->out,
 		.out_size = request->out_size,
 		.limit_ns = carom_pool_limit(request->pool, ours.hard_limit_ns),
+		.fail_fast = ours.fail_fast,
 		.outcomes = ours.outcomes,
 	};
 	memcpy(ret_plan->columns, request->columns,
@@ -622,17 +790,198 @@ int carom_pool_map(struct carom_pool *pool, carom_task_fn *function, const void 
 				  item_count, out, out_size, options);
 }
 
+/* ---- sharing out ---- */
+
+/* who has nothing to do, as far as this map can tell: none if a part still waits for a worker */
+static uint64_t idle_workers(const struct map *map)
+{
+	uint64_t running = 0;
+
+	for (uint64_t part = map->first_waiting; part < map->part_count; part++) {
+		uint32_t slot = map->parts[part].slot;
+
+		if (slot == CAROM_LANE_NO_SLOT)
+			continue;
+		if (map->pool->tasks[slot].filling ||
+		    carom_slot_state(word_of(map, slot)) == CAROM_SLOT_READY)
+			return 0;
+		running += carom_slot_state(word_of(map, slot)) == CAROM_SLOT_RUNNING;
+	}
+	return running < map->pool->worker_count ? map->pool->worker_count - running : 0;
+}
+
+static uint32_t fullest_part(const struct map *map)
+{
+	uint32_t fullest = CAROM_LANE_NO_SLOT;
+	uint64_t most = 0;
+
+	for (uint64_t part = map->first_waiting; part < map->part_count; part++) {
+		uint32_t slot = map->parts[part].slot;
+
+		if (slot == CAROM_LANE_NO_SLOT || not_begun(map, slot) <= most ||
+		    carom_slot_state(word_of(map, slot)) != CAROM_SLOT_RUNNING)
+			continue;
+		fullest = slot;
+		most = not_begun(map, slot);
+	}
+	return fullest;
+}
+
+static int make_room_for_part(struct map *map)
+{
+	uint64_t room = map->part_room * 2;
+	struct part *parts;
+
+	if (map->part_count < map->part_room)
+		return 0;
+	parts = reallocarray(map->parts, room, sizeof(*parts));
+	if (!parts)
+		return -ENOMEM;
+	map->parts = parts;
+	map->part_room = room;
+	return 0;
+}
+
+/*
+ * Items from @from on into a slot of their own, to be published if they can be taken
+ * back. Their bytes come from the part's own argument, which is held meanwhile: the
+ * caller's array may be gone.
+ */
+static int copy_rest(struct map *map, uint32_t victim, uint64_t from, uint32_t *ret_slot)
+{
+	struct task *task = &map->pool->tasks[victim];
+	const struct carom_columns *source = (const void *)(batch_of(map->pool, victim) + 1);
+	struct carom_column columns[CAROM_COLUMNS_MAX];
+	struct carom_batch batch;
+	struct submission submission;
+	int r;
+
+	for (uint64_t i = 0; i < map->column_count; i++) {
+		columns[i].data = carom_columns_at(source, i, from);
+		columns[i].size = map->columns[i].size;
+	}
+	describe_part(map, map->part_count, task->first + from, task->end - from, columns, &batch,
+		      &submission);
+	task->held = true;
+	r = carom_pool_prepare(map->pool, &submission, false, ret_slot);
+	task->held = false;
+	if (carom_slot_ended(word_of(map, victim)))
+		carom_lane_announce(map->pool->lane); /* somebody may have passed it by */
+	return r;
+}
+
+/*
+ * The later half of what the fullest part has not begun becomes a part of its own. The
+ * worker may be past the middle once that is copied: then it was in vain.
+ */
+static bool share_out_one(struct map *map)
+{
+	uint32_t victim = fullest_part(map);
+	struct group group = { .count = 1 };
+	uint64_t end, from;
+	uint32_t slot;
+
+	if (victim == CAROM_LANE_NO_SLOT || make_room_for_part(map) < 0)
+		return false;
+	end = map->pool->tasks[victim].end;
+	from = end - (not_begun(map, victim) + 1) / 2;
+	if (from == end || copy_rest(map, victim, from, &slot) < 0)
+		return false;
+	if (map->over || map->pool->tasks[victim].end != end ||
+	    map->pool->tasks[slot].part != map->part_count || !take_back(map, victim, from)) {
+		carom_pool_abandon(map->pool, slot);
+		if (map->over)
+			end_early(map);
+		return false;
+	}
+	map->parts[map->part_count++].slot = slot;
+	map->waiting_count++;
+	group.slots[0] = slot;
+	return publish_group(map, &group) == 0;
+}
+
+static void share_out(struct map *map)
+{
+	uint64_t idle = idle_workers(map);
+
+	while (idle-- > 0 && !map->over && share_out_one(map))
+		;
+}
+
 /* ---- waiting ---- */
 
-/* the last chunk first: by then most others have ended, and one sleep does for all */
-int carom_map_wait(struct map *map, uint64_t deadline_ns)
+static void collect_ended(struct map *map)
+{
+	for (uint64_t part = map->first_waiting; part < map->part_count; part++) {
+		uint32_t slot = map->parts[part].slot;
+
+		if (slot == CAROM_LANE_NO_SLOT)
+			map->first_waiting += map->first_waiting == part;
+		else if (!map->pool->tasks[slot].held && !map->pool->tasks[slot].filling &&
+			 carom_slot_ended(word_of(map, slot)))
+			carom_map_collect(map, slot);
+	}
+}
+
+/* the last part first: by then most others have ended, and one sleep does for all */
+static int await_parts_in_turn(struct map *map, uint64_t deadline_ns)
 {
 	int r = 0;
 
+	for (uint64_t part = map->part_count; map->waiting_count && part-- > 0 && r == 0;)
+		if (map->parts[part].slot != CAROM_LANE_NO_SLOT)
+			r = await_part(map, part, deadline_ns);
+	return r;
+}
+
+/* one round: what has ended is collected, what can be shared out is, then the next end is waited for */
+static int await_some_end(struct map *map, uint64_t deadline_ns)
+{
+	struct carom_pool *pool = map->pool;
+	uint32_t ticket = carom_lane_expect(pool->lane);
+	int r = 0;
+
+	collect_ended(map);
+	if (map->waiting_count && deadline_ns == CAROM_PASSED)
+		r = -ETIMEDOUT;
+	else if (map->waiting_count) {
+		share_out(map);
+		pthread_mutex_unlock(&pool->lock);
+		r = carom_pool_await_any(pool, ticket, deadline_ns);
+		pthread_mutex_lock(&pool->lock);
+	}
+	carom_lane_unexpect(pool->lane);
+	return r;
+}
+
+static int await_each_end(struct map *map, uint64_t deadline_ns)
+{
+	int r = 0;
+
+	while (map->waiting_count && r == 0)
+		r = await_some_end(map, deadline_ns);
+	collect_ended(map);
+	return map->waiting_count ? r : 0;
+}
+
+/* must something be done before the last part has ended? */
+static bool is_minded(const struct map *map)
+{
+	return map->fail_fast || (map->chunk_size > 1 && map->pool->worker_count > 1);
+}
+
+/* a map that is done soon is waited for by one sleep: nothing need be done in between */
+int carom_map_wait(struct map *map, uint64_t deadline_ns)
+{
+	uint64_t soon = deadline_ns;
+	int r;
+
 	pthread_mutex_lock(&map->pool->lock);
-	for (uint64_t chunk = map->chunk_count; map->waiting_count && chunk-- > 0 && r == 0;)
-		if (map->slots[chunk] != CAROM_LANE_NO_SLOT)
-			r = await_chunk(map, chunk, deadline_ns);
+	if (is_minded(map) && deadline_ns != CAROM_PASSED)
+		soon = carom_deadline_after(ONE_SLEEP_NS);
+	r = map->fail_fast ? 0 : await_parts_in_turn(map, soon < deadline_ns ? soon : deadline_ns);
+	if (map->waiting_count && is_minded(map))
+		r = await_each_end(map, deadline_ns);
 	pthread_mutex_unlock(&map->pool->lock);
 	return r;
 }
@@ -652,54 +1001,55 @@ int carom_map_cancel(struct map *map)
 
 	if (!map->waiting_count)
 		return -EALREADY;
-	for (uint64_t chunk = 0; chunk < map->chunk_count; chunk++)
-		if (map->slots[chunk] != CAROM_LANE_NO_SLOT)
-			any |= carom_task_withdraw(map->pool, map->slots[chunk],
-						   CAROM_OUTCOME_CANCELLED, 0);
+	for (uint64_t part = map->first_waiting; part < map->part_count; part++) {
+		uint32_t slot = map->parts[part].slot;
+
+		if (slot != CAROM_LANE_NO_SLOT)
+			any |= carom_task_withdraw(map->pool, slot, CAROM_OUTCOME_CANCELLED, 0);
+	}
 	return any ? 0 : -EBUSY;
 }
 
-static bool chunk_is_begun(const struct map *map, uint64_t chunk)
+static bool part_is_begun(const struct map *map, uint64_t part)
 {
-	uint32_t slot = map->slots[chunk];
-	uint64_t word;
+	uint32_t slot = map->parts[part].slot;
 
-	if (slot == CAROM_LANE_NO_SLOT)
-		return true;
-	word = atomic_load(&carom_lane_slot(map->pool->lane, slot)->word);
-	return carom_slot_state(word) != CAROM_SLOT_READY;
+	return slot == CAROM_LANE_NO_SLOT ||
+	       carom_slot_state(word_of(map, slot)) != CAROM_SLOT_READY;
 }
 
 bool carom_map_is_accepted(const struct map *map)
 {
-	for (uint64_t chunk = 0; chunk < map->chunk_count; chunk++)
-		if (!chunk_is_begun(map, chunk))
+	for (uint64_t part = map->first_waiting; part < map->part_count; part++)
+		if (!part_is_begun(map, part))
 			return false;
 	return true;
 }
 
-static int32_t pid_of_chunk(const struct map *map, uint64_t chunk)
+/* who has a part, or had it, and how many items that is; 0 if nobody has begun it */
+static int64_t pid_of_part(const struct map *map, uint64_t part, uint64_t *ret_item_count)
 {
-	const struct carom_slot *lines;
+	uint32_t slot = map->parts[part].slot;
 
-	if (map->slots[chunk] == CAROM_LANE_NO_SLOT)
-		return map->pids[chunk];
-	lines = carom_lane_slot(map->pool->lane, map->slots[chunk]);
-	return chunk_is_begun(map, chunk) ? *(const volatile int32_t *)&lines->pid : 0;
+	if (slot == CAROM_LANE_NO_SLOT) {
+		*ret_item_count = map->parts[part].item_count;
+		return map->parts[part].pid;
+	}
+	*ret_item_count = map->pool->tasks[slot].end;
+	return carom_slot_pid(map->pool, slot);
 }
 
 int carom_map_worker_pids(const struct map *map, int64_t *pids, size_t count)
 {
-	int found = 0;
+	size_t found = 0;
 
-	for (uint64_t item = 0; item < map->item_count; item++) {
-		int32_t pid = pid_of_chunk(map, item / map->chunk_size);
+	for (uint64_t part = 0; part < map->part_count; part++) {
+		uint64_t item_count;
+		int64_t pid = pid_of_part(map, part, &item_count);
 
-		if (!pid)
-			continue;
-		if ((size_t)found < count)
-			pids[found] = pid;
-		found++;
+		for (uint64_t item = 0; pid && item < item_count; item++, found++)
+			if (found < count)
+				pids[found] = pid;
 	}
-	return found;
+	return (int)found;
 }

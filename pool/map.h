@@ -30,12 +30,17 @@ CAROM_BEGIN_DECLS
  * @hard_limit_ns: for each item; 0 means the pool's; CAROM_NO_LIMIT means none
  * @outcomes:      NULL, or one for each item, filled in as items end; the caller's,
  *                 must live as long as the map runs
+ * @fail_fast:     1: the first item that fails, in whatever way, ends the map: what was
+ *                 not begun is `cancelled`, and so is what runs at that moment: it is
+ *                 not stopped, but its value is dropped. 0: every item is done. Whoever
+ *                 waits for the map sees to it
  */
 struct carom_map_options {
 	size_t size_bytes;
 	size_t chunk_size;
 	uint64_t hard_limit_ns;
 	struct carom_outcome *outcomes;
+	uint64_t fail_fast;
 };
 #define CAROM_MAP_OPTIONS(...) CAROM_OPTIONS(carom_map_options, __VA_ARGS__)
 

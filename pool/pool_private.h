@@ -53,8 +53,12 @@ enum pool_state {
  * @result:    the handle of a single task; NULL once nobody wants its value
  * @map:       or the map that this is a part of
  * @argument_size: as allocated in the argument arena, if above CAROM_LANE_INLINE
+ * @part:      which of the map's
  * @first, @count: the items of a map's part; the first one's index
+ * @end:       those from here on were taken back, and are another part's; else @count
  * @accounted: how many of them have their outcome already
+ * @batch:     they are a batch, also once it is no longer a map's
+ * @held:      somebody reads its argument: it is not to be collected
  * @orphaned:  the worker that left its value is gone, and its arena is another's
  * @filling:   taken, not yet submitted
  * @condemned: being killed for its time limit
@@ -77,10 +81,14 @@ struct task {
 	uint64_t argument_offset;
 	uint64_t limit_ns;
 	uint64_t submitted_ns;
+	uint64_t part;
 	uint64_t first;
 	uint64_t count;
+	uint64_t end;
 	uint64_t accounted;
 	uint64_t condemned_item;
+	bool batch;
+	bool held;
 	bool orphaned;
 	bool filling;
 	bool condemned;
@@ -258,6 +266,7 @@ struct submission {
 	uint64_t limit_ns;
 	uint64_t index;
 	uint64_t count;
+	uint64_t part;
 	struct map *map;
 	bool batch;
 	bool wanted; /* there shall be a result to hold */

@@ -84,8 +84,7 @@ static void give_value_back(struct carom_pool *pool, uint32_t slot)
 	struct carom_value value;
 	void *base;
 
-	if (carom_value_of(pool->lane, slot, task->map && task->count > 1, &value) < 0 ||
-	    !value.reserved)
+	if (carom_value_of(pool->lane, slot, task->batch, &value) < 0 || !value.reserved)
 		return;
 	base = carom_lane_values(pool->lane, value.worker);
 	if (task->orphaned) {
@@ -137,7 +136,7 @@ static bool harvest_slot(struct carom_pool *pool, uint32_t slot)
 	struct task *task = &pool->tasks[slot];
 	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 
-	if (task->filling || !carom_slot_ended(word))
+	if (task->filling || task->held || !carom_slot_ended(word))
 		return false;
 	if (task->map)
 		carom_map_collect(task->map, slot);
@@ -330,6 +329,10 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 	task->map = submission->map;
 	task->first = submission->index;
 	task->count = submission->count;
+	task->end = submission->count;
+	task->part = submission->part;
+	task->batch = submission->batch;
+	task->held = false;
 	task->accounted = 0;
 	task->id = take_id(pool);
 	task->limit_ns = submission->limit_ns;

@@ -245,7 +245,7 @@ static void choose_value_range(struct worker *worker)
 	last = begin;
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
-		bool batch = pool->tasks[slot].map && pool->tasks[slot].count > 1;
+		bool batch = pool->tasks[slot].batch;
 		struct carom_value value;
 
 		if (carom_slot_state(word) != CAROM_SLOT_DONE ||

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "tests/pool/gate.h"
 #include "tests/pool/work.h"
 
 #define COUNT 1000
@@ -228,4 +229,157 @@ Test(map, fails_an_item_whose_value_has_no_room, .timeout = 20)
 			cr_expect(eq(int, outcomes[i].code, -EMSGSIZE));
 		}
 	}
+}
+
+/* ---- who does what, and when ---- */
+
+static struct gate *gate;
+
+/* one of them ends only when all others have */
+static int one_waits_for_the_others(struct carom_call *call)
+{
+	int64_t number[2]; /* which one, of how many */
+
+	carom_call_read(call, number, sizeof(number));
+	if ((int64_t)carom_call_index(call) == number[0]) {
+		gate_await(&gate->opened, (uint32_t)number[1] - 1);
+	} else {
+		atomic_fetch_add(&gate->opened, 1);
+		carom_futex_wake(&gate->opened, INT_MAX);
+	}
+	return carom_reply(call, &(int64_t){ 1 }, 8);
+}
+
+static void expect_long_one_passed(struct carom_pool *pool, int64_t which, size_t chunk)
+{
+	int64_t in[101][2], out[101] = { 0 };
+
+	atomic_store(&gate->opened, 0);
+	for (int i = 0; i < 101; i++) {
+		in[i][0] = which;
+		in[i][1] = 101;
+	}
+	cr_assert(zero(int, carom_pool_map(pool, one_waits_for_the_others, in, 101, sizeof(*in),
+					   out, 8, &CAROM_MAP_OPTIONS(.chunk_size = chunk))));
+	for (int i = 0; i < 101; i++)
+		cr_assert(eq(i64, out[i], 1));
+}
+
+/* 1 long and 100 short on 2 workers, also where they are in one chunk: what waits is taken back */
+Test(map, pain_28_short_items_do_not_wait_behind_a_long_one, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+
+	gate = gate_new();
+	pool = new_pool(2);
+	for (int64_t which = 0; which < 101; which += 20)
+		for (size_t chunk = 0; chunk < 120; chunk = chunk * 3 + 1)
+			expect_long_one_passed(pool, which, chunk);
+}
+
+static int fail_or_wait(struct carom_call *call)
+{
+	if (carom_call_index(call) == 2)
+		return -EDOM;
+	gate_pass(gate, 0);
+	return square(call);
+}
+
+/* PM-07 */
+/* one failing item among 4 slow ones: when the map is ready differs by the option */
+Test(map, fails_fast_if_it_is_told_to, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+	struct carom_outcome outcomes[5];
+	int64_t in[5], out[5] = { 0 };
+
+	gate = gate_new();
+	pool = new_pool(5);
+	number(in, 5);
+	cr_assert(eq(int,
+		     carom_pool_map(pool, fail_or_wait, in, 5, 8, out, 8,
+				    &CAROM_MAP_OPTIONS(.chunk_size = 1, .fail_fast = 1,
+						       .outcomes = outcomes)),
+		     -EREMOTEIO));
+	for (int i = 0; i < 5; i++)
+		cr_expect(eq(int, outcomes[i].kind,
+			     i == 2 ? CAROM_OUTCOME_FAILED : CAROM_OUTCOME_CANCELLED));
+	gate_open(gate, 1);
+	carom_pool_free(pool);
+	gate_open(gate, 0);
+	pool = new_pool(5);
+	cr_assert(zero(int, carom_pool_map_async(pool, fail_or_wait, in, 5, 8, out, 8,
+						 &CAROM_MAP_OPTIONS(.chunk_size = 1), &result)));
+	cr_expect(eq(int, carom_result_wait(result, carom_deadline_after(CAROM_MILLISECONDS(50))),
+		     -ETIMEDOUT));
+	gate_open(gate, 1);
+	cr_expect(eq(int, carom_result_get(result, CAROM_NO_DEADLINE, NULL, 0, NULL), -EREMOTEIO));
+	cr_expect(eq(i64, out[4], 16));
+}
+
+static int count_and_fail_on_thirteen(struct carom_call *call)
+{
+	atomic_fetch_add(&gate->begun, 1);
+	return carom_call_index(call) == 13 ? -EDOM : square(call);
+}
+
+Test(map, that_fails_fast_begins_nothing_more_of_a_chunk, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	static struct carom_outcome outcomes[COUNT];
+	int64_t in[COUNT], out[COUNT], x = 2, y = 0;
+
+	gate = gate_new();
+	pool = new_pool(1);
+	number(in, COUNT);
+	for (size_t chunk = 1; chunk < 2000; chunk = chunk * 7) {
+		struct carom_map_options options =
+			CAROM_MAP_OPTIONS(.chunk_size = chunk, .outcomes = outcomes,
+					  .fail_fast = 1);
+
+		atomic_store(&gate->begun, 0);
+		cr_assert(eq(int,
+			     carom_pool_map(pool, count_and_fail_on_thirteen, in, COUNT, 8, out, 8,
+					    &options),
+			     -EREMOTEIO));
+		for (int64_t i = 0; i < COUNT; i++) {
+			int kind = outcomes[i].kind;
+
+			if (i < 13)
+				cr_assert(eq(int, kind, CAROM_OUTCOME_OK));
+			else if (i == 13)
+				cr_assert(eq(int, kind, CAROM_OUTCOME_FAILED));
+			else if ((size_t)i / chunk == 13 / chunk)
+				cr_assert(eq(int, kind, CAROM_OUTCOME_CANCELLED));
+			else /* other chunks may have run until the failure was seen */
+				cr_assert(kind == CAROM_OUTCOME_OK ||
+					  kind == CAROM_OUTCOME_CANCELLED);
+			cr_assert(eq(i64, out[i], kind == CAROM_OUTCOME_OK ? i * i : 0));
+		}
+		if (chunk >= COUNT)
+			cr_expect(eq(u32, atomic_load(&gate->begun), 14));
+		cr_assert(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+		cr_assert(eq(i64, y, 4));
+	}
+}
+
+/* all slots, so that nothing of a map that is over keeps one */
+Test(map, that_fails_fast_leaves_no_slot_behind, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int64_t in[200], out[200];
+
+	gate = gate_new();
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 3, .slot_count = 16),
+					   &pool)));
+	number(in, 200);
+	for (size_t i = 0; i < 300; i++)
+		cr_assert(eq(
+			int,
+			carom_pool_map(pool, count_and_fail_on_thirteen, in, 200, 8, out, 8,
+				       &CAROM_MAP_OPTIONS(.chunk_size = 1 + i % 5, .fail_fast = 1)),
+			-EREMOTEIO));
+	cr_expect(zero(int, carom_pool_map(pool, square, in, 200, 8, out, 8, NULL)));
+	expect_squares(out, 200);
 }
