@@ -19,6 +19,7 @@
 #include "pool/notice.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 
 #include "core/time.h"
@@ -65,7 +66,7 @@ void carom_notice_post(struct carom_pool *pool, struct carom_notice *notice, uin
 
 /* ---- telling ---- */
 
-static void look_at_slots(struct carom_pool *pool)
+void carom_notice_look(struct carom_pool *pool)
 {
 	uint32_t slot = carom_lane_noticed(pool->lane, 0);
 
@@ -88,15 +89,15 @@ static void tell(struct carom_pool *pool, struct carom_notice *notice)
 	pool->notices.is_telling = false;
 }
 
-int carom_notice_run(struct carom_pool *pool)
+int carom_notice_run(struct carom_pool *pool, int most)
 {
 	int count = 0;
 
 	pthread_mutex_lock(&pool->lock);
-	for (;;) {
+	while (count < most) {
 		struct carom_notice *notice;
 
-		look_at_slots(pool);
+		carom_notice_look(pool);
 		/* C1: a callback that polls leaves the rest to who called it */
 		notice = pool->notices.is_telling ? NULL : take_first(&pool->notices);
 		if (!notice)
@@ -104,6 +105,8 @@ int carom_notice_run(struct carom_pool *pool)
 		tell(pool, notice);
 		count++;
 	}
+	if (pool->notices.first && !pool->notices.is_telling)
+		carom_lane_ring(pool->lane);
 	pthread_mutex_unlock(&pool->lock);
 	return count;
 }
@@ -158,13 +161,7 @@ int carom_notice_settle(struct carom_pool *pool, uint64_t deadline_ns)
 	while (pool->notices.untold_count) {
 		if (r < 0)
 			return r;
-		if (pool->options.polled) {
-			pthread_mutex_unlock(&pool->lock);
-			carom_notice_run(pool);
-			pthread_mutex_lock(&pool->lock);
-		}
-		if (pool->notices.untold_count)
-			r = carom_pool_sleep(pool, deadline_ns);
+		r = carom_pool_sleep(pool, deadline_ns);
 	}
 	return 0;
 }
@@ -195,7 +192,7 @@ static void *run_thread(void *userdata)
 {
 	struct carom_pool *pool = userdata;
 
-	while (carom_notice_run(pool), !is_over(pool))
+	while (carom_notice_run(pool, INT_MAX), !is_over(pool))
 		if (may_sleep(pool))
 			carom_lane_await_notice(pool->lane, CAROM_NO_DEADLINE);
 	pthread_mutex_lock(&pool->lock);

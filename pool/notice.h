@@ -63,11 +63,15 @@ void carom_notice_kept(struct carom_pool *pool);
 /** carom_notice_post() - to be told now; one that is queued already keeps its place. With the lock. */
 void carom_notice_post(struct carom_pool *pool, struct carom_notice *notice, uint64_t at_ns);
 
+/** carom_notice_look() - queue what the lane has noticed. With the lock. */
+void carom_notice_look(struct carom_pool *pool);
+
 /**
- * carom_notice_run() - look at what the lane has noticed, and tell all there is. Without the lock.
+ * carom_notice_run() - look at what the lane has noticed, and tell what there is. Without the lock.
+ * @most: that is told; if something is left, the bell rings
  * Return: how much was told.
  */
-int carom_notice_run(struct carom_pool *pool);
+int carom_notice_run(struct carom_pool *pool, int most);
 
 /** carom_notice_is_teller() - is this thread in a callback of the pool? With the lock. */
 bool carom_notice_is_teller(const struct carom_pool *pool);

@@ -15,7 +15,8 @@
  *   E2  Nothing is read from a descriptor but by running the loop, which knows why it is
  *       readable, so it never stays so for nothing.
  *   E3  Functions of the program are called outside of the loop, without a lock, and one
- *       not inside another.
+ *       not inside another. No more than CALLS_AT_ONCE in a row, so that callbacks that
+ *       submit what calls them again do not keep the host's loop for themselves.
  *
  * What it costs a pool with threads: one branch in each wait, none for a task.
  */
@@ -32,6 +33,8 @@
 #include "core/time.h"
 #include "pool/pool_private.h"
 
+#define CALLS_AT_ONCE 64
+
 /* ---- waiting ---- */
 
 static bool is_polled(const struct carom_pool *pool)
@@ -39,16 +42,25 @@ static bool is_polled(const struct carom_pool *pool)
 	return pool->options.polled;
 }
 
-/* one round; number of things done. Without the lock. */
+/*
+ * One round; number of things done. Without the lock. What is left to be told is told before
+ * anything is waited for.
+ */
 static int run_round(struct carom_pool *pool, uint64_t deadline_ns)
 {
-	return carom_service_drive(pool->service, deadline_ns);
+	int count = carom_notice_run(pool, CALLS_AT_ONCE);
+
+	if (!pool->service)
+		return count; /* a callback has freed the pool */
+	count += carom_service_drive(pool->service, count ? CAROM_PASSED : deadline_ns);
+	return count + carom_notice_run(pool, CALLS_AT_ONCE);
 }
 
 /* With the lock. */
 static bool is_over(const struct carom_pool *pool)
 {
-	if (pool->state == POOL_RUNNING || pool->process_count || pool->request_count)
+	if (pool->state == POOL_RUNNING || pool->process_count || pool->request_count ||
+	    pool->notices.untold_count || pool->notices.first)
 		return false;
 	return pool->state != POOL_CLOSED || !carom_lane_anything_ready(pool->lane);
 }
@@ -144,9 +156,11 @@ static void bell_rings(struct carom_loop_fd *watch)
 	eventfd_t count;
 
 	(void)eventfd_read(watch->fd, &count);
+	pthread_mutex_lock(&pool->lock);
 	do
-		carom_notice_run(pool);
+		carom_notice_look(pool);
 	while (!carom_lane_arm(pool->lane));
+	pthread_mutex_unlock(&pool->lock);
 }
 
 static void poll_poked(struct carom_poke *poke)
@@ -174,6 +188,7 @@ void carom_pool_end_polled(struct carom_pool *pool)
 		return;
 	if (pool->bell_watch.ready) {
 		carom_loop_unwatch_fd(carom_service_loop(pool->service), &pool->bell_watch);
+		carom_lane_set_bell(pool->lane, -1);
 		carom_private_fd_remove(&pool->private_bell_fd);
 		carom_closep(&pool->bell_fd);
 	}
@@ -201,6 +216,8 @@ static int tell(struct carom_pool *pool, int count)
 {
 	int r;
 
+	if (!pool->service)
+		return -ESHUTDOWN;
 	pthread_mutex_lock(&pool->lock);
 	r = news(pool);
 	pool->told_broken |= r == -ENOTRECOVERABLE;
@@ -222,15 +239,37 @@ static bool has_news(struct carom_pool *pool)
 	return has;
 }
 
-int carom_pool_poll(struct carom_pool *pool, uint64_t deadline_ns)
+static int enter(struct carom_pool *pool)
 {
 	int r = check(pool);
 
 	if (r < 0)
 		return r;
+	pthread_mutex_lock(&pool->lock);
+	if (carom_notice_is_teller(pool))
+		r = -EDEADLK;
+	else
+		pool->reference_count++; /* a callback may free it */
+	pthread_mutex_unlock(&pool->lock);
+	return r;
+}
+
+static void leave(struct carom_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+	carom_pool_unref_unlock(pool);
+}
+
+int carom_pool_poll(struct carom_pool *pool, uint64_t deadline_ns)
+{
+	int r = enter(pool);
+
+	if (r < 0)
+		return r;
 	r = tell(pool, run_round(pool, has_news(pool) ? CAROM_PASSED : deadline_ns));
-	while (r == -ESHUTDOWN && run_round(pool, CAROM_PASSED) > 0)
+	while (r == -ESHUTDOWN && pool->service && run_round(pool, CAROM_PASSED) > 0)
 		; /* E2: also what rang on the way to the end */
+	leave(pool);
 	return r;
 }
 

@@ -20,7 +20,8 @@
  * All functions of the pool, of its results and iterators belong to one thread at a time:
  * where several use them, the program has a lock around each call. Those that wait (for a
  * result, for a free slot, for the workers' end) do meanwhile what carom_pool_poll() does,
- * callbacks and all; only inside a callback they call no other.
+ * callbacks and all; only inside a callback they call no other. A callback may free the
+ * pool if it was carom_pool_poll() that called it.
  *
  * A pool without threads has a fork server of its own, and its workers live no longer than
  * the thread that called carom_pool_new(): the kernel's parent death signal is bound to it.
@@ -53,8 +54,9 @@ CAROM_API int carom_pool_fd(struct carom_pool *pool);
  * carom_pool_poll() - do what is due
  * @deadline_ns: wait so long for something to be due; CAROM_PASSED only looks
  *
- * Takes what has ended, buries and replaces workers, keeps time limits, and then calls
- * callbacks and hooks. Apart from these, and from @deadline_ns, it never waits for a
+ * Takes what has ended, buries and replaces workers, keeps time limits, and calls
+ * callbacks and hooks: some of them at a time, so that what the host has to do beside
+ * them has its turn. Apart from these, and from @deadline_ns, it never waits for a
  * worker, whatever state that is in. It blocks for some milliseconds when the fork server
  * was killed, and a new one is made.
  *
