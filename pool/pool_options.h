@@ -159,8 +159,8 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                logged. Row CB-07
  *
  * @schedule:     one of enum carom_schedule. Row PC-29
- * @polled:       1: no thread of the library: carom_pool_poll() does what is due.
- *                Row PC-15
+ * @polled:       1: no thread of the library: carom_pool_poll() does what is due, see
+ *                pool/poll.h. Row PC-15
  * @backtraces:   1: a task that fails by carom_call_fail() or crashes says where.
  *                Row RS-23
  * @statistics:   1: count tasks and measure their waits and run times (150 ns a task), in

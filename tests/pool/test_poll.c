@@ -5,8 +5,10 @@
 #include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -433,6 +435,253 @@ Test(poll, short_tasks_do_not_wait_behind_a_long_one, .timeout = 30)
 	cr_expect(not(carom_result_ready(big)));
 	carom_pool_terminate(pool);
 	carom_result_free(big);
+}
+
+/* ---- callbacks ---- */
+
+static int count_call(struct carom_result *result, void *userdata)
+{
+	++*(int *)userdata;
+	return 0;
+}
+
+static void submit_with_callback(struct carom_pool *pool, carom_task_fn *function, int64_t x,
+				 carom_callback_fn *callback, void *userdata)
+{
+	cr_assert(zero(int, carom_pool_apply_async(pool, function, &x, sizeof(x),
+						   &CAROM_TASK_OPTIONS(.callback = callback,
+								       .error_callback = callback,
+								       .userdata = userdata),
+						   NULL)));
+}
+
+Test(poll, tells_all_before_it_says_that_it_is_over, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(2);
+	int count = 0;
+
+	for (int i = 0; i < 1000; i++)
+		submit_with_callback(pool, i % 300 ? square : kill_self, i, count_call, &count);
+	carom_pool_close(pool);
+	cr_expect(eq(int, turn_until_over(pool), -ESHUTDOWN));
+	cr_expect(eq(int, count, 1000));
+}
+
+/* RP-12 */
+Test(poll, joining_tells_all, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(2);
+	int count = 0;
+
+	for (int i = 0; i < 1000; i++)
+		submit_with_callback(pool, i % 300 ? square : kill_self, i, count_call, &count);
+	carom_pool_close(pool);
+	cr_expect(zero(int, carom_pool_join(pool, SOON)));
+	cr_expect(eq(int, count, 1000));
+	cr_expect(eq(int, turn_until_over(pool), -ESHUTDOWN));
+}
+
+Test(poll, terminating_tells_all, .timeout = 60)
+{
+	struct carom_pool *pool = new_polled(1);
+	int count = 0;
+
+	for (int i = 0; i < 10; i++)
+		submit_with_callback(pool, hang, i, count_call, &count);
+	carom_pool_terminate(pool);
+	carom_pool_free(pool);
+	cr_expect(eq(int, count, 10));
+}
+
+struct inner {
+	struct carom_pool *pool;
+	int64_t value;
+	int polled;
+	int count;
+};
+
+static int use_pool(struct carom_result *result, void *userdata)
+{
+	struct inner *inner = userdata;
+	int64_t x = 11;
+
+	inner->polled = carom_pool_poll(inner->pool, CAROM_PASSED);
+	/* it waits, and its worker dies meanwhile; another callback becomes due */
+	submit_with_callback(inner->pool, kill_self, 0, count_call, &inner->count);
+	cr_expect(zero(int, carom_pool_apply(inner->pool, square, &x, sizeof(x), &inner->value,
+					     sizeof(inner->value), NULL, NULL)));
+	cr_expect(zero(int, inner->count), "one callback inside another");
+	return 0;
+}
+
+Test(poll, callback_may_submit_and_wait_but_not_poll, .timeout = 60)
+{
+	struct inner inner = { .pool = new_polled(1) };
+
+	submit_with_callback(inner.pool, nothing, 0, use_pool, &inner);
+	while (!inner.count)
+		cr_assert(ge(int, turn(inner.pool), 0));
+	cr_expect(eq(int, inner.polled, -EDEADLK));
+	cr_expect(eq(i64, inner.value, 121));
+	carom_pool_free(inner.pool);
+}
+
+static int free_pool(struct carom_result *result, void *userdata)
+{
+	struct inner *inner = userdata;
+
+	inner->count++;
+	inner->pool = carom_pool_free(inner->pool);
+	return 0;
+}
+
+Test(poll, callback_may_free_the_pool_that_is_polled, .timeout = 60)
+{
+	struct inner inner = { .pool = new_polled(2) };
+	struct carom_pool *pool = inner.pool;
+	int r = 0;
+
+	submit_with_callback(pool, nothing, 0, free_pool, &inner);
+	submit_with_callback(pool, hang, 0, count_call, &inner.count);
+	while (inner.pool)
+		r = turn(pool);
+	cr_expect(eq(int, r, -ESHUTDOWN));
+	cr_expect(eq(int, inner.count, 2));
+	cr_expect(lt(int, waitpid(-1, NULL, WNOHANG), 0)); /* nobody is left */
+}
+
+static int submit_again(struct carom_result *result, void *userdata)
+{
+	struct inner *inner = userdata;
+
+	if (!inner->polled)
+		submit_with_callback(inner->pool, nothing, 0, submit_again, inner);
+	return 0;
+}
+
+Test(poll, callbacks_without_end_leave_the_host_its_turn, .timeout = 60)
+{
+	struct inner inner = { .pool = new_polled(2) };
+	struct host host;
+
+	for (int i = 0; i < 200; i++)
+		submit_with_callback(inner.pool, nothing, 0, submit_again, &inner);
+	host_init(&host, inner.pool);
+	while (host.beat_count < 10)
+		cr_assert(ge(int, host_turn(&host), 0));
+	inner.polled = 1;
+	carom_pool_close(inner.pool);
+	while (host_turn(&host) != -ESHUTDOWN)
+		;
+	host_deinit(&host);
+	carom_pool_free(inner.pool);
+}
+
+/* Its worker asks for leave to begin, and only who polls, or waits, can give it. */
+Test(poll, waiting_gives_leave_to_begin, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int64_t x = 5, y = 0;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .polled = 1,
+							       .synack = 1),
+					   &pool)));
+	for (int i = 0; i < 100; i++)
+		cr_assert(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	cr_expect(eq(i64, y, 25));
+}
+
+Test(poll, waiting_for_a_place_makes_places_free, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int count = 0;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .polled = 1,
+							       .put_locks = 1),
+					   &pool)));
+	for (int i = 0; i < 500; i++)
+		submit_with_callback(pool, i % 100 ? nothing : kill_self, i, count_call, &count);
+	carom_pool_close(pool);
+	cr_expect(zero(int, carom_pool_join(pool, SOON)));
+	cr_expect(eq(int, count, 500));
+}
+
+/* ---- what is not to run ---- */
+
+/* EL-07 */
+Test(poll, says_when_no_more_fits_rather_than_wait, .timeout = 30)
+{
+	struct carom_task_options options =
+		CAROM_TASK_OPTIONS(.wait_for_slot = CAROM_SLOT_WAIT_NEVER);
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .polled = 1,
+							       .slot_count = 100),
+					   &pool)));
+	for (int i = 0; i < 100; i++)
+		cr_assert(zero(int, carom_pool_apply_async(pool, hang, NULL, 0, &options, NULL)));
+	cr_expect(eq(int, carom_pool_apply_async(pool, hang, NULL, 0, &options, NULL), -EAGAIN));
+	carom_pool_terminate(pool);
+}
+
+static int count_begin(struct carom_result *result, int64_t pid, uint64_t begun_ns, void *userdata)
+{
+	++*(int *)userdata;
+	return 0;
+}
+
+/* EL-15 */
+Test(poll, task_that_is_cancelled_before_it_begins_never_does, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(1);
+	struct carom_result *first = submit(pool, nap, 50), *result;
+	int begun = 0;
+
+	cr_assert(
+		zero(int, carom_pool_apply_async(pool, nothing, NULL, 0,
+						 &CAROM_TASK_OPTIONS(.accept_callback = count_begin,
+								     .userdata = &begun),
+						 &result)));
+	cr_expect(zero(int, carom_result_cancel(result)));
+	turn_until_ready(pool, first);
+	cr_expect(eq(int, outcome_of(result).kind, CAROM_OUTCOME_CANCELLED));
+	carom_pool_close(pool);
+	turn_until_over(pool);
+	cr_expect(zero(int, begun));
+	carom_result_free(first);
+	carom_result_free(result);
+}
+
+static _Atomic int *begun_count;
+
+static int count_and_hang(struct carom_call *call)
+{
+	atomic_fetch_add(begun_count, 1);
+	return hang(call);
+}
+
+/* EL-10 */
+Test(poll, task_that_is_put_back_and_cancelled_does_not_begin_again, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_result *result;
+
+	begun_count = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pool = new_polled(1);
+	cr_assert(zero(int,
+		       carom_pool_apply_async(pool, count_and_hang, NULL, 0,
+					      &CAROM_TASK_OPTIONS(.retry_on_loss = 5), &result)));
+	while (!atomic_load(begun_count))
+		sched_yield();
+	kill((pid_t)worker_pid(pool, 0), SIGKILL);
+	while (carom_result_accepted(result) == 1)
+		cr_assert(ge(int, turn(pool), 0));
+	cr_expect(zero(int, carom_result_cancel(result)));
+	cr_expect(eq(int, outcome_of(result).kind, CAROM_OUTCOME_CANCELLED));
+	carom_pool_close(pool);
+	turn_until_over(pool);
+	cr_expect(eq(int, atomic_load(begun_count), 1));
+	carom_result_free(result);
 }
 
 /* ---- workers that stand still ---- */
