@@ -43,10 +43,19 @@ static uint64_t round_up(uint64_t value, uint64_t unit)
 /*
  * All of the machine's, not those that this process may use: the other side may be
  * allowed others. Two that share one find that out when they meet there.
+ *
+ * The parent asks for each lane. A worker is a copy of it, and mostly knows: to ask
+ * would be three system calls of each birth, and two pages of each worker's stack.
  */
-static uint32_t online_cpus(void)
+static uint32_t online_cpus(bool afresh)
 {
-	return (uint32_t)carom_cpu_count(CAROM_CPU_SYSTEM);
+	static _Atomic uint32_t known;
+
+	/* relaxed: a number by itself */
+	if (afresh || !atomic_load_explicit(&known, memory_order_relaxed))
+		atomic_store_explicit(&known, (uint32_t)carom_cpu_count(CAROM_CPU_SYSTEM),
+				      memory_order_relaxed);
+	return atomic_load_explicit(&known, memory_order_relaxed);
 }
 
 /* ---- layout ---- */
@@ -89,7 +98,7 @@ static int total_size(const struct lane_header *layout, uint64_t *ret_size)
 static void take_view(struct carom_lane *lane, void *control, const struct lane_header *layout)
 {
 	unsigned char *base = control;
-	uint32_t cpus = online_cpus();
+	uint32_t cpus = online_cpus(lane->segment != NULL);
 
 	lane->header = control;
 	lane->workers = (void *)(base + layout->workers_offset);
