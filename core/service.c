@@ -292,13 +292,18 @@ static void rung(void *userdata)
 	}
 }
 
+bool carom_service_is_here(const struct carom_service *service)
+{
+	return !service->is_polled && pthread_equal(service->thread, pthread_self());
+}
+
 void carom_service_run(struct carom_service *service, void (*function)(void *userdata),
 		       void *userdata)
 {
 	struct errand errand = { .function = function, .userdata = userdata };
 	struct errand **end = &service->errands;
 
-	if (service->is_polled) {
+	if (service->is_polled || carom_service_is_here(service)) {
 		function(userdata);
 		return;
 	}

@@ -105,9 +105,12 @@ int carom_service_watch(struct carom_service *service, struct carom_service_pidf
 /** carom_service_unwatch() - in the loop's thread */
 void carom_service_unwatch(struct carom_service *service, struct carom_service_pidfd *watch);
 
+/** carom_service_is_here() - is this the loop's thread? A polled service has none */
+bool carom_service_is_here(const struct carom_service *service);
+
 /**
  * carom_service_run() - have the loop's thread do something, and wait until it is done
- * Any thread but the loop's own; of a polled service in that one, and there and then.
+ * Any thread; in the loop's own, and of a polled service, there and then.
  */
 void carom_service_run(struct carom_service *service, void (*function)(void *userdata),
 		       void *userdata);

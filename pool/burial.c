@@ -97,10 +97,18 @@ static uint64_t items_done(const struct carom_pool *pool, uint32_t slot)
 	return ended - task->accounted;
 }
 
+static uint64_t items_left(const struct carom_pool *pool, uint32_t slot)
+{
+	const struct task *task = &pool->tasks[slot];
+
+	return task->map ? task->count - task->accounted - items_done(pool, slot) : 1;
+}
+
 static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
 {
 	struct autopsy *autopsy = userdata;
 	struct carom_pool *pool = autopsy->pool;
+	uint64_t undone = items_left(pool, slot);
 	enum carom_sweep_verdict verdict;
 	struct carom_outcome cause;
 
@@ -110,8 +118,11 @@ static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
 					items_done(pool, slot));
 	describe_cause(autopsy, slot, &cause);
 	verdict = judge(autopsy, slot, &cause);
-	if (verdict == CAROM_SWEEP_LOST)
+	if (verdict == CAROM_SWEEP_LOST) {
 		carom_pool_count_end(pool, cause.kind);
+		if (cause.kind == CAROM_OUTCOME_TERMINATED)
+			pool->undone_count += undone;
+	}
 	return verdict;
 }
 

@@ -250,11 +250,6 @@ static void start_errand(void *userdata)
 	carom_supervisor_start(userdata);
 }
 
-static void terminate_errand(void *userdata)
-{
-	carom_supervisor_kill(userdata);
-}
-
 static void break_errand(void *userdata)
 {
 	carom_supervisor_break(userdata, CAROM_BROKEN_CALLBACK, -ENOTRECOVERABLE, NULL);
@@ -263,24 +258,6 @@ static void break_errand(void *userdata)
 void carom_pool_break(struct carom_pool *pool)
 {
 	carom_service_run(pool->service, break_errand, pool);
-}
-
-static void end_errand(void *userdata)
-{
-	carom_supervisor_end(userdata);
-}
-
-/* waits until no worker is left and none is being made; with the lock */
-static int await_end(struct carom_pool *pool, uint64_t deadline_ns)
-{
-	int r = 0;
-
-	while (pool->process_count || pool->request_count) {
-		if (r < 0)
-			return r;
-		r = carom_pool_sleep(pool, deadline_ns);
-	}
-	return 0;
 }
 
 static int start_workers(struct carom_pool *pool)
@@ -325,79 +302,6 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	}
 	*ret_pool = pool;
 	return 0;
-}
-
-/* ---- ending ---- */
-
-int carom_pool_close(struct carom_pool *pool)
-{
-	if (!carom_origin_is(pool->origin))
-		return -ECHILD;
-	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_CLOSING, "closing pool");
-	pthread_mutex_lock(&pool->lock);
-	if (pool->state == POOL_RUNNING) {
-		carom_pool_enter_state(pool, POOL_CLOSED);
-		carom_pool_admit_all(pool);
-		carom_service_poke(pool->service, &pool->drain_poke);
-	}
-	pthread_mutex_unlock(&pool->lock);
-	return 0;
-}
-
-int carom_pool_terminate(struct carom_pool *pool)
-{
-	if (!carom_origin_is(pool->origin))
-		return -ECHILD;
-	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_TERMINATING, "terminating pool");
-	carom_service_run(pool->service, terminate_errand, pool);
-	pthread_mutex_lock(&pool->lock);
-	await_end(pool, CAROM_NO_DEADLINE);
-	pthread_mutex_unlock(&pool->lock);
-	return 0;
-}
-
-int carom_pool_join(struct carom_pool *pool, uint64_t deadline_ns)
-{
-	int r;
-
-	if (!carom_origin_is(pool->origin))
-		return -ECHILD;
-	pthread_mutex_lock(&pool->lock);
-	r = pool->state == POOL_RUNNING ? -EINVAL : await_end(pool, deadline_ns);
-	if (r == 0 && !carom_notice_is_teller(pool))
-		r = carom_notice_settle(pool, deadline_ns);
-	pthread_mutex_unlock(&pool->lock);
-	return r;
-}
-
-/* what there is to tell is told before the pool is gone, but for a callback that frees it */
-static void settle(struct carom_pool *pool)
-{
-	pthread_mutex_lock(&pool->lock);
-	if (!carom_notice_is_teller(pool))
-		carom_notice_settle(pool, CAROM_NO_DEADLINE);
-	pthread_mutex_unlock(&pool->lock);
-}
-
-struct carom_pool *carom_pool_free(struct carom_pool *pool)
-{
-	if (!pool || !carom_origin_is(pool->origin))
-		return NULL;
-	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_FINALIZING, "finalizing pool");
-	carom_pool_terminate(pool);
-	settle(pool);
-	carom_notice_end(pool);
-	carom_service_run(pool->service, end_errand, pool);
-	if (pool->options.polled)
-		carom_pool_end_polled(pool);
-	pthread_mutex_lock(&pool->lock);
-	carom_pool_unref_unlock(pool);
-	return NULL;
-}
-
-void carom_pool_freep(struct carom_pool **pool)
-{
-	*pool = carom_pool_free(*pool);
 }
 
 /* ---- looking ---- */

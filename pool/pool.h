@@ -80,6 +80,8 @@ CAROM_API int carom_pool_new(const struct carom_pool_options *options,
  * carom_pool_free() - terminate the pool if it runs, wait for its workers' end, free it
  * @pool: NULL is allowed
  *
+ * Where that ends tasks of a pool that was not closed, the log has a warning. Row PH-23
+ *
  * Context: MT-Safe against other pools; no other thread may use @pool any more,
  * but results of it may live on. In a forked child: frees nothing, and the
  * parent's pool notices nothing.
@@ -155,16 +157,37 @@ CAROM_API int carom_pool_flush(struct carom_pool *pool);
 CAROM_API int carom_pool_close(struct carom_pool *pool);
 
 /**
- * carom_pool_terminate() - kill the workers now
+ * carom_pool_terminate() - end the workers now. Row PM-18
  *
- * Values that were already left count. Running tasks get the outcome
- * `terminated`, waiting ones `pool closed`; everybody who waits is answered
- * before this returns.
+ * Values that were already left count. Waiting tasks get the outcome `pool closed`,
+ * running ones `terminated`: their workers get SIGTERM, and SIGKILL when grace_ns is
+ * over. Workers without a task end at once. Everybody who waits is answered before this
+ * returns. It may be called from a callback of the pool, and by several threads.
  *
  * Context: MT-Safe, AS-Unsafe. Blocks until the workers are dead.
  * Return: 0, -ECHILD.
  */
 CAROM_API int carom_pool_terminate(struct carom_pool *pool);
+
+/**
+ * carom_pool_kill() - as carom_pool_terminate(), but by SIGKILL at once. Row PX-07
+ *
+ * Also while another thread terminates the pool, whose wait it shortens.
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks until the workers are dead.
+ * Return: 0, -ECHILD.
+ */
+CAROM_API int carom_pool_kill(struct carom_pool *pool);
+
+/**
+ * carom_pool_drain() - close the pool, and have it end by the deadline
+ * @deadline_ns: CLOCK_MONOTONIC; what is not done by then is terminated
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks until the workers have ended.
+ * Return: how many tasks, and items of maps, that were submitted are not done, 0 if all
+ * are; -ENOTRECOVERABLE (the pool is broken), -ECHILD.
+ */
+CAROM_API int carom_pool_drain(struct carom_pool *pool, uint64_t deadline_ns);
 
 /**
  * carom_pool_join() - wait until all workers have ended

@@ -187,7 +187,10 @@ struct carom_pool {
 	uint64_t loss_count;             /* workers that ended and should not have. With the lock */
 	int refusal_error;               /* why none could be made the last time. With the lock */
 	struct carom_broken broken;      /* with the lock */
+	uint64_t undone_count;           /* tasks that a forced end has answered. With the lock */
 	struct carom_loop_timer retry_timer;
+	struct carom_loop_timer grace_timer;
+	struct carom_poke break_poke;
 	struct carom_loop_timer limit_timer;
 	struct carom_poke limit_poke;
 	struct carom_poke drain_poke;
@@ -439,8 +442,14 @@ void carom_supervisor_drain(struct carom_pool *pool);
  */
 void carom_supervisor_ended(struct worker *worker, enum carom_exit_reason reason, bool was_ready);
 
-/** carom_supervisor_kill() - kill all workers; what nobody has begun is answered first. Any thread. */
+/** carom_supervisor_terminate() - end all workers; what nobody has begun is answered first */
+void carom_supervisor_terminate(struct carom_pool *pool);
+
+/** carom_supervisor_kill() - likewise, at once */
 void carom_supervisor_kill(struct carom_pool *pool);
+
+/** carom_pool_withdraw_all() - answer all that nobody has begun. With the lock. Returns how many. */
+uint64_t carom_pool_withdraw_all(struct carom_pool *pool, const struct carom_outcome *cause);
 
 /**
  * carom_supervisor_break() - as that, because this pool cannot go on

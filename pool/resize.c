@@ -124,6 +124,7 @@ int carom_pool_grow(struct carom_pool *pool, uint64_t count)
 		return -ENOSPC;
 	}
 	open_places(pool, count, opened);
+	carom_pool_admit_more(pool, (int64_t)count);
 	pthread_mutex_unlock(&pool->lock);
 	carom_service_run(pool->service, fill_errand, pool);
 	pthread_mutex_lock(&pool->lock);
@@ -182,6 +183,7 @@ int carom_pool_shrink(struct carom_pool *pool, uint64_t count, enum carom_shrink
 	closed = close_some(pool, count, busy, false);
 	if (how == CAROM_SHRINK_AFTER_TASK)
 		closed += close_some(pool, count - closed, busy, true);
+	carom_pool_admit_more(pool, -(int64_t)closed);
 	pthread_mutex_unlock(&pool->lock);
 	return (int)closed;
 }

@@ -18,6 +18,9 @@
  *   S5  The timer for trying again is always set, if only for the end of time: then to
  *       set it for another time takes no memory.
  *   S6  A pool breaks once, for one reason, which stands there from then on.
+ *   S7  A pool that is ended answers first what nobody has begun. Idle workers end by
+ *       themselves; those that run a task are asked by SIGTERM. Whoever is still there when
+ *       the grace is over is killed, also one that is stopped, or hangs in an exit handler.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -28,11 +31,13 @@
 
 #include "core/log.h"
 #include "core/points.h"
+#include "core/process_private.h"
 #include "core/time.h"
 #include "pool/burial.h"
 #include "pool/pool_private.h"
 #include "pool/value.h"
 
+#define GRACE_DEFAULT_NS   CAROM_MILLISECONDS(100)
 #define START_ATTEMPTS_MAX 3 /* of births for a new pool whose fork server dies */
 
 static void request_worker(struct worker *worker);
@@ -386,6 +391,15 @@ static void drain_poked(struct carom_poke *poke)
 	carom_supervisor_drain(poke->userdata);
 }
 
+static void end_workers(struct carom_pool *pool);
+
+static void break_poked(struct carom_poke *poke)
+{
+	end_workers(poke->userdata);
+}
+
+static void grace_expired(struct carom_loop_timer *timer);
+
 void carom_supervisor_start(struct carom_pool *pool)
 {
 	pool->retry_timer.expired = retry_expired;
@@ -396,6 +410,10 @@ void carom_supervisor_start(struct carom_pool *pool)
 	pool->limit_poke.userdata = pool;
 	pool->drain_poke.function = drain_poked;
 	pool->drain_poke.userdata = pool;
+	pool->break_poke.function = break_poked;
+	pool->break_poke.userdata = pool;
+	pool->grace_timer.expired = grace_expired;
+	pool->grace_timer.userdata = pool;
 	pool->limit_next_ns = CAROM_NO_DEADLINE;
 	/* S5 */
 	pool->start_error = carom_loop_timer_set(carom_service_loop(pool->service),
@@ -415,9 +433,10 @@ void carom_supervisor_drain(struct carom_pool *pool)
 	carom_supervisor_fill(pool);
 }
 
-/* with the lock */
-static void withdraw_everything(struct carom_pool *pool, const struct carom_outcome *cause)
+uint64_t carom_pool_withdraw_all(struct carom_pool *pool, const struct carom_outcome *cause)
 {
+	uint64_t count = 0;
+
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		struct task *task = &pool->tasks[slot];
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
@@ -426,41 +445,98 @@ static void withdraw_everything(struct carom_pool *pool, const struct carom_outc
 			continue;
 		task->cause = *cause;
 		task->cause.submitted_ns = task->submitted_ns;
-		if (carom_lane_withdraw(pool->lane, slot)) /* or a worker has it now: swept later */
-			carom_pool_count_end(pool, cause->kind);
+		if (!carom_lane_withdraw(pool->lane, slot))
+			continue; /* a worker has it now: swept later */
+		carom_pool_count_end(pool, cause->kind);
+		count += task->map ? task->count - task->accounted : 1;
 	}
+	return count;
 }
 
 /* with the lock; true if the pool was still running, or being drained */
 static bool halt(struct carom_pool *pool, enum pool_state state, const struct carom_outcome *cause)
 {
-	bool first = pool->state == POOL_RUNNING || pool->state == POOL_CLOSED;
+	if (pool->state != POOL_RUNNING && pool->state != POOL_CLOSED)
+		return false;
+	if (pool->state == POOL_RUNNING)
+		carom_pool_admit_all(pool);
+	carom_pool_enter_state(pool, state);
+	pool->undone_count += carom_pool_withdraw_all(pool, cause);
+	carom_lane_stop(pool->lane, CAROM_LANE_HALT);
+	carom_lane_announce(pool->lane);
+	carom_lane_announce_ready(pool->lane);
+	pthread_cond_broadcast(&pool->settled);
+	return true;
+}
 
-	if (first) {
-		carom_pool_enter_state(pool, state);
-		withdraw_everything(pool, cause);
-	}
+static void kill_workers(struct carom_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
 	for (uint32_t i = 0; i < pool->place_count; i++)
 		if (pool->workers[i].current)
 			carom_pidfd_signal(pool->workers[i].current->pidfd, SIGKILL);
-	if (first) { /* after the kill: nobody is woken only to hear that it is over */
-		carom_lane_stop(pool->lane, CAROM_LANE_HALT);
-		carom_lane_announce(pool->lane);
-	}
-	pthread_cond_broadcast(&pool->settled);
-	carom_lane_announce_ready(pool->lane);
-	return first;
+	pthread_mutex_unlock(&pool->lock);
 }
 
-void carom_supervisor_kill(struct carom_pool *pool)
+static void grace_expired(struct carom_loop_timer *timer)
+{
+	kill_workers(timer->userdata);
+}
+
+/* those that run a task, or their initializer, are asked; the others have been told, see halt() */
+static void ask_workers(struct carom_pool *pool, int signal_number)
+{
+	uint64_t busy[CAROM_LANE_MASK_WORDS];
+
+	pthread_mutex_lock(&pool->lock);
+	carom_pool_find_busy(pool, busy);
+	for (uint32_t i = 0; i < pool->place_count; i++) {
+		bool is_busy = busy[i / 64] >> (i % 64) & 1;
+
+		if (pool->workers[i].current && (is_busy || !carom_lane_is_ready(pool->lane, i)))
+			carom_pidfd_signal(pool->workers[i].current->pidfd, signal_number);
+	}
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* S7 */
+static void end_workers(struct carom_pool *pool)
+{
+	uint64_t grace_ns = pool->options.grace_ns;
+	bool at_once = grace_ns == CAROM_NO_GRACE;
+
+	if (!grace_ns || at_once)
+		grace_ns = GRACE_DEFAULT_NS;
+	if (carom_loop_timer_set(carom_service_loop(pool->service), &pool->grace_timer,
+				 carom_deadline_after(grace_ns)) < 0)
+		kill_workers(pool);
+	else
+		ask_workers(pool, at_once ? SIGKILL : carom_term_signal());
+}
+
+static bool halt_for_good(struct carom_pool *pool)
 {
 	struct carom_outcome cause = { .kind = CAROM_OUTCOME_POOL_CLOSED,
 				       .exit_status = -1,
 				       .worker_index = -1 };
+	bool first;
 
 	pthread_mutex_lock(&pool->lock);
-	halt(pool, POOL_TERMINATED, &cause);
+	first = halt(pool, POOL_TERMINATED, &cause);
 	pthread_mutex_unlock(&pool->lock);
+	return first;
+}
+
+void carom_supervisor_terminate(struct carom_pool *pool)
+{
+	if (halt_for_good(pool))
+		end_workers(pool);
+}
+
+void carom_supervisor_kill(struct carom_pool *pool)
+{
+	halt_for_good(pool);
+	kill_workers(pool);
 }
 
 /* ---- breaking ---- */
@@ -497,6 +573,7 @@ void carom_supervisor_break(struct carom_pool *pool, enum carom_broken_reason re
 	pthread_mutex_unlock(&pool->lock);
 	if (!first)
 		return;
+	carom_service_poke(pool->service, &pool->break_poke);
 	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_POOL_BROKEN, "pool is broken: %s: %s",
 			carom_broken_reason_name(reason), cause.message);
 	if (pool->options.kill_self_on_break)
@@ -510,5 +587,7 @@ void carom_supervisor_end(struct carom_pool *pool)
 	carom_loop_timer_clear(loop, &pool->retry_timer);
 	carom_loop_timer_clear(loop, &pool->limit_timer);
 	carom_service_unpoke(pool->service, &pool->limit_poke);
+	carom_loop_timer_clear(loop, &pool->grace_timer);
 	carom_service_unpoke(pool->service, &pool->drain_poke);
+	carom_service_unpoke(pool->service, &pool->break_poke);
 }
