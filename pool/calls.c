@@ -145,6 +145,11 @@ void carom_calls_end(struct carom_pool *pool, uint32_t slot)
 		post(pool, calls, CALLS_END, end_of(pool, slot));
 }
 
+void carom_calls_end_map(struct carom_pool *pool, struct calls *calls)
+{
+	post(pool, calls, CALLS_END, carom_now());
+}
+
 void carom_calls_look(struct carom_pool *pool, uint32_t slot)
 {
 	struct task *task = &pool->tasks[slot];

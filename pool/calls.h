@@ -75,6 +75,9 @@ void carom_calls_look(struct carom_pool *pool, uint32_t slot);
 /** carom_calls_end() - the task has ended, or its slot is given back; tells it once. With the lock. */
 void carom_calls_end(struct carom_pool *pool, uint32_t slot);
 
+/** carom_calls_end_map() - a map has ended; to be called once. With the lock. */
+void carom_calls_end_map(struct carom_pool *pool, struct calls *calls);
+
 /** carom_calls_limit() - the task has hit a limit. With the lock. */
 void carom_calls_limit(struct carom_pool *pool, uint32_t slot, bool is_soft);
 

@@ -66,6 +66,8 @@ struct part {
  * @first_waiting: the parts before it are collected
  * @waiting_count: parts that were submitted and are not collected
  * @over:    M4
+ * @submitted: no chunk will come any more
+ * @calls:   its result's; NULL once its end was posted, or if there are none
  * @verdict: of the first item, by index, without a value, or if the map fails fast the
  *           first to arrive; of the last if there is none
  */
@@ -85,6 +87,8 @@ struct map {
 	uint64_t limit_ns;
 	bool fail_fast;
 	bool over;
+	bool submitted;
+	struct calls *calls;
 	struct carom_outcome *outcomes;
 	struct part *parts;
 	uint64_t waiting_count;
@@ -253,6 +257,15 @@ static void collect_batch(struct map *map, uint32_t slot)
 	account_rest(map, task, &outcome);
 }
 
+/* the callbacks of a map are due once, when nothing of it is left */
+static void tell_if_ended(struct map *map)
+{
+	if (!map->calls || !map->submitted || map->waiting_count)
+		return;
+	carom_calls_end_map(map->pool, map->calls);
+	map->calls = NULL;
+}
+
 static void let_go(struct map *map, uint32_t slot)
 {
 	struct task *task = &map->pool->tasks[slot];
@@ -261,6 +274,7 @@ static void let_go(struct map *map, uint32_t slot)
 	map->parts[task->part].item_count = task->end;
 	map->parts[task->part].slot = CAROM_LANE_NO_SLOT;
 	map->waiting_count--;
+	tell_if_ended(map);
 }
 
 static void end_early(struct map *map);
@@ -454,6 +468,7 @@ static void describe_part(struct map *map, uint64_t part, uint64_t first, uint64
 		.count = count,
 		.part = part,
 		.map = map,
+		.noticed = map->calls != NULL,
 	};
 	if (count > 1) {
 		ret_submission->prefix = batch;
@@ -682,37 +697,10 @@ static int make_map(const struct map *plan, uint64_t chunk_size, struct map **re
 	return 0;
 }
 
-static int begin_map(const struct map *plan, uint64_t chunk_size, struct carom_result **ret_result,
-		     struct map **ret_map)
+static int plan_map(const struct map_request *request, struct carom_map_options *ret_options,
+		    struct map *ret_plan)
 {
-	struct carom_pool *pool = plan->pool;
-	struct map *map;
-	int r = make_map(plan, chunk_size, &map);
-
-	if (r < 0)
-		return r;
-	r = carom_pool_enter(pool);
-	if (r < 0) {
-		carom_map_free(map);
-		return r;
-	}
-	if (ret_result) {
-		*ret_result = carom_result_new_for_map(pool, map);
-		if (!*ret_result)
-			r = -ENOMEM;
-	}
-	if (r == 0)
-		r = submit_all(map);
-	carom_pool_leave(pool);
-	*ret_map = map;
-	return r;
-}
-
-static int plan_map(const struct map_request *request, struct map *ret_plan,
-		    uint64_t *ret_chunk_size)
-{
-	struct carom_map_options ours;
-	int r = carom_options_take(request->options, &ours, sizeof(ours));
+	int r = carom_options_take(request->options, ret_options, sizeof(*ret_options));
 
 	if (r == 0)
 		r = check_request(request);
@@ -725,46 +713,119 @@ static int plan_map(const struct map_request *request, struct map *ret_plan,
 		.item_count = request->item_count,
 		.out = request->out,
 		.out_size = request->out_size,
-		.limit_ns = carom_pool_limit(request->pool, ours.hard_limit_ns),
-		.fail_fast = ours.fail_fast,
-		.outcomes = ours.outcomes,
+		.limit_ns = carom_pool_limit(request->pool, ret_options->hard_limit_ns),
+		.fail_fast = ret_options->fail_fast,
+		.outcomes = ret_options->outcomes,
 	};
 	memcpy(ret_plan->columns, request->columns,
 	       request->column_count * sizeof(*request->columns));
-	*ret_chunk_size = ours.chunk_size;
 	return 0;
+}
+
+/* they hold the result, as those of a single task do; see attach_calls() in submit.c */
+static int attach_calls(struct map *map, struct carom_result *result,
+			const struct carom_map_options *options)
+{
+	struct carom_task_options wanted = {
+		.callback = options->callback,
+		.error_callback = options->error_callback,
+		.userdata = options->userdata,
+		.callbacks_propagate = options->callbacks_propagate,
+	};
+	int r = carom_calls_new(map->pool, &wanted, &map->calls);
+
+	if (!map->calls)
+		return r;
+	r = carom_notice_promise(map->pool);
+	if (r < 0) {
+		map->calls = carom_calls_free(map->calls);
+		return r;
+	}
+	result->calls = map->calls;
+	result->reference_count++;
+	map->calls->result = result;
+	return 0;
+}
+
+/* nothing was submitted, and nothing is to be told */
+static void detach_calls(struct map *map, struct carom_result *result)
+{
+	if (!result || !result->calls)
+		return;
+	map->calls = NULL;
+	result->calls = carom_calls_free(result->calls);
+	result->reference_count--;
+	carom_notice_kept(map->pool);
+}
+
+static int make_result(struct map *map, const struct carom_map_options *options,
+		       struct carom_result **ret_result)
+{
+	*ret_result = carom_result_new_for_map(map->pool, map);
+	if (!*ret_result)
+		return -ENOMEM;
+	(*ret_result)->id = carom_pool_take_id(map->pool);
+	(*ret_result)->userdata = options->userdata;
+	return attach_calls(map, *ret_result, options);
+}
+
+/* with the lock */
+static int begin_map(struct map *map, const struct carom_map_options *options,
+		     struct carom_result **ret_result)
+{
+	int r = ret_result ? make_result(map, options, ret_result) : 0;
+
+	if (r == 0)
+		r = submit_all(map);
+	map->submitted = true;
+	if (r < 0)
+		detach_calls(map, ret_result ? *ret_result : NULL);
+	tell_if_ended(map);
+	return r;
+}
+
+/* @ret_result: NULL if there is to be none; else with *@ret_map, also where it fails */
+static int request_map(const struct map_request *request, struct carom_result **ret_result,
+		       struct map **ret_map)
+{
+	struct carom_map_options options;
+	struct map plan;
+	int r = plan_map(request, &options, &plan);
+
+	if (r == 0 && !ret_result && (options.callback || options.error_callback))
+		r = -EINVAL;
+	if (r == 0)
+		r = make_map(&plan, options.chunk_size, ret_map);
+	if (r < 0)
+		return r;
+	r = carom_pool_enter(plan.pool);
+	if (r < 0)
+		return r;
+	r = begin_map(*ret_map, &options, ret_result);
+	carom_pool_leave(plan.pool);
+	return r;
 }
 
 int carom_map_begin(const struct map_request *request, struct carom_result **ret_result)
 {
 	struct carom_result *result = NULL;
-	struct map plan, *map = NULL;
-	uint64_t chunk_size;
-	int r = plan_map(request, &plan, &chunk_size);
+	struct map *map = NULL;
+	int r = ret_result ? request_map(request, &result, &map) : -EINVAL;
 
-	if (r == 0 && !ret_result)
-		r = -EINVAL;
 	if (r == 0)
-		r = begin_map(&plan, chunk_size, &result, &map);
-	if (r < 0) {
-		if (result)
-			carom_result_free(result);
-		else if (map)
-			carom_map_free(map);
-		return r;
-	}
-	*ret_result = result;
-	return 0;
+		*ret_result = result;
+	else if (result)
+		carom_result_free(result);
+	else if (map)
+		carom_map_free(map);
+	return r;
 }
 
 int carom_map_run(const struct map_request *request)
 {
-	struct map plan, *map = NULL;
-	uint64_t chunk_size;
-	int r = plan_map(request, &plan, &chunk_size);
+	struct map *map = NULL;
+	int r = request_map(request, NULL, &map);
 
-	if (r == 0)
-		r = begin_map(&plan, chunk_size, NULL, &map);
 	if (map) {
 		carom_map_wait(map, CAROM_NO_DEADLINE);
 		if (r == 0 && map->verdict.kind != CAROM_OUTCOME_OK)
@@ -991,6 +1052,23 @@ void carom_map_outcome(struct map *map, struct carom_outcome *ret_outcome)
 	pthread_mutex_lock(&map->pool->lock);
 	*ret_outcome = map->verdict;
 	pthread_mutex_unlock(&map->pool->lock);
+}
+
+int carom_result_map_info(struct carom_result *result, struct carom_map_info *ret_info)
+{
+	struct map *map = result->map;
+
+	if (!carom_origin_is(result->origin))
+		return -ECHILD;
+	if (!map)
+		return -EINVAL;
+	pthread_mutex_lock(&map->pool->lock);
+	collect_ended(map);
+	*ret_info = (struct carom_map_info){ .item_count = map->item_count,
+					     .chunk_size = map->chunk_size,
+					     .waiting_count = map->waiting_count };
+	pthread_mutex_unlock(&map->pool->lock);
+	return 0;
 }
 
 /* ---- control ---- */

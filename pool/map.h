@@ -33,7 +33,12 @@ CAROM_BEGIN_DECLS
  * @fail_fast:     1: the first item that fails, in whatever way, ends the map: what was
  *                 not begun is `cancelled`, and so is what runs at that moment: it is
  *                 not stopped, but its value is dropped. 0: every item is done. Whoever
- *                 waits for the map sees to it
+ *                 waits for the map sees to it, or its callbacks
+ * @callback:      called once, when every item has a value. See task.h for callbacks; a
+ *                 map without a result, carom_pool_map(), has none: -EINVAL
+ * @error_callback: called once, when the map is ready and at least one item has none
+ * @userdata:      handed to them; see also carom_result_userdata()
+ * @callbacks_propagate: 1: a callback of it that returns below 0 breaks the pool
  */
 struct carom_map_options {
 	size_t size_bytes;
@@ -41,6 +46,10 @@ struct carom_map_options {
 	uint64_t hard_limit_ns;
 	struct carom_outcome *outcomes;
 	uint64_t fail_fast;
+	carom_callback_fn *callback;
+	carom_callback_fn *error_callback;
+	void *userdata;
+	uint64_t callbacks_propagate;
 };
 #define CAROM_MAP_OPTIONS(...) CAROM_OPTIONS(carom_map_options, __VA_ARGS__)
 
@@ -82,6 +91,27 @@ CAROM_API int carom_pool_map_async(struct carom_pool *pool, carom_task_fn *funct
 				   void *out, size_t out_size,
 				   const struct carom_map_options *options,
 				   struct carom_result **ret_result);
+
+/**
+ * struct carom_map_info - how a map is done
+ * @item_count:    as it was asked for
+ * @chunk_size:    items per task; the last chunk may have fewer
+ * @waiting_count: chunks that have not ended, or whose values nobody has looked for yet;
+ *                 one that was shared out counts for each of its parts
+ */
+struct carom_map_info {
+	uint64_t item_count;
+	uint64_t chunk_size;
+	uint64_t waiting_count;
+};
+
+/**
+ * carom_result_map_info() - how far a map is
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Never blocks for long.
+ * Return: 0, -EINVAL (not the result of a map), -ECHILD.
+ */
+CAROM_API int carom_result_map_info(struct carom_result *result, struct carom_map_info *ret_info);
 
 CAROM_END_DECLS
 

@@ -272,7 +272,8 @@ struct submission {
 	uint64_t part;
 	struct map *map;
 	bool batch;
-	bool wanted; /* there shall be a result to hold */
+	bool wanted;  /* there shall be a result to hold */
+	bool noticed; /* its end is to be noticed, also without calls */
 	bool is_gated;
 	struct calls *calls;
 	void *userdata;
@@ -305,6 +306,9 @@ int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t 
 
 /** carom_pool_abandon() - a prepared slot is not submitted after all. With the lock. */
 void carom_pool_abandon(struct carom_pool *pool, uint32_t slot);
+
+/** carom_pool_take_id() - the next number, counted over all pools of the program. With the lock. */
+uint64_t carom_pool_take_id(struct carom_pool *pool);
 
 /** carom_pool_release() - the slot's task is over and done with. With the lock. */
 void carom_pool_release(struct carom_pool *pool, uint32_t slot);

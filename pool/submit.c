@@ -229,7 +229,7 @@ static int attach_result(struct carom_pool *pool, const struct submission *submi
 }
 
 /* a block of them at a time, so that pools do not share a line for each task */
-static uint64_t take_id(struct carom_pool *pool)
+uint64_t carom_pool_take_id(struct carom_pool *pool)
 {
 	static _Atomic uint64_t blocks;
 
@@ -296,7 +296,7 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 		flags |= CAROM_TASK_BATCH;
 	if (submission->column_count)
 		flags |= CAROM_TASK_COLUMNS;
-	if (submission->is_gated)
+	if (submission->is_gated || submission->noticed)
 		flags |= CAROM_TASK_END;
 	lines->function = (uint64_t)(uintptr_t)submission->function;
 	lines->flags = (flags | (timed ? CAROM_TASK_TIMED : 0)) & 0x7f;
@@ -334,7 +334,7 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 	task->batch = submission->batch;
 	task->held = false;
 	task->accounted = 0;
-	task->id = take_id(pool);
+	task->id = carom_pool_take_id(pool);
 	task->limit_ns = submission->limit_ns;
 	task->attempt = 0;
 	task->retry_count = submission->retry_count;

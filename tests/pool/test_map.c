@@ -2,7 +2,9 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "tests/pool/gate.h"
 #include "tests/pool/work.h"
@@ -21,7 +23,6 @@ static void expect_squares(const int64_t *out, size_t count)
 		cr_assert(eq(i64, out[i], (int64_t)(i * i)));
 }
 
-/* PM-04 */
 Test(map, puts_each_value_in_its_place, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(3);
@@ -63,7 +64,6 @@ Test(map, tells_each_call_its_index, .timeout = 20)
 					   &CAROM_MAP_OPTIONS(.chunk_size = 1))));
 }
 
-/* PM-05 */
 Test(map, can_be_waited_for_later, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
@@ -184,7 +184,6 @@ Test(map, loses_only_the_item_that_a_dying_worker_was_at, .timeout = 60)
 	}
 }
 
-/* TO-11 */
 Test(map, has_a_time_limit_for_each_item, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
@@ -382,4 +381,315 @@ Test(map, that_fails_fast_leaves_no_slot_behind, .timeout = 60)
 			-EREMOTEIO));
 	cr_expect(zero(int, carom_pool_map(pool, square, in, 200, 8, out, 8, NULL)));
 	expect_squares(out, 200);
+}
+
+/* ---- callbacks ---- */
+
+struct told {
+	_Atomic uint32_t ended;
+	_Atomic uint32_t failed;
+	int64_t *out;
+	int64_t sum;
+	int answer;
+};
+
+static int tell_sum(struct carom_result *result, void *userdata)
+{
+	struct told *told = userdata;
+
+	for (int i = 0; carom_result_successful(result) == 1 && told->out && i < COUNT; i++)
+		told->sum += told->out[i];
+	atomic_fetch_add(&told->ended, 1);
+	carom_futex_wake(&told->ended, INT_MAX);
+	return told->answer;
+}
+
+static int tell_failure(struct carom_result *result, void *userdata)
+{
+	struct told *told = userdata;
+
+	atomic_fetch_add(&told->failed, 1);
+	carom_futex_wake(&told->failed, INT_MAX);
+	return told->answer;
+}
+
+static struct carom_map_options calling(struct told *told, size_t chunk)
+{
+	return CAROM_MAP_OPTIONS(.chunk_size = chunk, .callback = tell_sum,
+				 .error_callback = tell_failure, .userdata = told);
+}
+
+/* PM-05 */
+/* also if nobody waits for it */
+Test(map, calls_back_once_with_all_values, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	static int64_t in[COUNT], out[COUNT];
+
+	number(in, COUNT);
+	for (size_t chunk = 0; chunk < 3; chunk++) {
+		struct told told = { .out = out };
+		struct carom_map_options options = calling(&told, chunk * chunk * 100);
+		struct carom_result *result = NULL;
+
+		cr_assert(zero(int, carom_pool_map_async(pool, square, in, COUNT, 8, out, 8,
+							 &options, &result)));
+		cr_expect(eq(ptr, carom_result_userdata(result), &told));
+		gate_await(&told.ended, 1);
+		cr_assert(zero(int, carom_result_get(result, CAROM_NO_DEADLINE, NULL, 0, NULL)));
+		carom_result_free(result);
+		cr_expect(eq(i64, told.sum, 332833500));
+		cr_expect(eq(u32, atomic_load(&told.ended), 1));
+		cr_expect(zero(u32, atomic_load(&told.failed)));
+	}
+}
+
+Test(map, of_nothing_calls_back_too, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+	struct told told = { 0 };
+	struct carom_map_options options = calling(&told, 0);
+
+	cr_assert(zero(int,
+		       carom_pool_map_async(pool, square, NULL, 0, 8, NULL, 8, &options, &result)));
+	gate_await(&told.ended, 1);
+	cr_expect(eq(int, carom_pool_map(pool, square, NULL, 0, 8, NULL, 8, &options), -EINVAL));
+	carom_pool_close(pool);
+	cr_expect(zero(int, carom_pool_join(pool, CAROM_NO_DEADLINE)));
+	cr_expect(eq(int,
+		     carom_pool_map_async(pool, square, NULL, 0, 8, NULL, 8, &options, &result),
+		     -ESHUTDOWN));
+	cr_expect(eq(u32, atomic_load(&told.ended), 1));
+}
+
+/* CB-08 */
+/* callbacks of maps that fail, one after the other, and all results come */
+Test(map, goes_on_after_callbacks_that_fail, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct told told = { .answer = -EIO };
+	static int64_t in[COUNT], out[COUNT];
+	int64_t x = 5, y = 0;
+
+	number(in, COUNT);
+	for (uint32_t i = 0; i < 20; i++) {
+		CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+		struct carom_map_options options = calling(&told, 50);
+
+		cr_assert(zero(int, carom_pool_map_async(pool, i % 2 ? fail_on_thirteen : square,
+							 in, COUNT, 8, out, 8, &options, &result)));
+		cr_expect(eq(int, carom_result_get(result, CAROM_NO_DEADLINE, NULL, 0, NULL),
+			     i % 2 ? -EREMOTEIO : 0));
+	}
+	gate_await(&told.ended, 10);
+	gate_await(&told.failed, 10);
+	cr_assert(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	cr_expect(eq(i64, y, 25));
+}
+
+Test(map, that_fails_fast_tells_at_once, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+	struct told told = { 0 };
+	struct carom_map_options options = calling(&told, 1);
+	int64_t in[5], out[5];
+
+	gate = gate_new();
+	pool = new_pool(5);
+	number(in, 5);
+	options.fail_fast = 1;
+	cr_assert(zero(int, carom_pool_map_async(pool, fail_or_wait, in, 5, 8, out, 8, &options,
+						 &result)));
+	gate_await(&told.failed, 1); /* the others are still at the gate */
+	cr_expect(carom_result_ready(result));
+	gate_open(gate, 1);
+}
+
+/* ---- what a map is made of ---- */
+
+/* PM-04 */
+/* 10 items for 2 workers make chunks of 2, whatever becomes of them */
+Test(map, cuts_a_quarter_of_each_workers_share_by_default, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *single = NULL;
+	int64_t in[10], out[10];
+	struct carom_map_info info;
+
+	number(in, 10);
+	cr_assert(zero(int, carom_pool_map_async(pool, square, in, 10, 8, out, 8, NULL, &result)));
+	cr_assert(zero(int, carom_result_map_info(result, &info)));
+	cr_expect(eq(u64, info.item_count, 10));
+	cr_expect(eq(u64, info.chunk_size, 2));
+	cr_expect(le(u64, info.waiting_count, 5));
+	cr_assert(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+	cr_assert(zero(int, carom_result_map_info(result, &info)));
+	cr_expect(zero(u64, info.waiting_count));
+	expect_squares(out, 10);
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, in, 8, NULL, &single)));
+	cr_expect(eq(int, carom_result_map_info(single, &info), -EINVAL));
+}
+
+/* chunks end in whatever order the gate lets them */
+static int pass_backwards(struct carom_call *call)
+{
+	uint32_t number = (uint32_t)carom_call_index(call) / 2;
+
+	if (carom_call_index(call) % 2 == 0)
+		gate_pass(gate, (number * 3 + 2) % 4);
+	return square(call);
+}
+
+/* RS-16 */
+/* 4 chunks on 4 workers: one after the other ends, in another order, and the rest is left */
+Test(map, has_its_values_in_place_in_whatever_order_they_come, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+	int64_t in[8], out[8], pids[8];
+	struct carom_map_info info;
+
+	gate = gate_new();
+	pool = new_pool(4);
+	number(in, 8);
+	cr_assert(zero(int, carom_pool_map_async(pool, pass_backwards, in, 8, 8, out, 8,
+						 &CAROM_MAP_OPTIONS(.chunk_size = 2), &result)));
+	gate_await(&gate->begun, 4);
+	cr_expect(eq(int, carom_result_worker_pids(result, pids, 8), 8)); /* one for each item */
+	cr_expect(eq(i64, pids[0], pids[1]));
+	cr_expect(ne(i64, pids[1], pids[2]));
+	for (uint32_t i = 0; i < 4; i++) {
+		cr_assert(zero(int, carom_result_map_info(result, &info)));
+		cr_expect(eq(u64, info.waiting_count, 4 - i));
+		gate_open(gate, i + 1);
+		while (info.waiting_count > 3 - i) {
+			cr_assert(zero(int, carom_result_map_info(result, &info)));
+			sched_yield();
+		}
+	}
+	cr_expect(zero(int, carom_result_get(result, CAROM_PASSED, NULL, 0, NULL)));
+	expect_squares(out, 8);
+}
+
+static int kill_self_at_five(struct carom_call *call)
+{
+	if (carom_call_index(call) == 5)
+		kill(getpid(), SIGKILL);
+	return square(call);
+}
+
+/* RS-17 */
+/* it is answered as soon as the death is known, and not after some time that a pool waits */
+Test(map, needs_no_time_to_give_up_a_lost_item, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct carom_outcome outcomes[10];
+	int64_t in[10], out[10];
+	uint64_t begun = carom_now();
+
+	number(in, 10);
+	for (size_t chunk = 0; chunk < 11; chunk += 5)
+		cr_expect(eq(int,
+			     carom_pool_map(
+				     pool, kill_self_at_five, in, 10, 8, out, 8,
+				     &CAROM_MAP_OPTIONS(.chunk_size = chunk, .outcomes = outcomes)),
+			     -EREMOTEIO));
+	cr_expect(lt(u64, carom_now() - begun, CAROM_SECONDS(5)));
+	cr_expect(eq(int, outcomes[5].kind, CAROM_OUTCOME_LOST));
+	cr_expect(eq(int, outcomes[5].signal, SIGKILL));
+}
+
+/* TO-11 */
+/* the pool's own limit is for each item too, in chunks as alone, and the others have their values */
+Test(map, in_a_pool_with_a_time_limit_loses_the_item_that_hangs, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_outcome outcomes[20];
+	int64_t in[20], out[20];
+
+	cr_assert(zero(int,
+		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2,
+							  .hard_limit_ns = CAROM_MILLISECONDS(60)),
+				      &pool)));
+	number(in, 20);
+	for (size_t chunk = 0; chunk < 21; chunk += 10) {
+		cr_assert(eq(int,
+			     carom_pool_map(
+				     pool, hang_on_seven, in, 20, 8, out, 8,
+				     &CAROM_MAP_OPTIONS(.chunk_size = chunk, .outcomes = outcomes)),
+			     -EREMOTEIO));
+		for (int64_t i = 0; i < 20; i++) {
+			cr_expect(eq(int, outcomes[i].kind,
+				     i == 7 ? CAROM_OUTCOME_HARD_LIMIT : CAROM_OUTCOME_OK));
+			cr_expect(eq(i64, out[i], i == 7 ? 0 : i * i));
+		}
+	}
+}
+
+/* ---- at most once ---- */
+
+#define STORM 20000
+
+static _Atomic uint32_t *starts; /* how often each item was begun */
+
+static int count_start(struct carom_call *call)
+{
+	atomic_fetch_add(&starts[carom_call_index(call)], 1);
+	return square(call);
+}
+
+static void kill_a_worker(struct carom_pool *pool, unsigned *seed)
+{
+	struct carom_worker_info infos[4];
+
+	carom_pool_workers(pool, infos, 4);
+	for (int i = 0; i < 4; i++) {
+		const struct carom_worker_info *info = &infos[rand_r(seed) % 4];
+
+		if (info->pid > 0) {
+			kill((pid_t)info->pid, SIGKILL);
+			return;
+		}
+	}
+}
+
+/* SN-14 */
+/* workers are killed while items of a map run, and are shared out: none is begun twice */
+Test(map, begins_no_item_twice_in_a_storm_of_kills, .timeout = 100)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	static struct carom_outcome outcomes[STORM];
+	static int64_t in[STORM], out[STORM];
+	unsigned seed = (unsigned)seed_from_environment();
+
+	starts = mmap(NULL, STORM * sizeof(*starts), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pool = new_pool(4);
+	number(in, STORM);
+	for (size_t round = 0; round < 12; round++) {
+		CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+		struct carom_map_options options =
+			CAROM_MAP_OPTIONS(.chunk_size = round % 4 * 500, .outcomes = outcomes);
+
+		memset((void *)starts, 0, STORM * sizeof(*starts));
+		cr_assert(zero(int, carom_pool_map_async(pool, count_start, in, STORM, 8, out, 8,
+							 &options, &result)));
+		for (int kills = 0; kills < 5; kills++) {
+			kill_a_worker(pool, &seed);
+			carom_result_wait(result, carom_deadline_after(CAROM_MILLISECONDS(2)));
+		}
+		cr_assert(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+		for (int64_t i = 0; i < STORM; i++) {
+			bool ok = outcomes[i].kind == CAROM_OUTCOME_OK;
+
+			cr_assert(ok || outcomes[i].kind == CAROM_OUTCOME_LOST);
+			cr_assert(le(u32, atomic_load(&starts[i]), 1), "item %ld, seed %u", i,
+				  seed);
+			cr_assert(ge(u32, atomic_load(&starts[i]), ok));
+			cr_assert(eq(i64, out[i], ok ? i * i : 0));
+		}
+	}
 }
