@@ -6,6 +6,7 @@
  */
 #include "pool/birth.h"
 
+#include "pool/crash.h"
 #include "pool/pool_private.h"
 
 /* Row PC-24. An identity too long for a name costs the name only. */
@@ -19,6 +20,19 @@ static void describe_worker(struct worker *worker)
 	carom_self_child(&start->self, "ForkServerPoolWorker", NULL);
 	start->self.is_daemon = true;
 	carom_log_export(&start->log);
+}
+
+/* Row RS-23: before what the worker allocates from */
+static void choose_crash_place(struct worker *worker)
+{
+	struct carom_worker_start *start = &worker->start;
+
+	start->has_crash_place = worker->pool->options.backtraces &&
+				 start->end - start->begin > 4 * CAROM_CRASH_SIZE;
+	if (!start->has_crash_place)
+		return;
+	start->crash_offset = start->begin;
+	start->begin += CAROM_CRASH_SIZE;
 }
 
 static void answered(struct carom_birth *birth, const struct carom_child_reply *reply)
@@ -48,6 +62,7 @@ void carom_birth_begin(struct worker *worker, carom_born_fn *born)
 	struct carom_pool *pool = worker->pool;
 
 	describe_worker(worker);
+	choose_crash_place(worker);
 	worker->born = born;
 	worker->birth = (struct carom_birth){
 		.request = { .function = carom_worker_main,

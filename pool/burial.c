@@ -79,6 +79,8 @@ static enum carom_sweep_verdict judge(struct autopsy *autopsy, uint32_t slot,
 
 	autopsy->hit_limit |= task->condemned;
 	autopsy->was_busy = true;
+	if (autopsy->pool->options.backtraces && !task->map)
+		carom_task_take_crash(task, autopsy->dead->worker);
 	if (task->map && task->batch)
 		return carom_map_lost(task->map, slot, cause);
 	task->cause = *cause;

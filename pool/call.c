@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/backtrace.h"
 #include "core/points.h"
 #include "core/shutdown.h"
 #include "core/time.h"
@@ -122,14 +123,31 @@ int carom_reply(struct carom_call *call, const void *data, size_t size)
 	return carom_reply_commit(call, size);
 }
 
+static void set_message(struct carom_call *call, const char *format, va_list arguments)
+{
+	vsnprintf(call->message, CAROM_OUTCOME_MESSAGE_MAX, format, arguments);
+	call->message_size = (uint32_t)strlen(call->message) + 1;
+}
+
+static void trace(struct carom_call *call, const void *first)
+{
+	struct carom_backtrace backtrace;
+
+	carom_backtrace_capture(&backtrace, (uint64_t)(uintptr_t)first);
+	call->trace_size = (uint32_t)carom_backtrace_format(&backtrace, call->worker->trace,
+							    CAROM_BACKTRACE_TEXT_MAX) +
+			   1;
+}
+
 int carom_call_fail(struct carom_call *call, int code, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(call->message, CAROM_OUTCOME_MESSAGE_MAX, format, arguments);
+	set_message(call, format, arguments);
 	va_end(arguments);
-	call->message_size = (uint32_t)strlen(call->message) + 1;
+	if (call->worker->trace && !call->place)
+		trace(call, __builtin_return_address(0));
 	return code < 0 ? code : -EINVAL;
 }
 
@@ -162,32 +180,54 @@ int carom_call_shutdown(const struct carom_call *call)
 
 /* ---- around the function ---- */
 
-/* a task that failed has its message in the place of a value, and nothing else */
+/*
+ * A task that failed has its message in the place of a value, and behind it its backtrace. If
+ * there is no room for both, the message; if there is none in the arena, its beginning: so
+ * much there always is.
+ */
 static void leave_message(struct carom_call *call)
 {
 	uint64_t size = call->message_size;
-	void *room = NULL;
+	uint64_t trace_size = size ? call->trace_size : 0;
+	void *place = NULL;
+	char *room;
 
 	if (call->place && size > call->place_size)
 		size = call->place_size;
-	if (reserve(call, size, &room) < 0) {
-		size = CAROM_LANE_INLINE; /* no room in the arena: so much there always is */
-		if (reserve(call, size, &room) < 0)
+	if (trace_size && reserve(call, size + trace_size, &place) < 0)
+		trace_size = 0;
+	if (!trace_size && reserve(call, size, &place) < 0) {
+		size = CAROM_LANE_INLINE;
+		if (reserve(call, size, &place) < 0)
 			return;
 	}
+	room = place;
 	if (!size)
 		return;
 	memcpy(room, call->message, size);
-	((char *)room)[size - 1] = '\0';
-	call->value_size = size;
+	room[size - 1] = '\0';
+	if (trace_size)
+		memcpy(room + size, call->worker->trace, trace_size);
+	call->value_size = size + trace_size;
+}
+
+static void set_own_message(struct carom_call *call, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void set_own_message(struct carom_call *call, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	set_message(call, format, arguments);
+	va_end(arguments);
 }
 
 /* a value that found no room fails the task, also if the function did not mind: rows PM-15, WK-22 */
 static int complain(struct carom_call *call, int code)
 {
 	if (!call->message_size)
-		carom_call_fail(call, call->reply_error, "no room for %llu bytes",
-				(unsigned long long)call->reserved);
+		set_own_message(call, "no room for %llu bytes", (unsigned long long)call->reserved);
 	return code < 0 ? code : call->reply_error;
 }
 

@@ -25,6 +25,7 @@
  *             was to be left then
  * @message:   what carom_call_fail() was given; it counts only if the function fails.
  *             Apart, so that a task does not pay for clearing it
+ * @trace_size: of the text in the worker's @trace, with its NUL; 0 none
  */
 struct carom_call {
 	struct carom_lane *lane;
@@ -43,6 +44,7 @@ struct carom_call {
 	bool has_room;
 	int reply_error;
 	uint32_t message_size;
+	uint32_t trace_size;
 	char *message;
 };
 

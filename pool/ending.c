@@ -23,6 +23,7 @@
 
 #include "core/process_private.h"
 #include "core/shutdown.h"
+#include "pool/crash.h"
 
 /**
  * struct carom_ending - one for the process, because a handler has no argument
@@ -41,6 +42,13 @@ struct carom_ending {
 
 static struct carom_ending the_ending;
 
+/* of those that are caught here, what a task does to itself, and nobody to a worker */
+static void note_crash(int number)
+{
+	if (number == SIGABRT || number == SIGTRAP || number == SIGSYS)
+		carom_crash_note(NULL);
+}
+
 /* signal handler: AS-Safe calls only */
 static void told_to_end(int number)
 {
@@ -50,8 +58,10 @@ static void told_to_end(int number)
 	if (getpid() != ending->pid) /* E2 */
 		carom_shutdown_finish();
 	if (atomic_load(&ending->is_inside)) {
-		if (!atomic_load(&ending->is_told))
+		if (!atomic_load(&ending->is_told)) {
+			note_crash(number);
 			carom_shutdown_finish();
+		}
 		if (ending->function)
 			ending->function(number, ending->userdata);
 	}

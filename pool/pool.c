@@ -42,7 +42,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	built &= !options->grace_ns;
 	built &= !options->context;
 	built &= !options->lazy_start;
-	built &= !options->backtraces;
 	return built ? 0 : -EOPNOTSUPP;
 }
 

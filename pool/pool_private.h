@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/backtrace.h"
 #include "core/pidfd.h"
 #include "core/private_fd.h"
 #include "core/service.h"
@@ -52,6 +53,7 @@ enum pool_state {
  * struct task - what the parent knows of a slot in use
  * @result:    the handle of a single task; NULL once nobody wants its value
  * @map:       or the map that this is a part of
+ * @crash:     where it was when it crashed; NULL
  * @argument_size: as allocated in the argument arena, if above CAROM_LANE_INLINE
  * @part:      which of the map's
  * @first, @count: the items of a map's part; the first one's index
@@ -77,6 +79,7 @@ struct task {
 	uint64_t id;
 	uint64_t attempt;
 	uint64_t retry_count;
+	struct carom_backtrace *crash;
 	uint64_t argument_size;
 	uint64_t argument_offset;
 	uint64_t limit_ns;
@@ -230,6 +233,8 @@ struct carom_result {
 	struct carom_outcome outcome;
 	void *value;
 	uint64_t value_size;
+	struct carom_backtrace *crash;
+	char *backtrace; /* as text, once somebody has asked */
 	unsigned char inline_value[CAROM_LANE_INLINE];
 };
 
@@ -513,6 +518,14 @@ void carom_pool_open_places(struct carom_pool *pool);
 
 /** carom_limits_check() - kill who runs a task longer than its limit. Returns when to look again. */
 uint64_t carom_limits_check(struct carom_pool *pool, uint64_t now_ns);
+
+/* ---- backtrace.c: with the lock ---- */
+
+/** carom_task_take_crash() - what its worker, which is dead, has left about its end */
+void carom_task_take_crash(struct task *task, const struct worker *worker);
+
+/** carom_result_forget_backtrace() - it is freed, or used for another task */
+void carom_result_forget_backtrace(struct carom_result *result);
 
 /* ---- start_timeout.c: the loop's thread ---- */
 

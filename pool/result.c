@@ -130,11 +130,14 @@ int carom_result_move(struct carom_result *result)
 	int r;
 
 	carom_outcome_of_slot(result->pool, slot, &result->outcome);
-	if (result->outcome.kind == CAROM_OUTCOME_OK) {
+	if (result->outcome.kind == CAROM_OUTCOME_OK ||
+	    (result->outcome.kind == CAROM_OUTCOME_FAILED && result->pool->options.backtraces)) {
 		r = copy_value(result, slot);
 		if (r < 0)
 			return r;
 	}
+	result->crash = result->pool->tasks[slot].crash;
+	result->pool->tasks[slot].crash = NULL;
 	atomic_store_explicit(&result->slot, CAROM_LANE_NO_SLOT, memory_order_relaxed);
 	carom_pool_release(result->pool, slot);
 	return 0;
@@ -396,6 +399,8 @@ void carom_result_drop_unlock(struct carom_result *result)
 	result->calls = carom_calls_free(result->calls);
 	if (result->map)
 		carom_map_free(result->map);
+	if (pool->options.backtraces)
+		carom_result_forget_backtrace(result);
 	if (slot == CAROM_LANE_NO_SLOT) {
 		if (result->value != result->inline_value)
 			free(result->value);

@@ -150,6 +150,23 @@ CAROM_API void *carom_result_userdata(const struct carom_result *result);
 CAROM_API char *carom_result_describe(struct carom_result *result, char *text, size_t size);
 
 /**
+ * carom_result_backtrace() - where a task has failed or crashed
+ * @ret_text: lines, the innermost function first, valid until the result is freed;
+ *            exported functions have names (link with -rdynamic), others file and offset
+ * @ret_size: its length
+ *
+ * Of tasks of pools with `backtraces`, not of maps: those that failed by carom_call_fail(),
+ * and those that crashed where that can be captured safely (glibc from 2.35 on). What is
+ * longer than 64 calls, or 4 KiB, ends with "[rest of backtrace truncated]".
+ *
+ * Context: MT-Safe, AS-Unsafe. Never blocks for long.
+ * Return: 0, or, with nothing set, -EINPROGRESS (not ready), -ENODATA (there is none),
+ * -ENOMEM, -ECHILD. Rows RS-23, RS-24.
+ */
+CAROM_API int carom_result_backtrace(struct carom_result *result, const char **ret_text,
+				     size_t *ret_size);
+
+/**
  * carom_result_free() - let go of it
  * @result: NULL is allowed
  *

@@ -110,6 +110,10 @@ void carom_pool_release(struct carom_pool *pool, uint32_t slot)
 		give_value_back(pool, slot);
 	if (task->argument_size > CAROM_LANE_INLINE)
 		carom_arena_free(&pool->arguments, task->argument_offset, task->argument_size);
+	if (task->crash) {
+		free(task->crash);
+		task->crash = NULL;
+	}
 	task->argument_size = 0;
 	task->result = NULL;
 	task->map = NULL;
@@ -220,6 +224,8 @@ static int attach_result(struct carom_pool *pool, const struct submission *submi
 	result->calls = NULL;
 	result->id = pool->tasks[slot].id;
 	result->userdata = submission->userdata;
+	result->crash = NULL;
+	result->backtrace = NULL;
 	atomic_store_explicit(&result->slot, slot, memory_order_relaxed);
 	pool->tasks[slot].result = result;
 	pool->reference_count++; /* Q3 */

@@ -28,6 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/backtrace.h"
 #include "core/error.h"
 #include "core/finalizer_private.h"
 #include "core/leave.h"
@@ -36,6 +37,7 @@
 #include "core/streams.h"
 #include "ipc/lane.h"
 #include "pool/call_private.h"
+#include "pool/crash.h"
 #include "pool/ending.h"
 #include "pool/exit_code.h"
 #include "pool/outcome.h"
@@ -104,8 +106,10 @@ int carom_worker_work(struct carom_worker *worker)
 {
 	struct carom_lane *lane = worker->lane;
 	int code = CAROM_WORKER_EXIT_OK;
+	char trace[CAROM_BACKTRACE_TEXT_MAX];
 	uint32_t slot;
 
+	worker->trace = worker->plan->backtraces ? trace : NULL;
 	while (carom_lane_claim(lane, &slot) == 0) {
 		/* before it is finished: from then on the slot may be another task's */
 		uint64_t item_count = count_items(lane, carom_lane_slot(lane, slot));
@@ -195,7 +199,15 @@ static _Noreturn void end(const struct carom_worker *worker, int code)
 	carom_shutdown_finish();
 }
 
-static _Noreturn void live(struct carom_worker *worker)
+static void catch_crashes(const struct carom_worker *worker, const struct carom_worker_start *start)
+{
+	unsigned char *values = carom_lane_values(worker->lane, worker->index);
+
+	if (start->has_crash_place)
+		carom_crash_catch((void *)(values + start->crash_offset));
+}
+
+static _Noreturn void live(struct carom_worker *worker, const struct carom_worker_start *start)
 {
 	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
 
@@ -204,6 +216,7 @@ static _Noreturn void live(struct carom_worker *worker)
 		end(worker, CAROM_WORKER_EXIT_FAILURE);
 	worker->ending =
 		carom_ending_catch(worker->lane, (enum carom_worker_signals)worker->plan->signals);
+	catch_crashes(worker, start);
 	if (hooks->on_loop_start)
 		hooks->on_loop_start(worker->pid, hooks->userdata);
 	if (carom_lane_ready(worker->lane) < 0)
@@ -238,5 +251,5 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	if (fd_count > 1)
 		carom_lane_set_bell(worker.lane, out_of_the_way(fds[1]));
 	carom_lane_await_admission(worker.lane);
-	live(&worker);
+	live(&worker, &start);
 }

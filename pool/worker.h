@@ -43,6 +43,7 @@ struct carom_worker_plan {
  * @begin, @end: the part of its value arena that it may allocate from
  * @cpu:        where it is to run; -1: anywhere
  * @counts:     the last of its descriptors is a tally's
+ * @crash_offset, @has_crash_place: where in its value arena it leaves where it crashed
  * @self, @log:  what every child is told by its parent
  */
 struct carom_worker_start {
@@ -51,6 +52,8 @@ struct carom_worker_start {
 	uint64_t end;
 	int64_t cpu;
 	uint64_t counts;
+	uint64_t crash_offset;
+	uint64_t has_crash_place;
 	struct carom_worker_plan plan;
 	struct carom_self self;
 	struct carom_log_settings log;
@@ -62,6 +65,7 @@ struct carom_worker_start {
  * @ending:  how signals end its process; NULL if it is none of its own
  * @recycle: what it has done so far
  * @tally:   what of that others may know
+ * @trace:   room for the backtrace of a task, CAROM_BACKTRACE_TEXT_MAX; NULL: none is wanted
  */
 struct carom_worker {
 	const struct carom_worker_plan *plan;
@@ -71,6 +75,7 @@ struct carom_worker {
 	int32_t pid;
 	struct carom_recycle recycle;
 	struct carom_tally_writer tally;
+	char *trace;
 };
 
 /**
