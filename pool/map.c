@@ -1073,6 +1073,23 @@ int carom_result_map_info(struct carom_result *result, struct carom_map_info *re
 
 /* ---- control ---- */
 
+/* what waits is withdrawn as a whole; of what runs, what was not begun is taken back */
+static bool cancel_part(struct map *map, uint32_t slot)
+{
+	struct carom_outcome cancelled = no_value(CAROM_OUTCOME_CANCELLED, 0);
+	struct task *task = &map->pool->tasks[slot];
+	uint64_t end = task->end;
+
+	if (carom_task_withdraw(map->pool, slot, CAROM_OUTCOME_CANCELLED, 0))
+		return true;
+	for (uint64_t left = not_begun(map, slot); left > 0; left--)
+		if (take_back(map, slot, end - left)) {
+			record_range(map, task->first + task->end, task->first + end, &cancelled);
+			return true;
+		}
+	return false;
+}
+
 int carom_map_cancel(struct map *map)
 {
 	bool any = false;
@@ -1083,7 +1100,7 @@ int carom_map_cancel(struct map *map)
 		uint32_t slot = map->parts[part].slot;
 
 		if (slot != CAROM_LANE_NO_SLOT)
-			any |= carom_task_withdraw(map->pool, slot, CAROM_OUTCOME_CANCELLED, 0);
+			any |= cancel_part(map, slot);
 	}
 	return any ? 0 : -EBUSY;
 }

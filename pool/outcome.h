@@ -34,7 +34,7 @@ CAROM_BEGIN_DECLS
  * @CAROM_OUTCOME_MEMORY_LIMIT: its worker was killed at its memory limit
  * @CAROM_OUTCOME_SANDBOX_VIOLATION: its worker made a system call it may not make
  * @CAROM_OUTCOME_TERMINATED:  it was running when the pool was terminated
- * @CAROM_OUTCOME_CANCELLED:   it was cancelled before a worker took it
+ * @CAROM_OUTCOME_CANCELLED:   it was cancelled before a worker took it, or its map failed fast
  * @CAROM_OUTCOME_POOL_CLOSED: it had not begun when the pool was terminated
  * @CAROM_OUTCOME_POOL_BROKEN: the pool could not keep workers alive
  *

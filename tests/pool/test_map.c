@@ -629,6 +629,45 @@ Test(map, in_a_pool_with_a_time_limit_loses_the_item_that_hangs, .timeout = 60)
 	}
 }
 
+static int first_passes_gate(struct carom_call *call)
+{
+	if (carom_call_index(call) == 0)
+		gate_pass(gate, 0);
+	return square(call);
+}
+
+/* what was begun goes on, and nothing else is begun */
+Test(map, can_be_cancelled_within_a_chunk, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	static struct carom_outcome outcomes[COUNT];
+	int64_t in[COUNT], out[COUNT];
+
+	gate = gate_new();
+	pool = new_pool(1);
+	number(in, COUNT);
+	for (size_t chunk = 1; chunk < 2000; chunk *= 30) {
+		CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
+
+		gate_open(gate, 0);
+		atomic_store(&gate->begun, 0);
+		cr_assert(zero(int,
+			       carom_pool_map_async(pool, first_passes_gate, in, COUNT, 8, out, 8,
+						    &CAROM_MAP_OPTIONS(.chunk_size = chunk,
+								       .outcomes = outcomes),
+						    &result)));
+		gate_await(&gate->begun, 1);
+		cr_expect(zero(int, carom_result_cancel(result)));
+		cr_expect(eq(int, carom_result_cancel(result), -EBUSY));
+		gate_open(gate, 1);
+		cr_expect(eq(int, carom_result_get(result, CAROM_NO_DEADLINE, NULL, 0, NULL),
+			     -EREMOTEIO));
+		for (int i = 0; i < COUNT; i++)
+			cr_assert(eq(int, outcomes[i].kind,
+				     i ? CAROM_OUTCOME_CANCELLED : CAROM_OUTCOME_OK));
+	}
+}
+
 /* ---- at most once ---- */
 
 #define STORM 20000
