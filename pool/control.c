@@ -50,7 +50,10 @@ bool carom_task_withdraw(struct carom_pool *pool, uint32_t slot, enum carom_outc
 					      .worker_index = -1,
 					      .attempt = task->attempt,
 					      .submitted_ns = task->submitted_ns };
-	return carom_lane_withdraw(pool->lane, slot);
+	if (!carom_lane_withdraw(pool->lane, slot))
+		return false;
+	carom_pool_count_end(pool, kind);
+	return true;
 }
 
 static int cancel_slot(struct carom_pool *pool, uint32_t slot)

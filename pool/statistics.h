@@ -85,7 +85,8 @@ CAROM_API const char *carom_worker_state_name(enum carom_worker_state state);
  * @soft_limit_ns, @hard_limit_ns, @max_tasks_per_child, @max_memory_per_child_bytes,
  * @slot_count, @put_locks, @schedule: what holds for its tasks and workers; 0: none
  * @submitted_count: tasks; a chunk of a map is one
- * @submitted_item_count: items of maps, and 1 for each other task
+ * @submitted_item_count: items of maps, and 1 for each other task; items that were
+ *               taken back from one chunk and given out in another count for both
  * @ended_counts: tasks that have ended, by enum carom_outcome_kind. A chunk of a map that
  *               was done is OK, whatever became of its items
  * @queued_count: tasks that no worker has begun

@@ -77,9 +77,21 @@ static bool run_task(const struct carom_worker *worker, uint32_t slot_index)
 	return true;
 }
 
+/* as carom_outcome_of_slot() will say, of a task that is done and not yet finished */
 static uint64_t kind_of(const struct carom_slot *task)
 {
+	/* relaxed: set before this worker went on, if at all */
+	if (atomic_load_explicit(&task->word, memory_order_relaxed) & CAROM_SLOT_REFUSED)
+		return CAROM_OUTCOME_CANCELLED;
 	return task->code < 0 ? CAROM_OUTCOME_FAILED : CAROM_OUTCOME_OK;
+}
+
+/* none of a batch if there was no room for their values, nor of a task that was not to begin */
+static uint64_t items_done(const struct carom_slot *task, uint64_t item_count)
+{
+	bool refused = kind_of(task) == CAROM_OUTCOME_CANCELLED;
+
+	return refused || (task->flags & CAROM_TASK_BATCH && task->code < 0) ? 0 : item_count;
 }
 
 /* and counted, where that is asked for; false: as run_task() */
@@ -92,10 +104,8 @@ static bool do_task(struct carom_worker *worker, uint32_t slot, uint64_t item_co
 		carom_tally_begin(tally, task, slot, carom_lane_sleep_count(worker->lane));
 	if (!run_task(worker, slot))
 		return false;
-	if (task->flags & CAROM_TASK_BATCH && task->code < 0)
-		item_count = 0; /* no room for their values */
 	if (tally->sheet)
-		carom_tally_end(tally, kind_of(task), item_count);
+		carom_tally_end(tally, kind_of(task), items_done(task, item_count));
 	carom_lane_finish(worker->lane, slot);
 	if (tally->sheet)
 		carom_tally_rest(tally);

@@ -278,6 +278,72 @@ Test(statistics, count_what_is_answered_when_the_pool_ends, .timeout = 20)
 	cr_expect(zero(u64, now.running_count));
 }
 
+Test(statistics, count_what_was_cancelled, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_result *held, *waiting[3];
+	struct carom_pool_statistics now;
+
+	gate = gate_new();
+	pool = counting_pool(1);
+	carom_pool_apply_async(pool, hold, NULL, 0, NULL, &held);
+	gate_await(&gate->begun, 1);
+	for (int i = 0; i < 3; i++)
+		carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &waiting[i]);
+	cr_expect(zero(int, carom_result_cancel(waiting[0])));
+	cr_expect(eq(int, carom_pool_flush(pool), 2));
+	now = statistics_of(pool);
+	cr_expect(eq(u64, now.ended_counts[CAROM_OUTCOME_CANCELLED], 3));
+	cr_expect(zero(u64, now.queued_count));
+	cr_expect(eq(u64, now.running_count, 1));
+	gate_open(gate, 1);
+	end(held);
+	for (int i = 0; i < 3; i++)
+		end(waiting[i]);
+}
+
+static int refuse(struct carom_result *result, int64_t pid, uint64_t accepted_ns, void *userdata)
+{
+	return -EPERM;
+}
+
+Test(statistics, count_what_was_not_to_begin_as_cancelled, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_pool_statistics now;
+	struct carom_result *result;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .synack = 1,
+							       .statistics = 1),
+					   &pool)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0,
+						   &CAROM_TASK_OPTIONS(.accept_callback = refuse),
+						   &result)));
+	end(result);
+	now = statistics_of(pool);
+	cr_expect(eq(u64, now.submitted_count, 1));
+	cr_expect(eq(u64, now.ended_counts[CAROM_OUTCOME_CANCELLED], 1));
+	cr_expect(eq(u64, ended_in(&now), 1));
+	cr_expect(zero(u64, now.item_count));
+}
+
+Test(statistics, count_a_task_that_is_begun_again_once, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = counting_pool(1);
+	struct carom_pool_statistics now;
+
+	cr_expect(eq(int,
+		     carom_pool_apply(pool, kill_self, NULL, 0, NULL, 0,
+				      &CAROM_TASK_OPTIONS(.retry_on_loss = 2), NULL),
+		     -EREMOTEIO));
+	run(pool, square);
+	now = statistics_of(pool);
+	cr_expect(eq(u64, now.submitted_count, 2));
+	cr_expect(eq(u64, now.ended_counts[CAROM_OUTCOME_LOST], 1));
+	cr_expect(eq(u64, ended_in(&now), 2));
+	cr_expect(eq(u64, now.exit_counts[CAROM_EXIT_REASON_LOST], 3));
+}
+
 /* Wherever a worker dies while it counts, each task is counted once, as what it was. */
 static void kill_at(const char *point)
 {
