@@ -48,14 +48,17 @@ _Static_assert(CAROM_WORKER_EXIT_SOFTWARE == CAROM_SHUTDOWN_IMPATIENT, "core giv
 
 /* ---- tasks ---- */
 
+/* how many items a task had that was run: of a batch, as far as it came, in this worker */
 static uint64_t count_items(const struct carom_lane *lane, const struct carom_slot *slot)
 {
 	const struct carom_batch *batch;
+	uint64_t ended;
 
 	if (!(slot->flags & CAROM_TASK_BATCH))
 		return 1;
 	batch = (const void *)((unsigned char *)carom_lane_arguments(lane) + slot->argument.offset);
-	return batch->item_count - batch->begin;
+	ended = atomic_load_explicit(&slot->value.progress, memory_order_relaxed) & UINT32_MAX;
+	return ended > batch->begin ? ended - batch->begin : 0; /* relaxed: its own */
 }
 
 /* false: not all of a batch was done, because this worker is to end */
@@ -86,26 +89,23 @@ static uint64_t kind_of(const struct carom_slot *task)
 	return task->code < 0 ? CAROM_OUTCOME_FAILED : CAROM_OUTCOME_OK;
 }
 
-/* none of a batch if there was no room for their values, nor of a task that was not to begin */
-static uint64_t items_done(const struct carom_slot *task, uint64_t item_count)
-{
-	bool refused = kind_of(task) == CAROM_OUTCOME_CANCELLED;
-
-	return refused || (task->flags & CAROM_TASK_BATCH && task->code < 0) ? 0 : item_count;
-}
-
 /* and counted, where that is asked for; false: as run_task() */
-static bool do_task(struct carom_worker *worker, uint32_t slot, uint64_t item_count)
+static bool do_task(struct carom_worker *worker, uint32_t slot, uint64_t *ret_item_count)
 {
 	const struct carom_slot *task = carom_lane_slot(worker->lane, slot);
 	struct carom_tally_writer *tally = &worker->tally;
+	uint64_t kind;
 
 	if (tally->sheet)
 		carom_tally_begin(tally, task, slot, carom_lane_sleep_count(worker->lane));
 	if (!run_task(worker, slot))
 		return false;
-	if (tally->sheet)
-		carom_tally_end(tally, kind_of(task), items_done(task, item_count));
+	/* before it is finished: from then on the slot may be another task's */
+	*ret_item_count = count_items(worker->lane, task);
+	if (tally->sheet) {
+		kind = kind_of(task);
+		carom_tally_end(tally, kind, kind == CAROM_OUTCOME_CANCELLED ? 0 : *ret_item_count);
+	}
 	carom_lane_finish(worker->lane, slot);
 	if (tally->sheet)
 		carom_tally_rest(tally);
@@ -121,10 +121,9 @@ int carom_worker_work(struct carom_worker *worker)
 
 	worker->trace = worker->plan->backtraces ? trace : NULL;
 	while (carom_lane_claim(lane, &slot) == 0) {
-		/* before it is finished: from then on the slot may be another task's */
-		uint64_t item_count = count_items(lane, carom_lane_slot(lane, slot));
+		uint64_t item_count;
 
-		if (!do_task(worker, slot, item_count))
+		if (!do_task(worker, slot, &item_count))
 			break; /* claims no more, and is swept */
 		if (carom_recycle_due(&worker->recycle, item_count)) {
 			carom_lane_pass_on(lane);

@@ -82,7 +82,7 @@ Test(statistics, sums_equal_jobs_whatever_became_of_them, .timeout = 60)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = counting_pool(3);
 	uint64_t counted[CAROM_STATISTICS_KINDS] = { 0 };
 	struct carom_pool_statistics now;
-	uint64_t seed = new_seed();
+	uint64_t seed = new_seed(), items;
 	int64_t in[50], out[50];
 
 	for (int i = 0; i < 50; i++)
@@ -91,17 +91,17 @@ Test(statistics, sums_equal_jobs_whatever_became_of_them, .timeout = 60)
 		counted[run(pool, functions[chance(&seed) % 4])]++;
 	cr_assert(zero(int, carom_pool_map(pool, square, in, 50, sizeof(*in), out, sizeof(*out),
 					   &CAROM_MAP_OPTIONS(.chunk_size = 5))));
-	counted[CAROM_OUTCOME_OK] += 10;
+	items = counted[CAROM_OUTCOME_OK] + counted[CAROM_OUTCOME_FAILED] + 50;
 
 	now = statistics_of(pool);
-	cr_expect(eq(u64, now.submitted_count, 210));
-	cr_expect(eq(u64, now.submitted_item_count, 250));
+	cr_expect(ge(u64, now.submitted_count, 200 + 10)); /* chunks may have been cut into more */
+	cr_expect(ge(u64, now.submitted_item_count, 200 + 50));
+	counted[CAROM_OUTCOME_OK] += now.submitted_count - 200;
 	for (int kind = 0; kind < CAROM_STATISTICS_KINDS; kind++)
 		cr_expect(eq(u64, now.ended_counts[kind], counted[kind]), "kind %d", kind);
 	cr_expect(zero(u64, now.queued_count));
 	cr_expect(zero(u64, now.running_count));
-	cr_expect(eq(u64, now.item_count,
-		     counted[CAROM_OUTCOME_OK] - 10 + counted[CAROM_OUTCOME_FAILED] + 50));
+	cr_expect(eq(u64, now.item_count, items));
 }
 
 /* EL-11 */
@@ -365,8 +365,9 @@ static void kill_at(const char *point)
 	cr_expect(ge(u32, carom_point_hits(point), 10), "%s", point);
 	carom_point_disarm_all();
 	now = statistics_of(pool);
-	cr_expect(eq(u64, now.submitted_count, 100 + chunks), "%s", point);
-	cr_expect(eq(u64, ended_in(&now), 100 + chunks), "%s", point);
+	/* chunks may have been cut into more */
+	cr_expect(ge(u64, now.submitted_count, 100 + chunks), "%s", point);
+	cr_expect(eq(u64, ended_in(&now), now.submitted_count), "%s", point);
 	cr_expect(eq(u64, now.ended_counts[CAROM_OUTCOME_FAILED], counted[CAROM_OUTCOME_FAILED]),
 		  "%s", point);
 	cr_expect(eq(u64, now.item_count, items + 5 * 40), "%s", point);
@@ -433,7 +434,7 @@ Test(statistics, can_be_read_by_another_process, .timeout = 20)
 	cr_expect(zero(int, ended(pid)));
 }
 
-Test(statistics, are_found_where_pools_count_and_nowhere_else, .timeout = 20)
+Test(statistics, are_found_where_pools_count_and_nowhere_else, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *one = NULL, *two = NULL;
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *silent = new_pool(1);
