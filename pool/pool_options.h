@@ -163,7 +163,7 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                pool/poll.h. Row PC-15
  * @backtraces:   1: a task that fails by carom_call_fail() or crashes says where.
  *                Row RS-23
- * @statistics:   1: count tasks and measure their waits and run times (150 ns a task), in
+ * @statistics:   1: count tasks and measure their waits and run times (80 ns a task), in
  *                8 KiB for each worker that other processes of the user can find and read:
  *                see pool/statistics.h
  * @name:         of the pool, in statistics; copied; NULL: "pool"

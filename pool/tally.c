@@ -4,9 +4,9 @@
  * A task that is counted costs three looks at the clock (one when it is submitted, two in
  * the worker), some fifteen stores to lines that nobody else writes, and the transfer of
  * the worker's line of its slot, where the parent leaves the time of submission (in
- * ended_ns, which nobody looks at before the task has ended): 100 to 150 ns in all, and
- * no system call, lock or read-modify-write. Without `statistics` the worker tests a
- * pointer, and the parent a descriptor, of its own.
+ * ended_ns, which nobody looks at before the task has ended): 75 ns of a round trip of
+ * 190, and 35 ns of each task of many, but no system call, lock or read-modify-write.
+ * Without `statistics` the worker tests a pointer, and the parent a descriptor, of its own.
  *
  * The sum of what has ended is exact, whenever a worker dies:
  *
