@@ -19,7 +19,9 @@
  *       at `end`: one total order, so at least one of them sees the other. If the
  *       parent sees that the item has begun, it leaves `end` as it was, else it is
  *       decided as it stands; whoever meets it undecided waits for that, and so never
- *       begins what was taken back, nor leaves what was not. It costs each item one
+ *       begins what was taken back, nor leaves what was not. A worker that dies there
+ *       has begun nothing beyond `end`, whatever `begun` says; if the parent dies there,
+ *       its workers die with it. It costs each item one
  *       exchange of a word in this worker's own cache line, some 6 ns.
  *   B3  A worker that is told to end does so between two items: then none is running,
  *       and whoever finds the batch goes on with the next.

@@ -6,6 +6,8 @@
  * carom_pool_map() takes and gives arrays; items travel in chunks, one task each,
  * but each item has its own outcome: when a worker dies within a chunk, the item
  * it was at is lost, the ones before it count and the ones after it run elsewhere.
+ * While somebody waits for a map, no item waits behind a long one of its chunk as long as
+ * a worker has nothing to do: what was not begun is shared out.
  *
  *	r = carom_pool_map(pool, square, in, 1000, sizeof(*in), out, sizeof(*out), NULL);
  *
