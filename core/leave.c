@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -33,12 +34,16 @@ bool carom_is_exiting(void)
 	return origin && carom_origin_is(origin);
 }
 
+static bool waits_for_nobody;
+
 static void end_everything(void)
 {
 	carom_finalizers_run(0);
 	carom_children_terminate_daemons();
-	carom_children_join();
-	carom_threads_join();
+	if (!waits_for_nobody) {
+		carom_children_join();
+		carom_threads_join();
+	}
 	carom_finalizers_run(CAROM_FINALIZERS_ALL);
 	carom_tracker_stop(); /* the last: what finalizers have left is unlinked now; a second at most */
 }
@@ -80,5 +85,11 @@ static void end_child(int status, void *unused)
 
 void carom_leave_as_child(void)
 {
+	waits_for_nobody = false;
 	on_exit(end_child, NULL);
+}
+
+void carom_leave_waits_for_nobody(void)
+{
+	waits_for_nobody = true;
 }

@@ -19,4 +19,13 @@ void carom_leave(void);
  */
 void carom_leave_as_child(void);
 
+/**
+ * carom_leave_waits_for_nobody() - this process's end is not put off by its children and threads
+ *
+ * Daemonic children are told to end all the same, and all end with it by their guard. For a
+ * process whose end somebody waits for, and that runs code of others. After
+ * carom_leave_as_child().
+ */
+void carom_leave_waits_for_nobody(void);
+
 #endif

@@ -394,7 +394,8 @@ void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid)
 	struct carom_life *life = &lane->workers[worker].life;
 
 	atomic_store(&life->word, carom_life_word(pid));
-	carom_futex_wake(&life->word, 1);
+	/* all: who watched over the one before may sleep here yet, and would take the only wake-up */
+	carom_futex_wake(&life->word, INT_MAX);
 }
 
 uint64_t carom_lane_ready_ns(const struct carom_lane *lane, uint32_t worker)

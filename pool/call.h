@@ -21,6 +21,9 @@
  * later changes to the program's memory are not seen in it, and what the function
  * changes is not seen outside. Descriptors other than 0, 1 and 2 are closed in it.
  *
+ * Processes that it starts may go on when it has returned; they end with their worker,
+ * whose end is not put off by them.
+ *
  * A signal that asks a worker to end (SIGTERM and others, see worker_signals) ends it at
  * once, in the middle of a task, which is lost. A task that has something to bring to its
  * end first asks to be told: carom_call_on_shutdown(). SIGINT is ignored: ^C is for the

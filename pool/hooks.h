@@ -71,12 +71,15 @@ struct carom_worker_event {
  * @on_job_process_lost: a task is lost with its worker; before its callbacks. Row PH-12
  * @cpu_count:       for CAROM_ALL_CPUS. Called in carom_pool_new(). Row PH-07
  *
- * In a worker:
+ * In a worker, where @userdata is an address of the program as it was when the fork server
+ * was made, like all that is not in shared memory:
  * @on_loop_start:   before its first task. Row WK-09
- * @prepare_result:  may change a task's value before it is left: see carom_call_value().
- *                   Row WK-10
+ * @prepare_result:  may change the value of a task, or of an item, that has succeeded,
+ *                   before it is left: see carom_call_value(). Below 0: it has failed after
+ *                   all, with that code. Row WK-10
  * @on_process_exit: last thing before it exits in good order, with its exit status: 0,
- *                   155 when it is recycled, or minus the signal. Row PC-12
+ *                   155 when it is recycled, or minus the signal; not when a signal ends it
+ *                   in the middle of a task. Row PC-12
  */
 struct carom_pool_hooks {
 	size_t size_bytes;

@@ -77,8 +77,11 @@ enum carom_worker_signals {
  * typedef carom_initializer_fn - prepares a worker
  * @data, @size: as given in the pool's options
  *
- * Runs once in each worker process before its first task. Return: 0, or below 0: the
- * worker ends, and the pool counts a failed start.
+ * Runs once in each worker process before its first task, in its main thread. @data stays
+ * where it is for as long as the worker lives, for reading only. Signals have their default
+ * actions meanwhile, but for SIGINT, which is ignored; what it changes of those that end a
+ * worker is overridden, unless it ignores them. Return: 0, or below 0: the worker ends, and
+ * the pool counts a failed start, as it does when it exits or crashes.
  */
 typedef int carom_initializer_fn(const void *data, size_t size);
 

@@ -169,6 +169,7 @@ static void become(const struct carom_worker_start *start)
 	carom_log_import(&start->log);
 	carom_finalizers_clear();
 	carom_leave_as_child();
+	carom_leave_waits_for_nobody();
 	pin(start);
 }
 

@@ -256,6 +256,24 @@ static void pool_breaks(void)
 	wait_until_seen(CAROM_LOG_EVENT_POOL_BROKEN);
 }
 
+static int never_ready(const void *data, size_t size)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void worker_is_not_ready(void)
+{
+	struct carom_pool *pool = NULL;
+
+	CHECK(carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .initializer = never_ready,
+						 .start_timeout_ns = CAROM_MILLISECONDS(1)),
+			     &pool) == 0);
+	wait_until_seen(CAROM_LOG_EVENT_START_TIMED_OUT);
+	carom_pool_free(pool);
+}
+
 /* --- all of them ------------------------------------------------------- */
 
 static const struct {
@@ -288,6 +306,7 @@ static const struct {
 	  { CAROM_LOG_EVENT_POOL_CLOSING, CAROM_LOG_EVENT_POOL_TERMINATING,
 	    CAROM_LOG_EVENT_POOL_FINALIZING, CAROM_LOG_EVENT_WORKER_ENDED,
 	    CAROM_LOG_EVENT_TASK_TIMED_OUT } },
+	{ worker_is_not_ready, 0, { CAROM_LOG_EVENT_START_TIMED_OUT } },
 	{ pool_breaks, 0, { CAROM_LOG_EVENT_POOL_BROKEN } },
 };
 

@@ -776,6 +776,61 @@ Test(worker, pain_8_that_is_ended_by_its_task_loses_it_at_once, .timeout = 30)
 	cr_expect(zero(int, atomic_load(&shared->told_count)));
 }
 
+static int sleep_for_ever(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
+static int start_a_process(struct carom_call *call)
+{
+	struct carom_process *process = NULL;
+	int64_t pid;
+	int r = carom_process_new(
+		&CAROM_PROCESS_OPTIONS(.function = sleep_for_ever, .daemon = CAROM_NO), &process);
+
+	if (r == 0)
+		r = carom_process_start(process);
+	pid = r == 0 ? carom_process_pid(process) : 0;
+	return r < 0 ? r : carom_reply(call, &pid, sizeof(pid));
+}
+
+/* one that nobody reaps is dead too */
+static bool is_alive(int64_t pid)
+{
+	char path[64], state = 'Z';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'Z';
+	fclose(file);
+	return state != 'Z' && state != 'X';
+}
+
+Test(worker, pain_27_may_start_processes_which_end_with_it, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int64_t pids[2];
+
+	watch_ends();
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+							       .max_tasks_per_child = 2),
+					   &pool)));
+	pids[0] = ask(pool, start_a_process);
+	cr_expect(is_alive(pids[0]));
+	ask(pool, own_pid); /* the last one of this worker */
+	await_end(0);
+	pids[1] = ask(pool, start_a_process);
+	kill(pid_of_worker(pool, 0), SIGKILL);
+	while (is_alive(pids[0]) || is_alive(pids[1]))
+		sched_yield();
+}
+
 static int add_atexit(const void *data, size_t size)
 {
 	return atexit(note_atexit);
