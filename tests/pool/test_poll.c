@@ -118,6 +118,15 @@ static int64_t stop_worker(struct carom_pool *pool, int index)
 	return pid;
 }
 
+static int nap(struct carom_call *call)
+{
+	int64_t ms = 0;
+
+	carom_call_read(call, &ms, sizeof(ms));
+	usleep((useconds_t)ms * 1000);
+	return 0;
+}
+
 /* ---- working ---- */
 
 /* PC-15 */
@@ -181,6 +190,46 @@ Test(poll, with_a_deadline_needs_no_loop, .timeout = 30)
 	begun = carom_now();
 	cr_expect(eq(int, carom_pool_poll(pool, carom_deadline_after(CAROM_MILLISECONDS(20))), 0));
 	cr_expect(ge(u64, carom_now() - begun, CAROM_MILLISECONDS(20)));
+	carom_result_free(result);
+}
+
+static void ignore_signal(int number)
+{
+}
+
+struct disturber {
+	pthread_t whom;
+	_Atomic bool stop;
+};
+
+static void *disturb(void *userdata)
+{
+	struct disturber *self = userdata;
+
+	while (!self->stop) {
+		pthread_kill(self->whom, SIGUSR1);
+		usleep(5000);
+	}
+	return NULL;
+}
+
+Test(poll, signal_of_the_host_ends_the_wait, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(1);
+	struct disturber disturber = { .whom = pthread_self() };
+	struct carom_result *result = submit(pool, nap, 200);
+	pthread_t thread;
+	int r;
+
+	signal(SIGUSR1, ignore_signal);
+	cr_assert(zero(int, pthread_create(&thread, NULL, disturb, &disturber)));
+	while ((r = carom_pool_poll(pool, CAROM_NO_DEADLINE)) > 0)
+		;
+	cr_expect(zero(int, r));
+	/* a wait for something goes on */
+	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+	disturber.stop = true;
+	pthread_join(thread, NULL);
 	carom_result_free(result);
 }
 
@@ -409,15 +458,6 @@ Test(poll, heart_of_the_host_beats_on_while_the_pool_drains, .timeout = 60)
 	/* of 200: a busy machine may skip some, a host that is held up misses all */
 	cr_expect(gt(u64, host.beat_count, 20));
 	host_deinit(&host);
-}
-
-static int nap(struct carom_call *call)
-{
-	int64_t ms = 0;
-
-	carom_call_read(call, &ms, sizeof(ms));
-	usleep((useconds_t)ms * 1000);
-	return 0;
 }
 
 /* EL-06 */
