@@ -25,6 +25,7 @@
 #include "core/log.h"
 #include "core/points.h"
 #include "core/time.h"
+#include "pool/event.h"
 #include "pool/exit_code.h"
 #include "pool/pool_private.h"
 
@@ -119,6 +120,7 @@ static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
 					carom_lane_generation(pool->lane, slot),
 					items_done(pool, slot));
 	describe_cause(autopsy, slot, &cause);
+	carom_event_task_down(pool, pool->tasks[slot].id, autopsy->dead->pid);
 	verdict = judge(autopsy, slot, &cause);
 	if (verdict == CAROM_SWEEP_LOST) {
 		carom_pool_count_end(pool, cause.kind);
@@ -216,6 +218,9 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	sweep(&autopsy);
 	reason = reason_of(&autopsy, was_ready);
 	say_end(&autopsy, reason);
+	pthread_mutex_lock(&pool->lock);
+	carom_event_down(pool, dead, exit, reason);
+	pthread_mutex_unlock(&pool->lock);
 	carom_tally_ended(pool->tally, worker->index, reason);
 	carom_loop_unwatch_word(carom_service_loop(pool->service), &dead->life_watch);
 	carom_supervisor_ended(worker, reason, was_ready);

@@ -45,18 +45,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 	return built ? 0 : -EOPNOTSUPP;
 }
 
-static int refuse_unbuilt_hooks(const struct carom_pool_hooks *hooks)
-{
-	bool built = true;
-
-	built &= !hooks->on_process_up;
-	built &= !hooks->on_process_down;
-	built &= !hooks->on_grow;
-	built &= !hooks->on_shrink;
-	built &= !hooks->on_job_process_down;
-	return built ? 0 : -EOPNOTSUPP;
-}
-
 static bool worker_options_are_good(const struct carom_pool_options *options)
 {
 	return (options->initializer_data || !options->initializer_size) &&
@@ -77,7 +65,7 @@ static int take_hooks(struct carom_pool *pool)
 		r = -EINVAL;
 	options->hooks = &pool->hooks;
 	options->semaphore = options->semaphore ? &pool->semaphore : NULL;
-	return r < 0 ? r : refuse_unbuilt_hooks(&pool->hooks);
+	return r;
 }
 
 static int check_options(struct carom_pool *pool, const struct carom_pool_options *theirs)

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "core/origin.h"
+#include "pool/event.h"
 #include "pool/pool_private.h"
 
 /* with the lock taken, or an error and without it */
@@ -125,6 +126,7 @@ int carom_pool_grow(struct carom_pool *pool, uint64_t count)
 	}
 	open_places(pool, count, opened);
 	carom_pool_admit_more(pool, (int64_t)count);
+	carom_event_resized(pool, (int64_t)count);
 	pthread_mutex_unlock(&pool->lock);
 	carom_service_run(pool->service, fill_errand, pool);
 	pthread_mutex_lock(&pool->lock);
@@ -184,6 +186,7 @@ int carom_pool_shrink(struct carom_pool *pool, uint64_t count, enum carom_shrink
 	if (how == CAROM_SHRINK_AFTER_TASK)
 		closed += close_some(pool, count - closed, busy, true);
 	carom_pool_admit_more(pool, -(int64_t)closed);
+	carom_event_resized(pool, -(int64_t)closed);
 	pthread_mutex_unlock(&pool->lock);
 	return (int)closed;
 }

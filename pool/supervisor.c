@@ -34,6 +34,7 @@
 #include "core/process_private.h"
 #include "core/time.h"
 #include "pool/burial.h"
+#include "pool/event.h"
 #include "pool/pool_private.h"
 #include "pool/value.h"
 
@@ -284,6 +285,7 @@ static void adopt(struct worker *worker, struct incarnation *child)
 	worker->birth_count++;
 	worker->current = child;
 	pool->refusal_error = 0;
+	carom_event_up(pool, child);
 	if (!worker->is_open || !may_stay) {
 		child->is_doomed = true;
 		child->doom = may_stay ? CAROM_EXIT_REASON_ENDED : CAROM_EXIT_REASON_TERMINATED;
