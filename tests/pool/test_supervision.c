@@ -324,7 +324,6 @@ Test(supervision, pain_11_one_death_costs_one_task, .timeout = 60)
 	cr_expect(eq(int, lost, 1));
 }
 
-/* WL-02 */
 /* WL-03 */
 Test(supervision, pain_1_the_caller_of_a_killed_worker_is_answered_at_once, .timeout = 60)
 {
@@ -637,6 +636,7 @@ Test(supervision, of_a_pool_that_is_drained_ends_by_the_deadline, .timeout = 30)
 }
 
 /* PX-07 */
+/* WL-02 */
 Test(supervision, kills_workers_that_do_not_want_to_end, .timeout = 30)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool_with_gate(1);
