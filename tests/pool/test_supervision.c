@@ -264,9 +264,10 @@ Test(supervision, shows_how_far_a_pool_is_from_being_broken, .timeout = 60)
 	cr_expect(eq(u64, state.window_ns, CAROM_NS_PER_SEC));
 	cr_expect(zero(u64, state.restart_count));
 	kill((pid_t)pid_of_worker(pool, 0), SIGKILL);
-	while (carom_pool_restart_state(pool, &state) == 0 && !state.loss_count)
+	while (carom_pool_restart_state(pool, &state) == 0 && !state.restart_count)
 		poll(NULL, 0, 1);
 	cr_expect(eq(u64, state.restart_count, 1));
+	cr_expect(eq(u64, state.loss_count, 1));
 }
 
 /* ---- replacing ---- */
