@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -73,6 +74,16 @@ static int64_t pid_of_worker(struct carom_pool *pool, int which)
 	return infos[which].pid;
 }
 
+/* never 0, which would be everybody */
+static void kill_worker(struct carom_pool *pool, int which)
+{
+	int64_t pid;
+
+	while ((pid = pid_of_worker(pool, which)) == 0)
+		sched_yield();
+	kill((pid_t)pid, SIGKILL);
+}
+
 static void skip_without_points(void)
 {
 	if (carom_point_arm("lane.alive", 1) == -EOPNOTSUPP)
@@ -118,7 +129,7 @@ Test(supervision, tells_whether_workers_have_started_well, .timeout = 30)
 
 	cr_expect(zero(int, carom_pool_wait_ready(pool, soon())));
 	cr_expect(eq(int, carom_pool_did_start_ok(pool), 1));
-	kill((pid_t)pid_of_worker(pool, 0), SIGKILL);
+	kill_worker(pool, 0);
 	while (carom_pool_did_start_ok(pool))
 		poll(NULL, 0, 1);
 	cr_expect(zero(int, carom_pool_wait_ready(pool, soon())));
@@ -160,8 +171,10 @@ Test(supervision, breaks_when_too_many_die_in_a_window, .timeout = 60)
 				      &pool)));
 	cr_expect(zero(int, carom_pool_broken(pool, &broken)));
 	cr_assert(zero(int, carom_point_arm("lane.alive", 1)));
-	kill((pid_t)pid_of_worker(pool, 0), SIGKILL);
-	cr_assert(eq(int, carom_pool_wait_ready(pool, soon()), -ENOTRECOVERABLE));
+	kill_worker(pool, 0);
+	while (carom_pool_state(pool) == CAROM_POOL_RUNNING)
+		poll(NULL, 0, 1);
+	cr_expect(eq(int, carom_pool_wait_ready(pool, soon()), -ENOTRECOVERABLE));
 	carom_point_disarm_all();
 	cr_assert(eq(int, carom_pool_broken(pool, &broken), 1));
 	cr_expect(eq(u64, broken.reason, CAROM_BROKEN_RESTART_LIMIT));
@@ -182,7 +195,7 @@ Test(supervision, of_a_broken_pool_says_so_to_those_who_wait_and_those_who_come,
 					 &pool)));
 	occupy(pool, results, 2);
 	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &results[2])));
-	kill((pid_t)pid_of_worker(pool, 0), SIGKILL);
+	kill_worker(pool, 0);
 	for (int i = 0; i < 3; i++) {
 		outcome = outcome_of(results[i]);
 		if (outcome.kind == CAROM_OUTCOME_LOST)
@@ -263,7 +276,7 @@ Test(supervision, shows_how_far_a_pool_is_from_being_broken, .timeout = 60)
 	cr_expect(eq(u64, state.max_restarts, 200));
 	cr_expect(eq(u64, state.window_ns, CAROM_NS_PER_SEC));
 	cr_expect(zero(u64, state.restart_count));
-	kill((pid_t)pid_of_worker(pool, 0), SIGKILL);
+	kill_worker(pool, 0);
 	while (carom_pool_restart_state(pool, &state) == 0 && !state.restart_count)
 		poll(NULL, 0, 1);
 	cr_expect(eq(u64, state.restart_count, 1));
@@ -283,6 +296,7 @@ Test(supervision, replaces_a_dead_worker_when_the_kernel_says_so, .timeout = 60)
 		int64_t dead = pid_of_worker(pool, 0);
 		uint64_t begun = carom_now();
 
+		cr_assert(ne(i64, dead, 0));
 		kill((pid_t)dead, SIGKILL);
 		while (pid_of_worker(pool, 0) == dead || pid_of_worker(pool, 0) == 0)
 			sched_yield();
@@ -300,8 +314,8 @@ Test(supervision, pain_2_idle_workers_hold_nothing_that_others_need, .timeout = 
 
 	for (int i = 0; i < 100; i++) {
 		cr_assert(zero(int, carom_pool_wait_ready(pool, soon())));
-		kill((pid_t)pid_of_worker(pool, 0), SIGKILL);
-		kill((pid_t)pid_of_worker(pool, 1), SIGKILL);
+		kill_worker(pool, 0);
+		kill_worker(pool, 1);
 		cr_assert(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
 	}
 }
@@ -340,7 +354,7 @@ Test(supervision, pain_1_the_caller_of_a_killed_worker_is_answered_at_once, .tim
 		occupy(pool, &result, 1);
 		begun = carom_now();
 		for (int w = 0; w < 2; w++)
-			kill((pid_t)pid_of_worker(pool, w), SIGKILL);
+			kill_worker(pool, w);
 		outcome = outcome_of(result);
 		best = carom_now() - begun < best ? carom_now() - begun : best;
 		cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
@@ -380,7 +394,7 @@ Test(supervision, goes_on_replacing_workers_until_a_closed_pool_has_done_its_wor
 		cr_assert(zero(int,
 			       carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &results[i])));
 	carom_pool_close(pool);
-	kill((pid_t)pid_of_worker(pool, 0), SIGKILL);
+	kill_worker(pool, 0);
 	cr_expect(eq(int, outcome_of(results[0]).kind, CAROM_OUTCOME_LOST));
 	for (int i = 1; i < 4; i++)
 		cr_expect(eq(int, outcome_of(results[i]).kind, CAROM_OUTCOME_OK));
@@ -402,7 +416,7 @@ Test(supervision, maintaining_says_what_workers_cannot_be_made_for, .timeout = 6
 	none = before;
 	none.rlim_cur = 3;
 	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &none)));
-	kill((pid_t)pid_of_worker(pool, 0), SIGKILL);
+	kill_worker(pool, 0);
 	while ((r = carom_pool_maintain(pool)) == 0)
 		poll(NULL, 0, 1);
 	cr_expect(eq(int, r, -EMFILE));
