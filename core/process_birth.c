@@ -9,57 +9,9 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/log.h"
 #include "core/process_private.h"
 #include "core/start.h"
 #include "core/temp_dir_private.h"
-
-typedef pid_t start_fn(struct carom_parcel *parcel, int *ret_pidfd);
-
-static start_fn *const ways[] = {
-	[CAROM_START_FORK] = carom_start_fork,
-	[CAROM_START_SPAWN] = carom_start_spawn,
-	[CAROM_START_FORKSERVER] = carom_start_forkserver,
-};
-
-/* --- may it? ----------------------------------------------------------- */
-
-static long thread_count(void)
-{
-	FILE *file = fopen("/proc/self/status", "re");
-	char line[128];
-	long count = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "Threads: %ld", &count) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return count;
-}
-
-/* Row BO-15. One thread is the caller, one the library's, which leaves no lock held. */
-static int check_threads(const struct carom_process *process)
-{
-	long count = process->settings.method == CAROM_START_FORK ? thread_count() - 2 : 0;
-
-	if (count <= 0)
-		return 0;
-	if (process->settings.options.refuse_threads)
-		return -EBUSY;
-	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORK_WITH_THREADS,
-			"fork of a program with %ld more threads: locks that they hold stay held "
-			"in the child for ever",
-			count);
-	return 0;
-}
-
-static int check(const struct carom_process *process, const struct carom_self *mine)
-{
-	if (mine->is_daemon && process->settings.options.no_daemon_children)
-		return -EPERM;
-	return check_threads(process);
-}
 
 /* --- its descriptors --------------------------------------------------- */
 
@@ -123,23 +75,17 @@ pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
 		.argument = process->argument,
 		.argument_size = process->argument_size,
 	};
-	struct carom_self mine;
 	int *fds = NULL;
 	pid_t pid;
-	int r;
+	int r = above_standard(process, &fds);
 
-	carom_self_copy(&mine);
-	r = check(process, &mine);
-	if (r == 0)
-		r = above_standard(process, &fds);
 	if (r < 0)
 		return r;
-	memcpy(parcel.self.parent_name, mine.name, sizeof(mine.name));
 	parcel.fds = fds;
 	carom_log_export(&parcel.log);
 	fflush(stdout); /* a copy of what stands there would be written by the child as well */
 	fflush(stderr);
-	pid = ways[process->settings.method](&parcel, ret_pidfd);
+	pid = carom_start(&parcel, ret_pidfd);
 	close_own(fds, process->fd_count);
 	return pid;
 }

@@ -9,6 +9,15 @@
 
 #include "core/parcel.h"
 
+/**
+ * carom_start() - by the method of the parcel's context
+ *
+ * By "fork" and "spawn" any thread may; by "forkserver" any but the service's own.
+ * Return: the pid, or what the way says, or -EPERM (a daemonic process, whose context
+ * forbids it children), -EBUSY (fork, in a program with threads, likewise).
+ */
+pid_t carom_start(struct carom_parcel *parcel, int *ret_pidfd);
+
 /** carom_start_fork() - a copy of the calling thread. The errors of carom_fork(). */
 pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd);
 

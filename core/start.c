@@ -1,0 +1,63 @@
+/*
+ * Start: which way, and whether it may be gone
+ */
+#include "core/start.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+
+typedef pid_t start_fn(struct carom_parcel *parcel, int *ret_pidfd);
+
+static start_fn *const ways[] = {
+	[CAROM_START_FORK] = carom_start_fork,
+	[CAROM_START_SPAWN] = carom_start_spawn,
+	[CAROM_START_FORKSERVER] = carom_start_forkserver,
+};
+
+static long thread_count(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[128];
+	long count = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Threads: %ld", &count) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+/* Row BO-15. One thread is the program's, one the library's, which leaves no lock held. */
+static int check_threads(const struct carom_context_settings *context)
+{
+	long count = context->method == CAROM_START_FORK ? thread_count() - 2 : 0;
+
+	if (count <= 0)
+		return 0;
+	if (context->options.refuse_threads)
+		return -EBUSY;
+	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORK_WITH_THREADS,
+			"fork of a program with %ld more threads: locks that they hold stay held "
+			"in the child for ever",
+			count);
+	return 0;
+}
+
+pid_t carom_start(struct carom_parcel *parcel, int *ret_pidfd)
+{
+	struct carom_self mine;
+	int r;
+
+	carom_self_copy(&mine);
+	if (mine.is_daemon && parcel->context.options.no_daemon_children)
+		return -EPERM;
+	r = check_threads(&parcel->context);
+	if (r < 0)
+		return r;
+	memcpy(parcel->self.parent_name, mine.name, sizeof(mine.name));
+	return ways[parcel->context.method](parcel, ret_pidfd);
+}
