@@ -1,7 +1,7 @@
 /*
  * Context
  *
- * Three of them and which one is the default: a few words under a lock. A forked
+ * Four of them and which one of the first three is the default: a few words under a lock. A forked
  * child goes on with what it finds.
  */
 #include "core/context.h"
@@ -22,10 +22,11 @@ struct carom_context {
 	struct carom_context_options options;
 };
 
-static struct carom_context contexts[CAROM_START_METHOD_COUNT] = {
+static struct carom_context contexts[CAROM_CONTEXT_COUNT] = {
 	[CAROM_START_FORK] = { "fork", "ForkProcess", { 0 } },
 	[CAROM_START_SPAWN] = { "spawn", "SpawnProcess", { 0 } },
 	[CAROM_START_FORKSERVER] = { "forkserver", "ForkServerProcess", { 0 } },
+	[CAROM_START_THREAD] = { "thread", "DummyProcess", { 0 } },
 };
 
 static CAROM_FORK_LOCK(lock);
@@ -40,7 +41,7 @@ static bool is_available(int method)
 
 static int method_named(const char *name)
 {
-	for (int i = 0; i < CAROM_START_METHOD_COUNT; i++)
+	for (int i = 0; i < CAROM_CONTEXT_COUNT; i++)
 		if (strcmp(contexts[i].method_name, name) == 0)
 			return is_available(i) ? i : -EOPNOTSUPP;
 	return -ENOENT;
@@ -95,6 +96,8 @@ int carom_set_start_method(const char *method, bool force)
 		return -EINVAL;
 	if (method && r < 0)
 		return r;
+	if (r == CAROM_START_THREAD)
+		return -EINVAL;
 	carom_fork_lock_acquire(&lock);
 	if (default_method == UNSET || force)
 		default_method = r;

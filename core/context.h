@@ -11,6 +11,9 @@
  *	             program as it was early on; costs the same however large the
  *	             parent has become and however many threads it has
  *
+ * And a fourth, "thread", for pools whose workers are threads of the program. It is no
+ * way to start a process: it is never the default, and no list of methods has it.
+ *
  * Where a context is asked for, NULL means the default one. It is "forkserver", or
  * "spawn" where this kernel or container does not allow one, until it is set; its
  * first use fixes it.
@@ -29,7 +32,7 @@ struct carom_context;
 
 /**
  * carom_context_get() - the context of a start method
- * @method:      its name; NULL: the default context, which this fixes
+ * @method:      its name, "thread" among them; NULL: the default context, which this fixes
  * @ret_context: lives as long as the program; never freed
  *
  * Context: MT-Safe.
@@ -48,7 +51,7 @@ CAROM_API const char *carom_context_start_method(struct carom_context *context);
  *
  * Context: MT-Safe.
  * Return: 0, -EALREADY (fixed, and not @force), -ENOENT, -EOPNOTSUPP, -EINVAL (NULL
- * without @force). Rows CX-02, CX-05.
+ * without @force; "thread"). Rows CX-02, CX-05.
  */
 CAROM_API int carom_set_start_method(const char *method, bool force);
 

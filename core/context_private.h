@@ -9,6 +9,8 @@ enum carom_start_method {
 	CAROM_START_SPAWN,
 	CAROM_START_FORKSERVER,
 	CAROM_START_METHOD_COUNT,
+	CAROM_START_THREAD = CAROM_START_METHOD_COUNT, /* no processes: no child has it */
+	CAROM_CONTEXT_COUNT,
 };
 
 /** struct carom_context_settings - what a handle keeps of its context, and a child inherits */
@@ -20,7 +22,7 @@ struct carom_context_settings {
 /**
  * carom_context_settings() - as they are now; NULL fixes the default context
  * @ret_type: what processes of this context are called: "Process", "ForkProcess", ...
- * Return: 0, -EOPNOTSUPP.
+ * Return: 0, -EOPNOTSUPP (no fork server is possible).
  */
 int carom_context_settings(struct carom_context *context,
 			   struct carom_context_settings *ret_settings, const char **ret_type);

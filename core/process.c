@@ -263,6 +263,8 @@ int carom_process_new(const struct carom_process_options *options,
 	process->parent_pid = getpid();
 	process->pidfd = -1;
 	r = carom_context_settings(ours.context, &process->settings, &process->type);
+	if (r == 0 && process->settings.method == CAROM_START_THREAD)
+		r = -EOPNOTSUPP;
 	if (r == 0)
 		r = copy_options(process, &ours);
 	if (r < 0)

@@ -3,9 +3,14 @@
  *
  * A list that only grows: what was found once stays valid without the lock. Children
  * by fork inherit it as it is, so the lock is renewed there.
+ *
+ * A name's number is a hash of it: two programs agree on it without a word between them.
+ * Of 63 bits: among a thousand names two share one with a chance of 1 : 10^13, and then
+ * the second is refused where it is registered.
  */
 #include "core/registry.h"
 #include "core/fork_lock.h"
+#include "core/registry_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +18,7 @@
 
 struct entry {
 	carom_process_fn *function;
+	uint64_t number;
 	struct entry *next;
 	char name[];
 };
@@ -29,6 +35,34 @@ static struct entry *find(const char *name)
 	return entry;
 }
 
+static struct entry *find_number(uint64_t number)
+{
+	struct entry *entry = entries;
+
+	while (entry && entry->number != number)
+		entry = entry->next;
+	return entry;
+}
+
+static struct entry *find_function(carom_process_fn *function)
+{
+	struct entry *entry = entries;
+
+	while (entry && entry->function != function)
+		entry = entry->next;
+	return entry;
+}
+
+/* FNV-1a */
+static uint64_t number_of(const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	return hash | CAROM_REGISTRY_NUMBER;
+}
+
 static int add(const char *name, carom_process_fn *function)
 {
 	size_t size = strlen(name) + 1;
@@ -36,10 +70,13 @@ static int add(const char *name, carom_process_fn *function)
 
 	if (entry)
 		return entry->function == function ? 0 : -EEXIST;
+	if (find_number(number_of(name)))
+		return -EEXIST;
 	entry = malloc(sizeof(*entry) + size);
 	if (!entry)
 		return -ENOMEM;
 	entry->function = function;
+	entry->number = number_of(name);
 	memcpy(entry->name, name, size);
 	entry->next = entries;
 	entries = entry;
@@ -75,9 +112,27 @@ const char *carom_registered_name(carom_process_fn *function)
 	struct entry *entry;
 
 	carom_fork_lock_acquire(&lock);
-	entry = entries;
-	while (entry && entry->function != function)
-		entry = entry->next;
+	entry = find_function(function);
 	carom_fork_lock_release(&lock);
 	return entry ? entry->name : NULL;
+}
+
+uint64_t carom_registered_number(carom_process_fn *function)
+{
+	struct entry *entry;
+
+	carom_fork_lock_acquire(&lock);
+	entry = find_function(function);
+	carom_fork_lock_release(&lock);
+	return entry ? entry->number : 0;
+}
+
+carom_process_fn *carom_registered_as(uint64_t number)
+{
+	struct entry *entry;
+
+	carom_fork_lock_acquire(&lock);
+	entry = find_number(number);
+	carom_fork_lock_release(&lock);
+	return entry ? entry->function : NULL;
 }

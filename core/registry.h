@@ -45,12 +45,18 @@ typedef int carom_process_fn(const void *argument, size_t size, const int *fds, 
  */
 CAROM_API int carom_register(const char *name, carom_process_fn *function);
 
-/** CAROM_REGISTER() - at file level: registers @function by its own name before main() */
-#define CAROM_REGISTER(function)                                                 \
-	__attribute__((constructor)) static void carom_register_##function(void) \
-	{                                                                        \
-		carom_register(#function, function);                             \
-	}                                                                        \
+/**
+ * CAROM_REGISTER() - at file level: registers @function by its own name before main()
+ *
+ * Also task functions, initializers and hooks of pools whose workers are made by
+ * "spawn": what a function takes and returns is checked where it is used. Those are
+ * given to carom_register() by a cast, as it is done here.
+ */
+#define CAROM_REGISTER(function)                                                           \
+	__attribute__((constructor)) static void carom_register_##function(void)           \
+	{                                                                                  \
+		carom_register(#function, (carom_process_fn *)(void (*)(void))(function)); \
+	}                                                                                  \
 	struct carom_register_needs_a_semicolon
 
 /**

@@ -34,6 +34,7 @@
 #include "core/log.h"
 #include "core/origin.h"
 #include "core/process.h"
+#include "core/thread_private.h"
 #include "core/time.h"
 
 #define ATTEMPT_COUNT_MAX 3
@@ -431,9 +432,18 @@ static int start_thread(struct carom_service *service)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	carom_threads_count(1);
 	r = -pthread_create(&service->thread, NULL, service_thread, service);
+	if (r < 0)
+		carom_threads_count(-1);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
+}
+
+static void join_thread(struct carom_service *service)
+{
+	pthread_join(service->thread, NULL);
+	carom_threads_count(-1);
 }
 
 static void destroy(struct carom_service *service)
@@ -457,7 +467,7 @@ static int run_thread(struct carom_service *service)
 	r = service->start_error;
 	pthread_mutex_unlock(&service->lock);
 	if (r < 0)
-		pthread_join(service->thread, NULL);
+		join_thread(service);
 	return r;
 }
 
@@ -577,7 +587,7 @@ void carom_service_end(void)
 	if (!service)
 		return;
 	carom_service_run(service, finish, service);
-	pthread_join(service->thread, NULL);
+	join_thread(service);
 	destroy(service);
 }
 

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/log.h"
+#include "core/thread_private.h"
 
 typedef pid_t start_fn(struct carom_parcel *parcel, int *ret_pidfd);
 
@@ -31,15 +33,31 @@ static long thread_count(void)
 	return count;
 }
 
-/* Row BO-15. One thread is the program's, one the library's, which leaves no lock held. */
+/* threads of the program beside the one that it has anyway */
+static long strangers(void)
+{
+	return thread_count() - 1 - (long)carom_threads_own();
+}
+
+/* A thread that was joined is seen in /proc for an instant more. */
+static bool has_strangers_still(void)
+{
+	const struct timespec instant = { .tv_nsec = 1000000 };
+
+	for (int i = 0; i < 10 && strangers() > 0; i++)
+		nanosleep(&instant, NULL);
+	return strangers() > 0;
+}
+
+/* Row BO-15 */
 static int check_threads(const struct carom_context_settings *context)
 {
-	long count = context->method == CAROM_START_FORK ? thread_count() - 2 : 0;
+	long count = context->method == CAROM_START_FORK ? strangers() : 0;
 
 	if (count <= 0)
 		return 0;
 	if (context->options.refuse_threads)
-		return -EBUSY;
+		return has_strangers_still() ? -EBUSY : 0;
 	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORK_WITH_THREADS,
 			"fork of a program with %ld more threads: locks that they hold stay held "
 			"in the child for ever",

@@ -4,8 +4,8 @@
  *   T1  A thread that ends joins the one that ended before it. So at most one has ended
  *       and was not joined, however many there are, and who waits for the last one has
  *       waited for all.
- *   T2  `running` counts threads of the process `origin`. Another process that finds it
- *       is a child, in which there are none.
+ *   T2  `running` and `own` count threads of the process `origin`. Another process that
+ *       finds them is a child, in which there are none.
  *   T3  A thread that waits for the others, because it ends the process, no longer
  *       counts: two of them do not wait for each other.
  */
@@ -30,7 +30,8 @@ static CAROM_FORK_LOCK(lock);
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static uint64_t origin;
 static unsigned int running;
-static bool has_ended; /* T1: and was not joined */
+static unsigned int own; /* the library's, which are joined by who made them */
+static bool has_ended;   /* T1: and was not joined */
 static pthread_t last_ended;
 static _Thread_local uint64_t counted_in; /* the process in which this thread counts; 0 none */
 
@@ -42,6 +43,7 @@ static void acquire(void)
 		return;
 	pthread_cond_init(&changed, NULL);
 	running = 0;
+	own = 0;
 	has_ended = false;
 	origin = carom_origin();
 }
@@ -128,4 +130,21 @@ void carom_threads_join(void)
 	release();
 	if (joins)
 		pthread_join(last, NULL);
+}
+
+void carom_threads_count(int change)
+{
+	acquire();
+	own += (unsigned int)change;
+	release();
+}
+
+unsigned int carom_threads_own(void)
+{
+	unsigned int count;
+
+	acquire();
+	count = own;
+	release();
+	return count;
 }

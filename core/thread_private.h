@@ -5,4 +5,14 @@
 /** carom_threads_join() - wait until those of carom_thread_start() have ended; but for this one */
 void carom_threads_join(void);
 
+/**
+ * carom_threads_own() - threads of the library that do its own work, and leave no lock held
+ *
+ * Those that run the program's functions are not among them. MT-Safe.
+ */
+unsigned int carom_threads_own(void);
+
+/** carom_threads_count() - one more, before it is made; or one less, after it was joined. MT-Safe. */
+void carom_threads_count(int change);
+
 #endif

@@ -32,6 +32,7 @@
 #include "core/cleanup.h"
 #include "core/origin.h"
 #include "core/probe.h"
+#include "core/thread_private.h"
 
 #define SYS_FUTEX_WAITV 449 /* the same on every architecture */
 #define WORDS_MAX       (FUTEX_WAITV_MAX - 1)
@@ -173,9 +174,18 @@ static int create_thread(struct waiter *waiter)
 	/* signals are the program's: its handlers run in its own threads */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
+	carom_threads_count(1);
 	r = pthread_create(&waiter->thread, NULL, run_waiter, waiter);
+	if (r != 0)
+		carom_threads_count(-1);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -r;
+}
+
+static void join_thread(struct waiter *waiter)
+{
+	pthread_join(waiter->thread, NULL);
+	carom_threads_count(-1);
 }
 
 /* Called with the lock held, which the new thread takes first. */
@@ -187,7 +197,7 @@ static int start(struct waiter *waiter)
 		return 0;
 	/* one that has ended, or is past its last use of the lock */
 	if (waiter->is_joinable)
-		pthread_join(waiter->thread, NULL);
+		join_thread(waiter);
 	started = create_thread(waiter) == 0;
 	waiter->is_running = started;
 	waiter->is_joinable = started;
@@ -357,7 +367,7 @@ static void stop(struct waiter *waiter)
 	tell(waiter);
 	pthread_mutex_unlock(&waiter->watch->lock);
 	if (waiter->is_joinable)
-		pthread_join(waiter->thread, NULL);
+		join_thread(waiter);
 }
 
 struct carom_word_watch *carom_word_watch_free(struct carom_word_watch *watch)

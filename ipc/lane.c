@@ -238,6 +238,15 @@ static int read_layout(int fd, uint32_t worker, struct lane_header *layout)
 	return worker < layout->worker_count ? 0 : -EINVAL;
 }
 
+static void become_worker(struct carom_lane *lane, uint32_t worker, uint64_t begin, uint64_t end)
+{
+	lane->worker = worker;
+	lane->last_submit_cpu = LANE_NOBODY;
+	carom_arena_init(&lane->arena, lane->values, begin,
+			 end < lane->payload_size ? end : lane->payload_size,
+			 &lane->workers[worker].returned);
+}
+
 int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 		      struct carom_lane **ret_lane)
 {
@@ -263,12 +272,27 @@ int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 		     layout.payload_size, PROT_READ | PROT_WRITE, false, &lane->values);
 	if (r < 0)
 		return r;
-	lane->worker = worker;
-	lane->last_submit_cpu = LANE_NOBODY;
-	carom_arena_init(&lane->arena, lane->values, begin,
-			 end < layout.payload_size ? end : layout.payload_size,
-			 &lane->workers[worker].returned);
+	become_worker(lane, worker, begin, end);
 	*ret_lane = carom_take_ptr(lane);
+	return 0;
+}
+
+int carom_lane_share(const struct carom_lane *parent, uint32_t worker, uint64_t begin, uint64_t end,
+		     struct carom_lane **ret_lane)
+{
+	struct carom_lane *lane;
+
+	if (worker >= parent->worker_count)
+		return -EINVAL;
+	lane = calloc(1, sizeof(*lane));
+	if (!lane)
+		return -ENOMEM;
+	lane->is_shared = true;
+	take_view(lane, parent->header, parent->header);
+	lane->arguments = parent->arguments;
+	lane->values = parent->values + worker * parent->payload_size;
+	become_worker(lane, worker, begin, end);
+	*ret_lane = lane;
 	return 0;
 }
 
@@ -276,6 +300,10 @@ struct carom_lane *carom_lane_free(struct carom_lane *lane)
 {
 	if (!lane)
 		return NULL;
+	if (lane->is_shared) {
+		free(lane);
+		return NULL;
+	}
 	if (lane->segment) {
 		carom_segment_free(lane->segment);
 	} else if (lane->header) {

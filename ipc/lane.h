@@ -206,6 +206,17 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
  */
 int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 		      struct carom_lane **ret_lane);
+
+/**
+ * carom_lane_share() - a worker's view for a thread of the parent's own process
+ * @lane: the parent's, which outlives it
+ *
+ * The mappings are the parent's: arguments can be written, and forked children have
+ * them as far as the parent's do. Otherwise as carom_lane_attach().
+ * Return: 0, -EINVAL, -ENOMEM.
+ */
+int carom_lane_share(const struct carom_lane *lane, uint32_t worker, uint64_t begin, uint64_t end,
+		     struct carom_lane **ret_lane);
 struct carom_lane *carom_lane_free(struct carom_lane *lane);
 
 int carom_lane_fd(const struct carom_lane *lane);
@@ -233,6 +244,9 @@ void *carom_lane_values(const struct carom_lane *lane, uint32_t worker);
 
 /** carom_lane_take() - a free slot, whose lines the caller may then fill; or CAROM_LANE_NO_SLOT */
 uint32_t carom_lane_take(struct carom_lane *lane);
+
+/** carom_lane_used_count() - slots that were taken and not given back */
+uint32_t carom_lane_used_count(const struct carom_lane *lane);
 
 /** carom_lane_give() - the slot is free again */
 void carom_lane_give(struct carom_lane *lane, uint32_t slot);
@@ -419,13 +433,15 @@ uint64_t carom_lane_progress(const struct carom_lane *lane);
 /** carom_lane_anything_ready() - is there a task that no worker has begun? */
 bool carom_lane_anything_ready(const struct carom_lane *lane);
 
-/* ---- a worker; its main thread ---- */
+/* ---- a worker; its main thread, or the thread that it is ---- */
 
 /** carom_lane_await_admission() - until the parent has called carom_lane_admit() */
 void carom_lane_await_admission(struct carom_lane *lane);
 
 /**
  * carom_lane_ready() - announce this worker: life word, ready time
+ *
+ * A thread's life word stands as it is: nobody needs to be told of its death.
  * Return: 0, or -ETIMEDOUT: the parent has given it up.
  */
 int carom_lane_ready(struct carom_lane *lane);

@@ -49,6 +49,11 @@ uint32_t carom_lane_taken_count(const struct carom_lane *lane)
 	return lane->taken_count;
 }
 
+uint32_t carom_lane_used_count(const struct carom_lane *lane)
+{
+	return lane->slot_count - lane->free_count;
+}
+
 void carom_lane_give(struct carom_lane *lane, uint32_t slot)
 {
 	/* relaxed: workers look at a slot only by way of a ring cell of its generation */

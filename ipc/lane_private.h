@@ -67,6 +67,7 @@ struct lane_own_slot {
  * struct carom_lane - one process's view
  * @used_count, @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
  * @worker, @interrupted, @sleep_count, @arena: a worker's own
+ * @is_shared: the mappings are those of another view
  * @quick_parks, @move_*: see step_aside()
  */
 struct carom_lane {
@@ -98,6 +99,7 @@ struct carom_lane {
 	uint32_t taken_count; /* slots that were ever taken are below */
 
 	uint32_t worker;
+	bool is_shared;
 	_Atomic bool interrupted; /* by a signal handler of this process */
 	uint32_t last_submit_cpu;
 	uint64_t sleep_count;

@@ -71,7 +71,9 @@ int carom_lane_ready(struct carom_lane *lane)
 	struct carom_lane_worker *self = &lane->workers[lane->worker];
 	uint64_t not_yet = 0;
 
-	carom_life_begin(&self->life); /* without the word the pidfd alone announces the death */
+	if (!lane->is_shared)
+		carom_life_begin(
+			&self->life); /* without the word the pidfd alone announces the death */
 	CAROM_POINT("lane.alive");
 	if (!atomic_compare_exchange_strong(&self->ready_ns, &not_yet, carom_now()))
 		return -ETIMEDOUT;

@@ -28,6 +28,7 @@
 #include "pool/event.h"
 #include "pool/exit_code.h"
 #include "pool/pool_private.h"
+#include "pool/thread_worker.h"
 
 /* ---- its tasks ---- */
 
@@ -222,7 +223,8 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	carom_event_down(pool, dead, exit, reason);
 	pthread_mutex_unlock(&pool->lock);
 	carom_tally_ended(pool->tally, worker->index, reason);
-	carom_loop_unwatch_word(carom_service_loop(pool->service), &dead->life_watch);
+	if (!dead->thread)
+		carom_loop_unwatch_word(carom_service_loop(pool->service), &dead->life_watch);
 	carom_supervisor_ended(worker, reason, was_ready);
 }
 
@@ -241,14 +243,20 @@ static void forget(struct incarnation *dead)
 {
 	struct carom_pool *pool = dead->worker->pool;
 
-	carom_loop_unwatch_fd(carom_service_loop(pool->service), &dead->exit_watch);
-	carom_private_fd_remove(&dead->private_pidfd);
-	close(dead->pidfd);
+	if (dead->thread) {
+		carom_thread_worker_free(dead->thread);
+	} else {
+		carom_loop_unwatch_fd(carom_service_loop(pool->service), &dead->exit_watch);
+		carom_private_fd_remove(&dead->private_pidfd);
+		close(dead->pidfd);
+	}
 	free(dead);
 	pthread_mutex_lock(&pool->lock);
 	pool->process_count--;
 	pthread_cond_broadcast(&pool->settled);
 	pthread_mutex_unlock(&pool->lock);
+	if (pool->options.lazy_start)
+		carom_supervisor_fill(pool); /* it counted until now: see lazy.c */
 }
 
 static void exit_readable(struct carom_loop_fd *watch)
@@ -264,7 +272,13 @@ static void exit_readable(struct carom_loop_fd *watch)
 	forget(dead);
 }
 
-void carom_burial_expect(struct incarnation *alive)
+static void thread_ended(void *userdata, const struct carom_exit *exit)
+{
+	bury(userdata, exit);
+	forget(userdata);
+}
+
+static void expect_process(struct incarnation *alive)
 {
 	struct carom_pool *pool = alive->worker->pool;
 	struct carom_loop *loop = carom_service_loop(pool->service);
@@ -287,4 +301,12 @@ void carom_burial_expect(struct incarnation *alive)
 	carom_pidfd_wait(alive->pidfd, CAROM_NO_DEADLINE, &exit);
 	bury(alive, &exit);
 	forget(alive);
+}
+
+void carom_burial_expect(struct incarnation *alive)
+{
+	if (alive->thread)
+		carom_thread_worker_watch(alive->thread, thread_ended, alive);
+	else
+		expect_process(alive);
 }

@@ -240,7 +240,7 @@ static int prepare_result(struct carom_call *call)
 
 int carom_call_invoke(struct carom_call *call)
 {
-	carom_task_fn *function = (carom_task_fn *)(uintptr_t)call->slot->function;
+	carom_task_fn *function = carom_function_of(call->slot->function);
 	struct carom_ending *ending = call->worker->ending;
 	int code;
 

@@ -13,6 +13,7 @@
 #include "ipc/lane.h"
 #include "pool/call.h"
 #include "pool/column.h"
+#include "pool/function.h"
 #include "pool/worker.h"
 
 /**

@@ -9,6 +9,7 @@
  *       for their own end it need not, and workers end without them.
  *   O2  What a pool that is closed has accepted, it does: see wants_workers().
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -17,6 +18,7 @@
 #include "core/origin.h"
 #include "core/time.h"
 #include "pool/pool_private.h"
+#include "pool/thread_worker.h"
 
 static void terminate_errand(void *userdata)
 {
@@ -33,12 +35,19 @@ static void end_errand(void *userdata)
 	carom_supervisor_end(userdata);
 }
 
+/* a worker that nobody has asked for yet may be on its way to what was accepted: O2 */
+static bool has_ended(const struct carom_pool *pool)
+{
+	return !pool->process_count && !pool->request_count &&
+	       (pool->state != POOL_CLOSED || !carom_lane_anything_ready(pool->lane));
+}
+
 /* waits until no worker is left and none is being made; with the lock */
 static int await_end(struct carom_pool *pool, uint64_t deadline_ns)
 {
 	int r = 0;
 
-	while (pool->process_count || pool->request_count) {
+	while (!has_ended(pool)) {
 		if (r < 0)
 			return r;
 		r = carom_pool_sleep(pool, deadline_ns);
@@ -70,6 +79,8 @@ int carom_pool_join(struct carom_pool *pool, uint64_t deadline_ns)
 
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
+	if (carom_thread_worker_is_of(pool))
+		return -EDEADLK;
 	pthread_mutex_lock(&pool->lock);
 	r = pool->state == POOL_RUNNING ? -EINVAL : await_end(pool, deadline_ns);
 	if (r == 0 && !carom_notice_is_teller(pool)) /* O1 */
@@ -94,6 +105,8 @@ static int end_by(struct carom_pool *pool, void (*errand)(void *userdata))
 {
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
+	if (carom_thread_worker_is_of(pool))
+		return -EDEADLK;
 	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_TERMINATING, "terminating pool");
 	carom_service_run(pool->service, errand, pool);
 	if (carom_service_is_here(pool->service))
@@ -117,7 +130,7 @@ int carom_pool_kill(struct carom_pool *pool)
 int carom_pool_drain(struct carom_pool *pool, uint64_t deadline_ns)
 {
 	uint64_t before, count;
-	int r = carom_pool_close(pool);
+	int r = carom_thread_worker_is_of(pool) ? -EDEADLK : carom_pool_close(pool);
 
 	if (r < 0)
 		return r;
@@ -153,6 +166,7 @@ struct carom_pool *carom_pool_free(struct carom_pool *pool)
 
 	if (!pool || !carom_origin_is(pool->origin))
 		return NULL;
+	assert(!carom_thread_worker_is_of(pool)); /* it would wait for itself */
 	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_POOL_FINALIZING, "finalizing pool");
 	state = carom_pool_state_now(pool);
 	before = count_undone(pool);

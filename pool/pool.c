@@ -40,8 +40,6 @@ static int refuse_unbuilt(const struct carom_pool_options *options)
 
 	built &= !options->soft_limit_ns;
 	built &= !options->grace_ns;
-	built &= !options->context;
-	built &= !options->lazy_start;
 	return built ? 0 : -EOPNOTSUPP;
 }
 
@@ -272,6 +270,8 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	set_policy(pool);
 	if (r == 0)
 		r = set_limit(pool);
+	if (r == 0)
+		r = carom_birth_choose(pool);
 	if (r == 0)
 		r = get_service(pool);
 	if (r == 0)

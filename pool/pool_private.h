@@ -29,6 +29,7 @@
 #include "ipc/lane.h"
 #include "pool/birth.h"
 #include "pool/calls.h"
+#include "pool/function.h"
 #include "pool/gate.h"
 #include "pool/map.h"
 #include "pool/notice.h"
@@ -103,7 +104,10 @@ struct task {
 };
 
 /**
- * struct incarnation - one process that is or was a worker
+ * struct incarnation - one process, or thread, that is or was a worker
+ * @pid:    0 for a thread
+ * @pidfd:  -1 for a thread: a signal to it goes nowhere
+ * @thread: NULL for a process
  * @dead: swept; only its pidfd is waited for
  * @is_doomed: somebody here ends it, for the reason @doom. With the lock
  * @may_leave: it was asked to end after its task. With the lock
@@ -113,6 +117,7 @@ struct incarnation {
 	pid_t pid;
 	int pidfd;
 	struct carom_private_fd private_pidfd;
+	struct carom_thread_worker *thread;
 	bool dead;
 	bool is_doomed;
 	bool may_leave;
@@ -154,6 +159,7 @@ struct carom_pool {
 	struct carom_lane *lane;
 	struct carom_tally *tally;
 	struct carom_pool_options options;
+	struct carom_context_settings context; /* how workers are made */
 	struct carom_pool_hooks hooks;
 	struct carom_worker_plan plan;
 	cpu_set_t cpus; /* for pin_workers */
@@ -165,6 +171,7 @@ struct carom_pool {
 	uint64_t reference_count;
 	uint32_t submitter_count;
 	struct carom_arena arguments;
+	struct carom_functions functions; /* for workers made by "spawn" */
 	struct task *tasks;
 	struct carom_result **spare; /* per slot, the handle that was used with it last */
 	struct carom_gate gate;
@@ -197,6 +204,7 @@ struct carom_pool {
 	struct carom_loop_timer limit_timer;
 	struct carom_poke limit_poke;
 	struct carom_poke drain_poke;
+	struct carom_poke fill_poke;
 	uint64_t limit_next_ns;
 
 	/* a polled pool: see poll.c */
@@ -300,7 +308,8 @@ void carom_pool_leave(struct carom_pool *pool);
  * carom_pool_prepare() - take a slot, fill it, but do not submit it yet
  *
  * With the lock; lets go of it while it waits for a slot (if @may_wait) or copies.
- * Return: 0, -ESHUTDOWN, -ENOTRECOVERABLE, -ENOMEM, -EAGAIN (no slot, may not wait).
+ * Return: 0, -ESHUTDOWN, -ENOTRECOVERABLE, -ENOMEM, -EAGAIN (no slot, may not wait), -ENOENT
+ * (not registered, where it must be), -EOPNOTSUPP (a hard limit for a thread).
  */
 int carom_pool_prepare(struct carom_pool *pool, const struct submission *submission, bool may_wait,
 		       uint32_t *ret_slot);
@@ -439,7 +448,7 @@ void carom_map_free(struct map *map);
 /** carom_supervisor_start() - ask for all workers; pool->request_count says how many are to come */
 void carom_supervisor_start(struct carom_pool *pool);
 
-/** carom_supervisor_fill() - have a process in each open place */
+/** carom_supervisor_fill() - have a process in each open place; with lazy_start, in those that are wanted */
 void carom_supervisor_fill(struct carom_pool *pool);
 
 /** carom_supervisor_drain() - the pool was closed: workers end once nothing is left */
@@ -513,6 +522,14 @@ int carom_pool_await_ready(struct carom_pool *pool, uint32_t ticket, uint64_t de
 
 /** carom_pool_open_places() - for a new pool: the places for its first workers */
 void carom_pool_open_places(struct carom_pool *pool);
+
+/* ---- lazy.c ---- */
+
+/** carom_lazy_count() - how many places want to be filled now; with lazy_start not all. With the lock. */
+uint32_t carom_lazy_count(const struct carom_pool *pool);
+
+/** carom_lazy_note() - tasks were submitted: perhaps too many for who is there. With the lock. */
+void carom_lazy_note(struct carom_pool *pool);
 
 /* ---- limits.c: the loop's thread ---- */
 

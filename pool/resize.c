@@ -96,7 +96,7 @@ void carom_pool_open_places(struct carom_pool *pool)
 /* with the lock; true if they are there, or it is for the supervisor to try again */
 static bool are_filled(const struct carom_pool *pool, const uint64_t *opened)
 {
-	if (pool->state != POOL_RUNNING || pool->refusal_error)
+	if (pool->state != POOL_RUNNING || pool->refusal_error || pool->options.lazy_start)
 		return true;
 	for (uint32_t i = 0; i < pool->place_count; i++) {
 		const struct worker *worker = &pool->workers[i];
@@ -193,9 +193,11 @@ int carom_pool_shrink(struct carom_pool *pool, uint64_t count, enum carom_shrink
 
 /* ---- replacing all ---- */
 
-/* with the lock; which one in its place the worker is to be that comes after the one there now */
+/* with the lock; which one in its place the worker is to be that comes after the one there now; 0: any */
 static uint64_t call_for_new(struct worker *worker)
 {
+	if (!worker->current && worker->pool->options.lazy_start)
+		return 0; /* there is none that is to be another */
 	send_away(worker);
 	return worker->replaced_count + 1;
 }

@@ -60,12 +60,22 @@ int carom_pool_broken(struct carom_pool *pool, struct carom_broken *ret_broken)
 /* ---- are they there? ---- */
 
 /* with the lock */
+static bool is_missed(const struct carom_pool *pool, uint32_t index)
+{
+	return !pool->options.lazy_start && pool->workers[index].is_open &&
+	       !pool->workers[index].current;
+}
+
+/* with the lock */
 static bool all_are_ready(const struct carom_pool *pool)
 {
-	for (uint32_t i = 0; i < pool->place_count; i++)
-		if (pool->workers[i].is_open &&
-		    (!pool->workers[i].current || !carom_lane_is_ready(pool->lane, i)))
+	for (uint32_t i = 0; i < pool->place_count; i++) {
+		const struct worker *worker = &pool->workers[i];
+
+		if (is_missed(pool, i) ||
+		    (worker->is_open && worker->current && !carom_lane_is_ready(pool->lane, i)))
 			return false;
+	}
 	return true;
 }
 
@@ -139,7 +149,7 @@ static int what_is_missing(const struct carom_pool *pool)
 	if (pool->state == POOL_BROKEN)
 		return -ENOTRECOVERABLE;
 	for (uint32_t i = 0; pool->state == POOL_RUNNING && i < pool->place_count; i++)
-		if (pool->workers[i].is_open && !pool->workers[i].current)
+		if (is_missed(pool, i))
 			return pool->refusal_error;
 	return 0;
 }

@@ -289,7 +289,8 @@ static int fill_argument(struct carom_pool *pool, const struct submission *submi
 	return still_open(pool);
 }
 
-static void fill_slot(struct carom_pool *pool, const struct submission *submission, uint32_t slot)
+static void fill_slot(struct carom_pool *pool, const struct submission *submission,
+		      uint64_t function, uint32_t slot)
 {
 	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
 	struct task *task = &pool->tasks[slot];
@@ -304,7 +305,7 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 		flags |= CAROM_TASK_COLUMNS;
 	if (submission->is_gated || submission->noticed)
 		flags |= CAROM_TASK_END;
-	lines->function = (uint64_t)(uintptr_t)submission->function;
+	lines->function = function;
 	lines->flags = (flags | (timed ? CAROM_TASK_TIMED : 0)) & 0x7f;
 	lines->index = submission->index & ((UINT64_C(1) << 43) - 1);
 	task->submitted_ns = timed ? now : 0;
@@ -317,13 +318,29 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 		atomic_store_explicit(&lines->value.progress, 0, memory_order_relaxed);
 }
 
+/* as a worker finds it; what its method cannot do is refused here as well */
+static int name_function(struct carom_pool *pool, const struct submission *submission,
+			 uint64_t *ret_function)
+{
+	if (pool->context.method == CAROM_START_SPAWN)
+		return carom_function_number(&pool->functions, submission->function, ret_function);
+	if (pool->context.method == CAROM_START_THREAD && submission->limit_ns)
+		return -EOPNOTSUPP;
+	*ret_function = (uint64_t)(uintptr_t)submission->function;
+	return 0;
+}
+
 int carom_pool_prepare(struct carom_pool *pool, const struct submission *submission, bool may_wait,
 		       uint32_t *ret_slot)
 {
 	struct task *task;
+	uint64_t function;
 	uint32_t slot;
-	int r = take_slot(pool, may_wait, &slot);
+	int r = name_function(pool, submission, &function);
 
+	if (r < 0)
+		return r;
+	r = take_slot(pool, may_wait, &slot);
 	if (r < 0)
 		return r;
 	task = &pool->tasks[slot];
@@ -356,7 +373,7 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 		return r;
 	}
 	task->end_seen = !submission->calls && !submission->is_gated;
-	fill_slot(pool, submission, slot);
+	fill_slot(pool, submission, function, slot);
 	*ret_slot = slot;
 	return 0;
 }
@@ -395,6 +412,7 @@ int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t 
 	for (uint32_t i = 0; i < count; i++)
 		pool->tasks[slots[i]].filling = false;
 	note_limits(pool, slots, count);
+	carom_lazy_note(pool);
 	if (carom_tally_is_on(pool->tally))
 		count_submitted(pool, slots, count);
 	return 0;

@@ -84,18 +84,37 @@ static bool is_open(struct worker *worker)
 	return open;
 }
 
-void carom_supervisor_fill(struct carom_pool *pool)
+static uint32_t wanted_count(struct carom_pool *pool)
 {
 	uint32_t count;
 
+	pthread_mutex_lock(&pool->lock);
+	count = carom_lazy_count(pool);
+	pthread_mutex_unlock(&pool->lock);
+	return count;
+}
+
+void carom_supervisor_fill(struct carom_pool *pool)
+{
+	uint32_t count;
+	uint32_t wanted;
+
 	if (!wants_workers(pool, &count))
 		return;
-	for (uint32_t i = 0; i < count; i++) {
+	wanted = wanted_count(pool);
+	for (uint32_t i = 0; i < count && wanted; i++) {
 		struct worker *worker = &pool->workers[i];
 
-		if (!worker->current && !worker->next && is_open(worker))
-			request_worker(worker);
+		if (worker->current || worker->next || !is_open(worker))
+			continue;
+		request_worker(worker);
+		wanted--;
 	}
+}
+
+static void fill_poked(struct carom_poke *poke)
+{
+	carom_supervisor_fill(poke->userdata);
 }
 
 static void retry_expired(struct carom_loop_timer *timer)
@@ -229,6 +248,9 @@ void carom_supervisor_ended(struct worker *worker, enum carom_exit_reason reason
 		carom_supervisor_break(pool, CAROM_BROKEN_LOSS, -EOWNERDEAD, NULL);
 	else if (counts_as_death(reason) && !count_death(pool))
 		return;
+	else if (reason == CAROM_EXIT_REASON_ENDED && is_open(worker) &&
+		 carom_pool_state_now(pool) == POOL_RUNNING)
+		request_worker(worker); /* sent away for another: with lazy_start, too */
 	else if (was_ready || !counts_as_death(reason))
 		carom_supervisor_fill(pool);
 	else
@@ -290,9 +312,10 @@ static void adopt(struct worker *worker, struct incarnation *child)
 		child->is_doomed = true;
 		child->doom = may_stay ? CAROM_EXIT_REASON_ENDED : CAROM_EXIT_REASON_TERMINATED;
 		carom_pidfd_signal(child->pidfd, SIGKILL);
+		carom_lane_dismiss(pool->lane, worker->index); /* a thread cannot be killed */
 	}
 	pthread_mutex_unlock(&pool->lock);
-	carom_tally_born(pool->tally, worker->index, child->pid);
+	carom_tally_born(pool->tally, worker->index, child->thread ? getpid() : child->pid);
 	carom_lane_admit(pool->lane, worker->index, child->pid); /* S4 */
 	carom_burial_expect(child);
 	if (pool->limit_next_ns != CAROM_NO_DEADLINE)
@@ -312,20 +335,22 @@ static void not_born(struct worker *worker, int error)
 		pool->start_error = error;
 }
 
-static void born(struct worker *worker, const struct carom_child_reply *reply)
+static void born(struct worker *worker, const struct carom_newborn *newborn)
 {
 	struct carom_pool *pool = worker->pool;
 	struct incarnation *child = worker->next;
 
 	worker->next = NULL;
-	if (reply->error < 0) {
+	if (newborn->error < 0) {
 		free(child);
-		not_born(worker, reply->error);
+		not_born(worker, newborn->error);
 	} else {
 		child->worker = worker;
-		child->pid = reply->pid;
-		child->pidfd = reply->pidfd;
-		carom_private_fd_add(&child->private_pidfd, child->pidfd);
+		child->pid = newborn->pid;
+		child->pidfd = newborn->pidfd;
+		child->thread = newborn->thread;
+		if (!child->thread)
+			carom_private_fd_add(&child->private_pidfd, child->pidfd);
 		adopt(worker, child);
 	}
 	pthread_mutex_lock(&pool->lock);
@@ -416,14 +441,15 @@ void carom_supervisor_start(struct carom_pool *pool)
 	pool->break_poke.userdata = pool;
 	pool->grace_timer.expired = grace_expired;
 	pool->grace_timer.userdata = pool;
+	pool->fill_poke.function = fill_poked;
+	pool->fill_poke.userdata = pool;
 	pool->limit_next_ns = CAROM_NO_DEADLINE;
 	/* S5 */
 	pool->start_error = carom_loop_timer_set(carom_service_loop(pool->service),
 						 &pool->retry_timer, CAROM_NO_DEADLINE);
 	if (pool->start_error < 0)
 		return;
-	for (uint32_t i = 0; i < pool->place_count; i++)
-		request_worker(&pool->workers[i]);
+	carom_supervisor_fill(pool);
 }
 
 void carom_supervisor_drain(struct carom_pool *pool)
@@ -592,4 +618,5 @@ void carom_supervisor_end(struct carom_pool *pool)
 	carom_loop_timer_clear(loop, &pool->grace_timer);
 	carom_service_unpoke(pool->service, &pool->drain_poke);
 	carom_service_unpoke(pool->service, &pool->break_poke);
+	carom_service_unpoke(pool->service, &pool->fill_poke);
 }

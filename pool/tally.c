@@ -269,6 +269,13 @@ static int map_sheet(int fd, const struct tally_layout *layout, uint32_t worker,
 	return 0;
 }
 
+static struct carom_tally_writer writer_to(struct tally_sheet *sheet)
+{
+	return (struct carom_tally_writer){ .sheet = sheet,
+					    .ended_count = ended_count(sheet),
+					    .sleep_count_before = tally_get(&sheet->sleep_count) };
+}
+
 int carom_tally_attach(int fd, uint32_t worker, struct carom_tally_writer *ret_writer)
 {
 	struct tally_layout layout;
@@ -282,11 +289,15 @@ int carom_tally_attach(int fd, uint32_t worker, struct carom_tally_writer *ret_w
 	r = map_sheet(fd, &layout, worker, &sheet);
 	if (r < 0)
 		return r;
-	*ret_writer =
-		(struct carom_tally_writer){ .sheet = sheet,
-					     .ended_count = ended_count(sheet),
-					     .sleep_count_before = tally_get(&sheet->sleep_count) };
+	*ret_writer = writer_to(sheet);
 	return 0;
+}
+
+void carom_tally_share(const struct carom_tally *tally, uint32_t worker,
+		       struct carom_tally_writer *ret_writer)
+{
+	if (carom_tally_is_on(tally))
+		*ret_writer = writer_to(sheet_of(tally, worker));
 }
 
 void carom_tally_phase(struct carom_tally_writer *writer, enum carom_worker_state phase)

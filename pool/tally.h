@@ -198,6 +198,10 @@ struct carom_tally_writer {
 /** carom_tally_attach() - to the sheet of @worker. 0, -EBADMSG, -EINVAL, -ENOMEM. */
 int carom_tally_attach(int fd, uint32_t worker, struct carom_tally_writer *ret_writer);
 
+/** carom_tally_share() - the same for a thread of the parent's: nothing if it is off */
+void carom_tally_share(const struct carom_tally *tally, uint32_t worker,
+		       struct carom_tally_writer *ret_writer);
+
 /** carom_tally_phase() - the worker is ready: CAROM_WORKER_IDLE; or leaves: CAROM_WORKER_LEAVING */
 void carom_tally_phase(struct carom_tally_writer *writer, enum carom_worker_state phase);
 

@@ -1,7 +1,7 @@
 /*
  * Worker
  *
- * The life of a worker's process:
+ * The life of a worker's process (a thread has less of it):
  *
  *	it becomes itself      name, log, exit handlers of its own, its CPU
  *	it is admitted         somebody holds it, and will see it die
@@ -166,6 +166,7 @@ static int out_of_the_way(int fd)
 static void become(const struct carom_worker_start *start)
 {
 	carom_self_become(&start->self);
+	carom_context_inherit(&start->context);
 	carom_log_import(&start->log);
 	carom_finalizers_clear();
 	carom_leave_as_child();
@@ -235,6 +236,34 @@ static _Noreturn void live(struct carom_worker *worker, const struct carom_worke
 	end(worker, carom_worker_work(worker));
 }
 
+static int begin_as_thread(struct carom_worker *worker)
+{
+	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
+
+	if (carom_worker_initialize(worker) < 0)
+		return CAROM_WORKER_EXIT_FAILURE;
+	if (hooks->on_loop_start)
+		hooks->on_loop_start(0, hooks->userdata);
+	return carom_lane_ready(worker->lane) < 0 ? CAROM_WORKER_EXIT_FAILURE : 0;
+}
+
+int carom_worker_live_as_thread(struct carom_worker *worker, const struct carom_worker_start *start)
+{
+	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
+	int code;
+
+	pin(start);
+	carom_lane_await_admission(worker->lane);
+	code = begin_as_thread(worker);
+	if (code == 0) {
+		carom_tally_phase(&worker->tally, CAROM_WORKER_IDLE);
+		code = carom_worker_work(worker);
+	}
+	if (hooks->on_process_exit)
+		hooks->on_process_exit(0, code, hooks->userdata);
+	return code;
+}
+
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
 	static struct carom_worker_start start; /* exit handlers may run when this has returned */
@@ -244,6 +273,8 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 		return CAROM_WORKER_EXIT_FAILURE;
 	memcpy(&start, argument, sizeof(start));
 	become(&start);
+	if (carom_plan_resolve(&start.plan) < 0)
+		return CAROM_WORKER_EXIT_FAILURE;
 	worker = (struct carom_worker){
 		.plan = &start.plan,
 		.index = (uint32_t)start.index,

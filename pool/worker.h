@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/context_private.h"
 #include "core/log_private.h"
 #include "core/self.h"
 #include "pool/hooks.h"
@@ -38,13 +39,19 @@ struct carom_worker_plan {
 };
 
 /**
+ * carom_plan_resolve() - in a worker's process: functions that came as numbers are addresses again
+ * Return: 0, -ENOENT (one is not registered here), which is logged.
+ */
+int carom_plan_resolve(struct carom_worker_plan *plan);
+
+/**
  * struct carom_worker_start - the argument that a worker is made with
  * @index:      which worker of the pool
  * @begin, @end: the part of its value arena that it may allocate from
  * @cpu:        where it is to run; -1: anywhere
  * @counts:     the last of its descriptors is a tally's
  * @crash_offset, @has_crash_place: where in its value arena it leaves where it crashed
- * @self, @log:  what every child is told by its parent
+ * @self, @log, @context: what every child is told by its parent
  */
 struct carom_worker_start {
 	uint64_t index;
@@ -57,6 +64,7 @@ struct carom_worker_start {
 	struct carom_worker_plan plan;
 	struct carom_self self;
 	struct carom_log_settings log;
+	struct carom_context_settings context;
 };
 
 /**
@@ -89,6 +97,14 @@ int carom_worker_initialize(const struct carom_worker *worker);
  * Return: why it is over: one of enum carom_worker_exit_code.
  */
 int carom_worker_work(struct carom_worker *worker);
+
+/**
+ * carom_worker_live_as_thread() - all of it, from its admission to its last task
+ * @worker: its plan, lane, index and tally; the process is not its own
+ * Return: as carom_worker_work(), or CAROM_WORKER_EXIT_FAILURE: it could not begin.
+ */
+int carom_worker_live_as_thread(struct carom_worker *worker,
+				const struct carom_worker_start *start);
 
 /** carom_worker_main() - a carom_child_fn; fds: the lane; of a polled pool, its bell; of one that counts, its tally */
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count);

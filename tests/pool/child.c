@@ -1,0 +1,11 @@
+/* What pools run by "spawn" in the suites: a program that does nothing but what it is started for. */
+#include <stdio.h>
+
+#include "tests/pool/methods.h"
+
+int main(int argc, char **argv)
+{
+	carom_main_hook(argc, argv);
+	fprintf(stderr, "this program is started by test suites\n");
+	return 1;
+}
