@@ -136,6 +136,17 @@ static struct carom_outcome no_value(enum carom_outcome_kind kind, int code)
 	};
 }
 
+/* what was not begun, because the map, or the pool, is over; with the lock */
+static struct carom_outcome never_begun(const struct map *map, int code)
+{
+	struct carom_outcome outcome =
+		no_value(map->over ? CAROM_OUTCOME_CANCELLED : CAROM_OUTCOME_POOL_CLOSED, code);
+
+	if (!map->over && map->pool->state == POOL_BROKEN)
+		carom_pool_describe_break(map->pool, &outcome);
+	return outcome;
+}
+
 /* ---- collecting ---- */
 
 static int place_value(struct map *map, uint32_t slot, uint64_t index)
@@ -339,7 +350,7 @@ enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 		record(map, task->first + task->accounted, cause);
 		task->accounted++;
 	}
-	task->cause = no_value(map->over ? CAROM_OUTCOME_CANCELLED : CAROM_OUTCOME_POOL_CLOSED, 0);
+	task->cause = never_begun(map, 0);
 	if (task->accounted == task->end || map->over || !may_go_on(map->pool))
 		return CAROM_SWEEP_LOST;
 	batch_of(map->pool, slot)->begin = task->accounted; /* M2 */
@@ -490,8 +501,7 @@ struct group {
 
 static void fail_part(struct map *map, uint32_t slot, int error)
 {
-	struct carom_outcome outcome =
-		no_value(map->over ? CAROM_OUTCOME_CANCELLED : CAROM_OUTCOME_POOL_CLOSED, error);
+	struct carom_outcome outcome = never_begun(map, error);
 
 	account_rest(map, &map->pool->tasks[slot], &outcome);
 	let_go(map, slot);
@@ -609,10 +619,10 @@ static int submit_all(struct map *map)
 	if (r == 0 || chunk == 0)
 		return r;
 	if (chunk < map->chunk_count) {
-		struct carom_outcome outcome = no_value(r == -ECANCELED ? CAROM_OUTCOME_CANCELLED
-							: r == -ENOMEM  ? CAROM_OUTCOME_FAILED
-									: CAROM_OUTCOME_POOL_CLOSED,
-							r == -ECANCELED ? 0 : r);
+		struct carom_outcome outcome = r == -ECANCELED
+						       ? no_value(CAROM_OUTCOME_CANCELLED, 0)
+					       : r == -ENOMEM ? no_value(CAROM_OUTCOME_FAILED, r)
+							      : never_begun(map, r);
 
 		record_range(map, chunk * map->chunk_size, map->item_count, &outcome);
 	}

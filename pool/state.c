@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/origin.h"
 #include "core/time.h"
@@ -201,6 +202,25 @@ int carom_pool_restart_state(struct carom_pool *pool, struct carom_restart_state
 	errand.state.loss_count = pool->loss_count;
 	pthread_mutex_unlock(&pool->lock);
 	*ret_state = errand.state;
+	return 0;
+}
+
+int carom_pool_get_options(struct carom_pool *pool, struct carom_pool_options *ret_options)
+{
+	size_t size = ret_options->size_bytes;
+	struct carom_pool_options options;
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	if (size < sizeof(size))
+		return -EINVAL;
+	pthread_mutex_lock(&pool->lock);
+	options = pool->options;
+	options.worker_count = pool->worker_count;
+	pthread_mutex_unlock(&pool->lock);
+	options.initializer_data = NULL; /* the caller's; it was copied */
+	options.size_bytes = size;
+	memcpy(ret_options, &options, size < sizeof(options) ? size : sizeof(options));
 	return 0;
 }
 

@@ -35,6 +35,7 @@
 CAROM_BEGIN_DECLS
 
 struct carom_pool;
+struct carom_pool_options;
 
 /** enum carom_pool_state - billiard's RUN, CLOSE and TERMINATE, and one more; only upwards */
 enum carom_pool_state {
@@ -148,6 +149,20 @@ struct carom_restart_state {
  */
 CAROM_API int carom_pool_restart_state(struct carom_pool *pool,
 				       struct carom_restart_state *ret_state);
+
+/**
+ * carom_pool_get_options() - what a pool was made with, and what was made of it
+ * @ret_options: made by CAROM_POOL_OPTIONS(); fields that this library does not know are left
+ *
+ * Defaults are replaced by what they mean; worker_count is how many there are now. Where
+ * the program gave pointers the pool's own copies are told, or NULL: borrowed, until the
+ * pool is freed. The name stands in carom_pool_statistics().
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Never blocks for long.
+ * Return: 0, -EINVAL (not made by CAROM_POOL_OPTIONS()), -ECHILD.
+ */
+CAROM_API int carom_pool_get_options(struct carom_pool *pool,
+				     struct carom_pool_options *ret_options);
 
 /**
  * carom_pool_describe() - "<Pool 'pool' state=running workers=4>". Row PH-22

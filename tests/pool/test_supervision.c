@@ -122,6 +122,25 @@ Test(supervision, describes_a_pool, .timeout = 30)
 	cr_expect(eq(str, carom_pool_describe(pool, text, 12), (char *)"<Pool 'oven"));
 }
 
+Test(supervision, tells_what_a_pool_was_made_with, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_pool_options options = CAROM_POOL_OPTIONS(.hard_limit_ns = 1);
+
+	cr_assert(
+		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .max_restarts = 7),
+					 &pool)));
+	cr_assert(zero(int, carom_pool_grow(pool, 1)));
+	cr_assert(zero(int, carom_pool_get_options(pool, &options)));
+	cr_expect(eq(u64, options.worker_count, 3));
+	cr_expect(eq(u64, options.max_restarts, 7));
+	cr_expect(eq(u64, options.worker_limit, 64));
+	cr_expect(eq(u64, options.slot_count, 4096));
+	cr_expect(zero(u64, options.hard_limit_ns));
+	options.size_bytes = 0;
+	cr_expect(eq(int, carom_pool_get_options(pool, &options), -EINVAL));
+}
+
 /* PM-26 */
 Test(supervision, tells_whether_workers_have_started_well, .timeout = 30)
 {
@@ -208,6 +227,36 @@ Test(supervision, of_a_broken_pool_says_so_to_those_who_wait_and_those_who_come,
 	cr_expect(eq(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL),
 		     -ENOTRECOVERABLE));
 	cr_expect(eq(int, carom_pool_maintain(pool), -ENOTRECOVERABLE));
+}
+
+static int die_at_3(struct carom_call *call)
+{
+	if (carom_call_index(call) == 3)
+		kill(getpid(), SIGKILL);
+	return 0;
+}
+
+Test(supervision, of_a_broken_pool_says_so_for_each_item_of_a_map, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_outcome outcomes[200];
+	int64_t items[200] = { 0 };
+	int broken = 0, others = 0;
+
+	cr_assert(
+		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .break_on_loss = 1),
+					 &pool)));
+	carom_pool_map(pool, die_at_3, items, 200, 8, NULL, 0,
+		       &CAROM_MAP_OPTIONS(.chunk_size = 10, .outcomes = outcomes));
+	for (int i = 0; i < 200; i++) {
+		broken += outcomes[i].kind == CAROM_OUTCOME_POOL_BROKEN;
+		others += outcomes[i].kind != CAROM_OUTCOME_POOL_BROKEN &&
+			  outcomes[i].kind != CAROM_OUTCOME_OK &&
+			  outcomes[i].kind != CAROM_OUTCOME_LOST;
+	}
+	cr_expect(zero(int, others));
+	cr_expect(gt(int, broken, 0));
+	cr_expect(eq(int, outcomes[3].kind, CAROM_OUTCOME_LOST));
 }
 
 Test(supervision, ends_the_program_when_its_pool_breaks_if_that_is_asked_for, .timeout = 30)
