@@ -325,3 +325,47 @@ Test(pool_storm, every_task_is_answered_once, .timeout = 1800)
 	expect_all_answered(submitters, count);
 	carom_pool_free(pool);
 }
+
+/* ---- large payloads ---- */
+
+static int sum_up(struct carom_call *call)
+{
+	size_t size;
+	const unsigned char *data = carom_call_data(call, &size);
+	uint64_t sum = 0;
+	void *room;
+
+	for (size_t i = 0; i < size; i += 4096)
+		sum += data[i];
+	if (sum % 61 == 0)
+		raise(SIGKILL); /* in the middle of it */
+	if (carom_reply_reserve(call, size, &room) < 0)
+		return -ENOMEM;
+	memcpy(room, data, size);
+	return carom_reply_commit(call, size);
+}
+
+Test(pool_storm, pain_4_deaths_among_large_payloads_never_stop_the_flow, .timeout = 300)
+{
+	struct carom_pool *pool = NULL;
+	struct carom_result *results[8];
+	unsigned char *data = malloc(1 << 20);
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 3,
+							       .max_restarts = CAROM_NO_LIMIT),
+					   &pool)));
+	for (uint64_t round = 0; round < 100; round++) {
+		for (uint64_t i = 0; i < 8; i++) {
+			memset(data, (int)mix(round * 8 + i) & 0xff, 1 << 20);
+			cr_assert(zero(int, carom_pool_apply_async(pool, sum_up, data,
+								   mix(round + i) % (1 << 20), NULL,
+								   &results[i])));
+		}
+		for (int i = 0; i < 8; i++) {
+			cr_assert(zero(int, carom_result_wait(results[i], CAROM_NO_DEADLINE)));
+			carom_result_free(results[i]);
+		}
+	}
+	free(data);
+	carom_pool_free(pool);
+}

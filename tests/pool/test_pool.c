@@ -84,7 +84,7 @@ static bool cover_cgroups(char *ret_folder, size_t size)
 }
 
 /* PR-33 */
-Test(pool, has_as_many_workers_as_the_quota_allows_by_default, .timeout = 20)
+Test(pool, pain_30_has_as_many_workers_as_the_quota_allows, .timeout = 20)
 {
 	int usable = carom_cpu_count(CAROM_CPU_USABLE);
 	char path[64];
