@@ -84,7 +84,7 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_POOL_TERMINATING = 403,
 	CAROM_LOG_EVENT_POOL_FINALIZING = 404,
 	CAROM_LOG_EVENT_WORKER_ENDED = 405,
-	CAROM_LOG_EVENT_HOOK_SKIPPED = 421, /* no memory, or no thread, to call it */
+	CAROM_LOG_EVENT_HOOK_SKIPPED = 421,    /* no memory, or no thread, to call it */
 	CAROM_LOG_EVENT_POOL_UNFINISHED = 420, /* it was freed while there were tasks */
 	CAROM_LOG_EVENT_INITIALIZER_FAILED = 406,
 	CAROM_LOG_EVENT_START_TIMED_OUT = 407, /* a worker was not ready in time, and is killed */
