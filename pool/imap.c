@@ -184,6 +184,7 @@ static int await_slot(struct carom_iterator *iterator, uint64_t deadline_ns)
 	struct carom_pool *pool = iterator->pool;
 	int r, waited = 0;
 
+	atomic_fetch_add(&pool->slot_waiter_count, 1);
 	do {
 		uint32_t ticket = carom_lane_expect(pool->lane);
 
@@ -194,6 +195,7 @@ static int await_slot(struct carom_iterator *iterator, uint64_t deadline_ns)
 			r = waited;
 		carom_lane_unexpect(pool->lane);
 	} while (r == -EAGAIN);
+	atomic_fetch_sub(&pool->slot_waiter_count, 1);
 	return r;
 }
 

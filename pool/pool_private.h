@@ -170,6 +170,7 @@ struct carom_pool {
 	enum pool_state state;
 	uint64_t reference_count;
 	uint32_t submitter_count;
+	_Atomic uint32_t slot_waiter_count; /* raised before the lock is let go of, or taken */
 	struct carom_arena arguments;
 	struct carom_functions functions; /* for workers made by "spawn" */
 	struct task *tasks;
@@ -220,7 +221,8 @@ struct carom_pool {
  * struct carom_result - a handle that the program holds
  * @slot:      where the task is; CAROM_LANE_NO_SLOT once harvested
  * @map:       a map's; then no slot
- * @pinned:    somebody reads the value in place
+ * @pinned:    the program has the value in place, until it frees the result
+ * @reader_count: who copies it at this moment; with the lock
  * @reference_count: the program's, and that of its calls until they are told
  * @calls:     its callbacks; or NULL
  * @outcome, @value*: the result's own copy, once harvested
@@ -233,6 +235,7 @@ struct carom_result {
 	uint32_t generation;
 	bool may_spin;
 	bool pinned;
+	uint32_t reader_count;
 	uint32_t reference_count;
 	int error;
 	uint64_t id;
@@ -323,6 +326,9 @@ void carom_pool_abandon(struct carom_pool *pool, uint32_t slot);
 
 /** carom_pool_take_id() - the next number, counted over all pools of the program. With the lock. */
 uint64_t carom_pool_take_id(struct carom_pool *pool);
+
+/** carom_pool_tell_slot() - one was given back, or can be harvested now. With the lock. */
+void carom_pool_tell_slot(struct carom_pool *pool);
 
 /** carom_pool_release() - the slot's task is over and done with. With the lock. */
 void carom_pool_release(struct carom_pool *pool, uint32_t slot);

@@ -232,7 +232,18 @@ static int map_verdict(struct carom_result *result)
 	return outcome.kind == CAROM_OUTCOME_OK ? 0 : -EREMOTEIO;
 }
 
-/* large values are copied without the lock; the pin keeps them where they are */
+/* large values are copied without the lock: nobody harvests them meanwhile */
+static void copy_unlocked(struct carom_result *result, void *buffer, const void *data,
+			  size_t length)
+{
+	result->reader_count++;
+	pthread_mutex_unlock(&result->pool->lock);
+	memcpy(buffer, data, length);
+	pthread_mutex_lock(&result->pool->lock);
+	if (--result->reader_count == 0)
+		carom_pool_tell_slot(result->pool); /* somebody may have passed it by */
+}
+
 static int copy_out(struct carom_result *result, void *buffer, size_t size, size_t *ret_size)
 {
 	const void *data;
@@ -245,15 +256,10 @@ static int copy_out(struct carom_result *result, void *buffer, size_t size, size
 		*ret_size = length;
 	if (length > size)
 		return -EMSGSIZE;
-	if (length <= 4096) {
-		if (length)
-			memcpy(buffer, data, length);
-		return 0;
-	}
-	result->pinned = true;
-	pthread_mutex_unlock(&result->pool->lock);
-	memcpy(buffer, data, length);
-	pthread_mutex_lock(&result->pool->lock);
+	if (length > 4096)
+		copy_unlocked(result, buffer, data, length);
+	else if (length)
+		memcpy(buffer, data, length);
 	return 0;
 }
 

@@ -67,6 +67,9 @@ CAROM_API int carom_result_get(struct carom_result *result, uint64_t deadline_ns
  * @ret_data: shared memory, to be read only; valid until the result is freed
  * @ret_size: its length
  *
+ * From now on the result keeps its place in the pool's slots, and its room in shared
+ * memory, until it is freed: who holds slot_count of such results can submit nothing more.
+ *
  * Context: MT-Safe. Never blocks.
  * Return: 0, -EINPROGRESS (not ready), -EREMOTEIO, -EBADMSG, -ECHILD as above.
  */

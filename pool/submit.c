@@ -5,7 +5,8 @@
  * published with one wake-up. Slots run out when as many tasks wait or run as the
  * pool has slots, and long before that when a program collects its results late:
  * so whoever finds none free first harvests, that is moves values that are there
- * into their handles' own memory. Only if nothing at all has ended, it waits.
+ * into their handles' own memory. Only if there is nothing to harvest, it waits, for a
+ * task's end or until somebody lets go of a slot that could not be harvested.
  *
  * The lock is let go of while a large argument is copied and while waiting. A slot
  * that is being filled meanwhile belongs to its filler alone (Q1).
@@ -99,6 +100,13 @@ static void give_value_back(struct carom_pool *pool, uint32_t slot)
 			   value.offset, value.reserved);
 }
 
+/* relaxed: who waits has raised it before it found no slot with the lock, which is held here */
+void carom_pool_tell_slot(struct carom_pool *pool)
+{
+	if (atomic_load_explicit(&pool->slot_waiter_count, memory_order_relaxed))
+		carom_lane_announce(pool->lane);
+}
+
 void carom_pool_release(struct carom_pool *pool, uint32_t slot)
 {
 	struct task *task = &pool->tasks[slot];
@@ -119,6 +127,7 @@ void carom_pool_release(struct carom_pool *pool, uint32_t slot)
 	task->map = NULL;
 	task->filling = false;
 	carom_lane_give(pool->lane, slot);
+	carom_pool_tell_slot(pool);
 }
 
 void carom_pool_abandon(struct carom_pool *pool, uint32_t slot)
@@ -147,7 +156,8 @@ static bool harvest_slot(struct carom_pool *pool, uint32_t slot)
 	else if (!task->result)
 		carom_pool_release(pool, slot);
 	else
-		return !task->result->pinned && carom_result_move(task->result) == 0;
+		return !task->result->pinned && !task->result->reader_count &&
+		       carom_result_move(task->result) == 0;
 	return true;
 }
 
@@ -167,9 +177,11 @@ static int wait_for_any(struct carom_pool *pool)
 	uint32_t ticket = carom_lane_expect(pool->lane);
 
 	if (!harvest(pool) && still_open(pool) == 0) {
+		atomic_fetch_add(&pool->slot_waiter_count, 1);
 		pthread_mutex_unlock(&pool->lock);
 		carom_pool_await_any(pool, ticket, CAROM_NO_DEADLINE);
 		pthread_mutex_lock(&pool->lock);
+		atomic_fetch_sub(&pool->slot_waiter_count, 1);
 	}
 	carom_lane_unexpect(pool->lane);
 	return still_open(pool);
@@ -218,6 +230,7 @@ static int attach_result(struct carom_pool *pool, const struct submission *submi
 	result->origin = pool->origin;
 	result->map = NULL;
 	result->pinned = false;
+	result->reader_count = 0;
 	result->value = NULL;
 	result->error = 0;
 	result->reference_count = submission->wanted;

@@ -178,6 +178,61 @@ static int slow_square(struct carom_call *call)
 	return square(call);
 }
 
+static struct carom_pool *new_small_pool(void)
+{
+	struct carom_pool *pool = NULL;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .slot_count = 1),
+					   &pool)));
+	return pool;
+}
+
+static void *submit_nothing(void *pool)
+{
+	return (void *)(intptr_t)carom_pool_apply_async(pool, nothing, NULL, 0, NULL, NULL);
+}
+
+/* whoever has found no slot is asleep a while later, or is not yet there: both must do */
+Test(result, that_was_read_in_place_makes_room_when_it_is_freed, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_small_pool();
+
+	for (int i = 0; i < 20; i++) {
+		struct carom_result *result;
+		const void *data;
+		void *answer;
+		pthread_t thread;
+		size_t size;
+
+		cr_assert(zero(int, carom_pool_apply_async(pool, echo, "x", 1, NULL, &result)));
+		cr_assert(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+		cr_assert(zero(int, carom_result_data(result, &data, &size)));
+		pthread_create(&thread, NULL, submit_nothing, pool);
+		poll(NULL, 0, i);
+		carom_result_free(result);
+		pthread_join(thread, &answer);
+		cr_assert(zero(int, (int)(intptr_t)answer));
+	}
+}
+
+/* Only who reads in place keeps the slot; a copy is a copy, of whatever size. */
+Test(result, that_was_copied_makes_room_for_others, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_small_pool();
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *first = NULL;
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *second = NULL;
+	char large[8192] = "large", copy[sizeof(large)] = "";
+
+	cr_assert(
+		zero(int, carom_pool_apply_async(pool, echo, large, sizeof(large), NULL, &first)));
+	cr_expect(zero(int, carom_result_get(first, CAROM_NO_DEADLINE, copy, sizeof(copy), NULL)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &second)));
+	cr_expect(zero(int, carom_result_wait(second, CAROM_NO_DEADLINE)));
+	memset(copy, 0, sizeof(copy));
+	cr_expect(zero(int, carom_result_get(first, CAROM_PASSED, copy, sizeof(copy), NULL)));
+	cr_expect(eq(str, copy, (char *)"large"));
+}
+
 Test(result, may_be_waited_for_by_several_threads, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
