@@ -7,10 +7,19 @@
  * A task is admitted before it has a slot, and without the lock, because a semaphore of
  * the program's may wait. Each admission is given back once: when the task has ended,
  * or when it could not be submitted after all.
+ *
+ * A task's end is seen by the thread that tells of it. If that thread itself waits for a
+ * place, in a callback, it goes on looking for ends meanwhile, or it would wait for itself;
+ * so does the only thread of a polled pool. The program's semaphore cannot be waited in
+ * then: it is asked again and again, after each end, and every RETRY_NS for those who share
+ * it.
  */
 #include <errno.h>
 
+#include "core/time.h"
 #include "pool/pool_private.h"
+
+#define RETRY_NS CAROM_MILLISECONDS(5)
 
 static bool is_guarded(const struct carom_pool *pool, enum carom_wait_for_slot wait)
 {
@@ -24,6 +33,22 @@ static bool is_guarded(const struct carom_pool *pool, enum carom_wait_for_slot w
 	}
 }
 
+/* with the lock: who waits for a place may look again */
+static void tell(struct carom_pool *pool)
+{
+	pthread_cond_broadcast(&pool->settled);
+	carom_notice_rouse(pool);
+}
+
+/* with the lock */
+static void await_place(struct carom_pool *pool, uint64_t deadline_ns)
+{
+	if (carom_notice_is_teller(pool) && !pool->options.polled)
+		carom_notice_await(pool, deadline_ns);
+	else
+		carom_pool_sleep(pool, deadline_ns);
+}
+
 static int pass_gate(struct carom_pool *pool, bool may_wait)
 {
 	int r = 0;
@@ -34,23 +59,55 @@ static int pass_gate(struct carom_pool *pool, bool may_wait)
 			r = -EAGAIN;
 			break;
 		}
-		carom_pool_sleep(pool, CAROM_NO_DEADLINE);
+		await_place(pool, CAROM_NO_DEADLINE);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return r;
 }
 
-int carom_pool_admit(struct carom_pool *pool, enum carom_wait_for_slot wait, bool *ret_gated)
+static bool gives_back_itself(struct carom_pool *pool)
+{
+	bool does;
+
+	pthread_mutex_lock(&pool->lock);
+	does = pool->options.polled || carom_notice_is_teller(pool);
+	pthread_mutex_unlock(&pool->lock);
+	return does;
+}
+
+static int acquire_again(struct carom_pool *pool)
 {
 	const struct carom_semaphore_hooks *theirs = &pool->semaphore;
+	int r;
+
+	while (r = theirs->acquire(theirs->userdata, false), r == -EAGAIN) {
+		int entered = carom_pool_enter(pool);
+
+		if (entered < 0)
+			return entered;
+		await_place(pool, carom_deadline_after(RETRY_NS));
+		carom_pool_leave(pool);
+	}
+	return r;
+}
+
+static int acquire(struct carom_pool *pool, bool may_wait)
+{
+	const struct carom_semaphore_hooks *theirs = &pool->semaphore;
+
+	return may_wait && gives_back_itself(pool) ? acquire_again(pool)
+						   : theirs->acquire(theirs->userdata, may_wait);
+}
+
+int carom_pool_admit(struct carom_pool *pool, enum carom_wait_for_slot wait, bool *ret_gated)
+{
 	bool may_wait = wait != CAROM_SLOT_WAIT_NEVER;
 	int r;
 
 	*ret_gated = is_guarded(pool, wait);
 	if (!*ret_gated)
 		return 0;
-	r = theirs->acquire ? theirs->acquire(theirs->userdata, may_wait)
-			    : pass_gate(pool, may_wait);
+	r = pool->semaphore.acquire ? acquire(pool, may_wait) : pass_gate(pool, may_wait);
 	return r < 0 ? r : 0;
 }
 
@@ -61,7 +118,7 @@ void carom_pool_dismiss(struct carom_pool *pool)
 		return;
 	}
 	carom_gate_give(&pool->gate);
-	pthread_cond_broadcast(&pool->settled);
+	tell(pool);
 }
 
 void carom_pool_admit_all(struct carom_pool *pool)
@@ -69,7 +126,7 @@ void carom_pool_admit_all(struct carom_pool *pool)
 	if (pool->semaphore.clear)
 		pool->semaphore.clear(pool->semaphore.userdata);
 	carom_gate_clear(&pool->gate);
-	pthread_cond_broadcast(&pool->settled);
+	tell(pool);
 }
 
 void carom_pool_admit_more(struct carom_pool *pool, int64_t count)
@@ -84,5 +141,5 @@ void carom_pool_admit_more(struct carom_pool *pool, int64_t count)
 		carom_gate_grow(&pool->gate, (uint64_t)count);
 	else
 		carom_gate_shrink(&pool->gate, (uint64_t)-count);
-	pthread_cond_broadcast(&pool->settled);
+	tell(pool);
 }

@@ -111,6 +111,25 @@ int carom_notice_run(struct carom_pool *pool, int most)
 	return count;
 }
 
+/* C2: the bell is armed with the lock held, so that what happens from now on rings it */
+void carom_notice_await(struct carom_pool *pool, uint64_t deadline_ns)
+{
+	pool->notices.is_waiting = true;
+	if (carom_lane_arm(pool->lane)) {
+		pthread_mutex_unlock(&pool->lock);
+		carom_lane_await_notice(pool->lane, deadline_ns);
+		pthread_mutex_lock(&pool->lock);
+	}
+	pool->notices.is_waiting = false;
+	carom_notice_look(pool);
+}
+
+void carom_notice_rouse(struct carom_pool *pool)
+{
+	if (pool->notices.is_waiting)
+		carom_lane_ring(pool->lane);
+}
+
 /* ---- promises ---- */
 
 static void *run_thread(void *userdata);

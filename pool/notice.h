@@ -33,6 +33,7 @@ struct carom_notice {
  * struct carom_notices - of a pool; guarded by its lock
  * @untold_count: what was promised to be told, see carom_notice_promise(), and was not yet
  * @teller:       the thread that tells, while it does
+ * @is_waiting:   it is in carom_notice_await()
  */
 struct carom_notices {
 	struct carom_notice *first;
@@ -42,6 +43,7 @@ struct carom_notices {
 	pthread_t teller;
 	bool has_thread;
 	bool is_telling;
+	bool is_waiting;
 	bool is_ending;
 };
 
@@ -75,6 +77,17 @@ int carom_notice_run(struct carom_pool *pool, int most);
 
 /** carom_notice_is_teller() - is this thread in a callback of the pool? With the lock. */
 bool carom_notice_is_teller(const struct carom_pool *pool);
+
+/**
+ * carom_notice_await() - in a callback: wait for the next end of a task, or carom_notice_rouse()
+ *
+ * Not in a polled pool, where carom_pool_sleep() does that. With the lock; lets go of it
+ * meanwhile. It may be for nothing: look again.
+ */
+void carom_notice_await(struct carom_pool *pool, uint64_t deadline_ns);
+
+/** carom_notice_rouse() - let the teller return from carom_notice_await(), if it is there. With the lock. */
+void carom_notice_rouse(struct carom_pool *pool);
 
 /** carom_notice_settle() - wait until all promises are kept; not in a callback. With the lock. */
 int carom_notice_settle(struct carom_pool *pool, uint64_t deadline_ns);

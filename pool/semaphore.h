@@ -23,9 +23,11 @@ CAROM_BEGIN_DECLS
  * @size_bytes: size of this struct; CAROM_SEMAPHORE_HOOKS() fills it in
  * @userdata:   handed to each function
  * @acquire:    take one; by the thread that submits. If @may_wait is 0 and there is none:
- *              -EAGAIN. Any other error below 0 is what the submission returns
- * @release:    give one back; by the callback thread, once for each that was acquired;
- *              with the pool's lock held, so it may not call the pool
+ *              -EAGAIN. Any other error below 0 is what the submission returns. Where only
+ *              the thread that submits could give one back, in a callback or in a polled
+ *              pool, @may_wait is 0 and the pool waits, and asks again
+ * @release:    give one back; by any thread, once for each that was acquired; with the
+ *              pool's lock held, so it may not call the pool, nor wait for a thread that does
  * @grow, @shrink: the pool has so many workers more, or less; as @release. May be NULL
  * @clear:      the pool was closed: nobody may wait any more; as @release. May be NULL
  */

@@ -843,6 +843,75 @@ Test(callback, a_death_gives_its_place_back, .timeout = 30)
 	end_pool(pool);
 }
 
+static int submit_three(struct carom_result *result, void *userdata)
+{
+	struct chain *chain = userdata;
+
+	for (int i = 0; i < 3; i++)
+		cr_expect(zero(int, carom_pool_apply_async(chain->pool, leave_a_trace, NULL, 0,
+							   NULL, NULL)));
+	atomic_store(&chain->left, 0);
+	return 0;
+}
+
+/* it is the thread that gives places back, and it waits for one: for itself, so to say */
+static void submit_more_than_fit_in_a_callback(const struct carom_pool_options *options)
+{
+	struct chain chain = { .left = 1 };
+
+	cr_assert(zero(int, carom_pool_new(options, &chain.pool)));
+	cr_assert(zero(int, carom_pool_apply_async(chain.pool, nothing, NULL, 0,
+						   &CAROM_TASK_OPTIONS(.callback = submit_three,
+								       .userdata = &chain),
+						   NULL)));
+	while (options->polled && atomic_load(&chain.left))
+		cr_assert(ge(int, carom_pool_poll(chain.pool, CAROM_NO_DEADLINE), 0));
+	await(!atomic_load(&chain.left));
+	end_pool(chain.pool);
+	cr_expect(eq(u32, gate->arrived, 3));
+}
+
+Test(callback, one_may_wait_until_there_is_a_place, .timeout = 30)
+{
+	submit_more_than_fit_in_a_callback(&CAROM_POOL_OPTIONS(.worker_count = 1, .put_locks = 1));
+}
+
+static void *grow_by_one(void *userdata)
+{
+	return (void *)(intptr_t)carom_pool_grow(userdata, 1);
+}
+
+static int submit_beyond_who_is_held(struct carom_result *result, void *userdata)
+{
+	struct chain *chain = userdata;
+	pthread_t thread;
+	void *answer;
+
+	pthread_create(&thread, NULL, grow_by_one, chain->pool);
+	for (int i = 0; i < 2; i++)
+		cr_expect(zero(int, submit_held(chain->pool, CAROM_SLOT_WAIT_DEFAULT)));
+	pthread_join(thread, &answer);
+	cr_expect(zero(int, (int)(intptr_t)answer));
+	atomic_store(&chain->left, 0);
+	return 0;
+}
+
+Test(callback, one_that_waits_for_a_place_hears_of_those_that_are_new, .timeout = 30)
+{
+	struct chain chain = { .left = 1 };
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .put_locks = 1),
+					   &chain.pool)));
+	cr_assert(zero(int, carom_pool_apply_async(
+				    chain.pool, nothing, NULL, 0,
+				    &CAROM_TASK_OPTIONS(.callback = submit_beyond_who_is_held,
+							.userdata = &chain),
+				    NULL)));
+	await(!atomic_load(&chain.left));
+	atomic_store(&gate->open, 1);
+	end_pool(chain.pool);
+}
+
 struct counts {
 	_Atomic int acquired;
 	_Atomic int released;
@@ -892,6 +961,62 @@ Test(callback, a_semaphore_of_the_programs_sees_pairs, .timeout = 30)
 	cr_expect(eq(int, counts.acquired, 3));
 	cr_expect(eq(int, counts.released, 3));
 	cr_expect(eq(int, counts.cleared, 1));
+}
+
+/** struct semaphore - of one, that waits where it is told to */
+struct semaphore {
+	pthread_mutex_t lock;
+	pthread_cond_t given;
+	int value;
+};
+
+static int semaphore_acquire(void *userdata, int may_wait)
+{
+	struct semaphore *semaphore = userdata;
+	int r = 0;
+
+	pthread_mutex_lock(&semaphore->lock);
+	while (!semaphore->value && may_wait)
+		pthread_cond_wait(&semaphore->given, &semaphore->lock);
+	if (semaphore->value)
+		semaphore->value--;
+	else
+		r = -EAGAIN;
+	pthread_mutex_unlock(&semaphore->lock);
+	return r;
+}
+
+static void semaphore_release(void *userdata)
+{
+	struct semaphore *semaphore = userdata;
+
+	pthread_mutex_lock(&semaphore->lock);
+	semaphore->value++;
+	pthread_cond_signal(&semaphore->given);
+	pthread_mutex_unlock(&semaphore->lock);
+}
+
+static void submit_more_than_a_semaphore_allows(bool polled)
+{
+	struct semaphore semaphore = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 1 };
+
+	submit_more_than_fit_in_a_callback(
+		&CAROM_POOL_OPTIONS(.worker_count = 1, .polled = polled,
+				    .semaphore =
+					    &CAROM_SEMAPHORE_HOOKS(.userdata = &semaphore,
+								   .acquire = semaphore_acquire,
+								   .release = semaphore_release)));
+	cr_expect(eq(int, semaphore.value, 1));
+}
+
+Test(callback, one_may_wait_for_the_programs_semaphore, .timeout = 30)
+{
+	submit_more_than_a_semaphore_allows(false);
+}
+
+Test(callback, a_pool_without_threads_may_wait_for_the_programs_semaphore, .timeout = 30)
+{
+	submit_more_than_a_semaphore_allows(true);
 }
 
 Test(callback, a_semaphore_that_is_half_there_is_refused)
