@@ -32,9 +32,9 @@
 #include <unistd.h>
 
 #include "core/descriptors.h"
+#include "core/process_tree.h"
 #include "core/spawn.h"
 #include "tools/run_words.h"
-#include "tools/tree.h"
 
 /* Nothing that was killed has ended for so long: it will not (somebody else's, or stuck in the kernel). */
 #define STUCK_AFTER_MS 5000
@@ -187,7 +187,7 @@ static void kill_tree(const struct job *job)
 {
 	if (job->pid) /* the group needs no /proc; the pid is ours while it is not waited for */
 		kill(-job->pid, SIGKILL);
-	carom_tree_kill();
+	carom_process_tree_kill_own();
 }
 
 static void supervise(struct job *job)

@@ -1,0 +1,372 @@
+/*
+ * Process tree
+ *
+ *   I1  Nothing outside the tree is ever signalled, however fast pids are reused.
+ *       A pid from a list is only a hint. It is pinned by a pidfd, and then its
+ *       parent is read: that must be the process whose children are being gone
+ *       through, and that one must still be there afterwards (its own pidfd
+ *       tells). Whoever was pinned is a child of a member of the tree then, or
+ *       is gone and cannot be signalled.
+ *   I2  A process is stopped before its children are listed and killed after
+ *       them, so it cannot start more in between: fork(2) fails or restarts
+ *       while a signal is pending. A tree that forks as fast as it can is gone
+ *       after a few passes.
+ *   I3  A pass uses at most DEPTH_MAX descriptors and so many frames. What is
+ *       deeper comes up when its ancestors are dead.
+ *   I4  What is held is found again by its own pidfd, also when the process that
+ *       had started it is gone. What there is no room to hold is killed at once:
+ *       it could not be found again.
+ *
+ * A process group is named by the pidfd of its leader, which is free of races too
+ * (Linux 6.9). Before that it is named by its number, and only while the leader is a
+ * child of this process that nobody has reaped: until then the number is taken.
+ */
+#include "core/process_tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/cleanup.h"
+#include "core/pidfd.h"
+#include "core/private_fd.h"
+
+#define DEPTH_MAX    64
+#define HELD_MAX     64
+#define CAPACITY_MIN 64
+
+/* pidfd_send_signal(2): to the whole group */
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1u << 2)
+#endif
+
+struct member {
+	pid_t pid;
+	int pidfd;
+	struct carom_private_fd private_pidfd;
+};
+
+/** struct carom_process_tree - the root is the first of @members */
+struct carom_process_tree {
+	struct member members[HELD_MAX];
+	size_t count;
+};
+
+struct pid_list {
+	pid_t *pids;
+	size_t count;
+	size_t capacity;
+};
+
+static void pid_list_deinit(struct pid_list *list)
+{
+	free(list->pids);
+}
+
+static void closedirp(DIR **directory)
+{
+	if (*directory)
+		closedir(*directory);
+}
+
+static void fclosep(FILE **file)
+{
+	if (*file)
+		fclose(*file);
+}
+
+/* Without memory the list stays as it is: the next pass takes the rest. */
+static void add_pid(struct pid_list *list, pid_t pid)
+{
+	size_t capacity = list->capacity ? list->capacity * 2 : CAPACITY_MIN;
+	pid_t *pids;
+
+	if (list->count == list->capacity) {
+		pids = reallocarray(list->pids, capacity, sizeof(*pids));
+		if (!pids)
+			return;
+		list->pids = pids;
+		list->capacity = capacity;
+	}
+	list->pids[list->count++] = pid;
+}
+
+/* 0 if there is no such process. The name in brackets may hold anything, brackets too. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], text[512], state;
+	CAROM_CLEANUP(carom_closep) int fd = -1;
+	const char *after_name;
+	ssize_t n;
+	int parent;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	after_name = strrchr(text, ')');
+	return after_name && sscanf(after_name, ") %c %d", &state, &parent) == 2 ? parent : 0;
+}
+
+/* --- the children of a process ----------------------------------------- */
+
+static bool add_children_of_thread(pid_t pid, pid_t tid, struct pid_list *list)
+{
+	CAROM_CLEANUP(fclosep) FILE *file = NULL;
+	char path[64];
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, tid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fscanf(file, "%d", &child) == 1)
+		add_pid(list, child);
+	return true;
+}
+
+static pid_t next_number(DIR *directory)
+{
+	const struct dirent *entry;
+
+	while ((entry = readdir(directory))) {
+		long number = strtol(entry->d_name, NULL, 10);
+
+		if (number > 0)
+			return (pid_t)number;
+	}
+	return 0;
+}
+
+static void list_children(pid_t pid, struct pid_list *list)
+{
+	CAROM_CLEANUP(closedirp) DIR *threads = NULL;
+	char path[32];
+	pid_t tid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	threads = opendir(path);
+	while (threads && (tid = next_number(threads)))
+		add_children_of_thread(pid, tid, list);
+}
+
+/* Every process there is and its parent, in turn: one look through /proc serves a whole pass. */
+static void list_all(struct pid_list *list)
+{
+	CAROM_CLEANUP(closedirp) DIR *processes = opendir("/proc");
+	pid_t pid;
+
+	while (processes && (pid = next_number(processes))) {
+		add_pid(list, pid);
+		add_pid(list, parent_of(pid));
+	}
+}
+
+static void pick_children(const struct pid_list *all, pid_t pid, struct pid_list *list)
+{
+	for (size_t i = 0; i + 1 < all->count; i += 2)
+		if (all->pids[i + 1] == pid)
+			add_pid(list, all->pids[i]);
+}
+
+static bool kernel_lists_children(void)
+{
+	struct pid_list list = { 0 };
+	bool works = add_children_of_thread(getpid(), getpid(), &list);
+
+	pid_list_deinit(&list);
+	return works;
+}
+
+static bool must_scan(void)
+{
+	const char *way = getenv("CAROM_TREE");
+
+	return (way && strcmp(way, "scan") == 0) || !kernel_lists_children();
+}
+
+/* --- a pass ------------------------------------------------------------ */
+
+/**
+ * struct pass - one look at a tree
+ * @all:  of list_all(), where the kernel does not list children
+ * @self: this process, when it is the root
+ * @held: takes what is found; NULL: that is killed
+ */
+struct pass {
+	struct pid_list all;
+	bool is_scan;
+	pid_t self;
+	struct carom_process_tree *held;
+};
+
+static void pass_init(struct pass *pass, struct carom_process_tree *held)
+{
+	*pass = (struct pass){ .is_scan = must_scan(), .self = getpid(), .held = held };
+	if (pass->is_scan)
+		list_all(&pass->all);
+}
+
+static void pass_deinit(struct pass *pass)
+{
+	pid_list_deinit(&pass->all);
+}
+
+static bool is_there(int pidfd)
+{
+	return carom_pidfd_signal(pidfd, 0) != -ESRCH;
+}
+
+/* takes the descriptor if there is room */
+static bool hold(struct carom_process_tree *tree, pid_t pid, int *pidfd)
+{
+	struct member *member = &tree->members[tree->count];
+
+	if (tree->count == HELD_MAX)
+		return false;
+	member->pid = pid;
+	member->pidfd = carom_take_fd(*pidfd);
+	carom_private_fd_add(&member->private_pidfd, member->pidfd);
+	tree->count++;
+	return true;
+}
+
+static void stop_below(const struct pass *pass, pid_t parent, int parent_pidfd, int depth);
+
+static void stop_with_all_below(const struct pass *pass, pid_t pid, pid_t parent, int parent_pidfd,
+				int depth)
+{
+	CAROM_CLEANUP(carom_closep) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (pidfd < 0 || parent_of(pid) != parent)
+		return;
+	if (parent != pass->self && !is_there(parent_pidfd)) /* I1 */
+		return;
+	carom_pidfd_signal(pidfd, SIGSTOP); /* I2 */
+	if (depth < DEPTH_MAX)
+		stop_below(pass, pid, pidfd, depth + 1);
+	if (!pass->held || !hold(pass->held, pid, &pidfd)) /* I4 */
+		carom_pidfd_signal(pidfd, SIGKILL);
+}
+
+static void stop_below(const struct pass *pass, pid_t parent, int parent_pidfd, int depth)
+{
+	CAROM_CLEANUP(pid_list_deinit) struct pid_list list = { 0 };
+
+	if (pass->is_scan)
+		pick_children(&pass->all, parent, &list);
+	else
+		list_children(parent, &list);
+	for (size_t i = 0; i < list.count; i++)
+		stop_with_all_below(pass, list.pids[i], parent, parent_pidfd, depth);
+}
+
+static void stop_root(const struct pass *pass, pid_t pid, int pidfd)
+{
+	if (carom_pidfd_signal(pidfd, SIGSTOP) == 0)
+		stop_below(pass, pid, pidfd, 0);
+}
+
+/* --- groups ------------------------------------------------------------ */
+
+/* false if there is none */
+static bool signal_group(pid_t leader, int pidfd, int signal_number)
+{
+	if (syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL,
+		    PIDFD_SIGNAL_PROCESS_GROUP) == 0)
+		return true;
+	return errno == EINVAL && carom_pidfd_is_child(pidfd) && getpgid(leader) == leader &&
+	       kill(-leader, signal_number) == 0;
+}
+
+/* --- what others call -------------------------------------------------- */
+
+void carom_process_tree_kill_own(void)
+{
+	struct pass pass;
+
+	pass_init(&pass, NULL);
+	stop_below(&pass, pass.self, -1, 0);
+	pass_deinit(&pass);
+}
+
+static void end(const struct pass *pass, pid_t pid, int pidfd)
+{
+	stop_root(pass, pid, pidfd);
+	signal_group(pid, pidfd, SIGKILL);
+	carom_pidfd_signal(pidfd, SIGKILL);
+}
+
+void carom_process_tree_kill_now(pid_t pid, int pidfd)
+{
+	struct pass pass;
+
+	pass_init(&pass, NULL);
+	end(&pass, pid, pidfd);
+	pass_deinit(&pass);
+}
+
+int carom_process_tree_hold(pid_t pid, int pidfd, struct carom_process_tree **ret_tree)
+{
+	struct carom_process_tree *tree = calloc(1, sizeof(*tree));
+	int root = tree ? fcntl(pidfd, F_DUPFD_CLOEXEC, 3) : -1;
+	struct pass pass;
+
+	if (root < 0) {
+		int r = tree ? -errno : -ENOMEM;
+
+		free(tree);
+		return r;
+	}
+	hold(tree, pid, &root);
+	pass_init(&pass, tree);
+	stop_root(&pass, pid, pidfd);
+	pass_deinit(&pass);
+	*ret_tree = tree;
+	return 0;
+}
+
+void carom_process_tree_signal(const struct carom_process_tree *tree, int signal_number)
+{
+	for (size_t i = 0; i < tree->count; i++) {
+		signal_group(tree->members[i].pid, tree->members[i].pidfd, signal_number);
+		carom_pidfd_signal(tree->members[i].pidfd, signal_number);
+	}
+}
+
+bool carom_process_tree_is_there(const struct carom_process_tree *tree)
+{
+	for (size_t i = 0; i < tree->count; i++)
+		if (is_there(tree->members[i].pidfd) ||
+		    signal_group(tree->members[i].pid, tree->members[i].pidfd, 0))
+			return true;
+	return false;
+}
+
+struct carom_process_tree *carom_process_tree_kill(struct carom_process_tree *tree)
+{
+	struct pass pass;
+
+	if (!tree)
+		return NULL;
+	pass_init(&pass, NULL);
+	for (size_t i = 0; i < tree->count; i++) {
+		struct member *member = &tree->members[i];
+
+		end(&pass, member->pid, member->pidfd);
+		carom_private_fd_remove(&member->private_pidfd);
+		close(member->pidfd);
+	}
+	pass_deinit(&pass);
+	free(tree);
+	return NULL;
+}
