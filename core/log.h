@@ -91,6 +91,10 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_MEMORY_EXCEEDED = 408, /* a worker is replaced after its task */
 	CAROM_LOG_EVENT_MEMORY_UNKNOWN = 409,  /* and so that cannot be */
 	CAROM_LOG_EVENT_WORKER_NOT_PINNED = 410,
+	CAROM_LOG_EVENT_SOFT_LIMIT = 411,        /* a task is told that it has passed */
+	CAROM_LOG_EVENT_SOFT_LIMIT_UNUSED = 412, /* it is not below the hard limit */
+	CAROM_LOG_EVENT_TERM_SENT = 413,         /* to a worker that is to be killed */
+	CAROM_LOG_EVENT_KILL_SENT = 414,         /* the grace is over */
 };
 
 /**

@@ -11,12 +11,19 @@
  *	READY    -> RUNNING(g, w) worker w takes it: one compare-and-swap, which names w
  *	RUNNING  -> DONE(g, w)    w has left its value: one compare-and-swap
  *	RUNNING  -> LOST | READY  the parent, once w is certainly dead
+ *	RUNNING  -> LOST          the parent, when it begins to kill w for this task
  *	READY    -> LOST          the parent takes back what nobody has begun
- *	DONE | LOST -> FREE       the parent has read it
+ *	DONE | LOST -> FREE       the parent has read it, and w cannot write any more
  *
- * Two flags stand beside the state. WAITED: somebody sleeps on the word. CONDEMNED:
- * the parent is about to kill the owner for this very task; an owner that has
- * finished sees it and stands still, so that the kill never hits its next task.
+ * Flags stand beside the state. WAITED: somebody sleeps on the word. The others hold
+ * the owner to the task it runs, so that what is meant for this one never hits the next:
+ * an owner that has finished sees the flag and goes no further.
+ *
+ *	CONDEMNED   the parent looks whether it is still the same item: stand still
+ *	DOOMED      the parent kills the owner for this task: there is no way on
+ *	SOFT        the soft limit has passed: a signal was sent, or is about to be
+ *	SIGNALLING  and it is being sent just now: stand still
+ *	TOLD        the task knows: no further signal is needed
  *
  * All else (ring cells, idle and spin bits, wake-ups) is a hint, and what a dying
  * worker leaves undone of it is made good by carom_lane_sweep(). No lock is shared
@@ -55,11 +62,15 @@ enum carom_slot_state {
 };
 
 /* the slot word: generation in the high half; the low half is what waiters sleep on */
-#define CAROM_SLOT_WAITED    UINT64_C(0x100)
-#define CAROM_SLOT_CONDEMNED UINT64_C(0x200)
-#define CAROM_SLOT_GRANTED   UINT64_C(0x800)
-#define CAROM_SLOT_REFUSED   UINT64_C(0x1000)
-#define CAROM_SLOT_FLAGS     UINT64_C(0xff00)
+#define CAROM_SLOT_WAITED     UINT64_C(0x0100)
+#define CAROM_SLOT_CONDEMNED  UINT64_C(0x0200)
+#define CAROM_SLOT_DOOMED     UINT64_C(0x0400)
+#define CAROM_SLOT_GRANTED    UINT64_C(0x0800)
+#define CAROM_SLOT_REFUSED    UINT64_C(0x1000)
+#define CAROM_SLOT_SOFT       UINT64_C(0x2000)
+#define CAROM_SLOT_SIGNALLING UINT64_C(0x4000)
+#define CAROM_SLOT_TOLD       UINT64_C(0x8000)
+#define CAROM_SLOT_FLAGS      UINT64_C(0xff00)
 #define CAROM_SLOT_WORD(generation, owner, flags, state) \
 	((uint64_t)(generation) << 32 | (uint64_t)(owner) << 16 | (flags) | (uint64_t)(state))
 
@@ -271,15 +282,41 @@ uint32_t carom_lane_generation(const struct carom_lane *lane, uint32_t slot);
 bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot);
 
 /**
+ * carom_lane_evict() - answer a task that runs, without its owner
+ * @word: the slot's word as it was seen: RUNNING
+ *
+ * The owner, which is to be killed, does not get past this task. The slot must not be
+ * given back before its death: until then it may write there.
+ * Return: true if it is LOST now; false: it has ended.
+ */
+bool carom_lane_evict(struct carom_lane *lane, uint32_t slot, uint64_t word);
+
+/**
  * carom_lane_condemn() - hold a worker to the task that it runs
  * @word: the slot's word as it was seen: RUNNING
- * Return: true: the owner will not get past this task, and may be killed; false:
- * it has got past it.
+ * Return: true: the owner will not get past this task, or the item it is at, before it
+ * is pardoned or doomed; false: it has got past the task.
  */
 bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word);
 
 /** carom_lane_pardon() - let it go on after all */
 void carom_lane_pardon(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_doom() - it does not go on: it is to be killed, and the sweep decides about the rest */
+void carom_lane_doom(struct carom_lane *lane, uint32_t slot);
+
+/**
+ * carom_lane_warn() - the soft limit has passed; a signal is going to be sent
+ * @word: the slot's word as it was seen: RUNNING
+ *
+ * May be called again for the same task. To be followed by carom_lane_warned().
+ * Return: true: the owner will not get past this task, or the item it is at, until then;
+ * false: it has got past the task, or is condemned.
+ */
+bool carom_lane_warn(struct carom_lane *lane, uint32_t slot, uint64_t word);
+
+/** carom_lane_warned() - @sent: the signal was sent; else it was not, and was not due */
+void carom_lane_warned(struct carom_lane *lane, uint32_t slot, bool sent);
 
 /* ---- the parent: waiting; any thread ---- */
 
@@ -462,11 +499,24 @@ void carom_lane_interrupt(struct carom_lane *lane);
 /** carom_lane_pass_on() - a worker that will claim no more: if there is work, another is woken */
 void carom_lane_pass_on(struct carom_lane *lane);
 
-/** carom_lane_stand_if_condemned() - before each item of a batch that has a time limit */
-void carom_lane_stand_if_condemned(struct carom_lane *lane, uint32_t slot);
+/**
+ * carom_lane_on_warned() - how to take delivery of a signal that was sent
+ * @settle: called when a task, or an item, has ended for which the parent has sent one;
+ *          when it returns, the signal has come
+ */
+void carom_lane_on_warned(struct carom_lane *lane, void (*settle)(void));
 
-/** carom_lane_finish() - the value is left: tell whoever waits */
-void carom_lane_finish(struct carom_lane *lane, uint32_t slot);
+/**
+ * carom_lane_go_on() - after each item of a batch that has a time limit, when its progress says so
+ * Return: 0; -ECANCELED: this worker is doomed, and should end.
+ */
+int carom_lane_go_on(struct carom_lane *lane, uint32_t slot);
+
+/**
+ * carom_lane_finish() - the value is left: tell whoever waits
+ * Return: 0; -ECANCELED: nobody wants it; this worker is doomed, and should end.
+ */
+int carom_lane_finish(struct carom_lane *lane, uint32_t slot);
 
 /** carom_lane_sleep_count() - how often this worker has slept for want of work */
 uint64_t carom_lane_sleep_count(const struct carom_lane *lane);

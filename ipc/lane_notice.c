@@ -136,13 +136,15 @@ int carom_lane_await_notice(struct carom_lane *lane, uint64_t deadline_ns)
 
 /* ---- leave to begin ---- */
 
+#define ANSWERS (CAROM_SLOT_GRANTED | CAROM_SLOT_REFUSED | CAROM_SLOT_DOOMED)
+
 bool carom_lane_ask_leave(struct carom_lane *lane, uint32_t slot)
 {
 	struct carom_slot *task = &lane->slots[slot];
 	uint64_t word;
 
 	carom_lane_notice(lane, slot);
-	while (word = atomic_load(&task->word), !(word & (CAROM_SLOT_GRANTED | CAROM_SLOT_REFUSED)))
+	while (word = atomic_load(&task->word), !(word & ANSWERS))
 		carom_futex_wait(slot_futex(task), (uint32_t)word, CAROM_NO_DEADLINE);
 	return word & CAROM_SLOT_GRANTED;
 }

@@ -7,8 +7,9 @@
  *   P2  Publish, then look for sleepers; a worker sets its bit, then looks at the
  *       ring (W3). The fence in carom_lane_submit() is this side's half.
  *   P3  A slot is given back only when it is DONE or LOST, or was never submitted;
- *       RUNNING becomes LOST only after its worker's death, so nobody writes to a
- *       slot that is used again.
+ *       RUNNING becomes LOST after its worker's death, or when its worker is evicted:
+ *       then the slot is given back only after that death. So nobody writes to a slot
+ *       that is used again.
  *   P4  The sweep only repeats what the dead worker may have left undone, and what a
  *       sweep before it did: a slot keeps the dead worker's name until the hint that
  *       it is READY again is in the ring, and one that is LOST for good. Sweeping
@@ -16,6 +17,28 @@
  *   P5  A slot may be given back while somebody still sleeps on it: its value was
  *       there, but the worker died, or has not come, to wake. The word does not tell
  *       any more, so who gives the slot back counts the sleepers and wakes them.
+ *   P6  What hits one task, or one item of a batch, does not hit the next. Between the
+ *       look at the clock and the blow the owner may finish. So a flag goes into the
+ *       word first, by a compare-and-swap that fails if the task has ended, and W7
+ *       keeps the owner from going on while it stands. In a batch the parent then looks
+ *       at the progress; if another item has begun, it takes the flag away again:
+ *
+ *	  parent                          owner
+ *	  reads progress: at item k
+ *	                                  progress: k has ended
+ *	                                  looks at the word: no flag; goes on to k+1
+ *	  sets the flag
+ *	  reads progress: not at k
+ *	  clears the flag, wakes          (had it ended k+1, it would stand until here)
+ *
+ *       Both sides write and then look at the other's word, in one total order: either
+ *       the parent sees that k has ended, or the owner sees the flag before it begins
+ *       k+1: so a flag that it finds there is never k+1's.
+ *   P7  SIGNALLING stands until the signal was sent, so that an owner that goes on finds
+ *       it delivered or pending, and takes delivery (settle) before it does. It is set
+ *       anew for each signal. SOFT stands until the owner has taken delivery: also when
+ *       the parent finds, as it is about to send another one, that the item has ended
+ *       meanwhile. A parent that dies in between takes its workers along.
  */
 #include <errno.h>
 #include <limits.h>
@@ -183,6 +206,19 @@ int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t c
 	return 0;
 }
 
+/* a task was answered by this side */
+static void tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited)
+{
+	struct carom_slot *task = &lane->slots[slot];
+
+	if (waited)
+		carom_futex_wake(slot_futex(task), INT_MAX);
+	if (atomic_load(&lane->header->watcher_count))
+		carom_lane_announce(lane);
+	if (task->flags & CAROM_TASK_END)
+		carom_lane_notice(lane, slot);
+}
+
 bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 {
 	struct carom_slot *task = &lane->slots[slot];
@@ -194,15 +230,32 @@ bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 
 		if (!atomic_compare_exchange_weak(&task->word, &seen, lost))
 			continue;
-		if (seen & CAROM_SLOT_WAITED)
-			carom_futex_wake(slot_futex(task), INT_MAX);
-		if (atomic_load(&lane->header->watcher_count))
-			carom_lane_announce(lane);
-		if (task->flags & CAROM_TASK_END)
-			carom_lane_notice(lane, slot);
+		tell_waiters(lane, slot, seen & CAROM_SLOT_WAITED);
 		return true;
 	}
 	return false;
+}
+
+/* ---- holding a worker to its task (P6) ---- */
+
+/* is it the same task still, whatever flags have come and gone? */
+static bool is_same_task(uint64_t word, uint64_t seen)
+{
+	return !((word ^ seen) & ~CAROM_SLOT_FLAGS);
+}
+
+bool carom_lane_evict(struct carom_lane *lane, uint32_t slot, uint64_t word)
+{
+	struct carom_slot *task = &lane->slots[slot];
+	uint64_t seen = word;
+	uint64_t lost = CAROM_SLOT_WORD(carom_slot_generation(word), carom_slot_owner(word),
+					CAROM_SLOT_DOOMED, CAROM_SLOT_LOST);
+
+	while (!atomic_compare_exchange_weak(&task->word, &seen, lost))
+		if (!is_same_task(seen, word))
+			return false;
+	tell_waiters(lane, slot, true); /* and an owner that stands */
+	return true;
 }
 
 bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word)
@@ -211,7 +264,7 @@ bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word)
 	uint64_t seen = word;
 
 	while (!atomic_compare_exchange_weak(truth, &seen, seen | CAROM_SLOT_CONDEMNED))
-		if ((seen ^ word) & ~CAROM_SLOT_FLAGS)
+		if (!is_same_task(seen, word))
 			return false;
 	return true;
 }
@@ -219,6 +272,35 @@ bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word)
 void carom_lane_pardon(struct carom_lane *lane, uint32_t slot)
 {
 	atomic_fetch_and(&lane->slots[slot].word, ~CAROM_SLOT_CONDEMNED);
+	carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
+}
+
+void carom_lane_doom(struct carom_lane *lane, uint32_t slot)
+{
+	atomic_fetch_or(&lane->slots[slot].word, CAROM_SLOT_DOOMED);
+	carom_lane_pardon(lane, slot);
+}
+
+bool carom_lane_warn(struct carom_lane *lane, uint32_t slot, uint64_t word)
+{
+	_Atomic uint64_t *truth = &lane->slots[slot].word;
+	uint64_t seen = word;
+
+	do {
+		if (!is_same_task(seen, word) || seen & (CAROM_SLOT_CONDEMNED | CAROM_SLOT_DOOMED))
+			return false;
+	} while (!atomic_compare_exchange_weak(truth, &seen,
+					       seen | CAROM_SLOT_SOFT | CAROM_SLOT_SIGNALLING));
+	lane->own[slot].was_warned = seen & CAROM_SLOT_SOFT;
+	return true;
+}
+
+void carom_lane_warned(struct carom_lane *lane, uint32_t slot, bool sent)
+{
+	bool keep = sent || lane->own[slot].was_warned; /* P7 */
+	uint64_t flags = CAROM_SLOT_SIGNALLING | (keep ? 0 : CAROM_SLOT_SOFT);
+
+	atomic_fetch_and(&lane->slots[slot].word, ~flags);
 	carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
 }
 

@@ -56,10 +56,12 @@ struct lane_header {
 /**
  * struct lane_own_slot - what the parent knows of a slot by itself
  * @generation:    of its latest submission
+ * @was_warned:    SOFT stood in its word before carom_lane_warn()
  * @sleeper_count: threads of the parent that sleep on its word, or are about to
  */
 struct lane_own_slot {
 	uint32_t generation;
+	bool was_warned;
 	_Atomic uint32_t sleeper_count;
 };
 
@@ -69,6 +71,7 @@ struct lane_own_slot {
  * @worker, @interrupted, @sleep_count, @arena: a worker's own
  * @is_shared: the mappings are those of another view
  * @quick_parks, @move_*: see step_aside()
+ * @settle:          see carom_lane_on_warned()
  */
 struct carom_lane {
 	struct carom_segment *segment;
@@ -107,6 +110,7 @@ struct carom_lane {
 	uint64_t move_not_before;
 	uint64_t move_pause_ns;
 	uint64_t control_size;
+	void (*settle)(void);
 	struct carom_arena arena;
 };
 

@@ -23,6 +23,9 @@
  *       set, and looks at the ring after that: who submitted before it was seen spinning
  *       no more, or spent a wake-up on it, has another one woken. If it dies before it
  *       has done so, the sweep does.
+ *   W7  It does not get past its task, nor past an item of a batch with a time limit,
+ *       while the word holds it there (P6): CONDEMNED and SIGNALLING are waited out,
+ *       after SOFT the signal is received first, and DOOMED is the end.
  */
 #include <errno.h>
 #include <limits.h>
@@ -366,23 +369,52 @@ void carom_lane_pass_on(struct carom_lane *lane)
 
 /* ---- finishing ---- */
 
-/* until pardoned, or killed, which is what usually comes */
-static void stand_still(struct carom_slot *task, uint64_t word)
+void carom_lane_on_warned(struct carom_lane *lane, void (*settle)(void))
 {
-	while (word & CAROM_SLOT_CONDEMNED) {
+	lane->settle = settle;
+}
+
+#define HOLDS   (CAROM_SLOT_CONDEMNED | CAROM_SLOT_SIGNALLING)
+#define CONCERN (HOLDS | CAROM_SLOT_DOOMED | CAROM_SLOT_SOFT)
+
+/* until the parent has made up its mind; it is about to */
+static uint64_t stand_still(struct carom_slot *task, uint64_t word)
+{
+	while (word & HOLDS && !(word & CAROM_SLOT_DOOMED)) {
 		carom_futex_wait(slot_futex(task), (uint32_t)word, CAROM_NO_DEADLINE);
 		word = atomic_load(&task->word);
 	}
+	return word;
 }
 
-void carom_lane_stand_if_condemned(struct carom_lane *lane, uint32_t slot)
+/* W7: until nothing holds this worker to what it has just done. Once settled, SOFT may be cleared. */
+static bool may_go_on(struct carom_lane *lane, struct carom_slot *task, uint64_t *word)
+{
+	*word = stand_still(task, *word);
+	if (*word & CAROM_SLOT_DOOMED)
+		return false;
+	if (*word & CAROM_SLOT_SOFT && lane->settle)
+		lane->settle();
+	return true;
+}
+
+int carom_lane_go_on(struct carom_lane *lane, uint32_t slot)
 {
 	struct carom_slot *task = &lane->slots[slot];
+	uint64_t seen = atomic_load(&task->word);
+	uint64_t clean;
 
-	stand_still(task, atomic_load(&task->word));
+	do {
+		if (!(seen & CONCERN))
+			return 0;
+		if (!may_go_on(lane, task, &seen))
+			return -ECANCELED;
+		clean = seen & ~(CAROM_SLOT_SOFT | CAROM_SLOT_TOLD);
+	} while (!atomic_compare_exchange_weak(&task->word, &seen, clean));
+	return 0;
 }
 
-void carom_lane_finish(struct carom_lane *lane, uint32_t slot)
+int carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 {
 	struct carom_slot *task = &lane->slots[slot];
 	uint64_t seen = atomic_load(&task->word);
@@ -390,12 +422,13 @@ void carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 	uint64_t mine;
 
 	do {
+		if (!may_go_on(lane, task, &seen))
+			return -ECANCELED;
 		if (carom_slot_state(seen) != CAROM_SLOT_RUNNING ||
 		    carom_slot_owner(seen) != lane->worker)
-			return;
-		stand_still(task, seen);
-		seen &= ~CAROM_SLOT_CONDEMNED;
-		mine = (seen & ~UINT64_C(0xff)) | CAROM_SLOT_DONE;
+			return 0;
+		mine = (seen & ~(UINT64_C(0xff) | CAROM_SLOT_FLAGS)) | (seen & CAROM_SLOT_WAITED) |
+		       CAROM_SLOT_DONE;
 		CAROM_POINT("lane.done.before");
 	} while (!atomic_compare_exchange_weak(&task->word, &seen, mine));
 	CAROM_POINT("lane.done.after");
@@ -406,6 +439,7 @@ void carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 		carom_lane_announce(lane);
 	if (noticed)
 		carom_lane_notice(lane, slot);
+	return 0;
 }
 
 uint64_t carom_lane_sleep_count(const struct carom_lane *lane)

@@ -11,14 +11,6 @@
 #include "pool/pool.h"
 #include "pool/pool_private.h"
 
-static int refuse_unbuilt(const struct carom_task_options *options)
-{
-	bool built = true;
-
-	built &= !options->soft_limit_ns;
-	return built ? 0 : -EOPNOTSUPP;
-}
-
 static uint64_t retries(const struct carom_pool *pool, uint64_t asked)
 {
 	if (asked == CAROM_NEVER_RETRY)
@@ -32,7 +24,7 @@ static int take_options(const struct carom_task_options *theirs, struct carom_ta
 
 	if (r == 0 && ours->wait_for_slot > CAROM_SLOT_WAIT_IGNORE)
 		r = -EINVAL;
-	return r < 0 ? r : refuse_unbuilt(ours);
+	return r;
 }
 
 /* admits it too: what is not submitted after all is to be dismissed */
@@ -43,7 +35,9 @@ static int prepare(struct carom_pool *pool, const struct carom_task_options *our
 
 	if (!submission->function || (!submission->data && submission->size))
 		return -EINVAL;
-	submission->limit_ns = carom_pool_limit(pool, ours->hard_limit_ns);
+	carom_limits_check_order(pool, ours->soft_limit_ns, ours->hard_limit_ns);
+	submission->limit_ns = ours->hard_limit_ns;
+	submission->soft_ns = ours->soft_limit_ns;
 	submission->retry_count = retries(pool, ours->retry_on_loss);
 	submission->userdata = ours->userdata;
 	r = carom_calls_new(pool, ours, &submission->calls);

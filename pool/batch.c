@@ -9,11 +9,11 @@
  *
  *   B1  `begun` is stored before the function sees the item, `ended` after its
  *       value is complete.
- *   B2  In a batch with a time limit, `begun` is stored before the word is looked
- *       at for CONDEMNED, in one total order with the parent's compare-and-swap
- *       and its look at `begun`: either the parent sees that another item has
- *       begun, and pardons, or this worker sees that it is condemned, and stands
- *       still before the function sees that item.
+ *   B2  In a batch with a time limit, `ended` is stored before the word is looked at
+ *       for what holds this worker to that item (P6 of the lane), in one total order
+ *       with the parent's compare-and-swap and its look at `ended`: either the parent
+ *       sees that the item has ended, and lets go, or this worker sees that it is
+ *       held, before it begins the next.
  *   B4  The parent takes back what was not begun by lowering `end`. It stores `end`,
  *       undecided, and then looks at `begun`; this worker stores `begun` and then looks
  *       at `end`: one total order, so at least one of them sees the other. If the
@@ -69,17 +69,26 @@ static void run_item(struct carom_call *call, const struct carom_batch *batch, v
 		       batch->value_size - call->value_size);
 }
 
-static void begin_item(struct carom_call *call, uint32_t slot_index, uint64_t item)
+static void begin_item(struct carom_slot *slot, uint64_t item)
+{
+	if (slot->flags & CAROM_TASK_TIMED)
+		slot->started_ns = carom_now();
+	atomic_store(&slot->value.progress, carom_progress(item + 1, item)); /* B4 */
+}
+
+/* 0, or -ECANCELED: this was the last one */
+static int end_item(struct carom_call *call, uint32_t slot_index, uint64_t item)
 {
 	struct carom_slot *slot = call->slot;
 
 	if (slot->flags & CAROM_TASK_TIMED) {
-		slot->started_ns = carom_now();
-		atomic_store(&slot->value.progress, carom_progress(item + 1, item)); /* B2 */
-		carom_lane_stand_if_condemned(call->lane, slot_index);
-	} else {
-		atomic_store(&slot->value.progress, carom_progress(item + 1, item)); /* B4 */
+		atomic_store(&slot->value.progress, carom_progress(item + 1, item + 1)); /* B2 */
+		return carom_lane_go_on(call->lane, slot_index);
 	}
+	/* release: the value; read after this process's death */
+	atomic_store_explicit(&slot->value.progress, carom_progress(item + 1, item + 1),
+			      memory_order_release);
+	return 0;
 }
 
 /* B4 */
@@ -117,7 +126,7 @@ bool carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
 	for (uint64_t item = batch->begin; item < batch->item_count; item++) {
 		if (is_to_end(call))
 			return false; /* B3 */
-		begin_item(call, slot_index, item);
+		begin_item(slot, item);
 		CAROM_POINT("worker.item.begun");
 		if (was_taken_back(batch, item)) {
 			atomic_store(&slot->value.progress, carom_progress(item, item));
@@ -125,8 +134,8 @@ bool carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
 		}
 		run_item(call, batch, values, item);
 		CAROM_POINT("worker.item.called");
-		atomic_store_explicit(&slot->value.progress, carom_progress(item + 1, item + 1),
-				      memory_order_release);
+		if (end_item(call, slot_index, item) < 0)
+			return false;
 		if (batch->stops_at_failure && *carom_batch_code(values, item) < 0)
 			break;
 	}

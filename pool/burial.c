@@ -34,14 +34,12 @@
 
 /**
  * struct autopsy - what is known of a dead worker
- * @hit_limit: it was killed for a task's time limit
  * @was_busy:  it ended with a task that it had begun: whatever it exited with is the task's
  */
 struct autopsy {
 	struct carom_pool *pool;
 	const struct incarnation *dead;
 	const struct carom_exit *exit;
-	bool hit_limit;
 	bool was_busy;
 };
 
@@ -64,10 +62,7 @@ static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
 		.started_ns = lines->flags & CAROM_TASK_TIMED ? lines->started_ns : 0,
 		.ended_ns = task->submitted_ns ? carom_now() : 0,
 	};
-	if (task->condemned) {
-		ret_cause->kind = CAROM_OUTCOME_HARD_LIMIT;
-		ret_cause->limit_ns = task->limit_ns;
-	} else if (autopsy->pool->state == POOL_TERMINATED) {
+	if (autopsy->pool->state == POOL_TERMINATED) {
 		ret_cause->kind = CAROM_OUTCOME_TERMINATED;
 	} else if (autopsy->pool->state == POOL_BROKEN) {
 		carom_pool_describe_break(autopsy->pool, ret_cause);
@@ -79,7 +74,6 @@ static enum carom_sweep_verdict judge(struct autopsy *autopsy, uint32_t slot,
 {
 	struct task *task = &autopsy->pool->tasks[slot];
 
-	autopsy->hit_limit |= task->condemned;
 	autopsy->was_busy = true;
 	if (autopsy->pool->options.backtraces && !task->map)
 		carom_task_take_crash(task, autopsy->dead->worker);
@@ -96,6 +90,8 @@ static uint64_t items_done(const struct carom_pool *pool, uint32_t slot)
 	uint64_t ended =
 		atomic_load(&carom_lane_slot(pool->lane, slot)->value.progress) & UINT32_MAX;
 
+	if (task->condemned)
+		return task->stopped_items;
 	if (!task->batch || ended < task->accounted || ended > task->end)
 		return 0;
 	return ended - task->accounted;
@@ -150,6 +146,7 @@ static void sweep(struct autopsy *autopsy)
 	pthread_mutex_lock(&pool->lock);
 	carom_lane_sweep(pool->lane, worker->index, decide, autopsy);
 	orphan_values(pool, worker->index);
+	carom_limits_swept(pool, worker->index);
 	worker->current = NULL; /* U2 */
 	pthread_mutex_unlock(&pool->lock);
 	CAROM_POINT("supervisor.swept");
@@ -172,8 +169,6 @@ static enum carom_exit_reason reason_of(const struct autopsy *autopsy, bool was_
 	int status = exit->kind == CAROM_EXIT_EXITED ? exit->status : -1;
 	enum pool_state state = carom_pool_state_now(autopsy->pool);
 
-	if (autopsy->hit_limit)
-		return CAROM_EXIT_REASON_LIMIT;
 	if (autopsy->dead->is_doomed)
 		return autopsy->dead->doom;
 	if ((status == 0 || exit->kind == CAROM_EXIT_TAKEN) && was_ready && !autopsy->was_busy &&
@@ -243,6 +238,7 @@ static void forget(struct incarnation *dead)
 {
 	struct carom_pool *pool = dead->worker->pool;
 
+	carom_limits_gone(dead);
 	if (dead->thread) {
 		carom_thread_worker_free(dead->thread);
 	} else {

@@ -19,6 +19,7 @@
 #include "pool/call_private.h"
 #include "pool/ending.h"
 #include "pool/outcome.h"
+#include "pool/soft_limit_private.h"
 
 /* ---- what the function may do ---- */
 
@@ -246,7 +247,8 @@ int carom_call_invoke(struct carom_call *call)
 
 	if (ending)
 		carom_ending_enter(ending);
-	code = function(call);
+	carom_soft_limit_begin();
+	code = carom_soft_limit_end(function(call));
 	if (ending)
 		carom_ending_leave(ending);
 	if (code >= 0)

@@ -45,6 +45,7 @@
 #include "resize.h"
 #include "result.h"
 #include "semaphore.h"
+#include "soft_limit.h"
 #include "starmap.h"
 #include "state.h"
 #include "statistics.h"

@@ -40,6 +40,7 @@ struct carom_iterator {
 	carom_next_item_fn *next;
 	void *userdata;
 	uint64_t limit_ns;
+	uint64_t soft_ns;
 	bool ordered;
 	uint64_t window;
 	struct flight *flights;
@@ -107,6 +108,7 @@ static int imap(struct carom_pool *pool, bool ordered, carom_task_fn *function,
 		return r;
 	if (!function || !next || !ret_iterator || ours.window > pool->options.slot_count)
 		return -EINVAL;
+	carom_limits_check_order(pool, ours.soft_limit_ns, ours.hard_limit_ns);
 	r = begin_imap(
 		&(struct carom_iterator){
 			.pool = pool,
@@ -114,7 +116,8 @@ static int imap(struct carom_pool *pool, bool ordered, carom_task_fn *function,
 			.function = function,
 			.next = next,
 			.userdata = userdata,
-			.limit_ns = carom_pool_limit(pool, ours.hard_limit_ns),
+			.limit_ns = ours.hard_limit_ns,
+			.soft_ns = ours.soft_limit_ns,
 			.ordered = ordered,
 			.window = choose_window(pool, ours.window),
 			.end = 1,
@@ -164,6 +167,7 @@ static int submit_pending(struct carom_iterator *iterator)
 		.data = iterator->pending,
 		.size = iterator->pending_size,
 		.limit_ns = iterator->limit_ns,
+		.soft_ns = iterator->soft_ns,
 		.index = iterator->index,
 		.count = 1,
 		.wanted = true,

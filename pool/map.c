@@ -19,6 +19,7 @@
  *   M1  Each item gets one outcome: when its chunk is collected, or when a worker
  *       dies in its chunk (then those that had ended, and the one that was running);
  *       `accounted` of the chunk's task says up to which item.
+ *       If a worker is killed for an item's time limit, that is done before it dies.
  *   M2  A batch whose worker died goes on at the first item that was never begun.
  *   M3  `end` of a part's task only falls, under the lock. Items from there on are
  *       another part's, or were answered: whatever its worker says of them is not heard.
@@ -85,6 +86,7 @@ struct map {
 	uint64_t part_room;
 	uint64_t first_waiting;
 	uint64_t limit_ns;
+	uint64_t soft_ns;
 	bool fail_fast;
 	bool over;
 	bool submitted;
@@ -186,14 +188,13 @@ static void collect_single(struct map *map, uint32_t slot)
 	record(map, index, &outcome);
 }
 
-static void take_failure(struct map *map, uint64_t index, int code, const void *value,
-			 struct carom_outcome outcome)
+static void take_failure(struct map *map, uint64_t index, int code, uint64_t soft_ns,
+			 const void *value, struct carom_outcome outcome)
 {
 	size_t length = map->out_size < sizeof(outcome.message) - 1 ? map->out_size
 								    : sizeof(outcome.message) - 1;
 
-	outcome.kind = CAROM_OUTCOME_FAILED;
-	outcome.code = code;
+	carom_outcome_fail(&outcome, code, soft_ns);
 	if (length)
 		memcpy(outcome.message, value, length);
 	outcome.message[length] = '\0';
@@ -214,7 +215,7 @@ static void collect_items(struct map *map, const struct task *task, void *values
 		int code = *(volatile int32_t *)carom_batch_code(values, item);
 
 		if (code < 0)
-			take_failure(map, first + item, code,
+			take_failure(map, first + item, code, task->soft_ns,
 				     carom_batch_value(values, task->count, map->out_size, item),
 				     *outcome);
 		else if (is_recorded(map, first + item))
@@ -336,6 +337,25 @@ static void account(struct map *map, uint32_t slot, uint64_t progress,
 	}
 }
 
+bool carom_map_stopped(struct map *map, uint32_t slot, uint64_t progress,
+		       const struct carom_outcome *cause, bool all)
+{
+	struct task *task = &map->pool->tasks[slot];
+	uint64_t begun = progress >> 32;
+	uint64_t stop = all || begun > task->end ? task->end : begun;
+	uint64_t before = task->accounted;
+
+	account(map, slot, progress, cause);
+	task->stopped_items =
+		(progress & UINT32_MAX) == task->accounted ? task->accounted - before : 0;
+	if (stop > task->accounted) {
+		record_range(map, task->first + task->accounted, task->first + stop, cause);
+		task->accounted = stop;
+	}
+	task->cause = no_value(CAROM_OUTCOME_POOL_CLOSED, 0);
+	return task->accounted == task->end;
+}
+
 enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 					const struct carom_outcome *cause)
 {
@@ -345,8 +365,7 @@ enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 	uint64_t begun = progress >> 32;
 
 	account(map, slot, progress, cause);
-	if (begun > task->accounted && task->accounted < task->end &&
-	    !(task->condemned && task->condemned_item != begun - 1)) {
+	if (begun > task->accounted && task->accounted < task->end) {
 		record(map, task->first + task->accounted, cause);
 		task->accounted++;
 	}
@@ -475,6 +494,7 @@ static void describe_part(struct map *map, uint64_t part, uint64_t first, uint64
 		.data = columns->data,
 		.size = columns->size,
 		.limit_ns = map->limit_ns,
+		.soft_ns = map->soft_ns,
 		.index = first,
 		.count = count,
 		.part = part,
@@ -723,12 +743,15 @@ static int plan_map(const struct map_request *request, struct carom_map_options 
 		.item_count = request->item_count,
 		.out = request->out,
 		.out_size = request->out_size,
-		.limit_ns = carom_pool_limit(request->pool, ret_options->hard_limit_ns),
+		.limit_ns = ret_options->hard_limit_ns,
+		.soft_ns = ret_options->soft_limit_ns,
 		.fail_fast = ret_options->fail_fast,
 		.outcomes = ret_options->outcomes,
 	};
 	memcpy(ret_plan->columns, request->columns,
 	       request->column_count * sizeof(*request->columns));
+	carom_limits_check_order(request->pool, ret_options->soft_limit_ns,
+				 ret_options->hard_limit_ns);
 	return 0;
 }
 

@@ -41,6 +41,7 @@ CAROM_BEGIN_DECLS
  * @error_callback: called once, when the map is ready and at least one item has none
  * @userdata:      handed to them; see also carom_result_userdata()
  * @callbacks_propagate: 1: a callback of it that returns below 0 breaks the pool
+ * @soft_limit_ns: for each item, as @hard_limit_ns; see pool/soft_limit.h
  */
 struct carom_map_options {
 	size_t size_bytes;
@@ -52,6 +53,7 @@ struct carom_map_options {
 	carom_callback_fn *error_callback;
 	void *userdata;
 	uint64_t callbacks_propagate;
+	uint64_t soft_limit_ns;
 };
 #define CAROM_MAP_OPTIONS(...) CAROM_OPTIONS(carom_map_options, __VA_ARGS__)
 

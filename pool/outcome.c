@@ -67,8 +67,10 @@ char *carom_outcome_describe(const struct carom_outcome *outcome, char *text, si
 		describe_failure(outcome, text, size);
 	else if (outcome->kind == CAROM_OUTCOME_LOST)
 		describe_loss(outcome, text, size);
-	else if (outcome->kind == CAROM_OUTCOME_HARD_LIMIT)
-		snprintf(text, size, "hard limit: exceeded %.3f s in worker %d (pid %d)",
+	else if (outcome->kind == CAROM_OUTCOME_HARD_LIMIT ||
+		 outcome->kind == CAROM_OUTCOME_SOFT_LIMIT)
+		snprintf(text, size, "%s: exceeded %.3f s in worker %d (pid %d)",
+			 carom_outcome_name((enum carom_outcome_kind)outcome->kind),
 			 (double)outcome->limit_ns / (double)CAROM_NS_PER_SEC,
 			 outcome->worker_index, outcome->worker_pid);
 	else if (outcome->kind == CAROM_OUTCOME_POOL_BROKEN)

@@ -28,7 +28,7 @@ CAROM_BEGIN_DECLS
  * @CAROM_OUTCOME_PENDING:     not ended yet
  * @CAROM_OUTCOME_OK:          the function returned 0; its value is there
  * @CAROM_OUTCOME_FAILED:      the function returned below 0; see code and message
- * @CAROM_OUTCOME_SOFT_LIMIT:  it gave up at its soft time limit
+ * @CAROM_OUTCOME_SOFT_LIMIT:  it gave up at its soft time limit; see pool/soft_limit.h
  * @CAROM_OUTCOME_HARD_LIMIT:  it ran longer than its hard limit and was killed
  * @CAROM_OUTCOME_LOST:        its worker died while it ran; see signal, exit_status
  * @CAROM_OUTCOME_MEMORY_LIMIT: its worker was killed at its memory limit
@@ -38,7 +38,7 @@ CAROM_BEGIN_DECLS
  * @CAROM_OUTCOME_POOL_CLOSED: it had not begun when the pool was terminated
  * @CAROM_OUTCOME_POOL_BROKEN: the pool could not keep workers alive
  *
- * Soft limits, memory limits, sandboxes and cancelling are not in this version:
+ * Memory limits, sandboxes and cancelling are not in this version:
  * those kinds are reserved and not seen.
  */
 enum carom_outcome_kind {
@@ -61,15 +61,16 @@ enum carom_outcome_kind {
 /**
  * struct carom_outcome - how a task ended
  * @kind:        one of enum carom_outcome_kind
- * @code:        FAILED: what the function returned, below 0; POOL_BROKEN: one of enum
+ * @code:        FAILED, SOFT_LIMIT: what the function returned, below 0; POOL_BROKEN: one of enum
  *               carom_broken_reason
- * @signal:      LOST: the signal that killed the worker, 0 if it exited
+ * @signal:      TERMINATED: the signal that its worker was sent first;
+ *               LOST: the signal that killed the worker, 0 if it exited
  * @exit_status: LOST: the worker's exit status, -1 if a signal killed it or the
  *               host program took the status (waitpid(-1)) before it could be read
  * @worker_index: which worker of the pool ran it, -1 if none did
  * @worker_pid:  that worker's pid at the time, 0 if none
  * @attempt:     how many times it was begun before; 0 for the first time
- * @limit_ns:    HARD_LIMIT: the limit that it exceeded
+ * @limit_ns:    SOFT_LIMIT, HARD_LIMIT: the limit that it exceeded
  * @submitted_ns, @started_ns, @ended_ns: CLOCK_MONOTONIC; 0 where the pool was
  *               not asked for times (option `timestamps`, or a time limit). A
  *               lost task ends when its loss is known

@@ -33,16 +33,6 @@ static uint64_t usual_worker_count(const struct carom_pool *pool)
 	return count < CAROM_WORKERS_MAX ? count : CAROM_WORKERS_MAX;
 }
 
-/* what the options have and this version does not */
-static int refuse_unbuilt(const struct carom_pool_options *options)
-{
-	bool built = true;
-
-	built &= !options->soft_limit_ns;
-	built &= !options->grace_ns;
-	return built ? 0 : -EOPNOTSUPP;
-}
-
 static bool worker_options_are_good(const struct carom_pool_options *options)
 {
 	return (options->initializer_data || !options->initializer_size) &&
@@ -88,7 +78,7 @@ static int check_options(struct carom_pool *pool, const struct carom_pool_option
 		ret->slot_count = SLOTS_DEFAULT;
 	if (ret->payload_size > UINT64_MAX / 2)
 		return -EOVERFLOW;
-	return refuse_unbuilt(ret);
+	return 0;
 }
 
 static int get_service(struct carom_pool *pool)
@@ -267,6 +257,7 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	pool->origin = carom_origin();
 	pool->reference_count = 1;
 	r = check_options(pool, options);
+	carom_limits_begin(pool);
 	set_policy(pool);
 	if (r == 0)
 		r = set_limit(pool);
@@ -322,4 +313,14 @@ int carom_pool_workers(struct carom_pool *pool, struct carom_worker_info *infos,
 	worker_count = pool->worker_count;
 	pthread_mutex_unlock(&pool->lock);
 	return (int)worker_count;
+}
+
+int carom_pool_set_limits(struct carom_pool *pool, uint64_t soft_ns, uint64_t hard_ns)
+{
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	if (pool->context.method == CAROM_START_THREAD && hard_ns && hard_ns != CAROM_NO_LIMIT)
+		return -EOPNOTSUPP;
+	carom_limits_set(pool, soft_ns, hard_ns);
+	return 0;
 }

@@ -223,6 +223,19 @@ struct carom_worker_info {
 CAROM_API int carom_pool_workers(struct carom_pool *pool, struct carom_worker_info *infos,
 				 size_t count);
 
+/**
+ * carom_pool_set_limits() - other time limits for what is submitted from now on
+ * @soft_ns: 0 or CAROM_NO_LIMIT means none
+ * @hard_ns: likewise
+ *
+ * As options soft_limit_ns and hard_limit_ns of the pool. What was submitted keeps the
+ * limits it has. Row TO-14.
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Never blocks for long.
+ * Return: 0, -EOPNOTSUPP (a hard limit, and workers that are threads), -ECHILD.
+ */
+CAROM_API int carom_pool_set_limits(struct carom_pool *pool, uint64_t soft_ns, uint64_t hard_ns);
+
 CAROM_END_DECLS
 
 #endif

@@ -64,8 +64,14 @@ enum pool_state {
  * @held:      somebody reads its argument: it is not to be collected
  * @orphaned:  the worker that left its value is gone, and its arena is another's
  * @filling:   taken, not yet submitted
- * @condemned: being killed for its time limit
- * @condemned_item: at which item of a batch
+ * @limit_ns, @soft_ns: for it, or for each item; 0 none
+ * @warned_ns: when what was told of its soft limit last had begun
+ * @warn_next_ns, @warn_count: when it is to be told again; how often it was
+ * @evicted:   answered, but its worker may still write to the slot: kept until
+ *             @evicted_worker's process is dead
+ * @left:      and nobody refers to it any more
+ * @condemned: its worker is being killed for an item, but others are left
+ * @stopped_items: how many of a batch it had done by then
  * @cause:     why it has no value, once its word is LOST
  * @id:        counted over all pools of the program
  * @attempt:   how often it was begun and lost before
@@ -84,13 +90,20 @@ struct task {
 	uint64_t argument_size;
 	uint64_t argument_offset;
 	uint64_t limit_ns;
+	uint64_t soft_ns;
+	uint64_t warned_ns;
+	uint64_t warn_next_ns;
 	uint64_t submitted_ns;
 	uint64_t part;
 	uint64_t first;
 	uint64_t count;
 	uint64_t end;
 	uint64_t accounted;
-	uint64_t condemned_item;
+	uint64_t stopped_items;
+	uint32_t warn_count;
+	uint32_t evicted_worker;
+	bool evicted;
+	bool left;
 	bool batch;
 	bool held;
 	bool orphaned;
@@ -111,6 +124,8 @@ struct task {
  * @dead: swept; only its pidfd is waited for
  * @is_doomed: somebody here ends it, for the reason @doom. With the lock
  * @may_leave: it was asked to end after its task. With the lock
+ * @kill_signal: it is to be killed for a task, beginning with this one; then 0 again
+ * @execution: its killing, once that has begun
  */
 struct incarnation {
 	struct worker *worker;
@@ -123,6 +138,8 @@ struct incarnation {
 	bool may_leave;
 	enum carom_exit_reason doom;
 	struct carom_loop_timer start_timer;
+	int kill_signal;
+	struct execution *execution;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
 };
@@ -207,6 +224,8 @@ struct carom_pool {
 	struct carom_poke drain_poke;
 	struct carom_poke fill_poke;
 	uint64_t limit_next_ns;
+	bool anybody_doomed;
+	struct execution *executions;
 
 	/* a polled pool: see poll.c */
 	int bell_fd;
@@ -273,6 +292,7 @@ static inline void carom_pool_count_end(struct carom_pool *pool, int32_t kind)
  * @calls: callbacks and so on, or NULL; the pool's once it is submitted
  * @is_gated: it was admitted; if it is not submitted, that is given back by the caller
  * @data:   the argument, or with @columns all of them in @count rows, @size bytes in all
+ * @limit_ns, @soft_ns: as asked for: 0 the pool's, CAROM_NO_LIMIT none
  */
 struct submission {
 	carom_task_fn *function;
@@ -283,6 +303,7 @@ struct submission {
 	uint64_t column_count;
 	uint64_t size;
 	uint64_t limit_ns;
+	uint64_t soft_ns;
 	uint64_t index;
 	uint64_t count;
 	uint64_t part;
@@ -337,9 +358,6 @@ void carom_pool_release(struct carom_pool *pool, uint32_t slot);
 int carom_pool_submit(struct carom_pool *pool, const struct submission *submission, bool may_wait,
 		      struct carom_result **ret_result);
 
-/** carom_pool_limit() - the limit of a task that asked for @asked_ns; 0 means none */
-uint64_t carom_pool_limit(const struct carom_pool *pool, uint64_t asked_ns);
-
 /* ---- result.c ---- */
 
 /** carom_result_move() - from the slot into the handle's own memory. With the lock. */
@@ -360,6 +378,12 @@ int64_t carom_result_pid(struct carom_result *result);
 
 /** carom_slot_pid() - of the process that works, or worked, on a slot's task; 0: none yet. With the lock. */
 int64_t carom_slot_pid(const struct carom_pool *pool, uint32_t slot);
+
+/**
+ * carom_outcome_fail() - a function returned @code, below 0, as a worker left it
+ * @soft_ns: its soft limit
+ */
+void carom_outcome_fail(struct carom_outcome *outcome, int32_t code, uint64_t soft_ns);
 
 /** carom_slot_succeeded() - did the task in an ended slot end with a value? With the lock. */
 bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot);
@@ -444,6 +468,16 @@ void carom_map_collect(struct map *map, uint32_t slot);
  */
 enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 					const struct carom_outcome *cause);
+
+/**
+ * carom_map_stopped() - the worker that runs this batch gets no further than the item it is at
+ * @progress: as it is, or was when that was found out
+ * @cause:    why; for that item
+ * @all:      and for all that follow
+ * Return: true if no item is left. With the lock.
+ */
+bool carom_map_stopped(struct map *map, uint32_t slot, uint64_t progress,
+		       const struct carom_outcome *cause, bool all);
 
 int carom_map_wait(struct map *map, uint64_t deadline_ns);
 void carom_map_outcome(struct map *map, struct carom_outcome *ret_outcome);
@@ -537,10 +571,62 @@ uint32_t carom_lazy_count(const struct carom_pool *pool);
 /** carom_lazy_note() - tasks were submitted: perhaps too many for who is there. With the lock. */
 void carom_lazy_note(struct carom_pool *pool);
 
-/* ---- limits.c: the loop's thread ---- */
+/* ---- limits.c: the loop's thread, but where it says otherwise ---- */
 
-/** carom_limits_check() - kill who runs a task longer than its limit. Returns when to look again. */
+/**
+ * carom_limits_check_order() - say so if a soft limit can never be hit. Any thread, without the lock.
+ * @soft_ns, @hard_ns: as asked for in a task's options
+ */
+void carom_limits_check_order(struct carom_pool *pool, uint64_t soft_ns, uint64_t hard_ns);
+
+/** carom_limits_resolve() - which limits hold for a task that asked for these. Any thread, with the lock. */
+void carom_limits_resolve(const struct carom_pool *pool, uint64_t *soft_ns, uint64_t *hard_ns);
+
+/** carom_limits_begin() - a pool with these limits is made: say so if one can never be hit */
+void carom_limits_begin(const struct carom_pool *pool);
+
+/** carom_limits_set() - for tasks that are submitted from now on. Any thread, without the lock. */
+void carom_limits_set(struct carom_pool *pool, uint64_t soft_ns, uint64_t hard_ns);
+
+/** carom_limits_first_due() - before which a task that was just submitted is not to be looked at */
+uint64_t carom_limits_first_due(const struct task *task);
+
+/**
+ * carom_limits_check() - warn and answer who runs a task longer than its limits. With the lock.
+ * Return: when to look again. To be followed by carom_limits_kill().
+ */
 uint64_t carom_limits_check(struct carom_pool *pool, uint64_t now_ns);
+
+/**
+ * carom_limits_terminate() - answer a task that runs, and have its worker killed. With the lock.
+ * @generation: of the task; in another one nothing happens
+ * @kind:       of its outcome; of a batch, for all its items that have not ended
+ * @signal_number: what its worker is sent first: SIGTERM
+ *
+ * To be followed by carom_limits_kill().
+ * Return: 0, or -ESRCH: it does not run (any more, or not yet).
+ */
+int carom_limits_terminate(struct carom_pool *pool, uint32_t slot, uint32_t generation,
+			   enum carom_outcome_kind kind, int signal_number);
+
+/**
+ * carom_limits_kill_by() - kill a worker, and all that it has started, beginning with this signal
+ *
+ * Without the lock. Once only: when it is being killed already, nothing happens.
+ */
+void carom_limits_kill_by(struct incarnation *victim, int signal_number);
+
+/** carom_limits_kill() - begin to kill those who are to be. Without the lock. */
+void carom_limits_kill(struct carom_pool *pool);
+
+/** carom_limits_swept() - a worker is dead: its slots are free to be used. With the lock. */
+void carom_limits_swept(struct carom_pool *pool, uint32_t worker_index);
+
+/** carom_limits_gone() - its process is reaped, and about to be forgotten */
+void carom_limits_gone(struct incarnation *dead);
+
+/** carom_limits_end() - no process is left: what is left of their trees is killed now */
+void carom_limits_end(struct carom_pool *pool);
 
 /* ---- backtrace.c: with the lock ---- */
 

@@ -41,6 +41,16 @@ static void take_message(const struct carom_pool *pool, uint32_t slot,
 	outcome->message[length] = '\0';
 }
 
+void carom_outcome_fail(struct carom_outcome *outcome, int32_t code, uint64_t soft_ns)
+{
+	outcome->kind = CAROM_OUTCOME_FAILED;
+	outcome->code = code;
+	if (!carom_code_is_soft_limit(code, &outcome->code))
+		return;
+	outcome->kind = CAROM_OUTCOME_SOFT_LIMIT;
+	outcome->limit_ns = soft_ns;
+}
+
 bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot)
 {
 	const struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
@@ -74,7 +84,7 @@ void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 		outcome.kind = CAROM_OUTCOME_CANCELLED;
 		outcome.code = 0;
 	} else if (outcome.code < 0) {
-		outcome.kind = CAROM_OUTCOME_FAILED;
+		carom_outcome_fail(&outcome, outcome.code, task->soft_ns);
 		if (task->count <= 1)
 			take_message(pool, slot, &outcome);
 	} else {

@@ -70,13 +70,6 @@ static int still_open(const struct carom_pool *pool)
 	return pool->state == POOL_CLOSED ? 0 : state_error(pool->state);
 }
 
-uint64_t carom_pool_limit(const struct carom_pool *pool, uint64_t asked_ns)
-{
-	if (asked_ns == CAROM_NO_LIMIT)
-		return 0;
-	return asked_ns ? asked_ns : pool->options.hard_limit_ns;
-}
-
 /* ---- giving slots back ---- */
 
 static void give_value_back(struct carom_pool *pool, uint32_t slot)
@@ -114,6 +107,12 @@ void carom_pool_release(struct carom_pool *pool, uint32_t slot)
 
 	if (!task->end_seen)
 		carom_calls_end(pool, slot);
+	if (task->evicted) {
+		task->result = NULL;
+		task->map = NULL;
+		task->left = true; /* the rest follows in carom_limits_swept() */
+		return;
+	}
 	if (!task->filling && carom_slot_state(word) == CAROM_SLOT_DONE)
 		give_value_back(pool, slot);
 	if (task->argument_size > CAROM_LANE_INLINE)
@@ -149,7 +148,7 @@ static bool harvest_slot(struct carom_pool *pool, uint32_t slot)
 	struct task *task = &pool->tasks[slot];
 	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 
-	if (task->filling || task->held || !carom_slot_ended(word))
+	if (task->filling || task->held || task->left || !carom_slot_ended(word))
 		return false;
 	if (task->map)
 		carom_map_collect(task->map, slot);
@@ -213,6 +212,7 @@ static void attach_calls(struct carom_pool *pool, uint32_t slot, struct calls *c
 	result->calls = calls;
 	result->reference_count++;
 	calls->result = result;
+	calls->soft_ns = pool->tasks[slot].soft_ns;
 	calls->hard_ns = pool->tasks[slot].limit_ns;
 }
 
@@ -308,8 +308,9 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
 	struct task *task = &pool->tasks[slot];
 	uint32_t flags = carom_calls_flags(pool, submission->calls);
-	bool timed = submission->limit_ns || pool->options.timestamps || flags & CAROM_TASK_TIMED;
 	bool counted = carom_tally_is_on(pool->tally);
+	bool timed = task->limit_ns || task->soft_ns || pool->options.timestamps ||
+		     flags & CAROM_TASK_TIMED;
 	uint64_t now = timed || counted ? carom_now() : 0;
 
 	if (submission->batch)
@@ -335,9 +336,12 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 static int name_function(struct carom_pool *pool, const struct submission *submission,
 			 uint64_t *ret_function)
 {
+	uint64_t soft_ns = submission->soft_ns, hard_ns = submission->limit_ns;
+
 	if (pool->context.method == CAROM_START_SPAWN)
 		return carom_function_number(&pool->functions, submission->function, ret_function);
-	if (pool->context.method == CAROM_START_THREAD && submission->limit_ns)
+	carom_limits_resolve(pool, &soft_ns, &hard_ns);
+	if (pool->context.method == CAROM_START_THREAD && hard_ns)
 		return -EOPNOTSUPP;
 	*ret_function = (uint64_t)(uintptr_t)submission->function;
 	return 0;
@@ -360,6 +364,7 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 	task->filling = true;
 	task->orphaned = false;
 	task->condemned = false;
+	task->left = false;
 	task->argument_size = 0;
 	task->result = NULL;
 	task->map = submission->map;
@@ -372,6 +377,8 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 	task->accounted = 0;
 	task->id = carom_pool_take_id(pool);
 	task->limit_ns = submission->limit_ns;
+	task->soft_ns = submission->soft_ns;
+	carom_limits_resolve(pool, &task->soft_ns, &task->limit_ns);
 	task->attempt = 0;
 	task->retry_count = submission->retry_count;
 	task->is_gated = submission->is_gated;
@@ -398,8 +405,8 @@ static void note_limits(struct carom_pool *pool, const uint32_t *slots, uint32_t
 	for (uint32_t i = 0; i < count; i++) {
 		struct task *task = &pool->tasks[slots[i]];
 
-		if (task->limit_ns)
-			carom_supervisor_limit(pool, task->submitted_ns + task->limit_ns);
+		if (task->soft_ns || task->limit_ns)
+			carom_supervisor_limit(pool, carom_limits_first_due(task));
 	}
 }
 

@@ -389,6 +389,7 @@ static void limit_expired(struct carom_loop_timer *timer)
 	pthread_mutex_unlock(&pool->lock);
 	if (next != CAROM_NO_DEADLINE)
 		carom_loop_timer_set(carom_service_loop(pool->service), timer, next);
+	carom_limits_kill(pool);
 }
 
 static void limit_poked(struct carom_poke *poke)
@@ -497,13 +498,31 @@ static bool halt(struct carom_pool *pool, enum pool_state state, const struct ca
 	return true;
 }
 
-static void kill_workers(struct carom_pool *pool)
+/* those that run a task, or their initializer: they may have processes of their own */
+static void find_engaged(struct carom_pool *pool, uint64_t *ret_mask)
 {
 	pthread_mutex_lock(&pool->lock);
-	for (uint32_t i = 0; i < pool->place_count; i++)
-		if (pool->workers[i].current)
-			carom_pidfd_signal(pool->workers[i].current->pidfd, SIGKILL);
+	carom_pool_find_busy(pool, ret_mask);
 	pthread_mutex_unlock(&pool->lock);
+	for (uint32_t i = 0; i < pool->place_count; i++)
+		if (!carom_lane_is_ready(pool->lane, i))
+			ret_mask[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static void kill_workers(struct carom_pool *pool)
+{
+	uint64_t engaged[CAROM_LANE_MASK_WORDS];
+
+	carom_limits_end(pool);
+	find_engaged(pool, engaged);
+	for (uint32_t i = 0; i < pool->place_count; i++) {
+		struct incarnation *current = pool->workers[i].current;
+
+		if (current && engaged[i / 64] >> (i % 64) & 1)
+			carom_limits_kill_by(current, SIGKILL);
+		else if (current)
+			carom_pidfd_signal(current->pidfd, SIGKILL);
+	}
 }
 
 static void grace_expired(struct carom_loop_timer *timer)
@@ -511,20 +530,18 @@ static void grace_expired(struct carom_loop_timer *timer)
 	kill_workers(timer->userdata);
 }
 
-/* those that run a task, or their initializer, are asked; the others have been told, see halt() */
+/* those that are at something are asked; the others have been told, see halt() */
 static void ask_workers(struct carom_pool *pool, int signal_number)
 {
-	uint64_t busy[CAROM_LANE_MASK_WORDS];
+	uint64_t engaged[CAROM_LANE_MASK_WORDS];
 
-	pthread_mutex_lock(&pool->lock);
-	carom_pool_find_busy(pool, busy);
+	find_engaged(pool, engaged);
 	for (uint32_t i = 0; i < pool->place_count; i++) {
-		bool is_busy = busy[i / 64] >> (i % 64) & 1;
+		struct incarnation *current = pool->workers[i].current;
 
-		if (pool->workers[i].current && (is_busy || !carom_lane_is_ready(pool->lane, i)))
-			carom_pidfd_signal(pool->workers[i].current->pidfd, signal_number);
+		if (current && engaged[i / 64] >> (i % 64) & 1)
+			carom_limits_kill_by(current, signal_number);
 	}
-	pthread_mutex_unlock(&pool->lock);
 }
 
 /* S7 */
@@ -612,6 +629,7 @@ void carom_supervisor_end(struct carom_pool *pool)
 {
 	struct carom_loop *loop = carom_service_loop(pool->service);
 
+	carom_limits_end(pool);
 	carom_loop_timer_clear(loop, &pool->retry_timer);
 	carom_loop_timer_clear(loop, &pool->limit_timer);
 	carom_service_unpoke(pool->service, &pool->limit_poke);

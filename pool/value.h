@@ -7,6 +7,7 @@
 #ifndef CAROM_POOL_VALUE_H
 #define CAROM_POOL_VALUE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,27 @@ static inline int32_t *carom_batch_code(void *values, uint64_t index)
 
 /** carom_batch_value() - where item @index has its value */
 void *carom_batch_value(void *values, uint64_t item_count, uint64_t value_size, uint64_t index);
+
+/*
+ * The code that a worker leaves when a function gave up at its soft limit: its own code,
+ * which is -EINTR or -ETIME, set off so far that it is no errno value and hardly any
+ * program's.
+ */
+#define CAROM_CODE_SOFT_LIMIT INT32_C(0x40000000)
+
+static inline int32_t carom_code_of_soft_limit(int32_t code)
+{
+	return code - CAROM_CODE_SOFT_LIMIT;
+}
+
+/** carom_code_is_soft_limit() - is it such a code? Then *ret_code is the function's own. */
+static inline bool carom_code_is_soft_limit(int32_t code, int32_t *ret_code)
+{
+	if (code != -EINTR - CAROM_CODE_SOFT_LIMIT && code != -ETIME - CAROM_CODE_SOFT_LIMIT)
+		return false;
+	*ret_code = code + CAROM_CODE_SOFT_LIMIT;
+	return true;
+}
 
 /* progress: items begun in the high half, items ended in the low half */
 static inline uint64_t carom_progress(uint64_t begun, uint64_t ended)

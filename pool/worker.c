@@ -41,6 +41,7 @@
 #include "pool/ending.h"
 #include "pool/exit_code.h"
 #include "pool/outcome.h"
+#include "pool/soft_limit_private.h"
 
 _Static_assert(CAROM_WORKER_EXIT_SOFTWARE == CAROM_SHUTDOWN_IMPATIENT, "core gives this status");
 
@@ -61,7 +62,7 @@ static uint64_t count_items(const struct carom_lane *lane, const struct carom_sl
 	return ended > batch->begin ? ended - batch->begin : 0; /* relaxed: its own */
 }
 
-/* false: not all of a batch was done, because this worker is to end */
+/* false: not all of a batch was done, because this worker is to end, or is being killed */
 static bool run_task(const struct carom_worker *worker, uint32_t slot_index)
 {
 	struct carom_slot *slot = carom_lane_slot(worker->lane, slot_index);
@@ -73,6 +74,7 @@ static bool run_task(const struct carom_worker *worker, uint32_t slot_index)
 		.message = message,
 	};
 
+	carom_soft_limit_enter(slot);
 	slot->pid = worker->pid;
 	if (slot->flags & CAROM_TASK_BATCH)
 		return carom_call_run_batch(&call, slot_index);
@@ -106,7 +108,8 @@ static bool do_task(struct carom_worker *worker, uint32_t slot, uint64_t *ret_it
 		kind = kind_of(task);
 		carom_tally_end(tally, kind, kind == CAROM_OUTCOME_CANCELLED ? 0 : *ret_item_count);
 	}
-	carom_lane_finish(worker->lane, slot);
+	if (carom_lane_finish(worker->lane, slot) < 0)
+		return false;
 	if (tally->sheet)
 		carom_tally_rest(tally);
 	return true;
@@ -171,6 +174,7 @@ static void become(const struct carom_worker_start *start)
 	carom_finalizers_clear();
 	carom_leave_as_child();
 	carom_leave_waits_for_nobody();
+	setpgid(0, 0); /* by its group what tasks leave behind is found again: see limits.c */
 	pin(start);
 }
 
@@ -227,6 +231,7 @@ static _Noreturn void live(struct carom_worker *worker, const struct carom_worke
 		end(worker, CAROM_WORKER_EXIT_FAILURE);
 	worker->ending =
 		carom_ending_catch(worker->lane, (enum carom_worker_signals)worker->plan->signals);
+	carom_soft_limit_install(worker->lane);
 	catch_crashes(worker, start);
 	if (hooks->on_loop_start)
 		hooks->on_loop_start(worker->pid, hooks->userdata);

@@ -468,7 +468,7 @@ static void job_stand(struct carom_lane *lane, struct carom_slot *slot)
 	struct gate *gate = (void *)(uintptr_t)argument_of(slot);
 
 	job_hold(lane, slot);
-	carom_lane_stand_if_condemned(lane, (uint32_t)(slot - carom_lane_slot(lane, 0)));
+	carom_lane_go_on(lane, (uint32_t)(slot - carom_lane_slot(lane, 0)));
 	atomic_fetch_add(&gate->arrived, 1);
 }
 
