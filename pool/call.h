@@ -19,7 +19,8 @@
  *
  * The worker is a copy of the program as it was when its fork server was made:
  * later changes to the program's memory are not seen in it, and what the function
- * changes is not seen outside. Descriptors other than 0, 1 and 2 are closed in it.
+ * changes is not seen outside. Descriptors other than 0, 1 and 2 are closed in it. So it
+ * is with the fork server; for pools of other contexts see pool/pool.h.
  *
  * Processes that it starts may go on when it has returned; they end with their worker,
  * whose end is not put off by them.

@@ -7,8 +7,9 @@
  * Those that run in the program are called by the thread that callbacks of tasks are
  * called by (in a polled pool: by whoever polls), one at a time, in the order in which
  * things happened, without a lock held: they may call any function of the pool. Those
- * that run in a worker are called by its main thread; with a start method that executes
- * a program they must be registered functions.
+ * that run in a worker are called by its main thread, or by the thread that it is; with a
+ * start method that executes a program they must be registered functions, and @userdata
+ * is NULL there.
  */
 #ifndef CAROM_POOL_HOOKS_H
 #define CAROM_POOL_HOOKS_H

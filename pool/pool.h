@@ -16,11 +16,24 @@
  * worker was running is `lost`, tasks it had not begun run elsewhere, values it
  * had already left count. The worker is replaced at once.
  *
- * Any thread of the program may submit and wait. Task functions are passed by
- * address: workers are copies of the program (made by its fork server, which is
- * itself made with the first pool), so functions of libraries that were dlopen()ed
- * later do not exist in them. In a child made by fork() the program's pools are
- * closed: every function says -ECHILD, and nothing the child does reaches them.
+ * Any thread of the program may submit and wait. In a child made by fork() the
+ * program's pools are closed: every function says -ECHILD, and nothing the child does
+ * reaches them. How workers are made is the context's (core/context.h) to say:
+ *
+ *	"forkserver" copies of the program as it was when its fork server was made, with
+ *	             the first pool or process: functions of libraries that were
+ *	             dlopen()ed later do not exist in them
+ *	"fork"       copies of the program as it is when a worker is made, by the library's
+ *	             thread; open descriptors are copied, too
+ *	"spawn"      the program afresh: main() has to call carom_main_hook(), and what is
+ *	             to run in a worker (task functions, the initializer, hooks) must be
+ *	             registered, see CAROM_REGISTER()
+ *	"thread"     no processes but threads of the program. Whatever a task does it does
+ *	             to the program, crashes and exit(3) included. A thread cannot be
+ *	             killed: there are no hard limits, and whoever ends the pool waits for
+ *	             the tasks that run. What is about lost workers has nothing to do. One
+ *	             that calls pthread_exit(3) is lost and replaced. Signals are blocked
+ *	             in these threads
  *
  * An idle pool uses no CPU at all. The library installs no signal handlers; its
  * one thread blocks all signals.
@@ -67,9 +80,14 @@ struct carom_pool;
  *	-E2BIG   @options sets a field newer than this library
  *	-ENOMEM, -EMFILE, -ENFILE, -EFBIG, -EAGAIN  from memfd_create(2), mmap(2),
  *	         ftruncate(2) (RLIMIT_FSIZE), clone(2)
- *	-EOPNOTSUPP  this version does not have what @options asks for; or no fork server is possible: this kernel, a sandbox or the C library
- *	         leaves only fork(2); carom_feature_next() tells why
- *	-EBUSY   before carom_main_hook(), in a program that was started as a child
+ *	-EOPNOTSUPP  this version does not have what @options asks for; or a hard limit
+ *	         for threads; or no fork server is possible: this kernel, a sandbox or
+ *	         the C library leaves only fork(2); carom_feature_next() tells why
+ *	-EBUSY   before carom_main_hook(), in a program that was started as a child; or
+ *	         "fork" of a program with threads, which the context refuses
+ *	-EPERM   in a daemonic process, whose context forbids it children
+ *	-ENOENT, -EACCES, -ENOEXEC  of "spawn", as for carom_process_start(); -ENOENT also
+ *	         where the initializer or a hook of a worker is not registered
  *	-EDEADLK no fork server came up: other threads hold locks of the C library
  *	         each time one is made
  */
@@ -111,7 +129,10 @@ CAROM_API void carom_pool_freep(struct carom_pool **pool);
  *	-ENOTRECOVERABLE the pool is broken: see pool/state.h
  *	-ENOMEM     no room for the argument, or for the result's handle
  *	-E2BIG      @options sets a field newer than this library
- *	-EOPNOTSUPP this version does not have what @options asks for
+ *	-EOPNOTSUPP this version does not have what @options asks for; or a hard limit
+ *	            in a pool of threads
+ *	-ENOENT     the function is not registered, in a pool by "spawn". Where it is
+ *	            not in the worker's program, the task fails with this code
  *	-ECHILD     the pool is from before fork()
  */
 CAROM_API int carom_pool_apply_async(struct carom_pool *pool, carom_task_fn *function,
@@ -162,10 +183,11 @@ CAROM_API int carom_pool_close(struct carom_pool *pool);
  * Values that were already left count. Waiting tasks get the outcome `pool closed`,
  * running ones `terminated`: their workers get SIGTERM, and SIGKILL when grace_ns is
  * over. Workers without a task end at once. Everybody who waits is answered before this
- * returns. It may be called from a callback of the pool, and by several threads.
+ * returns. It may be called from a callback of the pool, and by several threads. In a
+ * pool of threads running tasks come to their own end, and their values count.
  *
  * Context: MT-Safe, AS-Unsafe. Blocks until the workers are dead.
- * Return: 0, -ECHILD.
+ * Return: 0, -ECHILD, -EDEADLK (by a task of a pool of threads, of that pool itself).
  */
 CAROM_API int carom_pool_terminate(struct carom_pool *pool);
 
@@ -175,7 +197,7 @@ CAROM_API int carom_pool_terminate(struct carom_pool *pool);
  * Also while another thread terminates the pool, whose wait it shortens.
  *
  * Context: MT-Safe, AS-Unsafe. Blocks until the workers are dead.
- * Return: 0, -ECHILD.
+ * Return: 0, -ECHILD, -EDEADLK (as there).
  */
 CAROM_API int carom_pool_kill(struct carom_pool *pool);
 
@@ -185,7 +207,7 @@ CAROM_API int carom_pool_kill(struct carom_pool *pool);
  *
  * Context: MT-Safe, AS-Unsafe. Blocks until the workers have ended.
  * Return: how many tasks, and items of maps, that were submitted are not done, 0 if all
- * are; -ENOTRECOVERABLE (the pool is broken), -ECHILD.
+ * are; -ENOTRECOVERABLE (the pool is broken), -ECHILD, -EDEADLK.
  */
 CAROM_API int carom_pool_drain(struct carom_pool *pool, uint64_t deadline_ns);
 
@@ -194,14 +216,15 @@ CAROM_API int carom_pool_drain(struct carom_pool *pool, uint64_t deadline_ns);
  * @deadline_ns: CLOCK_MONOTONIC
  *
  * Context: MT-Safe, AS-Unsafe. Blocks.
- * Return: 0, -EINVAL (neither closed nor terminated), -ETIMEDOUT, -ECHILD.
+ * Return: 0, -EINVAL (neither closed nor terminated), -ETIMEDOUT, -ECHILD, -EDEADLK
+ * (as carom_pool_terminate()).
  */
 CAROM_API int carom_pool_join(struct carom_pool *pool, uint64_t deadline_ns);
 
 /**
  * struct carom_worker_info - one worker
  * @index: from 0; a replacement has the same
- * @pid:   0 while it is being replaced
+ * @pid:   0 while it is being replaced, and for a thread
  * @replaced_count: how often another process took its place
  * @replaced_ns: the last time: from when its death was known to when the new
  *               process was ready to take work; 0 if that is still to come

@@ -115,8 +115,8 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                SIGKILL so much later. 0 means 100 ms; CAROM_NO_GRACE: SIGKILL at
  *                once. Row TO-08
  *
- * @context:      how workers are made; NULL: "forkserver". Also "thread", where workers
- *                are threads of the program. Row PC-20
+ * @context:      how workers are made, see pool/pool.h. NULL: the default context; where
+ *                none was chosen, "forkserver". Row PC-20
  * @worker_limit: up to how many workers carom_pool_grow() may go. 0 means four times
  *                worker_count, at least 64. Costs address space, and 256 bytes each
  * @lazy_start:   1: make a worker only when there is work that no other can take at

@@ -95,4 +95,41 @@ static int tell_thread(struct carom_call *call)
 }
 CAROM_REGISTER(tell_thread);
 
+/* ---- what goes on around the tasks of a worker ---- */
+
+static char given[32]; /* by the initializer */
+static int64_t loop_pid;
+
+static int take_text(const void *data, size_t size)
+{
+	memcpy(given, data, size < sizeof(given) ? size : sizeof(given));
+	return 0;
+}
+CAROM_REGISTER(take_text);
+
+static void note_start(int64_t pid, void *userdata)
+{
+	loop_pid = pid;
+}
+CAROM_REGISTER(note_start);
+
+static int tell_text(struct carom_call *call)
+{
+	return loop_pid == getpid() ? carom_reply(call, given, strlen(given) + 1) : -EINVAL;
+}
+CAROM_REGISTER(tell_text);
+
+/* 64 MiB that stay. */
+static int grow_large(struct carom_call *call)
+{
+	char *memory = malloc(64 << 20);
+
+	if (!memory)
+		return -ENOMEM;
+	memset(memory, 1, 64 << 20);
+	__asm__ volatile("" : : "r"(memory) : "memory");
+	return carom_reply(call, &(int64_t){ getpid() }, sizeof(int64_t));
+}
+CAROM_REGISTER(grow_large);
+
 #endif

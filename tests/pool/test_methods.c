@@ -347,6 +347,59 @@ Test(methods, each_can_forbid_pools_inside_its_workers, .timeout = 120)
 	}
 }
 
+/* ---- options ---- */
+
+static int known_to_no_program(const void *data, size_t size)
+{
+	return 0;
+}
+
+/* CX-10 */
+/* WK-23 */
+Test(methods, each_has_all_options, .timeout = 60)
+{
+	struct carom_context *context;
+
+	EACH_PROCESS_METHOD(context)
+	{
+		struct carom_pool_hooks hooks = CAROM_POOL_HOOKS(.on_loop_start = note_start);
+		struct carom_pool *pool = NULL;
+		int64_t pid = 0, next = 0;
+		char text[32] = "";
+
+		cr_assert(zero(
+			int,
+			carom_pool_new(
+				&CAROM_POOL_OPTIONS(.worker_count = 1, .context = context,
+						    .initializer = take_text,
+						    .initializer_data = "by its initializer",
+						    .initializer_size = 19,
+						    .max_memory_per_child_bytes = CAROM_MIB(48),
+						    .statistics = 1, .hooks = &hooks),
+				&pool)));
+		cr_expect(zero(int, carom_pool_apply(pool, tell_text, NULL, 0, text, sizeof(text),
+						     NULL, NULL)));
+		cr_expect(strcmp(text, "by its initializer") == 0, "%s: %s", THE_METHOD, text);
+		cr_expect(zero(int, carom_pool_apply(pool, grow_large, NULL, 0, &pid, sizeof(pid),
+						     NULL, NULL)));
+		next = pid_of_a_worker(pool);
+		cr_expect(next != pid, "%s: not replaced", THE_METHOD);
+		carom_pool_free(pool);
+	}
+}
+
+Test(methods, spawn_wants_an_initializer_that_is_registered, .timeout = 60)
+{
+	struct carom_context *context = context_of("spawn");
+	struct carom_pool *pool = NULL;
+
+	cr_expect(eq(int,
+		     carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .context = context,
+							.initializer = known_to_no_program),
+				    &pool),
+		     -ENOENT));
+}
+
 /* ---- fork ---- */
 
 static int state;

@@ -229,6 +229,50 @@ Test(thread_pool, has_no_hard_limit, .timeout = 20)
 	cr_expect(eq(i64, out, 9));
 }
 
+/* DT-08 */
+Test(thread_pool, has_no_use_for_options_about_losses, .timeout = 20)
+{
+	struct carom_context *context = NULL;
+	struct carom_pool *pool = NULL;
+	int64_t in = 3, out = 0;
+
+	carom_context_get("thread", &context);
+	cr_assert(
+		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .context = context,
+							     .max_restarts = 1,
+							     .restart_window_ns = CAROM_SECONDS(1),
+							     .break_on_loss = 1, .retry_on_loss = 3,
+							     .start_timeout_ns = CAROM_SECONDS(1)),
+					 &pool)));
+	cr_expect(zero(int, carom_pool_apply(pool, square, &in, sizeof(in), &out, sizeof(out), NULL,
+					     NULL)));
+	cr_expect(eq(i64, out, 9));
+	carom_pool_free(pool);
+}
+
+/* Where it has nothing to do, a place is empty; the others are replaced, and counted. */
+Test(thread_pool, grows_shrinks_restarts_and_counts, .timeout = 60)
+{
+	struct carom_context *context = NULL;
+	struct carom_pool *pool = NULL;
+	int64_t in = 3, out = 0;
+
+	carom_context_get("thread", &context);
+	cr_assert(zero(
+		int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .context = context,
+							.max_tasks_per_child = 3, .statistics = 1),
+				    &pool)));
+	cr_expect(zero(int, carom_pool_grow(pool, 2)));
+	cr_expect(eq(int, carom_pool_shrink(pool, 2, CAROM_SHRINK_AFTER_TASK), 2));
+	cr_expect(zero(int, carom_pool_restart(pool, CAROM_RESTART_AT_ONCE, CAROM_NO_DEADLINE)));
+	for (int i = 0; i < 100; i++) {
+		cr_assert(zero(int, carom_pool_apply(pool, square, &in, sizeof(in), &out,
+						     sizeof(out), NULL, NULL)));
+		cr_assert(eq(i64, out, 9));
+	}
+	carom_pool_free(pool);
+}
+
 /* ---- threads that end, signals, forks ---- */
 
 static int end_thread(struct carom_call *call)
