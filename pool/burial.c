@@ -62,11 +62,30 @@ static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
 		.started_ns = lines->flags & CAROM_TASK_TIMED ? lines->started_ns : 0,
 		.ended_ns = task->submitted_ns ? carom_now() : 0,
 	};
-	if (autopsy->pool->state == POOL_TERMINATED) {
+	if (task->is_refused) { /* whoever cancelled it was told so */
+		ret_cause->kind = CAROM_OUTCOME_CANCELLED;
+	} else if (autopsy->pool->state == POOL_TERMINATED) {
 		ret_cause->kind = CAROM_OUTCOME_TERMINATED;
 	} else if (autopsy->pool->state == POOL_BROKEN) {
 		carom_pool_describe_break(autopsy->pool, ret_cause);
 	}
+}
+
+/* it asked for leave to begin, and had no answer: the function was not called */
+static bool was_waiting(const struct autopsy *autopsy, uint32_t slot)
+{
+	const struct carom_slot *lines = carom_lane_slot(autopsy->pool->lane, slot);
+	uint64_t answered = CAROM_SLOT_GRANTED | CAROM_SLOT_REFUSED;
+
+	return lines->flags & CAROM_TASK_LEAVE && !(atomic_load(&lines->word) & answered);
+}
+
+/* whoever sees it run from now on sees nothing of the worker that is dead */
+static enum carom_sweep_verdict put_back(const struct autopsy *autopsy, uint32_t slot)
+{
+	autopsy->pool->tasks[slot].begin_seen = false;
+	carom_lane_slot(autopsy->pool->lane, slot)->started_ns = 0;
+	return CAROM_SWEEP_AGAIN;
 }
 
 static enum carom_sweep_verdict judge(struct autopsy *autopsy, uint32_t slot,
@@ -80,7 +99,9 @@ static enum carom_sweep_verdict judge(struct autopsy *autopsy, uint32_t slot,
 	if (task->map && task->batch)
 		return carom_map_lost(task->map, slot, cause);
 	task->cause = *cause;
-	return carom_task_retry(task, cause) ? CAROM_SWEEP_AGAIN : CAROM_SWEEP_LOST;
+	if (cause->kind == CAROM_OUTCOME_LOST && was_waiting(autopsy, slot))
+		return put_back(autopsy, slot);
+	return carom_task_retry(task, cause) ? put_back(autopsy, slot) : CAROM_SWEEP_LOST;
 }
 
 /* how many items of a batch the dead worker had done, as far as that can be believed */

@@ -317,6 +317,8 @@ void carom_call_run(struct carom_call *call)
 	if (slot->flags & (CAROM_TASK_BEGIN | CAROM_TASK_LEAVE) && !tell_begin(call)) {
 		slot->code = -ECANCELED;
 		slot->value_size = 0;
+		if (timed)
+			slot->ended_ns = carom_now();
 		return;
 	}
 	CAROM_POINT("worker.call.before");

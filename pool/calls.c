@@ -9,7 +9,8 @@
  *       its slot is given back, so the callbacks find it there.
  *   D2  A task that is begun again, because its worker was lost, is told as begun again.
  *   D3  Leave to begin is given or refused by the first answer: of the accept callback, or
- *       of who cancels it meanwhile.
+ *       of who cancels it meanwhile. A callback's answer is about the beginning that it was
+ *       told of: if that worker has died meanwhile, and another one asks, it is told again.
  *   D4  A slot of the pool's gate is free again before the callbacks are called, so that
  *       one may submit.
  */
@@ -111,8 +112,8 @@ static void see_begin(struct carom_pool *pool, uint32_t slot)
 	struct task *task = &pool->tasks[slot];
 	struct calls *calls = task->result ? task->result->calls : NULL;
 
-	if (task->begin_seen || !calls)
-		return;
+	if (task->begin_seen || !calls || !*(const volatile uint64_t *)&lines->started_ns)
+		return; /* its worker has claimed it, and leaves a notice when it begins */
 	task->begin_seen = true;
 	calls->slot = slot;
 	calls->generation = carom_lane_generation(pool->lane, slot);
@@ -198,16 +199,21 @@ static void check_answer(struct carom_pool *pool, const struct calls *calls, int
 }
 
 /* D3 */
-static void answer_leave(struct carom_pool *pool, struct calls *calls, bool granted)
+static void answer_leave(struct carom_pool *pool, const struct calls *told, bool granted)
 {
+	const struct carom_slot *lines = carom_lane_slot(pool->lane, told->slot);
+
 	pthread_mutex_lock(&pool->lock);
-	carom_task_give_leave(pool, calls->slot, calls->generation, granted);
+	if (*(const volatile int32_t *)&lines->pid == told->pid &&
+	    *(const volatile uint64_t *)&lines->started_ns == told->begun_ns)
+		carom_task_give_leave(pool, told->slot, told->generation, granted);
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static void tell_begin(struct carom_pool *pool, struct calls *calls,
-		       carom_accept_callback_fn *accept)
+/* @told: as it was when this was due */
+static void tell_begin(struct carom_pool *pool, struct calls *calls, const struct calls *told)
 {
+	carom_accept_callback_fn *accept = told->accept_callback;
 	uint64_t now = carom_now();
 	int answer = 0;
 
@@ -217,12 +223,12 @@ static void tell_begin(struct carom_pool *pool, struct calls *calls,
 					   pool->hooks.userdata);
 	}
 	if (accept) {
-		answer = accept(calls->result, calls->pid, calls->begun_ns, calls->userdata);
+		answer = accept(calls->result, told->pid, told->begun_ns, calls->userdata);
 		if (answer >= 0 || !calls->asks_leave)
 			check_answer(pool, calls, answer, now);
 	}
 	if (calls->asks_leave)
-		answer_leave(pool, calls, answer >= 0);
+		answer_leave(pool, told, answer >= 0);
 }
 
 static void tell_limit(struct carom_pool *pool, struct calls *calls,
@@ -286,7 +292,7 @@ static void tell_calls(struct carom_pool *pool, struct carom_notice *notice)
 		carom_notice_post(pool, notice, carom_now());
 	pthread_mutex_unlock(&pool->lock);
 	if (what == CALLS_BEGIN)
-		tell_begin(pool, calls, seen.accept_callback);
+		tell_begin(pool, calls, &seen);
 	else if (what == CALLS_SOFT || what == CALLS_HARD)
 		tell_limit(pool, calls, seen.timeout_callback, what == CALLS_SOFT);
 	else if (what == CALLS_END)

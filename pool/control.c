@@ -29,7 +29,6 @@ bool carom_task_retry(struct task *task, const struct carom_outcome *cause)
 	if (cause->kind != CAROM_OUTCOME_LOST || task->attempt >= task->retry_count)
 		return false;
 	task->attempt++;
-	task->begin_seen = false;
 	return true;
 }
 

@@ -232,7 +232,8 @@ static void break_errand(void *userdata)
 
 void carom_pool_break(struct carom_pool *pool)
 {
-	carom_service_run(pool->service, break_errand, pool);
+	if (pool->service) /* else it is polled, and the callback has freed it */
+		carom_service_run(pool->service, break_errand, pool);
 }
 
 static int start_workers(struct carom_pool *pool)

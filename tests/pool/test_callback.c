@@ -728,6 +728,118 @@ Test(callback, cancelling_wins_until_leave_was_given, .timeout = 30)
 	carom_result_free(result);
 }
 
+/** struct leave - what an accept callback does, and was told */
+struct leave {
+	_Atomic int told_count;
+	_Atomic int64_t pid;
+	_Atomic int may_answer;
+	int answers[2];
+};
+
+static int accept_when_told_to(struct carom_result *result, int64_t pid, uint64_t accepted_ns,
+			       void *userdata)
+{
+	struct leave *leave = userdata;
+	int number = atomic_load(&leave->told_count);
+
+	atomic_store(&leave->pid, pid);
+	atomic_store(&leave->told_count, number + 1);
+	await(atomic_load(&leave->may_answer) > number);
+	return leave->answers[number % 2];
+}
+
+static struct carom_result *submit_politely(struct carom_pool *pool, struct leave *leave,
+					    uint64_t retry_on_loss)
+{
+	struct carom_result *result;
+
+	cr_assert(zero(
+		int, carom_pool_apply_async(
+			     pool, leave_a_trace, NULL, 0,
+			     &CAROM_TASK_OPTIONS(.accept_callback = accept_when_told_to,
+						 .userdata = leave, .retry_on_loss = retry_on_loss),
+			     &result)));
+	return result;
+}
+
+static int kind_of(struct carom_result *result)
+{
+	struct carom_outcome outcome;
+
+	carom_result_wait(result, CAROM_NO_DEADLINE);
+	carom_result_outcome(result, &outcome);
+	return outcome.kind;
+}
+
+/* its worker asks for leave, is stopped, and dies before it has heard that it has none */
+static void cancel_and_kill(uint64_t retry_on_loss)
+{
+	struct carom_pool *pool = new_polite_pool();
+	struct leave leave = { 0 };
+	struct carom_result *result = submit_politely(pool, &leave, retry_on_loss);
+
+	await(atomic_load(&leave.told_count));
+	kill((pid_t)leave.pid, SIGSTOP);
+	cr_expect(zero(int, carom_result_cancel(result)));
+	kill((pid_t)leave.pid, SIGKILL);
+	atomic_store(&leave.may_answer, 9);
+	cr_expect(eq(int, kind_of(result), CAROM_OUTCOME_CANCELLED));
+	carom_result_free(result);
+	end_pool(pool);
+	cr_expect(zero(u32, gate->arrived));
+}
+
+/* EL-10 */
+Test(callback, cancelling_wins_though_the_worker_dies_of_something_else, .timeout = 30)
+{
+	cancel_and_kill(CAROM_NEVER_RETRY);
+}
+
+/* EL-10 */
+Test(callback, what_was_cancelled_is_not_begun_again, .timeout = 30)
+{
+	cancel_and_kill(5);
+}
+
+/* it was not begun, so it is not lost */
+Test(callback, a_worker_that_dies_while_it_waits_for_leave_leaves_the_task_to_others, .timeout = 30)
+{
+	struct carom_pool *pool = new_polite_pool();
+	struct leave leave = { 0 };
+	struct carom_result *result = submit_politely(pool, &leave, CAROM_NEVER_RETRY);
+	int64_t first, pid = 0;
+
+	await(atomic_load(&leave.told_count));
+	first = leave.pid;
+	kill((pid_t)first, SIGKILL);
+	await(carom_result_worker_pids(result, &pid, 1) == 1 && pid != first);
+	atomic_store(&leave.may_answer, 9);
+	cr_expect(eq(int, kind_of(result), CAROM_OUTCOME_OK));
+	cr_expect(ne(i64, leave.pid, first));
+	cr_expect(eq(int, leave.told_count, 2));
+	carom_result_free(result);
+	end_pool(pool);
+	cr_expect(eq(u32, gate->arrived, 1));
+}
+
+/* what is said of a worker that has died meanwhile does not hold for the next one */
+Test(callback, leave_is_given_to_the_worker_that_was_asked_about, .timeout = 30)
+{
+	struct carom_pool *pool = new_polite_pool();
+	struct leave leave = { .answers = { 0, -EPERM } };
+	struct carom_result *result = submit_politely(pool, &leave, 5);
+	int64_t pid = 0;
+
+	await(atomic_load(&leave.told_count));
+	kill((pid_t)leave.pid, SIGKILL);
+	await(carom_result_worker_pids(result, &pid, 1) == 1 && pid != leave.pid);
+	atomic_store(&leave.may_answer, 9);
+	cr_expect(eq(int, kind_of(result), CAROM_OUTCOME_CANCELLED));
+	carom_result_free(result);
+	end_pool(pool);
+	cr_expect(zero(u32, gate->arrived));
+}
+
 /* ---- beginning again ---- */
 
 static int die_thrice(struct carom_call *call)

@@ -590,6 +590,27 @@ Test(poll, callback_may_free_the_pool_that_is_polled, .timeout = 60)
 	cr_expect(lt(int, waitpid(-1, NULL, WNOHANG), 0)); /* nobody is left */
 }
 
+static int free_pool_and_fail(struct carom_result *result, void *userdata)
+{
+	free_pool(result, userdata);
+	return -EIO;
+}
+
+Test(poll, callback_that_has_freed_the_pool_may_fail, .timeout = 60)
+{
+	struct inner inner = { 0 };
+	struct carom_pool *pool;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .polled = 1,
+							       .callbacks_propagate = 1),
+					   &inner.pool)));
+	pool = inner.pool;
+	submit_with_callback(pool, nothing, 0, free_pool_and_fail, &inner);
+	while (inner.pool)
+		turn(pool);
+	cr_expect(eq(int, inner.count, 1));
+}
+
 static int submit_again(struct carom_result *result, void *userdata)
 {
 	struct inner *inner = userdata;
