@@ -537,6 +537,11 @@ static int die_at_three(struct carom_call *call)
 	return 0;
 }
 
+static int hang_at_three(struct carom_call *call)
+{
+	return carom_call_index(call) == 3 ? hang(call) : 0;
+}
+
 /* a program with a pool in which workers die and exceed limits all the time; 30 s at most */
 static void troubled_program(void)
 {
@@ -551,6 +556,10 @@ static void troubled_program(void)
 			&CAROM_TASK_OPTIONS(.hard_limit_ns = CAROM_MICROSECONDS(300)), NULL);
 		carom_pool_map(pool, die_at_three, items, 8, 8, NULL, 0,
 			       &CAROM_MAP_OPTIONS(.chunk_size = 8));
+		carom_pool_map(pool, hang_at_three, items, 8, 8, NULL, 0,
+			       &CAROM_MAP_OPTIONS(.chunk_size = 8,
+						  .soft_limit_ns = CAROM_MICROSECONDS(100),
+						  .hard_limit_ns = CAROM_MICROSECONDS(300)));
 	}
 }
 

@@ -244,6 +244,26 @@ static void pool_and_its_workers(void)
 	carom_pool_free(pool);
 }
 
+static int hang_on(struct carom_call *call)
+{
+	signal(SIGTERM, SIG_IGN);
+	return hang(call);
+}
+
+static void limits_are_hit(void)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_task_options both =
+		CAROM_TASK_OPTIONS(.soft_limit_ns = 1000000, .hard_limit_ns = 20000000);
+	struct carom_task_options useless =
+		CAROM_TASK_OPTIONS(.soft_limit_ns = 20000000, .hard_limit_ns = 1000000);
+
+	carom_pool_apply(pool, hang, NULL, 0, NULL, 0, &useless, NULL);
+	carom_pool_apply(pool, hang_on, NULL, 0, NULL, 0, &both, NULL);
+	wait_until_seen(CAROM_LOG_EVENT_KILL_SENT);
+	carom_pool_free(pool);
+}
+
 static void pool_breaks(void)
 {
 	struct carom_pool *pool = new_pool(1);
@@ -307,6 +327,10 @@ static const struct {
 	    CAROM_LOG_EVENT_POOL_FINALIZING, CAROM_LOG_EVENT_WORKER_ENDED,
 	    CAROM_LOG_EVENT_TASK_TIMED_OUT } },
 	{ worker_is_not_ready, 0, { CAROM_LOG_EVENT_START_TIMED_OUT } },
+	{ limits_are_hit,
+	  0,
+	  { CAROM_LOG_EVENT_SOFT_LIMIT, CAROM_LOG_EVENT_SOFT_LIMIT_UNUSED,
+	    CAROM_LOG_EVENT_TERM_SENT, CAROM_LOG_EVENT_KILL_SENT } },
 	{ pool_breaks, 0, { CAROM_LOG_EVENT_POOL_BROKEN } },
 };
 
