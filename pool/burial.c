@@ -229,7 +229,9 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	if (dead->dead)
 		return;
 	dead->dead = true; /* U1 */
+	pthread_mutex_lock(&pool->lock);
 	worker->died_ns = carom_now();
+	pthread_mutex_unlock(&pool->lock);
 	carom_pidfd_signal(dead->pidfd, SIGKILL);
 	carom_start_timeout_end(dead);
 	sweep(&autopsy);

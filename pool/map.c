@@ -1068,13 +1068,17 @@ static bool is_minded(const struct map *map)
 int carom_map_wait(struct map *map, uint64_t deadline_ns)
 {
 	uint64_t soon = deadline_ns;
+	bool minded;
 	int r;
 
 	pthread_mutex_lock(&map->pool->lock);
-	if (is_minded(map) && deadline_ns != CAROM_PASSED)
+	minded = is_minded(map); /* of which the pool may change its mind meanwhile */
+	if (minded && deadline_ns != CAROM_PASSED)
 		soon = carom_deadline_after(ONE_SLEEP_NS);
 	r = map->fail_fast ? 0 : await_parts_in_turn(map, soon < deadline_ns ? soon : deadline_ns);
-	if (map->waiting_count && is_minded(map))
+	if (!map->waiting_count)
+		r = 0; /* others may have collected the last part while this slept */
+	else if (minded || r == 0)
 		r = await_each_end(map, deadline_ns);
 	pthread_mutex_unlock(&map->pool->lock);
 	return r;

@@ -300,6 +300,7 @@ static void adopt(struct worker *worker, struct incarnation *child)
 	struct carom_pool *pool = worker->pool;
 
 	bool may_stay = may_live(pool);
+	bool is_limited;
 
 	pthread_mutex_lock(&pool->lock);
 	pool->process_count++;
@@ -314,11 +315,12 @@ static void adopt(struct worker *worker, struct incarnation *child)
 		carom_pidfd_signal(child->pidfd, SIGKILL);
 		carom_lane_dismiss(pool->lane, worker->index); /* a thread cannot be killed */
 	}
+	is_limited = pool->limit_next_ns != CAROM_NO_DEADLINE;
 	pthread_mutex_unlock(&pool->lock);
 	carom_tally_born(pool->tally, worker->index, child->thread ? getpid() : child->pid);
 	carom_lane_admit(pool->lane, worker->index, child->pid); /* S4 */
 	carom_burial_expect(child);
-	if (pool->limit_next_ns != CAROM_NO_DEADLINE)
+	if (is_limited)
 		carom_loop_timer_set(carom_service_loop(pool->service), &pool->limit_timer,
 				     CAROM_PASSED); /* see limits.c */
 }

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -512,6 +513,90 @@ Test(map, that_fails_fast_tells_at_once, .timeout = 20)
 }
 
 /* ---- what a map is made of ---- */
+
+/* ---- waiting ---- */
+
+/* so many microseconds */
+static int spin(struct carom_call *call)
+{
+	uint64_t begun = carom_now();
+	int64_t x = 0;
+
+	carom_call_read(call, &x, sizeof(x));
+	while (carom_now() - begun < CAROM_MICROSECONDS((uint64_t)x))
+		;
+	return 0;
+}
+
+static int count_call(struct carom_result *result, void *userdata)
+{
+	atomic_fetch_add((_Atomic int *)userdata, 1);
+	return 0;
+}
+
+/* who waits sleeps for a moment first, and the callback thread collects meanwhile */
+Test(map, is_waited_for_to_its_end_whoever_collects_it, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	struct carom_map_options options =
+		CAROM_MAP_OPTIONS(.chunk_size = 2, .callback = count_call);
+	int64_t in[4] = { 0 };
+	_Atomic int count = 0;
+
+	options.userdata = &count;
+	for (int i = 0; i < 1000; i++) {
+		struct carom_result *result;
+
+		in[0] = in[2] = i % 200;
+		cr_assert(zero(int, carom_pool_map_async(pool, spin, in, 4, 8, NULL, 0, &options,
+							 &result)));
+		cr_assert(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+		carom_result_free(result);
+	}
+	carom_pool_close(pool);
+	cr_expect(zero(int, carom_pool_join(pool, CAROM_NO_DEADLINE)));
+	cr_expect(eq(int, atomic_load(&count), 1000));
+}
+
+static struct gate *wait_gate;
+
+static int square_at_the_gate(struct carom_call *call)
+{
+	gate_pass(wait_gate, 0);
+	return square(call);
+}
+
+static void *shrink_when_begun(void *pool)
+{
+	gate_await(&wait_gate->begun, 2);
+	carom_pool_shrink(pool, 1, CAROM_SHRINK_AFTER_TASK);
+	gate_open(wait_gate, 1);
+	return NULL;
+}
+
+/* with one worker there is nothing to be shared out, but there is something to be waited for */
+Test(map, is_waited_for_to_its_end_when_its_pool_shrinks, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int64_t in[8], out[8];
+
+	wait_gate = gate_new();
+	pool = new_pool(2);
+	number(in, 8);
+	for (int i = 0; i < 200; i++) {
+		pthread_t thread;
+
+		gate_open(wait_gate, 0);
+		atomic_store(&wait_gate->begun, 0);
+		memset(out, 0xff, sizeof(out));
+		pthread_create(&thread, NULL, shrink_when_begun, pool);
+		cr_assert(zero(int, carom_pool_map(pool, square_at_the_gate, in, 8, 8, out, 8,
+						   &CAROM_MAP_OPTIONS(.chunk_size = 2))));
+		expect_squares(out, 8);
+		pthread_join(thread, NULL);
+		cr_assert(zero(int, carom_pool_grow(pool, 1)));
+	}
+}
 
 /* PM-04 */
 /* 10 items for 2 workers make chunks of 2, whatever becomes of them */
