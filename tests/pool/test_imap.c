@@ -420,7 +420,7 @@ Test(imap, takes_no_more_of_an_endless_input_than_its_window, .timeout = 60)
 					    &CAROM_IMAP_OPTIONS(.window = 8), &iterator)));
 	for (int64_t i = 0; i < 1000; i++) {
 		cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
-		cr_assert(eq(u64, item.index, i));
+		cr_assert(eq(u64, item.index, (uint64_t)i));
 		cr_assert(le(i64, counter.next, i + 8));
 	}
 }

@@ -8,6 +8,7 @@
 #define SKIPPED 77
 
 struct cr_test *cr_tests;
+struct cr_suite *cr_suites;
 
 /** struct told - by the running test */
 static struct told {
@@ -42,16 +43,33 @@ void cr_skip(const char *format, ...)
 	exit(SKIPPED);
 }
 
+static const struct cr_suite *suite_of(const struct cr_test *test)
+{
+	static const struct cr_suite none;
+	const struct cr_suite *suite = cr_suites;
+
+	while (suite && strcmp(suite->name, test->suite) != 0)
+		suite = suite->next;
+	return suite ? suite : &none;
+}
+
+static void call(void (*function)(void))
+{
+	if (function)
+		function();
+}
+
 static void run_here(const struct cr_test *test)
 {
+	const struct cr_suite *suite = suite_of(test);
 	double seconds = test->options.timeout > 0 ? test->options.timeout : 60;
 
 	alarm((unsigned int)(10 * seconds));
-	if (test->options.init)
-		test->options.init();
+	call(suite->options.init);
+	call(test->options.init);
 	test->function();
-	if (test->options.fini)
-		test->options.fini();
+	call(test->options.fini);
+	call(suite->options.fini);
 	cr_end();
 }
 

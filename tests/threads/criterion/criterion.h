@@ -38,6 +38,18 @@ struct cr_test {
 
 extern struct cr_test *cr_tests;
 
+/** struct cr_suite - what is done around each test of a suite */
+struct cr_suite {
+	const char *name;
+	struct {
+		void (*init)(void);
+		void (*fini)(void);
+	} options;
+	struct cr_suite *next;
+};
+
+extern struct cr_suite *cr_suites;
+
 /* Counts a failure of the running test, and says where it was. */
 void cr_failed(const char *file, int line, const char *what, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -57,6 +69,15 @@ void cr_skip(const char *format, ...) __attribute__((format(printf, 1, 2), noret
 		cr_tests = &test;                                                  \
 	}                                                                          \
 	static void suite_##_##name_(void)
+
+#define TestSuite(suite_, ...)                                                                  \
+	static void __attribute__((constructor)) suite_##_register(void)                        \
+	{                                                                                       \
+		static struct cr_suite suite = { .name = #suite_, .options = { __VA_ARGS__ } }; \
+		suite.next = cr_suites;                                                         \
+		cr_suites = &suite;                                                             \
+	}                                                                                       \
+	struct cr_suite
 
 #define CR_CHECK(end, condition, ...)                                               \
 	do {                                                                        \
