@@ -21,8 +21,9 @@
  *       decided as it stands; whoever meets it undecided waits for that, and so never
  *       begins what was taken back, nor leaves what was not. A worker that dies there
  *       has begun nothing beyond `end`, whatever `begun` says; if the parent dies there,
- *       its workers die with it. It costs each item one
- *       exchange of a word in this worker's own cache line, some 6 ns.
+ *       its workers die with it. The barrier that this needs between the worker's store
+ *       and its look, some 6 ns an item, the parent has the kernel make instead, in the
+ *       rare case that it takes back (core/barrier.h), where that can be had.
  *   B3  A worker that is told to end does so between two items: then none is running,
  *       and whoever finds the batch goes on with the next.
  */
@@ -69,11 +70,19 @@ static void run_item(struct carom_call *call, const struct carom_batch *batch, v
 		       batch->value_size - call->value_size);
 }
 
-static void begin_item(struct carom_slot *slot, uint64_t item)
+static void begin_item(struct carom_call *call, uint64_t item)
 {
+	struct carom_slot *slot = call->slot;
+
 	if (slot->flags & CAROM_TASK_TIMED)
 		slot->started_ns = carom_now();
-	atomic_store(&slot->value.progress, carom_progress(item + 1, item)); /* B4 */
+	atomic_store_explicit(&slot->value.progress, carom_progress(item + 1, item),
+			      memory_order_release);
+	/* B4: between this and the look at `end` */
+	if (call->worker->has_barrier)
+		atomic_signal_fence(memory_order_seq_cst);
+	else
+		atomic_thread_fence(memory_order_seq_cst);
 }
 
 /* 0, or -ECANCELED: this was the last one */
@@ -126,7 +135,7 @@ bool carom_call_run_batch(struct carom_call *call, uint32_t slot_index)
 	for (uint64_t item = batch->begin; item < batch->item_count; item++) {
 		if (is_to_end(call))
 			return false; /* B3 */
-		begin_item(slot, item);
+		begin_item(call, item);
 		CAROM_POINT("worker.item.begun");
 		if (was_taken_back(batch, item)) {
 			atomic_store(&slot->value.progress, carom_progress(item, item));

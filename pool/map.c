@@ -33,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/barrier.h"
 #include "core/options.h"
 #include "core/origin.h"
 #include "core/points.h"
@@ -407,6 +408,12 @@ static uint64_t not_begun(const struct map *map, uint32_t slot)
 	return begun < task->end ? task->end - begun : 0;
 }
 
+/* B4 in batch.c: the workers' half of the barrier is made here */
+static bool everybody_sees(const struct carom_pool *pool)
+{
+	return !pool->plan.barrier || carom_barrier_all() == 0;
+}
+
 /* B4, M3: false if the worker is there already, or was */
 static bool take_back(struct map *map, uint32_t slot, uint64_t from)
 {
@@ -416,7 +423,7 @@ static bool take_back(struct map *map, uint32_t slot, uint64_t from)
 
 	atomic_store(&batch->end, from | CAROM_BATCH_UNDECIDED);
 	CAROM_POINT("map.undecided");
-	taken = begun_of(map, slot) <= from &&
+	taken = everybody_sees(map->pool) && begun_of(map, slot) <= from &&
 		carom_slot_state(word_of(map, slot)) == CAROM_SLOT_RUNNING;
 	if (taken)
 		task->end = from;

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "core/barrier.h"
 #include "core/log.h"
 #include "pool/pool_private.h"
 
@@ -135,6 +136,7 @@ int carom_pool_plan(struct carom_pool *pool)
 			    .memory_measure = options->memory_measure },
 		.signals = options->worker_signals,
 		.backtraces = options->backtraces,
+		.barrier = carom_barrier_is_possible(),
 		.hooks = pool->hooks,
 	};
 	note_cpus(pool);

@@ -6,6 +6,7 @@
 #ifndef CAROM_POOL_WORKER_H
 #define CAROM_POOL_WORKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct carom_lane;
  * @limits:  when a worker is replaced
  * @signals: one of enum carom_worker_signals
  * @backtraces: tasks that fail say where
+ * @barrier: the parent has core/barrier.h
  * @hooks:   those that run in a worker, and their userdata
  */
 struct carom_worker_plan {
@@ -35,6 +37,7 @@ struct carom_worker_plan {
 	struct carom_recycle_limits limits;
 	uint64_t signals;
 	uint64_t backtraces;
+	uint64_t barrier;
 	struct carom_pool_hooks hooks;
 };
 
@@ -71,6 +74,7 @@ struct carom_worker_start {
  * struct carom_worker - a worker at work
  * @pid:     what its tasks' outcomes name as the process
  * @ending:  how signals end its process; NULL if it is none of its own
+ * @has_barrier: the parent can have this process pass a memory barrier
  * @recycle: what it has done so far
  * @tally:   what of that others may know
  * @trace:   room for the backtrace of a task, CAROM_BACKTRACE_TEXT_MAX; NULL: none is wanted
@@ -81,6 +85,7 @@ struct carom_worker {
 	struct carom_ending *ending;
 	uint32_t index;
 	int32_t pid;
+	bool has_barrier;
 	struct carom_recycle recycle;
 	struct carom_tally_writer tally;
 	char *trace;

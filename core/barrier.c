@@ -1,0 +1,33 @@
+/*
+ * Barrier
+ */
+#include "core/barrier.h"
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int membarrier(int command)
+{
+	int r = (int)syscall(SYS_membarrier, command, 0);
+
+	return r < 0 ? -errno : r;
+}
+
+bool carom_barrier_is_possible(void)
+{
+	int commands = membarrier(MEMBARRIER_CMD_QUERY);
+
+	return commands > 0 && commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED;
+}
+
+int carom_barrier_join(void)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+}
+
+int carom_barrier_all(void)
+{
+	return membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
+}
