@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <unistd.h>
 
-static _Atomic int begun_by;
+#include "core/shutdown_private.h"
+
+_Atomic int carom_shutdown_begun_by;
 
 /* the first four are the default set */
 static const int caught[] = {
@@ -39,7 +41,7 @@ int carom_shutdown_catch(enum carom_shutdown_signals signals, carom_shutdown_fn 
 
 	if (signals != CAROM_SHUTDOWN_DEFAULT && signals != CAROM_SHUTDOWN_FULL)
 		return -EINVAL;
-	atomic_store(&begun_by, 0);
+	atomic_store(&carom_shutdown_begun_by, 0);
 	for (size_t i = 0; i < count; i++)
 		catch_unless_ignored(caught[i], handler ? handler : carom_shutdown_begin);
 	return 0;
@@ -50,7 +52,7 @@ void carom_shutdown_begin(int number)
 	int saved_errno = errno;
 	int nobody = 0;
 
-	if (!atomic_compare_exchange_strong(&begun_by, &nobody, number))
+	if (!atomic_compare_exchange_strong(&carom_shutdown_begun_by, &nobody, number))
 		_exit(CAROM_SHUTDOWN_IMPATIENT);
 	signal(number, SIG_DFL);
 	errno = saved_errno;
@@ -58,12 +60,12 @@ void carom_shutdown_begin(int number)
 
 int carom_shutdown_signal(void)
 {
-	return atomic_load(&begun_by);
+	return atomic_load(&carom_shutdown_begun_by);
 }
 
 _Noreturn void carom_shutdown_finish(void)
 {
-	int number = atomic_load(&begun_by);
+	int number = atomic_load(&carom_shutdown_begun_by);
 	sigset_t set;
 
 	if (number == 0)

@@ -31,7 +31,7 @@
 #include <string.h>
 
 #include "core/points.h"
-#include "core/shutdown.h"
+#include "core/shutdown_private.h"
 #include "core/time.h"
 #include "pool/call_private.h"
 #include "pool/value.h"
@@ -114,7 +114,9 @@ static bool was_taken_back(const struct carom_batch *batch, uint64_t item)
 
 static bool is_to_end(const struct carom_call *call)
 {
-	return call->worker->ending && carom_shutdown_signal();
+	/* relaxed: this thread's own handler sets it */
+	return call->worker->ending &&
+	       atomic_load_explicit(&carom_shutdown_begun_by, memory_order_relaxed);
 }
 
 bool carom_call_run_batch(struct carom_call *call, uint32_t slot_index)

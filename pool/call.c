@@ -280,14 +280,6 @@ static void leave_value(struct carom_call *call)
 	slot->value_size = call->value_size;
 }
 
-void carom_call_take_row(struct carom_call *call, const struct carom_columns *columns, uint64_t row)
-{
-	call->columns = columns;
-	call->row = row;
-	call->data = carom_columns_at(columns, 0, row);
-	call->size = columns->column[0].size;
-}
-
 /* false: its program does not give leave to begin it */
 static bool tell_begin(struct carom_call *call)
 {

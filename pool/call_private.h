@@ -56,8 +56,14 @@ struct carom_call {
 int carom_call_invoke(struct carom_call *call);
 
 /** carom_call_take_row() - the arguments are this row */
-void carom_call_take_row(struct carom_call *call, const struct carom_columns *columns,
-			 uint64_t row);
+static inline void carom_call_take_row(struct carom_call *call, const struct carom_columns *columns,
+				       uint64_t row)
+{
+	call->columns = columns;
+	call->row = row;
+	call->data = carom_columns_at(columns, 0, row);
+	call->size = columns->column[0].size;
+}
 
 /** carom_call_run() - a single task, from its argument to its value in the slot */
 void carom_call_run(struct carom_call *call);

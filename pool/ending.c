@@ -25,21 +25,6 @@
 #include "core/shutdown.h"
 #include "pool/crash.h"
 
-/**
- * struct carom_ending - one for the process, because a handler has no argument
- * @is_inside: a task's function runs
- * @is_told:   and has asked to be told
- * @function, @userdata: how; may be NULL
- */
-struct carom_ending {
-	struct carom_lane *lane;
-	pid_t pid;
-	_Atomic bool is_inside;
-	_Atomic bool is_told;
-	carom_call_shutdown_fn *function;
-	void *userdata;
-};
-
 static struct carom_ending the_ending;
 
 /* of those that are caught here, what a task does to itself, and nobody to a worker */
@@ -99,21 +84,6 @@ struct carom_ending *carom_ending_catch(struct carom_lane *lane, enum carom_work
 			     told_to_end);
 	catch_term_signal();
 	return &the_ending;
-}
-
-void carom_ending_enter(struct carom_ending *ending)
-{
-	atomic_store_explicit(&ending->is_inside, true, memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst); /* E1 */
-	if (carom_shutdown_signal())
-		carom_shutdown_finish();
-}
-
-void carom_ending_leave(struct carom_ending *ending)
-{
-	atomic_signal_fence(memory_order_seq_cst);
-	atomic_store_explicit(&ending->is_inside, false, memory_order_relaxed);
-	atomic_store_explicit(&ending->is_told, false, memory_order_relaxed);
 }
 
 void carom_ending_tell(struct carom_ending *ending, carom_call_shutdown_fn *function,
