@@ -66,6 +66,9 @@ static int submit(struct carom_pool *pool, struct submission *submission,
 	struct carom_task_options ours;
 	int r;
 
+	if (!options && pool->is_plain && submission->function &&
+	    (submission->data || !submission->size))
+		return carom_pool_submit(pool, submission, true, ret_result);
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
 	r = take_options(options, &ours);

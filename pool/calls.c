@@ -30,12 +30,22 @@
 
 static void tell_calls(struct carom_pool *pool, struct carom_notice *notice);
 
+static bool pool_wants_calls(const struct carom_pool *pool)
+{
+	return pool->options.synack || pool->hooks.on_job_ready || pool->hooks.on_timeout_set ||
+	       pool->hooks.on_timeout_cancel || pool->hooks.on_job_process_lost;
+}
+
 static bool wants_calls(const struct carom_pool *pool, const struct carom_task_options *options)
 {
 	return options->callback || options->error_callback || options->accept_callback ||
-	       options->timeout_callback || options->correlation_id || pool->options.synack ||
-	       pool->hooks.on_job_ready || pool->hooks.on_timeout_set ||
-	       pool->hooks.on_timeout_cancel || pool->hooks.on_job_process_lost;
+	       options->timeout_callback || options->correlation_id || pool_wants_calls(pool);
+}
+
+bool carom_calls_are_none(const struct carom_pool *pool)
+{
+	return !pool_wants_calls(pool) && !pool->options.put_locks && !pool->options.semaphore &&
+	       !pool->options.retry_on_loss;
 }
 
 int carom_calls_new(struct carom_pool *pool, const struct carom_task_options *options,

@@ -66,6 +66,9 @@ int carom_calls_new(struct carom_pool *pool, const struct carom_task_options *op
 		    struct calls **ret_calls);
 struct calls *carom_calls_free(struct calls *calls);
 
+/** carom_calls_are_none() - does a task without options of its own have none in this pool? */
+bool carom_calls_are_none(const struct carom_pool *pool);
+
 /** carom_calls_flags() - what the slot of a task with these calls, or NULL, must say. With the lock. */
 uint32_t carom_calls_flags(const struct carom_pool *pool, const struct calls *calls);
 

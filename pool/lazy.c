@@ -46,7 +46,6 @@ void carom_lazy_note(struct carom_pool *pool)
 {
 	uint32_t there = pool->process_count + pool->request_count;
 
-	if (pool->options.lazy_start && there < pool->worker_count &&
-	    carom_lane_used_count(pool->lane) > there)
+	if (there < pool->worker_count && carom_lane_used_count(pool->lane) > there)
 		carom_service_poke(pool->service, &pool->fill_poke);
 }

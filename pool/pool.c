@@ -66,6 +66,7 @@ static int check_options(struct carom_pool *pool, const struct carom_pool_option
 		r = take_hooks(pool);
 	if (r < 0)
 		return r;
+	pool->is_plain = carom_calls_are_none(pool);
 	if (ret->worker_count == CAROM_ALL_CPUS)
 		ret->worker_count = usual_worker_count(pool);
 	if (ret->worker_count < 1 || ret->worker_count > CAROM_WORKERS_MAX)

@@ -81,38 +81,40 @@ enum pool_state {
  * @is_refused: its worker was not given leave to begin it
  */
 struct task {
+	/* what each submission writes, in few lines and in this order */
+	_Alignas(64) bool filling;
+	bool orphaned;
+	bool condemned;
+	bool left;
+	bool held;
+	bool is_refused;
+	bool begin_seen;
+	bool end_seen;
+	bool batch;
+	bool is_gated;
+	bool evicted;
 	struct carom_result *result;
 	struct map *map;
 	uint64_t id;
-	uint64_t attempt;
-	uint64_t retry_count;
-	struct carom_backtrace *crash;
 	uint64_t argument_size;
-	uint64_t argument_offset;
+	uint64_t attempt;
+	uint64_t accounted;
+	uint64_t retry_count;
 	uint64_t limit_ns;
 	uint64_t soft_ns;
-	uint64_t warned_ns;
-	uint64_t warn_next_ns;
-	uint64_t submitted_ns;
-	uint64_t part;
 	uint64_t first;
 	uint64_t count;
 	uint64_t end;
-	uint64_t accounted;
+	uint64_t part;
+	uint64_t submitted_ns;
+
+	uint64_t argument_offset;
+	uint64_t warned_ns;
+	uint64_t warn_next_ns;
 	uint64_t stopped_items;
 	uint32_t warn_count;
 	uint32_t evicted_worker;
-	bool evicted;
-	bool left;
-	bool batch;
-	bool held;
-	bool orphaned;
-	bool filling;
-	bool condemned;
-	bool begin_seen;
-	bool end_seen;
-	bool is_gated;
-	bool is_refused;
+	struct carom_backtrace *crash;
 	struct carom_outcome cause;
 };
 
@@ -194,6 +196,7 @@ struct carom_pool {
 	struct carom_result **spare; /* per slot, the handle that was used with it last */
 	struct carom_gate gate;
 	struct carom_notices notices;
+	bool is_plain; /* a task without options has nothing beside its function and argument */
 	uint64_t next_id;
 	uint64_t last_id; /* of those that were taken for this pool */
 
@@ -568,7 +571,7 @@ void carom_pool_open_places(struct carom_pool *pool);
 /** carom_lazy_count() - how many places want to be filled now; with lazy_start not all. With the lock. */
 uint32_t carom_lazy_count(const struct carom_pool *pool);
 
-/** carom_lazy_note() - tasks were submitted: perhaps too many for who is there. With the lock. */
+/** carom_lazy_note() - with lazy_start: tasks were submitted, perhaps too many for who is there. With the lock. */
 void carom_lazy_note(struct carom_pool *pool);
 
 /* ---- limits.c: the loop's thread, but where it says otherwise ---- */

@@ -347,6 +347,35 @@ static int name_function(struct carom_pool *pool, const struct submission *submi
 	return 0;
 }
 
+static void begin_task(struct carom_pool *pool, const struct submission *submission,
+		       struct task *task)
+{
+	task->filling = true;
+	task->orphaned = false;
+	task->condemned = false;
+	task->left = false;
+	task->held = false;
+	task->is_refused = false;
+	task->begin_seen = false;
+	task->end_seen = true;
+	task->batch = submission->batch;
+	task->is_gated = submission->is_gated;
+	task->result = NULL;
+	task->map = submission->map;
+	task->id = carom_pool_take_id(pool);
+	task->argument_size = 0;
+	task->attempt = 0;
+	task->accounted = 0;
+	task->retry_count = submission->retry_count;
+	task->limit_ns = submission->limit_ns;
+	task->soft_ns = submission->soft_ns;
+	task->first = submission->index;
+	task->count = submission->count;
+	task->end = submission->count;
+	task->part = submission->part;
+	carom_limits_resolve(pool, &task->soft_ns, &task->limit_ns);
+}
+
 int carom_pool_prepare(struct carom_pool *pool, const struct submission *submission, bool may_wait,
 		       uint32_t *ret_slot)
 {
@@ -361,30 +390,7 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 	if (r < 0)
 		return r;
 	task = &pool->tasks[slot];
-	task->filling = true;
-	task->orphaned = false;
-	task->condemned = false;
-	task->left = false;
-	task->argument_size = 0;
-	task->result = NULL;
-	task->map = submission->map;
-	task->first = submission->index;
-	task->count = submission->count;
-	task->end = submission->count;
-	task->part = submission->part;
-	task->batch = submission->batch;
-	task->held = false;
-	task->accounted = 0;
-	task->id = carom_pool_take_id(pool);
-	task->limit_ns = submission->limit_ns;
-	task->soft_ns = submission->soft_ns;
-	carom_limits_resolve(pool, &task->soft_ns, &task->limit_ns);
-	task->attempt = 0;
-	task->retry_count = submission->retry_count;
-	task->is_gated = submission->is_gated;
-	task->is_refused = false;
-	task->begin_seen = false;
-	task->end_seen = true;
+	begin_task(pool, submission, task);
 	r = fill_argument(pool, submission, slot);
 	if (r == 0 && (submission->wanted || submission->calls))
 		r = attach_result(pool, submission, slot);
@@ -432,7 +438,8 @@ int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t 
 	for (uint32_t i = 0; i < count; i++)
 		pool->tasks[slots[i]].filling = false;
 	note_limits(pool, slots, count);
-	carom_lazy_note(pool);
+	if (pool->options.lazy_start)
+		carom_lazy_note(pool);
 	if (carom_tally_is_on(pool->tally))
 		count_submitted(pool, slots, count);
 	return 0;
