@@ -5,9 +5,11 @@
  * worker that runs it, which may run another one by now.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "core/origin.h"
+#include "core/process_private.h"
 #include "pool/pool_private.h"
 #include "pool/result.h"
 
@@ -108,6 +110,94 @@ int carom_result_discard(struct carom_result *result)
 		carom_calls_drop(result->calls);
 	pthread_mutex_unlock(&result->pool->lock);
 	return 0;
+}
+
+/* ---- terminating ---- */
+
+/**
+ * struct termination - what is to be ended, in the loop's thread
+ * @result: a task's or map's; or NULL: what worker @pid runs
+ */
+struct termination {
+	struct carom_pool *pool;
+	struct carom_result *result;
+	int64_t pid;
+	int signal;
+	int answer;
+};
+
+static bool terminate_slot(const struct termination *wish, uint32_t slot)
+{
+	uint64_t word = atomic_load(&carom_lane_slot(wish->pool->lane, slot)->word);
+
+	return carom_task_withdraw(wish->pool, slot, CAROM_OUTCOME_TERMINATED, wish->signal) ||
+	       carom_limits_terminate(wish->pool, slot, carom_slot_generation(word),
+				      CAROM_OUTCOME_TERMINATED, wish->signal) == 0;
+}
+
+static bool is_run_by(const struct carom_pool *pool, uint32_t slot, int64_t pid)
+{
+	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+	uint32_t owner = carom_slot_owner(word);
+
+	return carom_slot_state(word) == CAROM_SLOT_RUNNING &&
+	       owner < carom_lane_worker_count(pool->lane) && pool->workers[owner].current &&
+	       pool->workers[owner].current->pid == pid;
+}
+
+/* is the task in this slot meant? Not one that is not submitted yet. */
+static bool is_meant(const struct termination *wish, uint32_t slot)
+{
+	const struct task *task = &wish->pool->tasks[slot];
+
+	if (task->filling)
+		return false;
+	if (!wish->result)
+		return is_run_by(wish->pool, slot, wish->pid);
+	return wish->result->map ? task->map == wish->result->map : task->result == wish->result;
+}
+
+static void terminate_errand(void *userdata)
+{
+	struct termination *wish = userdata;
+	struct carom_pool *pool = wish->pool;
+
+	pthread_mutex_lock(&pool->lock);
+	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++)
+		if (is_meant(wish, slot) && terminate_slot(wish, slot))
+			wish->answer = 0;
+	pthread_mutex_unlock(&pool->lock);
+	carom_limits_kill(pool);
+}
+
+static int terminate(struct termination *wish)
+{
+	if (wish->signal < 0 || wish->signal > SIGRTMAX)
+		return -EINVAL;
+	if (!wish->signal)
+		wish->signal = carom_term_signal();
+	wish->answer = -ESRCH;
+	carom_service_run(wish->pool->service, terminate_errand, wish);
+	return wish->answer;
+}
+
+int carom_result_terminate(struct carom_result *result, int signal_number)
+{
+	struct termination wish = { .result = result, .signal = signal_number };
+
+	if (!carom_origin_is(result->origin))
+		return -ECHILD;
+	wish.pool = result->pool;
+	return terminate(&wish);
+}
+
+int carom_pool_terminate_job(struct carom_pool *pool, int64_t pid, int signal_number)
+{
+	struct termination wish = { .pool = pool, .pid = pid, .signal = signal_number };
+
+	if (!carom_origin_is(pool->origin))
+		return -ECHILD;
+	return pid > 0 ? terminate(&wish) : -ESRCH;
 }
 
 /* ---- looking ---- */

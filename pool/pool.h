@@ -156,6 +156,16 @@ CAROM_API int carom_pool_apply(struct carom_pool *pool, carom_task_fn *function,
 			       struct carom_outcome *ret_outcome);
 
 /**
+ * carom_pool_terminate_job() - end the task that a worker runs at this moment
+ * @pid:           of the worker
+ * @signal_number: as carom_result_terminate(), which is the better way: it names the task
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks for moments.
+ * Return: 0; -ESRCH: no worker has this pid, or it runs nothing; -EINVAL; -ECHILD. Row PM-21.
+ */
+CAROM_API int carom_pool_terminate_job(struct carom_pool *pool, int64_t pid, int signal_number);
+
+/**
  * carom_pool_flush() - cancel whatever no worker has begun
  *
  * Tasks that run go on. Followed by carom_pool_close() it is what

@@ -110,6 +110,20 @@ CAROM_API int carom_result_outcome(struct carom_result *result, struct carom_out
 CAROM_API int carom_result_cancel(struct carom_result *result);
 
 /**
+ * carom_result_terminate() - end it, whether it has begun or not
+ * @signal_number: what its worker is sent, if one runs it; 0 means SIGTERM
+ *
+ * What nobody has begun does not run. A worker that runs it is sent the signal, and
+ * SIGKILL with all it has started after the pool's grace_ns, and is replaced; never one
+ * that has got on to another task. It is answered at once: `terminated`, with this
+ * signal. Of a map, all items that have not ended. Rows PM-21, PM-22, RS-09.
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks for moments.
+ * Return: 0; -ESRCH: it has ended; -EINVAL: no such signal; -ECHILD.
+ */
+CAROM_API int carom_result_terminate(struct carom_result *result, int signal_number);
+
+/**
  * carom_result_discard() - nobody wants to know: its callbacks are not called
  *
  * It runs all the same, and the handle stays as good as before. A callback that is

@@ -1195,3 +1195,228 @@ Test(callback, those_that_are_slow_hold_up_who_submits, .timeout = 30)
 	end_pool(pool);
 	cr_expect(eq(u64, told_late, 5));
 }
+
+/* ---- terminating ---- */
+
+static struct carom_outcome outcome_of(struct carom_result *result)
+{
+	struct carom_outcome outcome;
+
+	cr_assert(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
+	cr_assert(zero(int, carom_result_outcome(result, &outcome)));
+	return outcome;
+}
+
+/* PM-21 */
+/* ER-08 */
+/* RS-11 */
+Test(callback, terminating_a_task_kills_its_worker_and_no_other, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(2);
+	struct carom_result *first = keep_busy(pool, NULL), *second = keep_busy(pool, NULL);
+	struct carom_outcome outcome;
+	int64_t pids[2], pid = 0, x = 3, y = 0;
+	char text[160];
+
+	cr_assert(eq(int, carom_result_worker_pids(first, &pids[0], 1), 1));
+	cr_assert(eq(int, carom_result_worker_pids(second, &pids[1], 1), 1));
+	cr_expect(zero(int, carom_result_terminate(first, 0)));
+	outcome = outcome_of(first);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_TERMINATED));
+	cr_expect(eq(int, outcome.signal, SIGTERM));
+	carom_outcome_exception(&outcome, 0, text, sizeof(text));
+	cr_expect(eq(str, text, (char *)"Terminated(15)"));
+	cr_expect(not(carom_result_ready(second)));
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	cr_expect(eq(i64, y, 9), "the worker was replaced");
+	atomic_store(&gate->open, 1);
+	cr_expect(eq(int, outcome_of(second).kind, CAROM_OUTCOME_OK));
+	cr_expect(eq(int, carom_result_worker_pids(second, &pid, 1), 1));
+	cr_expect(eq(i64, pid, pids[1]));
+	carom_result_free(first);
+	carom_result_free(second);
+	end_pool(pool);
+}
+
+/* RS-09 */
+/* EL-15 */
+Test(callback, terminating_what_waits_keeps_it_from_running, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_result *running = keep_busy(pool, NULL), *waiting;
+	struct log log = { 0 };
+
+	cr_assert(zero(
+		int, carom_pool_apply_async(pool, leave_a_trace, NULL, 0, &CALLS(&log), &waiting)));
+	cr_expect(zero(int, carom_result_terminate(waiting, SIGQUIT)));
+	cr_expect(eq(int, outcome_of(waiting).kind, CAROM_OUTCOME_TERMINATED));
+	cr_expect(eq(int, outcome_of(waiting).signal, SIGQUIT));
+	atomic_store(&gate->open, 1);
+	cr_expect(zero(int, carom_result_wait(running, CAROM_NO_DEADLINE)));
+	carom_result_free(running);
+	carom_result_free(waiting);
+	end_pool(pool);
+	cr_expect(eq(u32, gate->arrived, 1));
+	cr_expect(eq(str, log.text, (char *)"e"), "never accepted");
+}
+
+/* PM-22 */
+Test(callback, terminating_what_has_ended_touches_nothing, .timeout = 60)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_result *ended, *next;
+	int64_t before = 0, after = 0;
+	int hit = 0;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &ended)));
+	cr_assert(zero(int, carom_result_wait(ended, CAROM_NO_DEADLINE)));
+	next = keep_busy(pool, NULL);
+	cr_expect(eq(int, carom_result_terminate(ended, 0), -ESRCH));
+	atomic_store(&gate->open, 1);
+	cr_expect(eq(int, outcome_of(next).kind, CAROM_OUTCOME_OK));
+	carom_result_free(ended);
+	carom_result_free(next);
+	/* whoever is hit says so, and the next task never is */
+	for (int i = 0; i < 500; i++) {
+		cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &ended)));
+		cr_assert(zero(int, carom_pool_apply_async(pool, own_pid, NULL, 0, NULL, &next)));
+		if (i % 2)
+			sched_yield();
+		hit += carom_result_terminate(ended, SIGKILL) == 0;
+		before += outcome_of(ended).kind == CAROM_OUTCOME_TERMINATED;
+		after += outcome_of(next).kind == CAROM_OUTCOME_OK;
+		carom_result_free(ended);
+		carom_result_free(next);
+	}
+	cr_expect(eq(i64, before, hit));
+	cr_expect(eq(i64, after, 500));
+	end_pool(pool);
+}
+
+Test(callback, terminating_by_pid_is_there_too, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_result *running = keep_busy(pool, NULL);
+	int64_t pid = 0;
+
+	cr_assert(eq(int, carom_result_worker_pids(running, &pid, 1), 1));
+	cr_expect(eq(int, carom_pool_terminate_job(pool, pid + 1000000, 0), -ESRCH));
+	cr_expect(eq(int, carom_pool_terminate_job(pool, pid, 9999), -EINVAL));
+	cr_expect(zero(int, carom_pool_terminate_job(pool, pid, SIGHUP)));
+	cr_expect(eq(int, outcome_of(running).signal, SIGHUP));
+	carom_result_free(running);
+	end_pool(pool);
+}
+
+static int hold_item(struct carom_call *call)
+{
+	return carom_call_index(call) == 1 ? hold(call) : 0;
+}
+
+Test(callback, terminating_a_map_ends_all_of_it, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct carom_outcome outcomes[4];
+	struct carom_result *result;
+	char items[4] = { 0 };
+
+	cr_assert(zero(
+		int, carom_pool_map_async(pool, hold_item, items, 4, 1, NULL, 0,
+					  &CAROM_MAP_OPTIONS(.chunk_size = 2, .outcomes = outcomes),
+					  &result)));
+	await(atomic_load(&gate->arrived) == 1);
+	cr_expect(zero(int, carom_result_terminate(result, 0)));
+	cr_expect(eq(int, carom_result_get(result, CAROM_NO_DEADLINE, NULL, 0, NULL), -EREMOTEIO));
+	cr_expect(eq(int, outcomes[0].kind, CAROM_OUTCOME_OK));
+	for (int i = 1; i < 4; i++)
+		cr_expect(eq(int, outcomes[i].kind, CAROM_OUTCOME_TERMINATED), "item %d", i);
+	cr_expect(eq(int, carom_result_terminate(result, 0), -ESRCH));
+	carom_result_free(result);
+	end_pool(pool);
+}
+
+/* ---- limits are told ---- */
+
+static int on_timeout(struct carom_result *result, int is_soft, uint64_t limit_ns, void *userdata)
+{
+	struct log *log = userdata;
+
+	note(log, is_soft ? 'w' : 't');
+	log->value = (int64_t)limit_ns;
+	return 0;
+}
+
+/* CB-05 */
+/* RS-13 */
+Test(callback, the_soft_limit_is_told_and_then_the_hard_one, .timeout = 30)
+{
+	struct carom_pool *pool = new_pool(1);
+	struct log log = { 0 };
+	struct carom_task_options options = CALLS(&log);
+
+	options.timeout_callback = on_timeout;
+	options.soft_limit_ns = CAROM_MILLISECONDS(10);
+	options.hard_limit_ns = CAROM_MILLISECONDS(40);
+	cr_assert(zero(int, carom_pool_apply_async(pool, hang, NULL, 0, &options, NULL)));
+	end_pool(pool);
+	cr_expect(eq(str, log.text, (char *)"awte"));
+	cr_expect(eq(i64, log.value, (int64_t)CAROM_MILLISECONDS(40)));
+	cr_expect(eq(int, log.outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
+}
+
+static void on_timeout_set(struct carom_result *result, uint64_t soft_ns, uint64_t hard_ns,
+			   void *userdata)
+{
+	note(userdata, soft_ns == CAROM_SECONDS(10) && hard_ns == CAROM_SECONDS(20) ? 'S' : '?');
+}
+
+static void on_timeout_cancel(struct carom_result *result, void *userdata)
+{
+	note(userdata, 'C');
+}
+
+/* PC-13 */
+/* PC-14 */
+/* CB-09 */
+Test(callback, hooks_are_told_of_limits_that_are_set_and_cancelled, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	struct log log = { 0 };
+	struct carom_pool_hooks hooks =
+		CAROM_POOL_HOOKS(.on_timeout_set = on_timeout_set,
+				 .on_timeout_cancel = on_timeout_cancel, .userdata = &log);
+	struct carom_task_options options = CALLS(&log);
+	int64_t x = 1;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .hooks = &hooks),
+					   &pool)));
+	options.soft_limit_ns = CAROM_SECONDS(10);
+	options.hard_limit_ns = CAROM_SECONDS(20);
+	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, &options, NULL)));
+	end_pool(pool);
+	cr_expect(eq(str, log.text, (char *)"SaCs"));
+}
+
+/* ---- options ---- */
+
+/* PH-04 */
+Test(callback, options_can_be_read_back, .timeout = 30)
+{
+	struct carom_pool *pool = NULL;
+	struct carom_pool_options options = CAROM_POOL_OPTIONS(.worker_count = 0);
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .put_locks = 1,
+							       .synack = 1,
+							       .soft_limit_ns = CAROM_SECONDS(1),
+							       .hard_limit_ns = CAROM_SECONDS(2),
+							       .max_restarts = 7),
+					   &pool)));
+	cr_assert(zero(int, carom_pool_get_options(pool, &options)));
+	cr_expect(eq(u64, options.worker_count, 2));
+	cr_expect(eq(u64, options.put_locks, 1));
+	cr_expect(eq(u64, options.synack, 1));
+	cr_expect(eq(u64, options.soft_limit_ns, CAROM_SECONDS(1)));
+	cr_expect(eq(u64, options.hard_limit_ns, CAROM_SECONDS(2)));
+	cr_expect(eq(u64, options.max_restarts, 7));
+	end_pool(pool);
+}

@@ -188,6 +188,7 @@ static void expect_broken(struct carom_pool *pool, enum carom_broken_reason reas
 	cr_expect(eq(u64, broken.reason, reason));
 }
 
+/* PX-05 */
 /* PC-03 */
 Test(initializer, pain_9_failing_breaks_the_pool_and_answers_everybody, .timeout = 60)
 {

@@ -632,6 +632,7 @@ static int pass_backwards(struct carom_call *call)
 	return square(call);
 }
 
+/* MS-04 */
 /* RS-16 */
 /* 4 chunks on 4 workers: one after the other ends, in another order, and the rest is left */
 Test(map, has_its_values_in_place_in_whatever_order_they_come, .timeout = 20)

@@ -723,3 +723,20 @@ Test(methods, lazy_start_does_what_was_accepted_before_it_was_closed, .timeout =
 	cr_expect(zero(int, carom_pool_join(pool, carom_deadline_after(CAROM_SECONDS(30)))));
 	carom_pool_free(pool);
 }
+
+/* PX-02 */
+Test(methods, fork_may_recycle_its_workers, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_context *context = NULL;
+	int64_t first = 0, second = 0;
+
+	cr_assert(zero(int, carom_context_get("fork", &context)));
+	cr_assert(
+		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .context = context,
+							     .max_tasks_per_child = 1),
+					 &pool)));
+	cr_assert(zero(int, carom_pool_apply(pool, own_pid, NULL, 0, &first, 8, NULL, NULL)));
+	cr_assert(zero(int, carom_pool_apply(pool, own_pid, NULL, 0, &second, 8, NULL, NULL)));
+	cr_expect(ne(i64, first, second));
+}

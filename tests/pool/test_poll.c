@@ -829,6 +829,7 @@ Test(poll, worker_that_is_stopped_while_it_rings_holds_nobody_up, .timeout = 60)
 /* ---- deaths ---- */
 
 /* PH-03 */
+/* PH-19 */
 Test(poll, sentinels_tell_of_a_workers_end, .timeout = 30)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(2);

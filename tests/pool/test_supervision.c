@@ -299,6 +299,7 @@ Test(supervision, does_not_count_workers_that_come_and_go_as_they_should, .timeo
 	cr_expect(eq(int, carom_pool_state(pool), CAROM_POOL_RUNNING));
 }
 
+/* MS-07 */
 /* RP-04 */
 /* RP-05 */
 Test(supervision, forgets_deaths_once_a_task_has_begun, .timeout = 60)
@@ -369,6 +370,7 @@ Test(supervision, pain_2_idle_workers_hold_nothing_that_others_need, .timeout = 
 	}
 }
 
+/* ER-21 */
 /* PX-04 */
 Test(supervision, pain_11_one_death_costs_one_task, .timeout = 60)
 {
