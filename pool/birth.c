@@ -56,6 +56,7 @@ static void describe_worker(struct worker *worker)
 		[CAROM_START_FORKSERVER] = "ForkServerPoolWorker",
 		[CAROM_START_THREAD] = "ThreadPoolWorker",
 	};
+	const struct carom_pool_hooks *hooks = &worker->pool->hooks;
 	struct carom_worker_start *start = &worker->start;
 
 	start->index = worker->index;
@@ -64,6 +65,10 @@ static void describe_worker(struct worker *worker)
 	start->context = worker->pool->context;
 	carom_self_child(&start->self, types[start->context.method], NULL);
 	start->self.is_daemon = true;
+	if (hooks->name_process)
+		hooks->name_process(worker->index, start->self.name, sizeof(start->self.name),
+				    hooks->userdata);
+	start->self.name[sizeof(start->self.name) - 1] = '\0';
 	carom_log_export(&start->log);
 }
 

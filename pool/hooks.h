@@ -71,6 +71,9 @@ struct carom_worker_event {
  * @on_job_process_down: the worker that runs, or ran, a task is gone. Row PH-11
  * @on_job_process_lost: a task is lost with its worker; before its callbacks. Row PH-12
  * @cpu_count:       for CAROM_ALL_CPUS. Called in carom_pool_new(). Row PH-07
+ * @name_process:    once for each worker that is made: @name holds the usual one, and may be
+ *                   written over, with its NUL. Called in the library's own thread (in a
+ *                   polled pool: by whoever drives it), so it may not call the pool. Row PH-20
  *
  * In a worker, where @userdata is an address of the program as it was when the fork server
  * was made, like all that is not in shared memory:
@@ -97,6 +100,7 @@ struct carom_pool_hooks {
 	void (*on_job_process_lost)(uint64_t task_id, const struct carom_outcome *outcome,
 				    void *userdata);
 	uint64_t (*cpu_count)(void *userdata);
+	void (*name_process)(uint64_t index, char *name, size_t size, void *userdata);
 
 	void (*on_loop_start)(int64_t pid, void *userdata);
 	int (*prepare_result)(struct carom_call *call, void *userdata);

@@ -787,6 +787,62 @@ Test(pool, names_its_workers, .timeout = 20)
 	cr_expect(strcmp(name, "ForkServerPoolWorker-1") == 0, "%s", name);
 }
 
+static void name_process(uint64_t index, char *name, size_t size, void *userdata)
+{
+	snprintf(name, size, "resizer %d", (int)index);
+	*(int *)userdata += 1;
+}
+
+/* PH-20 */
+Test(pool, lets_the_program_name_each_worker_that_is_made, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	char name[64] = "";
+	int made = 0;
+
+	cr_assert(zero(
+		int,
+		carom_pool_new(
+			&CAROM_POOL_OPTIONS(.worker_count = 2, .max_tasks_per_child = 1,
+					    .hooks = &CAROM_POOL_HOOKS(.name_process = name_process,
+								       .userdata = &made)),
+			&pool)));
+	cr_expect(eq(int, made, 2));
+	cr_assert(zero(int,
+		       carom_pool_apply(pool, tell_name, NULL, 0, name, sizeof(name), NULL, NULL)));
+	cr_expect(zero(int, strncmp(name, "resizer ", 8)), "%s", name);
+	carom_pool_close(pool);
+	carom_pool_join(pool, CAROM_NO_DEADLINE);
+	cr_expect(ge(int, made, 2));
+}
+
+static int use_the_programs_pool(struct carom_call *call)
+{
+	struct carom_pool *pool;
+	int r = carom_call_read(call, &pool, sizeof(pool));
+
+	if (r < 0)
+		return r;
+	r = carom_pool_apply_async(pool, nothing, NULL, 0, NULL, NULL);
+	return r == -ECHILD ? 0 : -EINVAL;
+}
+
+/* PH-24 */
+Test(pool, does_not_travel, .timeout = 20)
+{
+	struct carom_pool *unmade = new_pool(1), *pool = NULL;
+	struct carom_context *fork_context = NULL;
+
+	cr_assert(zero(int, carom_context_get("fork", &fork_context)));
+	cr_assert(zero(
+		int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .context = fork_context),
+				    &pool)));
+	cr_expect(zero(int, carom_pool_apply(pool, use_the_programs_pool, &unmade, sizeof(unmade),
+					     NULL, 0, NULL, NULL)));
+	carom_pool_free(pool);
+	carom_pool_free(unmade);
+}
+
 Test(pool, names_the_reasons_for_which_workers_end)
 {
 	cr_expect(eq(str, (char *)carom_exit_reason_name(CAROM_EXIT_REASON_RECYCLED),
