@@ -519,7 +519,7 @@ void carom_limits_swept(struct carom_pool *pool, uint32_t worker_index)
 {
 	bool anything_limited = false;
 
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		give_slot_back(pool, slot, worker_index);
 		anything_limited |= first_limit(&pool->tasks[slot]) && is_on_its_way(pool, slot);
 	}
