@@ -88,7 +88,7 @@ struct carom_lane {
 	uint32_t ring_count;
 	uint32_t backlog_max;
 	uint32_t mask_words;
-	uint32_t used_count;
+	_Atomic uint32_t used_count; /* read without the lock too, by who spins */
 	uint32_t spinner_max;
 	struct carom_patience patience;
 	int bell_fd;     /* or -1: the bell is a futex */
