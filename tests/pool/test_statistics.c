@@ -540,7 +540,8 @@ Test(statistics, that_are_nonsense_hurt_nobody, .timeout = 20)
 	cr_assert(zero(int, carom_statistics_open(getpid(), pool->tally->fd, &reader)));
 	for (int round = 0; round < 20; round++) {
 		for (size_t i = begin; i < carom_tally_size(&pool->tally->layout); i++)
-			bytes[i] = round ? (unsigned char)chance(&seed) : 0xff;
+			__atomic_store_n(&bytes[i], round ? (unsigned char)chance(&seed) : 0xff,
+					 __ATOMIC_RELAXED);
 		carom_statistics_pool(reader, &now);
 		cr_expect(lt(sz, strlen(now.name), sizeof(now.name)));
 		carom_histogram_percentile(&now.run_ns, 99);
