@@ -282,6 +282,14 @@ uint32_t carom_lane_generation(const struct carom_lane *lane, uint32_t slot);
 bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot);
 
 /**
+ * carom_lane_force_end() - with no worker left: a slot that was taken, and has not ended, is LOST
+ *
+ * Only nonsense that a worker wrote there brings it to that.
+ * Return: true if it is LOST now; false if it had ended.
+ */
+bool carom_lane_force_end(struct carom_lane *lane, uint32_t slot);
+
+/**
  * carom_lane_evict() - answer a task that runs, without its owner
  * @word: the slot's word as it was seen: RUNNING
  *

@@ -236,6 +236,21 @@ bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 	return false;
 }
 
+bool carom_lane_force_end(struct carom_lane *lane, uint32_t slot)
+{
+	struct carom_slot *task = &lane->slots[slot];
+	uint32_t generation = lane->own[slot].generation;
+	uint64_t word = atomic_load(&task->word);
+
+	if (carom_slot_ended(word) && carom_slot_generation(word) == generation)
+		return false;
+	atomic_store(&task->word, CAROM_SLOT_WORD(generation, LANE_NOBODY, 0, CAROM_SLOT_LOST));
+	carom_futex_wake(slot_futex(task), INT_MAX);
+	carom_lane_announce(lane);
+	carom_lane_notice(lane, slot);
+	return true;
+}
+
 /* ---- holding a worker to its task (P6) ---- */
 
 /* is it the same task still, whatever flags have come and gone? */

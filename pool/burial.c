@@ -15,6 +15,8 @@
  *       pidfd there under the lock may send it a signal.
  *   U3  Why it ended is decided by who wanted it to end, if anybody did, and only then
  *       by what the kernel says.
+ *   U4  A pool that has ended has answered everything, whatever its workers have done to
+ *       the memory that they share with it.
  */
 #include "pool/burial.h"
 
@@ -257,6 +259,40 @@ static void life_changed(struct carom_loop_word *watch)
 		carom_pidfd_signal(dying->pidfd, SIGKILL); /* its main thread is gone */
 }
 
+/* does anybody want to know of it? */
+static bool is_awaited(const struct task *task)
+{
+	return !task->filling && (task->result || task->map || !task->end_seen);
+}
+
+/*
+ * U4: what is not answered when no worker is left is answered now. With the lock. That a
+ * death was not swept from a slot means that the slot was written over.
+ */
+static void answer_rest(struct carom_pool *pool)
+{
+	struct carom_outcome cause = { .kind = CAROM_OUTCOME_LOST,
+				       .exit_status = -1,
+				       .worker_index = -1 };
+
+	if (pool->state == POOL_RUNNING || pool->process_count || pool->request_count ||
+	    (pool->state == POOL_CLOSED && carom_lane_anything_ready(pool->lane)))
+		return;
+	if (pool->state == POOL_TERMINATED)
+		cause.kind = CAROM_OUTCOME_TERMINATED;
+	else if (pool->state == POOL_BROKEN)
+		carom_pool_describe_break(pool, &cause);
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
+		struct task *task = &pool->tasks[slot];
+
+		if (!is_awaited(task) || !carom_lane_force_end(pool->lane, slot))
+			continue;
+		task->cause = cause;
+		task->cause.submitted_ns = task->submitted_ns;
+		carom_pool_count_end(pool, cause.kind);
+	}
+}
+
 static void forget(struct incarnation *dead)
 {
 	struct carom_pool *pool = dead->worker->pool;
@@ -272,6 +308,7 @@ static void forget(struct incarnation *dead)
 	free(dead);
 	pthread_mutex_lock(&pool->lock);
 	pool->process_count--;
+	answer_rest(pool);
 	pthread_cond_broadcast(&pool->settled);
 	pthread_mutex_unlock(&pool->lock);
 	if (pool->options.lazy_start)

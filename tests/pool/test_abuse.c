@@ -8,6 +8,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
+#include "pool/call_private.h"
 #include "tests/pool/work.h"
 
 #define THREADS 16
@@ -187,4 +188,52 @@ Test(abuse, pain_27_tasks_may_have_pools_in_which_workers_die, .timeout = 60)
 		cr_expect(eq(int, carom_result_successful(results[i]), 1));
 		carom_result_free(results[i]);
 	}
+}
+
+/* ---- memory that is written over ---- */
+
+/* after this it is the task of a worker that there is not, and no death is ever swept from it */
+static int write_over_own_slot(struct carom_call *call)
+{
+	uint64_t word = atomic_load(&call->slot->word);
+
+	atomic_store(&call->slot->word,
+		     CAROM_SLOT_WORD(carom_slot_generation(word), 999, 0, CAROM_SLOT_RUNNING));
+	_exit(1);
+}
+
+static int count_call(struct carom_result *result, void *userdata)
+{
+	++*(_Atomic int *)userdata;
+	return 0;
+}
+
+static void expect_an_end(int (*end)(struct carom_pool *pool), enum carom_outcome_kind kind)
+{
+	struct carom_pool *pool = new_pool(2);
+	struct carom_result *result;
+	struct carom_outcome outcome;
+	_Atomic int count = 0;
+	int64_t x = 3, y = 0;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, write_over_own_slot, NULL, 0,
+						   &CAROM_TASK_OPTIONS(.callback = count_call,
+								       .error_callback = count_call,
+								       .userdata = &count),
+						   &result)));
+	cr_assert(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	cr_expect(zero(int, end(pool)));
+	cr_expect(zero(int, carom_pool_join(pool, CAROM_NO_DEADLINE)));
+	cr_expect(carom_result_ready(result));
+	carom_result_outcome(result, &outcome);
+	cr_expect(eq(int, outcome.kind, (int)kind));
+	cr_expect(eq(int, atomic_load(&count), 1));
+	carom_result_free(result);
+	carom_pool_free(pool);
+}
+
+Test(abuse, of_a_slot_leaves_no_task_without_an_answer_at_the_end, .timeout = 60)
+{
+	expect_an_end(carom_pool_terminate, CAROM_OUTCOME_TERMINATED);
+	expect_an_end(carom_pool_close, CAROM_OUTCOME_LOST);
 }
