@@ -65,8 +65,9 @@ struct carom_worker_event {
  * @on_process_down: one has ended, and its tasks are seen to. Row PC-11
  * @on_timeout_set:  a task with limits was begun; 0 for one it does not have. Row PC-13
  * @on_timeout_cancel: such a task has ended; before its callbacks. Row PC-14
- * @on_job_ready:    a task has ended, discarded or not; before its callbacks. Costs each
- *                   task a notice. Rows PH-08, PH-17
+ * @on_job_ready:    a task, or a map that has a result, has ended, discarded or not; before
+ *                   its callbacks. Not for items of carom_pool_map() and of iterators.
+ *                   Costs each task a notice. Rows PH-08, PH-17
  * @on_grow, @on_shrink: the pool has so many workers more, or less. Row PH-09
  * @on_job_process_down: the worker that runs, or ran, a task is gone. Row PH-11
  * @on_job_process_lost: a task is lost with its worker; before its callbacks. Row PH-12

@@ -148,14 +148,17 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                way. Row RP-03
  * @break_on_loss: 1: one lost worker breaks the pool, as ProcessPoolExecutor's. Row PX-04
  * @retry_on_loss: a task whose worker is lost is begun again, up to so often: only for
- *                tasks that may run twice. 0 means never. Row WL-09
+ *                tasks that may run twice. 0 means never. Not for items of maps and of
+ *                iterators: one that is lost stays so. Row WL-09
  *
  * @put_locks:    1: no more tasks are accepted than there are workers; who submits more
- *                waits. Row PC-17
+ *                waits. Maps and iterators neither wait nor count. Row PC-17
  * @semaphore:    what guards their number instead; NULL: a count. Row PC-16
  * @synack:       1: a worker that has taken a task waits until the program has seen
- *                that, and cancelling wins until then. Costs two wake-ups more, and waits
- *                for callbacks that are at it. Row PC-19
+ *                that, and cancelling wins until then; a worker that dies meanwhile has
+ *                not begun it. Costs two wake-ups more, and waits for callbacks that are
+ *                at it, which so must not wait for tasks. Not for maps and iterators.
+ *                Row PC-19
  * @callbacks_first: 1: a result counts as ready only after its callbacks have returned.
  *                Row CB-01
  * @callbacks_propagate: 1: a callback that returns below 0 breaks the pool; else that is

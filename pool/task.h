@@ -15,6 +15,10 @@
  * of its pool wait, but not the pool itself; what takes longer than 100 ms is logged. A task
  * counts for the pool's slot_count until its callbacks have returned: where they are
  * slower than the workers, who submits tasks with callbacks waits.
+ *
+ * Two things a callback must not do. Free the pool while another thread uses it, or waits
+ * for it. And, in a pool with `synack`, wait for a task, or for what needs one to be begun
+ * or ended (a map, a restart): no task begins before this thread gives it leave.
  */
 #ifndef CAROM_POOL_TASK_H
 #define CAROM_POOL_TASK_H
@@ -40,6 +44,9 @@ typedef int carom_callback_fn(struct carom_result *result, void *userdata);
  * typedef carom_accept_callback_fn - a worker has begun it
  * @pid:         the worker's
  * @accepted_ns: when, CLOCK_MONOTONIC
+ *
+ * Called each time that a worker begins it, or with `synack` is about to: more than once
+ * where a worker dies and another one goes on.
  *
  * Return: 0. Below 0 means no: in a pool with `synack` the function is not called and
  * the task is `cancelled`; in others it is logged.
