@@ -76,13 +76,14 @@ static void begin_item(struct carom_call *call, uint64_t item)
 
 	if (slot->flags & CAROM_TASK_TIMED)
 		slot->started_ns = carom_now();
+	/* B4: a barrier between this and the look at `end`, which is sequentially consistent too */
+	if (!call->worker->has_barrier) {
+		atomic_store(&slot->value.progress, carom_progress(item + 1, item));
+		return;
+	}
 	atomic_store_explicit(&slot->value.progress, carom_progress(item + 1, item),
 			      memory_order_release);
-	/* B4: between this and the look at `end` */
-	if (call->worker->has_barrier)
-		atomic_signal_fence(memory_order_seq_cst);
-	else
-		atomic_thread_fence(memory_order_seq_cst);
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 /* 0, or -ECANCELED: this was the last one */
