@@ -14,6 +14,13 @@ void carom_children_terminate_daemons(void);
  */
 void carom_children_join(void);
 
+/**
+ * carom_children_hold_anew() - all descriptors were taken away: hold every child by another one
+ *
+ * One that the program has reaped meanwhile has ended; how, nobody knows.
+ */
+void carom_children_hold_anew(void);
+
 /** carom_children_unwatch() - wait until the library's thread knows that all have ended; start over */
 void carom_children_unwatch(void);
 

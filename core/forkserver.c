@@ -278,6 +278,16 @@ void carom_forkserver_freep(struct carom_forkserver **server)
 	*server = carom_forkserver_free(*server);
 }
 
+/* It ends by itself when its socket is closed. I2 holds then, as it is waited for. */
+void carom_forkserver_lose(struct carom_forkserver *server)
+{
+	discard(server->pid);
+	server->pidfd = -1;
+	server->socket_fd = -1;
+	server->epoll_fd = -1;
+	server->is_gone = true;
+}
+
 pid_t carom_forkserver_pid(const struct carom_forkserver *server)
 {
 	return server->pid;

@@ -105,6 +105,14 @@ pid_t carom_forkserver_pid(const struct carom_forkserver *server);
 int carom_forkserver_fd(const struct carom_forkserver *server);
 
 /**
+ * carom_forkserver_lose() - its descriptors were taken away: end it without them
+ *
+ * carom_forkserver_receive() answers the open requests then, with the children that were
+ * made, or -EPIPE.
+ */
+void carom_forkserver_lose(struct carom_forkserver *server);
+
+/**
  * carom_forkserver_request() - ask for a child; never blocks
  *
  * At most 64 requests may be open.

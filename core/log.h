@@ -62,7 +62,7 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_FORKSERVER_RETRY = 200,  /* it was born with a lock held */
 	CAROM_LOG_EVENT_FORKSERVER_LOST = 201,   /* and is made anew */
 	CAROM_LOG_EVENT_FORKSERVER_FAILED = 202, /* none could be made */
-	CAROM_LOG_EVENT_LOOP_BROKEN = 203,       /* the program ends */
+	CAROM_LOG_EVENT_LOOP_BROKEN = 203,       /* and so are the pools */
 	CAROM_LOG_EVENT_PRELOAD_FAILED = 204,    /* the fork server goes on without it */
 	CAROM_LOG_EVENT_TRACKER_LOST = 205,      /* and is made anew */
 

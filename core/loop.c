@@ -15,6 +15,8 @@
  *       is not running, so the pollable descriptor tells of timers too.
  *   I3  Slots move when the table grows: a callback may have grown it, so
  *       pointers to slots do not outlive a call into the caller's code.
+ *   I4  A loop that is lost touches no descriptor: all numbers are -1 from then on, and
+ *       whatever looks at the kernel looks at is_lost before.
  */
 #include "core/loop.h"
 
@@ -105,7 +107,7 @@ void carom_loop_release(struct carom_loop *loop, uint32_t index)
 
 static void settle(struct carom_loop *loop)
 {
-	if (!loop->is_running && loop->ops->settle)
+	if (!loop->is_running && !loop->is_lost && loop->ops->settle)
 		loop->ops->settle(loop);
 }
 
@@ -118,6 +120,8 @@ static int watch_descriptor(struct carom_loop *loop, struct carom_loop_fd *watch
 		return -EALREADY;
 	if (!carom_origin_is(loop->origin))
 		return -ECHILD;
+	if (loop->is_lost)
+		return -EBADF;
 	r = take_slot(loop, watch, &index);
 	if (r < 0)
 		return r;
@@ -149,6 +153,10 @@ static void unwatch_slot(struct carom_loop *loop, struct carom_loop_slot *slot)
 
 	if (!carom_origin_is(loop->origin)) {
 		slot->watch = NULL;
+		return;
+	}
+	if (loop->is_lost) {
+		carom_loop_release(loop, index);
 		return;
 	}
 	loop->ops->unwatch(loop, index);
@@ -219,6 +227,7 @@ static int need_word_watch(struct carom_loop *loop)
 	r = carom_word_watch_new(&loop->words);
 	if (r < 0)
 		return r;
+	carom_word_watch_guard(loop->words, loop->canary.cookies[0] ? &loop->canary : NULL);
 	loop->words_ready.fd = carom_word_watch_fd(loop->words);
 	r = carom_loop_watch_own(loop, &loop->words_ready);
 	if (r < 0)
@@ -250,6 +259,8 @@ int carom_loop_watch_word(struct carom_loop *loop, struct carom_loop_word *watch
 		return -EALREADY;
 	if (!carom_origin_is(loop->origin))
 		return -ECHILD;
+	if (loop->is_lost)
+		return -EBADF;
 	r = take_slot(loop, watch, &index);
 	if (r < 0)
 		return r;
@@ -267,7 +278,7 @@ void carom_loop_unwatch_word(struct carom_loop *loop, struct carom_loop_word *wa
 {
 	struct carom_loop_slot *slot = carom_loop_slot_of(loop, watch->token);
 
-	if (slot && !loop->has_native_words && carom_origin_is(loop->origin)) {
+	if (slot && !loop->has_native_words && !loop->is_lost && carom_origin_is(loop->origin)) {
 		carom_word_watch_remove(loop->words, watch->token);
 		carom_loop_release(loop, (uint32_t)(slot - loop->slots));
 	} else if (slot) {
@@ -292,15 +303,15 @@ static void set_clock(struct carom_loop *loop, uint64_t at_ns)
 	uint64_t ns = at_ns == CAROM_PASSED ? 1 : at_ns; /* 0 would mean never */
 	int r;
 
-	if (at_ns == loop->armed_ns)
+	if (at_ns == loop->armed_ns || loop->is_lost)
 		return;
 	if (at_ns != CAROM_NO_DEADLINE) {
 		when.it_value.tv_sec = (time_t)(ns / CAROM_NS_PER_SEC);
 		when.it_value.tv_nsec = (long)(ns % CAROM_NS_PER_SEC);
 	}
 	r = timerfd_settime(loop->clock.fd, TFD_TIMER_ABSTIME, &when, NULL);
-	assert(r == 0);
-	(void)r;
+	if (r < 0)
+		loop->error = -errno; /* it was taken away */
 	loop->armed_ns = at_ns;
 }
 
@@ -366,9 +377,86 @@ void carom_loop_ring(struct carom_loop *loop)
 {
 	int saved_errno = errno;
 
-	/* can only fail because the counter is full: then it rings already */
-	(void)eventfd_write(loop->bell.fd, 1);
+	/* else fails only because the counter is full: then it rings already */
+	if (carom_loop_is_intact(loop) && eventfd_write(loop->bell.fd, 1) < 0 && errno == EBADF)
+		carom_canary_hit(&loop->canary);
 	errno = saved_errno;
+}
+
+/* --- the loss of its descriptors --------------------------------------- */
+
+static void on_guard(struct carom_loop_fd *watch)
+{
+	struct carom_loop *loop = watch->userdata;
+
+	loop->error = -EBADF;
+}
+
+int carom_loop_guard(struct carom_loop *loop)
+{
+	int r = carom_canary_init(&loop->canary);
+
+	if (r < 0)
+		return r == -EOPNOTSUPP ? 0 : r;
+	loop->guard = (struct carom_loop_fd){ .fd = loop->canary.fds[1],
+					      .ready = on_guard,
+					      .userdata = loop };
+	return carom_loop_watch_own(loop, &loop->guard);
+}
+
+bool carom_loop_is_intact(const struct carom_loop *loop)
+{
+	return !loop->is_lost && (!loop->canary.cookies[0] || carom_canary_lives(&loop->canary));
+}
+
+bool carom_loop_must_wake(const struct carom_loop *loop)
+{
+	return loop->canary.cookies[0] && !loop->goes_without_threads;
+}
+
+/* I4; what was unwatched and waits for the kernel waits no more */
+static void let_go_of_slots(struct carom_loop *loop)
+{
+	for (uint32_t i = 0; i < loop->slot_count; i++) {
+		struct carom_loop_slot *slot = &loop->slots[i];
+
+		slot->is_armed = false;
+		slot->is_listed = false;
+		if (slot->in_use && !slot->watch)
+			carom_loop_release(loop, i);
+	}
+}
+
+void carom_loop_lose(struct carom_loop *loop)
+{
+	if (loop->is_lost)
+		return;
+	if (loop->words)
+		carom_word_watch_lose(loop->words);
+	loop->words = carom_word_watch_free(loop->words);
+	loop->ops->lose(loop);
+	let_go_of_slots(loop);
+	loop->bell.fd = -1;
+	loop->clock.fd = -1;
+	loop->is_lost = true;
+}
+
+bool carom_loop_is_lost(const struct carom_loop *loop)
+{
+	return loop->is_lost;
+}
+
+void carom_loop_tell_lost(struct carom_loop *loop)
+{
+	for (uint32_t i = 0; i < loop->slot_count; i++) {
+		const struct carom_loop_slot *slot = &loop->slots[i];
+		struct carom_loop_fd *watch = slot->watch;
+
+		if (!watch || slot->is_word || slot->is_own)
+			continue;
+		watch->fd = -1;
+		watch->ready(watch);
+	}
 }
 
 /* --- a loop's life ----------------------------------------------------- */
@@ -484,6 +572,7 @@ struct carom_loop *carom_loop_free(struct carom_loop *loop)
 		loop->ops->close(loop, is_copy);
 	carom_closep(&loop->clock.fd);
 	carom_closep(&loop->bell.fd);
+	carom_canary_deinit(&loop->canary);
 	carom_timer_heap_deinit(&loop->timers);
 	free(loop->slots);
 	free(loop);
@@ -512,8 +601,11 @@ static int run_round(struct carom_loop *loop, uint64_t deadline_ns)
 	int r;
 
 	set_clock(loop, block && deadline_ns < timer_ns ? deadline_ns : timer_ns);
+	if (loop->error < 0)
+		return loop->error;
 	r = loop->ops->wait(loop, block);
-	call_due_timers(loop);
+	if (r >= 0 && loop->error == 0)
+		call_due_timers(loop);
 	return r;
 }
 
@@ -524,6 +616,8 @@ int carom_loop_run_once(struct carom_loop *loop, uint64_t deadline_ns)
 	assert(!loop->is_running); /* not from inside a callback */
 	if (!carom_origin_is(loop->origin))
 		return -ECHILD;
+	if (!carom_loop_is_intact(loop))
+		return -EBADF;
 	loop->callback_count = 0;
 	loop->error = 0;
 	loop->is_running = true;
@@ -532,14 +626,16 @@ int carom_loop_run_once(struct carom_loop *loop, uint64_t deadline_ns)
 		r = run_round(loop, deadline_ns);
 	while (r > 0 && loop->callback_count == 0 && loop->error == 0 && carom_now() < deadline_ns);
 	loop->is_running = false;
-	set_clock(loop, earliest(loop)); /* I2 */
-	settle(loop);
 	if (r < 0 || loop->error < 0)
 		return r < 0 ? r : loop->error;
+	set_clock(loop, earliest(loop)); /* I2 */
+	settle(loop);
 	return loop->callback_count;
 }
 
 int carom_loop_pollable_fd(struct carom_loop *loop)
 {
-	return carom_origin_is(loop->origin) ? loop->ops->pollable_fd(loop) : -ECHILD;
+	if (!carom_origin_is(loop->origin))
+		return -ECHILD;
+	return loop->is_lost ? -EBADF : loop->ops->pollable_fd(loop);
 }

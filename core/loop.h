@@ -87,6 +87,30 @@ void carom_loop_freep(struct carom_loop **loop);
  */
 void carom_loop_go_without_threads(struct carom_loop *loop);
 
+/**
+ * carom_loop_guard() - notice when the program takes the loop's descriptors away
+ *
+ * From now on a run, each time before it begins and after it has slept, sees to it that
+ * they are still there, and sleeps no longer when they are not: then it says -EBADF.
+ * Return: 0, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC.
+ */
+int carom_loop_guard(struct carom_loop *loop);
+
+/** carom_loop_is_intact() - any thread; one system call. True of a loop that is not guarded */
+bool carom_loop_is_intact(const struct carom_loop *loop);
+
+/**
+ * carom_loop_lose() - it is broken: touch no descriptor of it, nor of its watches, again
+ *
+ * Nothing can be watched from now on, and no timer expires; all else may still be called,
+ * but for running it.
+ */
+void carom_loop_lose(struct carom_loop *loop);
+bool carom_loop_is_lost(const struct carom_loop *loop);
+
+/** carom_loop_tell_lost() - call back every descriptor's watch once; their @fd is -1 then */
+void carom_loop_tell_lost(struct carom_loop *loop);
+
 /** carom_loop_backend_name() - "io_uring" or "epoll" */
 const char *carom_loop_backend_name(const struct carom_loop *loop);
 

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/canary.h"
 #include "core/loop.h"
 #include "core/timer_heap.h"
 #include "core/word_watch.h"
@@ -53,6 +54,8 @@ struct carom_loop_slot {
  *             reports, stale ones included; 0 if interrupted; or negative errno
  * @settle:    called after changes made outside of wait(): let go of what is
  *             unwatched, make the pollable descriptor tell the truth; may be NULL
+ * @lose:      the descriptors are gone, and other files may stand under their numbers:
+ *             let go of the numbers. Only close() is called from now on
  * @pollable_fd: as carom_loop_pollable_fd()
  */
 struct carom_loop_ops {
@@ -63,6 +66,7 @@ struct carom_loop_ops {
 	void (*unwatch)(struct carom_loop *loop, uint32_t index);
 	int (*wait)(struct carom_loop *loop, bool block);
 	void (*settle)(struct carom_loop *loop);
+	void (*lose)(struct carom_loop *loop);
 	int (*pollable_fd)(struct carom_loop *loop);
 };
 
@@ -84,6 +88,10 @@ struct carom_loop {
 	struct carom_timer_heap timers;
 	uint64_t round_ns; /* while due timers are called: the time this began; else 0 */
 	uint64_t armed_ns; /* what the timerfd is set to; CAROM_NO_DEADLINE: to nothing */
+
+	struct carom_canary canary; /* its cookies are 0: nobody asked for one */
+	_Atomic bool is_lost;
+	struct carom_loop_fd guard;
 
 	struct carom_loop_fd bell;
 	struct carom_loop_fd clock;
@@ -107,6 +115,9 @@ void carom_loop_release(struct carom_loop *loop, uint32_t index);
 
 /** carom_loop_deliver() - call back the watch that has this token, if there still is one */
 void carom_loop_deliver(struct carom_loop *loop, uint64_t token);
+
+/** carom_loop_must_wake() - a wait ends when the descriptors are taken away, if that can be done */
+bool carom_loop_must_wake(const struct carom_loop *loop);
 
 /** carom_loop_watch_own() - carom_loop_watch_fd() for the loop itself */
 int carom_loop_watch_own(struct carom_loop *loop, struct carom_loop_fd *watch);

@@ -9,6 +9,7 @@
 #include "core/loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -18,6 +19,13 @@
 
 /* Reports taken in one system call. The kernel goes round: what is left comes first the next time. */
 #define BATCH 64
+
+/*
+ * Who sleeps in epoll_wait(2) is not told when what it waits for is taken away. poll(2) is,
+ * by the end of the canary's other half; but then it looks at the numbers again, and if by
+ * then other files stand there that are quiet, it sleeps on: so it looks now and then.
+ */
+#define LOOK_MS 5000
 
 struct epoll {
 	int fd;
@@ -37,13 +45,33 @@ void carom_loop_epoll_remove(int epoll_fd, const struct carom_loop_fd *watch)
 	(void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
 }
 
+static void sleep_guarded(const struct carom_loop *loop, int epoll_fd)
+{
+	struct pollfd fds[] = {
+		{ .fd = epoll_fd, .events = POLLIN },
+		{ .fd = loop->canary.fds[1], .events = POLLIN },
+	};
+
+	(void)poll(fds, 2, LOOK_MS);
+}
+
 int carom_loop_epoll_wait(struct carom_loop *loop, int epoll_fd, bool block)
 {
 	struct epoll_event events[BATCH];
-	int n = epoll_wait(epoll_fd, events, BATCH, block ? -1 : 0);
+	int n;
+
+	if (block && carom_loop_must_wake(loop)) {
+		sleep_guarded(loop, epoll_fd);
+		block = false;
+		if (!carom_loop_is_intact(loop))
+			return -EBADF;
+	}
+	n = epoll_wait(epoll_fd, events, BATCH, block ? -1 : 0);
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
+	if (block && !carom_loop_is_intact(loop))
+		return -EBADF;
 	for (int i = 0; i < n; i++)
 		carom_loop_deliver(loop, events[i].data.u64);
 	return n;
@@ -95,6 +123,13 @@ static int epoll_wait_once(struct carom_loop *loop, bool block)
 	return carom_loop_epoll_wait(loop, epoll->fd, block);
 }
 
+static void epoll_lose(struct carom_loop *loop)
+{
+	struct epoll *epoll = loop->state;
+
+	epoll->fd = -1;
+}
+
 static int epoll_pollable_fd(struct carom_loop *loop)
 {
 	const struct epoll *epoll = loop->state;
@@ -109,5 +144,6 @@ const struct carom_loop_ops carom_loop_epoll_ops = {
 	.watch = epoll_watch,
 	.unwatch = epoll_unwatch,
 	.wait = epoll_wait_once,
+	.lose = epoll_lose,
 	.pollable_fd = epoll_pollable_fd,
 };

@@ -54,6 +54,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -529,12 +530,32 @@ static int uring_open(struct carom_loop *loop)
 	return 0;
 }
 
+/* io_uring_queue_exit(), but for the descriptor: its number is not ours any more */
+static void unmap_ring(struct io_uring *ring)
+{
+	munmap(ring->sq.sqes, *ring->sq.kring_entries * sizeof(struct io_uring_sqe));
+	if (ring->cq.ring_ptr && ring->cq.ring_ptr != ring->sq.ring_ptr)
+		munmap(ring->cq.ring_ptr, ring->cq.ring_sz);
+	munmap(ring->sq.ring_ptr, ring->sq.ring_sz);
+}
+
+static void uring_lose(struct carom_loop *loop)
+{
+	struct uring *uring = loop->state;
+
+	uring->ring.ring_fd = -1;
+	uring->completions.fd = -1;
+	uring->epoll_fd = -1;
+}
+
 static void uring_close(struct carom_loop *loop, bool is_copy)
 {
 	struct uring *uring = loop->state;
 
 	if (is_copy) /* the ring's memory is not mapped here: something else may be there */
 		carom_closep(&uring->ring.ring_fd);
+	else if (loop->is_lost)
+		unmap_ring(&uring->ring);
 	else
 		io_uring_queue_exit(&uring->ring);
 	carom_closep(&uring->completions.fd);
@@ -603,6 +624,8 @@ static int uring_wait(struct carom_loop *loop, bool block)
 	r = enter(loop, block);
 	if (r < 0 && !is_passing(r))
 		return r;
+	if (block && !carom_loop_is_intact(loop))
+		return -EBADF; /* what is reported is of files that nobody has any more */
 	n = reap(loop);
 	return n == 0 && r == -EAGAIN ? -ENOMEM : n;
 }
@@ -634,5 +657,6 @@ const struct carom_loop_ops carom_loop_uring_ops = {
 	.unwatch = uring_unwatch,
 	.wait = uring_wait,
 	.settle = uring_settle,
+	.lose = uring_lose,
 	.pollable_fd = uring_pollable_fd,
 };

@@ -55,6 +55,16 @@ int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exi
  */
 int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit);
 
+/**
+ * carom_pid_end() - kill a child whose pidfd was taken away, and reap it
+ * @pid: a child of this process, made by it
+ *
+ * By its number, which is nobody else's before it was reaped: only where waitid(2) says that
+ * it is an unreaped child. Waits until it has ended. If the program's own waitpid(-1) was
+ * faster, the kind is TAKEN.
+ */
+void carom_pid_end(pid_t pid, struct carom_exit *ret_exit);
+
 /** carom_pidfd_signal() - pidfd_send_signal(2). 0, -ESRCH, -EPERM, -EINVAL, -EBADF. */
 int carom_pidfd_signal(int pidfd, int signal_number);
 

@@ -144,6 +144,9 @@ static void unuse_pidfd(struct carom_process *process)
 
 static void stop_watching(struct carom_process *process)
 {
+	if (!process->is_watched)
+		return;
+	process->is_watched = false;
 	watched_count--;
 	pthread_cond_broadcast(&changed);
 	unuse_pidfd(process);
@@ -189,6 +192,62 @@ static void begin_to_watch(struct carom_process *process)
 		return;
 	carom_fork_lock_acquire(&lock);
 	stop_watching(process); /* it is reaped by who asks, then */
+	carom_fork_lock_release(&lock);
+}
+
+/* --- when the descriptors were taken away, with the lock --------------- */
+
+/* The number is somebody else's now, so it is not closed. */
+static void forget_pidfd(struct carom_process *process)
+{
+	*process->link = process->next;
+	if (process->next)
+		process->next->link = process->link;
+	process->pidfd = -1;
+}
+
+/* of a child that nobody has reaped the pid is still its own */
+static int hold_again(const struct carom_process *process)
+{
+	int pidfd = process->state == PROCESS_STARTED ? carom_pidfd_open(process->pid) : -ESRCH;
+
+	if (pidfd >= 0 && !carom_pidfd_is_child(pidfd)) {
+		close(pidfd);
+		pidfd = -ESRCH;
+	}
+	return pidfd;
+}
+
+/* P2, P3: the library's thread watches no more; who asks looks */
+static void hold_anew(struct carom_process *process)
+{
+	int pidfd = hold_again(process);
+
+	if (pidfd >= 0) {
+		process->pidfd = pidfd;
+	} else {
+		forget_pidfd(process);
+		if (process->state == PROCESS_STARTED) {
+			process->exit =
+				(struct carom_exit){ .kind = CAROM_EXIT_TAKEN, .status = -1 };
+			process->state = PROCESS_ENDED;
+			process->reference_count--;
+		}
+	}
+	stop_watching(process);
+}
+
+void carom_children_hold_anew(void)
+{
+	struct carom_process *next;
+
+	carom_fork_lock_acquire(&lock);
+	for (struct carom_process *process = list; process; process = next) {
+		next = process->next;
+		process->reference_count++;
+		hold_anew(process);
+		unref(process);
+	}
 	carom_fork_lock_release(&lock);
 }
 
@@ -316,6 +375,7 @@ static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 		process->state = PROCESS_STARTED;
 		process->pid = pid;
 		process->pidfd = pidfd;
+		process->is_watched = true;
 		watched_count++;
 		process->reference_count++; /* P3 */
 		use_pidfd(process);
@@ -379,21 +439,55 @@ static void give_up_wait(void *userdata)
 /*
  * The one that ends the wait may not be the first to see the end: somebody else sees it
  * and closes the handle while this thread is not in ppoll() yet, or has left it for a
- * signal handler. So it uses the pidfd, and its number stays what it is.
+ * signal handler. So it uses the pidfd, and its number stays what it is, but for one thing:
+ * the program may close all descriptors there are. Then there is another pidfd to wait for,
+ * which this thread sees at once, or, if the number is another file's by then, the next
+ * time it looks.
  */
+#define LOOK_NS CAROM_SECONDS(5)
+
+static int wait_once(struct carom_process *process, uint64_t deadline_ns)
+{
+	uint64_t look_ns = carom_deadline_after(LOOK_NS);
+	int pidfd = process->pidfd;
+	int r;
+
+	carom_fork_lock_release(&lock);
+	pthread_cleanup_push(give_up_wait, process);
+	r = carom_descriptor_wait(pidfd, deadline_ns < look_ns ? deadline_ns : look_ns);
+	pthread_cleanup_pop(0);
+	carom_fork_lock_acquire(&lock);
+	look(process);
+	return r;
+}
+
+/* is there another pidfd, the first one having been taken away with all others? */
+static bool is_held_anew(struct carom_process *process, int pidfd)
+{
+	if (process->pidfd == pidfd && pidfd >= 0 &&
+	    !carom_loop_is_intact(carom_service_loop(process->service))) {
+		/* the library's thread is about to do the same: so this one is lost */
+		pidfd = hold_again(process);
+		if (pidfd < 0)
+			return false;
+		process->pidfd = pidfd;
+		return true;
+	}
+	return process->pidfd >= 0 && process->pidfd != pidfd;
+}
+
 static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
 {
-	int r;
+	int pidfd, r;
 
 	if (process->state == PROCESS_ENDED)
 		return 0;
 	use_pidfd(process);
-	carom_fork_lock_release(&lock);
-	pthread_cleanup_push(give_up_wait, process);
-	r = carom_descriptor_wait(process->pidfd, deadline_ns);
-	pthread_cleanup_pop(0);
-	carom_fork_lock_acquire(&lock);
-	look(process);
+	do {
+		pidfd = process->pidfd;
+		r = wait_once(process, deadline_ns);
+	} while (process->state != PROCESS_ENDED &&
+		 (r == -ETIMEDOUT ? carom_now() < deadline_ns : is_held_anew(process, pidfd)));
 	if (process->state == PROCESS_ENDED)
 		r = 0;
 	unuse_pidfd(process);

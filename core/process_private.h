@@ -25,6 +25,7 @@ enum process_state {
  * @is_special:    this process's own handle, or its parent's
  * @is_controlled: its end is no news
  * @is_told:       was sent to its end when this process left
+ * @is_watched:    by the library's thread, or about to be
  * @pid, @pidfd, @exit: as @state has them
  * @pidfd_user_count: the library's thread while it watches, and threads that wait
  * @next, @link:   in the list of those with a pidfd
@@ -38,6 +39,7 @@ struct carom_process {
 	bool is_closed;
 	bool is_controlled;
 	bool is_told;
+	bool is_watched;
 	uint32_t pidfd_user_count;
 	const char *type;
 	struct carom_context_settings settings;

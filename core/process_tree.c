@@ -352,6 +352,14 @@ bool carom_process_tree_is_there(const struct carom_process_tree *tree)
 	return false;
 }
 
+struct carom_process_tree *carom_process_tree_lose(struct carom_process_tree *tree)
+{
+	for (size_t i = 0; tree && i < tree->count; i++)
+		carom_private_fd_remove(&tree->members[i].private_pidfd);
+	free(tree);
+	return NULL;
+}
+
 struct carom_process_tree *carom_process_tree_kill(struct carom_process_tree *tree)
 {
 	struct pass pass;

@@ -48,6 +48,9 @@ void carom_process_tree_signal(const struct carom_process_tree *tree, int signal
 /** carom_process_tree_is_there() - is any of them, or of their groups, left? A zombie counts. */
 bool carom_process_tree_is_there(const struct carom_process_tree *tree);
 
+/** carom_process_tree_lose() - its descriptors were taken away: forget it without them. Returns NULL. */
+struct carom_process_tree *carom_process_tree_lose(struct carom_process_tree *tree);
+
 /** carom_process_tree_kill() - SIGKILL to what is left of it, and what that has started since. Returns NULL. */
 struct carom_process_tree *carom_process_tree_kill(struct carom_process_tree *tree);
 

@@ -16,6 +16,22 @@
  * A polled service does the same in the thread that drives it. It stands in a list, as
  * children made by fork() have to close their copies of its descriptors.
  *
+ * A service that is broken (its descriptors were taken away, see carom_service_user) is no
+ * longer `the_service`, and works on without them:
+ *
+ *	taken away			seen by
+ *	all of them, from 3 on		the canary: its half wakes the loop's thread, which asks
+ *					for its cookie before it touches anything
+ *	all, and other files stand	likewise: a cookie is given once
+ *	there
+ *	the loop's own			-EBADF from the wait
+ *	the bell			-EBADF to who rings, who hits the canary
+ *	a polled service's		its cookie, before each run and each errand
+ *
+ *   L1  Once is_lost is set nothing looks at a number that was a descriptor before.
+ *   L2  Every birth that was asked for is answered, and so is each that will be.
+ *   L3  Its thread goes on, for pokes and errands, and because children are bound to it.
+ *
  * Children are watched by an epoll set of their own, which the loop watches: any thread
  * may add to it, and the loop's thread sleeps on until one of them ends. To wake it for
  * each child that starts would cost more than all the rest of watching one.
@@ -28,8 +44,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "core/bootstrap.h"
+#include "core/children.h"
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "core/origin.h"
@@ -69,6 +87,10 @@ struct carom_service {
 	pthread_t thread;
 	bool is_over;
 
+	bool is_lost;                     /* with the lock; broken */
+	struct carom_service_user *users; /* of the loop's thread */
+	struct carom_service *next_lost;
+
 	bool is_polled; /* no thread */
 	struct carom_service *next_polled;
 };
@@ -76,6 +98,7 @@ struct carom_service {
 static pthread_mutex_t service_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t service_once = PTHREAD_ONCE_INIT;
 static struct carom_service *the_service;
+static struct carom_service *lost_services; /* those with a thread */
 static struct carom_service *polled_services;
 
 /* ---- births ---- */
@@ -165,6 +188,11 @@ static void send_waiting(struct carom_service *service)
 		struct carom_birth *birth = service->waiting;
 		int r = 0;
 
+		if (carom_loop_is_lost(service->loop)) {
+			service->waiting = birth->next;
+			answer(birth, -ENOTRECOVERABLE); /* L2 */
+			continue;
+		}
 		if (must_go(service)) {
 			if (service->sent_count)
 				return; /* server_ready() goes on */
@@ -248,6 +276,88 @@ void carom_service_bear(struct carom_service *service, struct carom_birth *birth
 	send_waiting(service);
 }
 
+/* ---- the end of its descriptors ---- */
+
+void carom_service_attach(struct carom_service *service, struct carom_service_user *user)
+{
+	user->next = service->users;
+	service->users = user;
+}
+
+void carom_service_detach(struct carom_service *service, struct carom_service_user *user)
+{
+	for (struct carom_service_user **link = &service->users; *link; link = &(*link)->next)
+		if (*link == user) {
+			*link = user->next;
+			return;
+		}
+}
+
+/* L1; the next carom_service_get() makes another one */
+static void lose_loop(struct carom_service *service)
+{
+	pthread_mutex_lock(&service_lock);
+	if (the_service == service) {
+		the_service = NULL;
+		service->next_lost = lost_services;
+		lost_services = service;
+	}
+	pthread_mutex_lock(&service->lock); /* who rings has it */
+	carom_loop_lose(service->loop);
+	service->pidfds.fd = -1;
+	service->is_lost = true;
+	pthread_cond_broadcast(&service->changed);
+	pthread_mutex_unlock(&service->lock);
+	pthread_mutex_unlock(&service_lock);
+}
+
+/* L2: what it had made by then is handed over, and ended by who gets it */
+static void lose_server(struct carom_service *service)
+{
+	struct carom_child_reply reply;
+
+	if (!service->server)
+		return;
+	carom_forkserver_lose(service->server);
+	while (carom_forkserver_receive(service->server, &reply) == 0)
+		take_reply(service, &reply);
+	drop_server(service);
+}
+
+static void tell_users(struct carom_service *service, int error)
+{
+	struct carom_service_user *user;
+
+	while ((user = service->users)) {
+		service->users = user->next;
+		user->broken(user, error);
+	}
+}
+
+static void rung(void *userdata);
+
+static void lose(struct carom_service *service, int error)
+{
+	if (carom_loop_is_lost(service->loop))
+		return;
+	lose_loop(service);
+	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LOOP_BROKEN, "the loop is broken: %d",
+			-error);
+	tell_users(service, error);
+	lose_server(service);
+	send_waiting(service);
+	carom_children_hold_anew();
+	carom_loop_tell_lost(service->loop);
+	rung(service);
+}
+
+/* in a polled one's thread, before it does what may touch descriptors */
+static void look_after(struct carom_service *service)
+{
+	if (service->is_polled && !carom_loop_is_intact(service->loop))
+		lose(service, -EBADF);
+}
+
 /* ---- what other threads want done ---- */
 
 static struct errand *next_errand(struct carom_service *service)
@@ -293,6 +403,15 @@ static void rung(void *userdata)
 	}
 }
 
+/* with the lock */
+static void wake(struct carom_service *service)
+{
+	if (service->is_lost)
+		pthread_cond_broadcast(&service->changed);
+	else
+		carom_loop_ring(service->loop);
+}
+
 bool carom_service_is_here(const struct carom_service *service)
 {
 	return !service->is_polled && pthread_equal(service->thread, pthread_self());
@@ -305,6 +424,7 @@ void carom_service_run(struct carom_service *service, void (*function)(void *use
 	struct errand **end = &service->errands;
 
 	if (service->is_polled || carom_service_is_here(service)) {
+		look_after(service);
 		function(userdata);
 		return;
 	}
@@ -312,7 +432,7 @@ void carom_service_run(struct carom_service *service, void (*function)(void *use
 	while (*end)
 		end = &(*end)->next;
 	*end = &errand;
-	carom_loop_ring(service->loop);
+	wake(service);
 	while (!errand.done)
 		pthread_cond_wait(&service->changed, &service->lock);
 	pthread_mutex_unlock(&service->lock);
@@ -325,7 +445,7 @@ void carom_service_poke(struct carom_service *service, struct carom_poke *poke)
 		poke->queued = true;
 		poke->next = service->pokes;
 		service->pokes = poke;
-		carom_loop_ring(service->loop);
+		wake(service);
 	}
 	pthread_mutex_unlock(&service->lock);
 }
@@ -355,6 +475,8 @@ int carom_service_watch(struct carom_service *service, struct carom_service_pidf
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = watch };
 
+	if (!carom_loop_is_intact(service->loop))
+		return -EBADF;
 	return epoll_ctl(service->pidfds.fd, EPOLL_CTL_ADD, watch->fd, &event) < 0 ? -errno : 0;
 }
 
@@ -367,7 +489,7 @@ void carom_service_unwatch(struct carom_service *service, struct carom_service_p
 static void pidfds_ready(struct carom_loop_fd *set)
 {
 	struct epoll_event events[PIDFDS_AT_ONCE];
-	int n = epoll_wait(set->fd, events, PIDFDS_AT_ONCE, 0);
+	int n = set->fd < 0 ? 0 : epoll_wait(set->fd, events, PIDFDS_AT_ONCE, 0);
 
 	for (int i = 0; i < n; i++) {
 		struct carom_service_pidfd *watch = events[i].data.ptr;
@@ -387,6 +509,8 @@ static int set_up(struct carom_service *service)
 	if (service->pidfds.fd < 0)
 		return -errno;
 	r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
+	if (r == 0)
+		r = carom_loop_guard(service->loop);
 	return r < 0 ? r : carom_loop_watch_fd(service->loop, &service->pidfds);
 }
 
@@ -398,16 +522,45 @@ static void report_start(struct carom_service *service, int error)
 	pthread_mutex_unlock(&service->lock);
 }
 
+/* with the lock */
+static int sleep_without_loop(struct carom_service *service, uint64_t deadline_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
+				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+
+	if (deadline_ns == CAROM_NO_DEADLINE)
+		return pthread_cond_wait(&service->changed, &service->lock);
+	return pthread_cond_clockwait(&service->changed, &service->lock, CLOCK_MONOTONIC, &until);
+}
+
+/* L3 */
+static int run_without_loop(struct carom_service *service, uint64_t deadline_ns)
+{
+	int count = 0;
+	int r = 0;
+
+	pthread_mutex_lock(&service->lock);
+	while (!service->pokes && !service->errands && r == 0)
+		r = sleep_without_loop(service, deadline_ns);
+	count = service->pokes || service->errands;
+	pthread_mutex_unlock(&service->lock);
+	rung(service);
+	return count;
+}
+
 static int run_loop(struct carom_service *service, uint64_t deadline_ns)
 {
-	int r = carom_loop_run_once(service->loop, deadline_ns);
+	int r;
 
-	if (r < 0 && r != -ECHILD) {
-		carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LOOP_BROKEN,
-				"the loop is broken: %d", -r);
-		abort(); /* no pool could keep a promise any more */
-	}
-	return r;
+	if (carom_loop_is_lost(service->loop))
+		return run_without_loop(service, deadline_ns);
+	r = carom_loop_run_once(service->loop, deadline_ns);
+	if (r == -ENOMEM)
+		return 0; /* it is tried again */
+	if (r >= 0 || r == -ECHILD)
+		return r;
+	lose(service, r);
+	return 1;
 }
 
 static void *service_thread(void *userdata)
@@ -508,6 +661,8 @@ static int service_new(struct carom_service **ret_service)
  */
 static void forget_one(struct carom_service *service)
 {
+	if (!carom_loop_is_intact(service->loop))
+		return; /* nothing is there to be closed: the numbers may be others' */
 	carom_loop_free(service->loop);
 	carom_closep(&service->pidfds.fd);
 	carom_forkserver_free(service->server);
@@ -519,6 +674,8 @@ static void forget(void)
 	if (the_service)
 		forget_one(the_service);
 	the_service = NULL;
+	for (; lost_services; lost_services = lost_services->next_lost)
+		forget_one(lost_services);
 	for (; polled_services; polled_services = polled_services->next_polled)
 		forget_one(polled_services);
 }
@@ -526,6 +683,22 @@ static void forget(void)
 static void register_atfork(void)
 {
 	pthread_atfork(NULL, NULL, forget);
+}
+
+/* Its descriptors are gone, and its thread is about to notice: it goes before another comes. */
+static void outlive(struct carom_service *service)
+{
+	pthread_mutex_unlock(&service_lock);
+	pthread_mutex_lock(&service->lock);
+	while (!service->is_lost)
+		pthread_cond_wait(&service->changed, &service->lock);
+	pthread_mutex_unlock(&service->lock);
+	pthread_mutex_lock(&service_lock);
+}
+
+static bool is_ours(const struct carom_service *service)
+{
+	return service && carom_origin_is(service->origin);
 }
 
 int carom_service_get(struct carom_service **ret_service)
@@ -536,7 +709,10 @@ int carom_service_get(struct carom_service **ret_service)
 		return -EBUSY; /* or this program would do in its child all that it does in itself */
 	pthread_once(&service_once, register_atfork);
 	pthread_mutex_lock(&service_lock);
-	if (!the_service || !carom_origin_is(the_service->origin))
+	while (is_ours(the_service) && !carom_service_is_here(the_service) &&
+	       !carom_loop_is_intact(the_service->loop))
+		outlive(the_service);
+	if (!is_ours(the_service))
 		r = service_new(&the_service); /* a parent's service stays its own */
 	if (r == 0)
 		*ret_service = the_service;
@@ -572,23 +748,36 @@ bool carom_service_is_used(void)
 
 	pthread_mutex_lock(&service_lock);
 	is_used = polled_services || (the_service && the_service->user_count > 0);
+	for (struct carom_service *lost = lost_services; lost; lost = lost->next_lost)
+		is_used |= lost->user_count > 0;
 	pthread_mutex_unlock(&service_lock);
 	return is_used;
 }
 
-void carom_service_end(void)
+static struct carom_service *take_one(void)
 {
 	struct carom_service *service;
 
 	pthread_mutex_lock(&service_lock);
 	service = the_service;
 	the_service = NULL;
+	if (!service && lost_services) {
+		service = lost_services;
+		lost_services = service->next_lost;
+	}
 	pthread_mutex_unlock(&service_lock);
-	if (!service)
-		return;
-	carom_service_run(service, finish, service);
-	join_thread(service);
-	destroy(service);
+	return service;
+}
+
+void carom_service_end(void)
+{
+	struct carom_service *service;
+
+	while ((service = take_one())) {
+		carom_service_run(service, finish, service);
+		join_thread(service);
+		destroy(service);
+	}
 }
 
 /* ---- without a thread ---- */
@@ -634,6 +823,7 @@ struct carom_service *carom_service_free_polled(struct carom_service *service)
 {
 	struct carom_service **link = &polled_services;
 
+	look_after(service);
 	drop_server(service);
 	pthread_mutex_lock(&service_lock);
 	while (*link != service)

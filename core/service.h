@@ -50,6 +50,27 @@ int carom_service_get(struct carom_service **ret_service);
 void carom_service_use(struct carom_service *service);
 void carom_service_leave(struct carom_service *service);
 
+/**
+ * struct carom_service_user - who is to be told when the service is broken
+ *
+ * It is when its descriptors were taken away: a closefrom(3) of the program's. It serves
+ * on without a loop: whatever was asked for is answered, pokes and errands are done, but
+ * no child is made, no descriptor watched and no timer expires. Every watch of a
+ * descriptor is called once more, see carom_loop_tell_lost(). carom_service_get() makes
+ * another service.
+ *
+ * @broken: called once in the loop's thread
+ */
+struct carom_service_user {
+	void (*broken)(struct carom_service_user *user, int error);
+	void *userdata;
+	struct carom_service_user *next;
+};
+
+/** carom_service_attach() - from now on; in the loop's thread. Not called if it is broken by now. */
+void carom_service_attach(struct carom_service *service, struct carom_service_user *user);
+void carom_service_detach(struct carom_service *service, struct carom_service_user *user);
+
 /** carom_service_is_used() - is there anybody who has not left? */
 bool carom_service_is_used(void);
 

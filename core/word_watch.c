@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/canary.h"
 #include "core/cleanup.h"
 #include "core/origin.h"
 #include "core/probe.h"
@@ -63,7 +64,8 @@ struct carom_word_watch {
 	pthread_mutex_t lock;
 	uint64_t origin;
 	struct waiter *waiters;
-	int event_fd;
+	int event_fd; /* -1: taken away */
+	const struct carom_canary *canary;
 	int error;
 	uint64_t *reports; /* tokens, the newest last */
 	size_t report_count;
@@ -75,7 +77,8 @@ struct carom_word_watch {
 
 static void ring(struct carom_word_watch *watch)
 {
-	(void)eventfd_write(watch->event_fd, 1);
+	if (!watch->canary || carom_canary_lives(watch->canary))
+		(void)eventfd_write(watch->event_fd, 1);
 }
 
 static void remove_entry(struct waiter *waiter, unsigned int i)
@@ -338,6 +341,19 @@ int carom_word_watch_take(struct carom_word_watch *watch, uint64_t *ret_token)
 int carom_word_watch_fd(const struct carom_word_watch *watch)
 {
 	return watch->event_fd;
+}
+
+void carom_word_watch_guard(struct carom_word_watch *watch, const struct carom_canary *canary)
+{
+	watch->canary = canary;
+}
+
+void carom_word_watch_lose(struct carom_word_watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->event_fd = -1;
+	watch->canary = NULL;
+	pthread_mutex_unlock(&watch->lock);
 }
 
 int carom_word_watch_new(struct carom_word_watch **ret_watch)

@@ -24,6 +24,14 @@ int carom_word_watch_new(struct carom_word_watch **ret_watch);
 /** carom_word_watch_free() - end all threads; also in a forked child, where there are none */
 struct carom_word_watch *carom_word_watch_free(struct carom_word_watch *watch);
 
+struct carom_canary;
+
+/** carom_word_watch_guard() - write to its descriptor only while @canary lives; NULL: always */
+void carom_word_watch_guard(struct carom_word_watch *watch, const struct carom_canary *canary);
+
+/** carom_word_watch_lose() - its descriptor was taken away: it is not touched again */
+void carom_word_watch_lose(struct carom_word_watch *watch);
+
 /** carom_word_watch_fd() - readable while carom_word_watch_take() has something to say */
 int carom_word_watch_fd(const struct carom_word_watch *watch);
 

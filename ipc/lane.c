@@ -28,6 +28,7 @@
 #include "core/points.h"
 #include "core/time.h"
 #include "ipc/lane_private.h"
+#include "shm/segment_private.h"
 #include "shm/futex.h"
 #include "shm/memfd.h"
 
@@ -324,6 +325,12 @@ struct carom_lane *carom_lane_free(struct carom_lane *lane)
 int carom_lane_fd(const struct carom_lane *lane)
 {
 	return carom_segment_fd(lane->segment);
+}
+
+void carom_lane_lose_fds(struct carom_lane *lane)
+{
+	lane->bell_fd = -1;
+	carom_segment_lose_fd(lane->segment);
 }
 
 uint32_t carom_lane_worker_count(const struct carom_lane *lane)

@@ -231,6 +231,9 @@ int carom_lane_share(const struct carom_lane *lane, uint32_t worker, uint64_t be
 struct carom_lane *carom_lane_free(struct carom_lane *lane);
 
 int carom_lane_fd(const struct carom_lane *lane);
+
+/** carom_lane_lose_fds() - the parent's descriptors, the bell too, were taken away: touch them no more */
+void carom_lane_lose_fds(struct carom_lane *lane);
 uint32_t carom_lane_worker_count(const struct carom_lane *lane);
 uint32_t carom_lane_slot_count(const struct carom_lane *lane);
 

@@ -17,6 +17,8 @@
  *       by what the kernel says.
  *   U4  A pool that has ended has answered everything, whatever its workers have done to
  *       the memory that they share with it.
+ *   U5  Once the loop is lost pidfds are not touched, their numbers may be somebody else's:
+ *       each process is killed by its pid, reaped, buried and forgotten at once.
  */
 #include "pool/burial.h"
 
@@ -24,6 +26,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/cleanup.h"
 #include "core/log.h"
 #include "core/points.h"
 #include "core/time.h"
@@ -303,7 +306,7 @@ static void forget(struct incarnation *dead)
 	} else {
 		carom_loop_unwatch_fd(carom_service_loop(pool->service), &dead->exit_watch);
 		carom_private_fd_remove(&dead->private_pidfd);
-		close(dead->pidfd);
+		carom_closep(&dead->pidfd);
 	}
 	free(dead);
 	pthread_mutex_lock(&pool->lock);
@@ -315,10 +318,35 @@ static void forget(struct incarnation *dead)
 		carom_supervisor_fill(pool); /* it counted until now: see lazy.c */
 }
 
+void carom_burial_lose_fd(struct incarnation *child)
+{
+	carom_private_fd_remove(&child->private_pidfd);
+	child->pidfd = -1;
+}
+
+/* U5 */
+static void end_without_pidfd(struct incarnation *doomed)
+{
+	struct carom_pool *pool = doomed->worker->pool;
+	struct carom_exit exit;
+
+	pthread_mutex_lock(&pool->lock);
+	carom_burial_lose_fd(doomed);
+	pthread_mutex_unlock(&pool->lock);
+	carom_pid_end(doomed->pid, &exit);
+	bury(doomed, &exit);
+	forget(doomed);
+}
+
 static void exit_readable(struct carom_loop_fd *watch)
 {
 	struct incarnation *dead = watch->userdata;
 	struct carom_exit exit;
+
+	if (carom_loop_is_lost(carom_service_loop(dead->worker->pool->service))) {
+		end_without_pidfd(dead);
+		return;
+	}
 
 	if (carom_pidfd_reap(dead->pidfd, &exit) < 0)
 		exit = (struct carom_exit){ .kind = CAROM_EXIT_TAKEN, .status = -1 };

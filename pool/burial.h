@@ -17,4 +17,7 @@ struct incarnation;
  */
 void carom_burial_expect(struct incarnation *alive);
 
+/** carom_burial_lose_fd() - its pidfd was taken away: the number is not used again. With the lock. */
+void carom_burial_lose_fd(struct incarnation *child);
+
 #endif

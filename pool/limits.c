@@ -409,6 +409,14 @@ static void end_execution(struct execution *execution)
 	free(execution);
 }
 
+void carom_limits_lose(struct carom_pool *pool)
+{
+	while (pool->executions) {
+		pool->executions->tree = carom_process_tree_lose(pool->executions->tree);
+		end_execution(pool->executions);
+	}
+}
+
 static void grace_expired(struct carom_loop_timer *timer)
 {
 	struct execution *execution = timer->userdata;

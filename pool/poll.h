@@ -46,7 +46,8 @@ struct carom_pool;
  * the loop before carom_pool_free(). It stays the same as long as the pool lives.
  *
  * Context: the pool's thread. Never blocks.
- * Return: the descriptor; -EINVAL: the pool has threads; -ECHILD.
+ * Return: the descriptor; -EINVAL: the pool has threads; -EBADF: the program has closed it,
+ * and all others of the library; -ECHILD.
  */
 CAROM_API int carom_pool_fd(struct carom_pool *pool);
 

@@ -235,6 +235,7 @@ struct carom_pool {
 	struct carom_private_fd private_bell_fd;
 	struct carom_loop_fd bell_watch;
 	struct carom_poke poll_poke;
+	struct carom_service_user loss;
 	bool told_broken;
 	bool told_over;
 };
@@ -627,6 +628,9 @@ void carom_limits_swept(struct carom_pool *pool, uint32_t worker_index);
 
 /** carom_limits_gone() - its process is reaped, and about to be forgotten */
 void carom_limits_gone(struct incarnation *dead);
+
+/** carom_limits_lose() - all descriptors were taken away: whoever is being killed is killed by others */
+void carom_limits_lose(struct carom_pool *pool);
 
 /** carom_limits_end() - no process is left: what is left of their trees is killed now */
 void carom_limits_end(struct carom_pool *pool);

@@ -19,6 +19,9 @@
  *			those that took longer than start_timeout_ns, while no other worker
  *			is ready. The first is made good at once, the others after pauses
  *			that begin with restart_backoff_ns and double up to 64 times that
+ *	no descriptors	the program has closed the library's own: closefrom(3), with the
+ *			pool not meant. Workers are killed at once, and whoever comes for
+ *			a new pool gets one
  *	no resources	(processes, memory, descriptors): only if no worker is left, and
  *			somebody has waited for one for ten seconds. Else it is tried
  *			again, after pauses of up to 1024 times restart_backoff_ns

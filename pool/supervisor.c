@@ -21,6 +21,8 @@
  *   S7  A pool that is ended answers first what nobody has begun. Idle workers end by
  *       themselves; those that run a task are asked by SIGTERM. Whoever is still there when
  *       the grace is over is killed, also one that is stopped, or hangs in an exit handler.
+ *   S8  A pool whose service is broken lets go of all descriptors, and is broken itself, at
+ *       once; its processes are killed by burial.c, without a grace: no timer expires.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -430,6 +432,8 @@ static void break_poked(struct carom_poke *poke)
 
 static void grace_expired(struct carom_loop_timer *timer);
 
+static void loop_lost(struct carom_service_user *user, int error);
+
 void carom_supervisor_start(struct carom_pool *pool)
 {
 	pool->retry_timer.expired = retry_expired;
@@ -447,6 +451,14 @@ void carom_supervisor_start(struct carom_pool *pool)
 	pool->fill_poke.function = fill_poked;
 	pool->fill_poke.userdata = pool;
 	pool->limit_next_ns = CAROM_NO_DEADLINE;
+	pool->loss.broken = loop_lost;
+	pool->loss.userdata = pool;
+	carom_service_attach(pool->service, &pool->loss);
+	if (carom_loop_is_lost(carom_service_loop(pool->service))) { /* since the pool has it */
+		loop_lost(&pool->loss, -EBADF);
+		pool->start_error = -ENOTRECOVERABLE;
+		return;
+	}
 	/* S5 */
 	pool->start_error = carom_loop_timer_set(carom_service_loop(pool->service),
 						 &pool->retry_timer, CAROM_NO_DEADLINE);
@@ -627,11 +639,32 @@ void carom_supervisor_break(struct carom_pool *pool, enum carom_broken_reason re
 		kill(getpid(), SIGTERM);
 }
 
+/* S8 */
+static void loop_lost(struct carom_service_user *user, int error)
+{
+	struct carom_pool *pool = user->userdata;
+
+	pthread_mutex_lock(&pool->lock);
+	carom_private_fd_remove(&pool->private_lane_fd);
+	carom_private_fd_remove(&pool->private_bell_fd);
+	carom_lane_lose_fds(pool->lane);
+	carom_tally_lose_fd(pool->tally);
+	pool->lane_fd = -1;
+	pool->bell_fd = -1;
+	for (uint32_t i = 0; i < pool->place_count; i++)
+		if (pool->workers[i].current)
+			carom_burial_lose_fd(pool->workers[i].current);
+	pthread_mutex_unlock(&pool->lock);
+	carom_limits_lose(pool);
+	carom_supervisor_break(pool, CAROM_BROKEN_LOOP, error, NULL);
+}
+
 void carom_supervisor_end(struct carom_pool *pool)
 {
 	struct carom_loop *loop = carom_service_loop(pool->service);
 
 	carom_limits_end(pool);
+	carom_service_detach(pool->service, &pool->loss);
 	carom_loop_timer_clear(loop, &pool->retry_timer);
 	carom_loop_timer_clear(loop, &pool->limit_timer);
 	carom_service_unpoke(pool->service, &pool->limit_poke);

@@ -40,7 +40,7 @@
 #include "core/points.h"
 #include "core/time.h"
 #include "shm/memfd.h"
-#include "shm/segment.h"
+#include "shm/segment_private.h"
 
 #define TALLY_MAGIC UINT64_C(0x31796c6c61746d72) /* "rmtally1" */
 
@@ -176,6 +176,15 @@ int carom_tally_new(const struct carom_pool_options *options, uint32_t capacity,
 	tally->head->layout = tally->layout;
 	*ret_tally = tally;
 	return 0;
+}
+
+void carom_tally_lose_fd(struct carom_tally *tally)
+{
+	if (!tally->segment)
+		return;
+	carom_private_fd_remove(&tally->private_fd);
+	carom_segment_lose_fd(tally->segment);
+	tally->fd = -1;
 }
 
 struct carom_tally *carom_tally_free(struct carom_tally *tally)

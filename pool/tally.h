@@ -157,6 +157,9 @@ int carom_tally_new(const struct carom_pool_options *options, uint32_t capacity,
 		    struct carom_tally **ret_tally);
 struct carom_tally *carom_tally_free(struct carom_tally *tally);
 
+/** carom_tally_lose_fd() - its descriptor was taken away: it is not touched again */
+void carom_tally_lose_fd(struct carom_tally *tally);
+
 /** carom_tally_is_on() - are tasks counted? */
 static inline bool carom_tally_is_on(const struct carom_tally *tally)
 {

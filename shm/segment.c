@@ -19,6 +19,7 @@
 
 #include "core/options.h"
 #include "shm/memfd.h"
+#include "shm/segment_private.h"
 
 /**
  * struct carom_segment - one mapping
@@ -133,4 +134,9 @@ uint64_t carom_segment_size(const struct carom_segment *segment)
 int carom_segment_fd(const struct carom_segment *segment)
 {
 	return segment->fd;
+}
+
+void carom_segment_lose_fd(struct carom_segment *segment)
+{
+	segment->fd = -1;
 }
