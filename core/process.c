@@ -440,21 +440,18 @@ static void give_up_wait(void *userdata)
  * The one that ends the wait may not be the first to see the end: somebody else sees it
  * and closes the handle while this thread is not in ppoll() yet, or has left it for a
  * signal handler. So it uses the pidfd, and its number stays what it is, but for one thing:
- * the program may close all descriptors there are. Then there is another pidfd to wait for,
- * which this thread sees at once, or, if the number is another file's by then, the next
- * time it looks.
+ * the program may close all descriptors there are. Who waits then goes on waiting for the
+ * same file, which ppoll(2) holds; who begins to wait makes sure before that the number is
+ * still the library's.
  */
-#define LOOK_NS CAROM_SECONDS(5)
-
 static int wait_once(struct carom_process *process, uint64_t deadline_ns)
 {
-	uint64_t look_ns = carom_deadline_after(LOOK_NS);
 	int pidfd = process->pidfd;
 	int r;
 
 	carom_fork_lock_release(&lock);
 	pthread_cleanup_push(give_up_wait, process);
-	r = carom_descriptor_wait(pidfd, deadline_ns < look_ns ? deadline_ns : look_ns);
+	r = carom_descriptor_wait(pidfd, deadline_ns);
 	pthread_cleanup_pop(0);
 	carom_fork_lock_acquire(&lock);
 	look(process);
@@ -484,10 +481,11 @@ static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
 		return 0;
 	use_pidfd(process);
 	do {
+		is_held_anew(process, process->pidfd);
 		pidfd = process->pidfd;
 		r = wait_once(process, deadline_ns);
-	} while (process->state != PROCESS_ENDED &&
-		 (r == -ETIMEDOUT ? carom_now() < deadline_ns : is_held_anew(process, pidfd)));
+	} while (process->state != PROCESS_ENDED && r != -ETIMEDOUT &&
+		 is_held_anew(process, pidfd));
 	if (process->state == PROCESS_ENDED)
 		r = 0;
 	unuse_pidfd(process);
