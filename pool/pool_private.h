@@ -434,7 +434,7 @@ void carom_pool_admit_all(struct carom_pool *pool);
 /** carom_pool_admit_more() - the pool has @count workers more, or less. With the lock. */
 void carom_pool_admit_more(struct carom_pool *pool, int64_t count);
 
-/* ---- map.c ---- */
+/* ---- map.c; see also map_private.h ---- */
 
 /** struct map_request - what carom_pool_map() and its like are asked for */
 struct map_request {
@@ -453,14 +453,20 @@ int carom_map_run(const struct map_request *request);
 
 /** carom_map_begin() - begin it. See carom_pool_map_async(). Without the lock. */
 int carom_map_begin(const struct map_request *request, struct carom_result **ret_result);
-/** carom_map_cancel() - end the chunks that nobody has begun. 0, -EBUSY, -EALREADY. With the lock. */
-int carom_map_cancel(struct map *map);
 
 /** carom_map_is_accepted() - were all chunks begun? With the lock. */
 bool carom_map_is_accepted(const struct map *map);
 
 /** carom_map_worker_pids() - who runs, or ran, each item; how many are known. With the lock. */
 int carom_map_worker_pids(const struct map *map, int64_t *pids, size_t count);
+
+/** carom_map_outcome() - its verdict, as far as it has come. Without the lock. */
+void carom_map_outcome(struct map *map, struct carom_outcome *ret_outcome);
+
+/** carom_map_free() - no slot is a part of it any more */
+void carom_map_free(struct map *map);
+
+/* ---- map_collect.c ---- */
 
 /** carom_map_collect() - take the values of an ended slot of a map, and release it. With the lock. */
 void carom_map_collect(struct map *map, uint32_t slot);
@@ -483,9 +489,15 @@ enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 bool carom_map_stopped(struct map *map, uint32_t slot, uint64_t progress,
 		       const struct carom_outcome *cause, bool all);
 
+/* ---- map_end.c ---- */
+
+/** carom_map_cancel() - end the chunks that nobody has begun. 0, -EBUSY, -EALREADY. With the lock. */
+int carom_map_cancel(struct map *map);
+
+/* ---- map_wait.c ---- */
+
+/** carom_map_wait() - until all parts are collected, which it does. 0, -ETIMEDOUT. Without the lock. */
 int carom_map_wait(struct map *map, uint64_t deadline_ns);
-void carom_map_outcome(struct map *map, struct carom_outcome *ret_outcome);
-void carom_map_free(struct map *map);
 
 /* ---- supervisor.c: without the lock but for the last; the loop's thread, where nothing else is said ---- */
 

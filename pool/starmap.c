@@ -1,7 +1,7 @@
 /*
  * Starmap
  *
- * A map of several columns; see map.c for how it is done, and column.h for how rows
+ * A map of several columns; see map_private.h for how it is done, and column.h for how rows
  * travel.
  */
 #include "pool/starmap.h"
