@@ -1,4 +1,4 @@
-/* What the three sources of the lane share: the layout, and a process's view of it. */
+/* What the sources of the lane share: the layout, and a process's view of it. */
 #ifndef CAROM_IPC_LANE_PRIVATE_H
 #define CAROM_IPC_LANE_PRIVATE_H
 

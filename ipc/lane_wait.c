@@ -1,0 +1,175 @@
+/*
+ * Lane: the parent waits
+ *
+ * For one task a thread looks at its word for a while, if that has paid of late
+ * (patience.h), and then sleeps on it. For any task, or until a worker is ready, it
+ * sleeps on a count: it draws a ticket, looks at what it is interested in, and sleeps
+ * only as long as the count stands where the ticket says.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+
+#include "core/time.h"
+#include "ipc/lane.h"
+#include "ipc/lane_private.h"
+#include "shm/futex.h"
+
+/* at a word, before the clock is looked at: some 0.3 us */
+#define LOOKS 8
+
+/* ---- for one task ---- */
+
+/* a slot that was given back is FREE in the generation that ended */
+static bool is_over(uint64_t word, uint32_t generation)
+{
+	return carom_slot_ended(word) || carom_slot_state(word) == CAROM_SLOT_FREE ||
+	       carom_slot_generation(word) != generation;
+}
+
+/* is somebody at it, or about to take it up, on a CPU other than this one? */
+static bool runs_elsewhere(const struct carom_lane *lane, uint64_t word, uint32_t cpu)
+{
+	bool taken = carom_slot_state(word) == CAROM_SLOT_RUNNING;
+
+	for (uint32_t i = 0; i < lane->used_count; i++) {
+		if (taken ? i != carom_slot_owner(word) : lane_is_idle(lane, i))
+			continue;
+		if (atomic_load_explicit(&lane->workers[i].cpu, memory_order_relaxed) != cpu)
+			return true;
+	}
+	return false;
+}
+
+static bool watch(struct carom_slot *task, uint32_t generation, uint64_t *ret_word)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		*ret_word = atomic_load(&task->word);
+		if (is_over(*ret_word, generation))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+/*
+ * On the workers' own CPU looking would keep them from their work. Giving it to them
+ * costs less than a sleep and a wake-up, and they end several tasks in one go. If the
+ * turn comes back late, others run there too, and a sleeper would have been preferred.
+ */
+static bool spin_for_end(struct carom_lane *lane, struct carom_slot *task, uint32_t generation,
+			 uint64_t begun, uint64_t deadline_ns)
+{
+	uint32_t cpu = (uint32_t)sched_getcpu();
+	uint64_t until = begun + lane->patience.limit_ns;
+	bool over, late = false;
+	uint64_t word;
+
+	if (until > deadline_ns)
+		until = deadline_ns;
+	while (!(over = watch(task, generation, &word)) && carom_now() < until) {
+		if (runs_elsewhere(lane, word, cpu))
+			continue;
+		sched_yield();
+		late = carom_now() - begun > LANE_YIELD_LONG_NS;
+	}
+	carom_patience_learn(&lane->patience, over && !late);
+	return over;
+}
+
+static int sleep_until_over(struct carom_slot *task, uint32_t generation, uint64_t deadline_ns)
+{
+	for (;;) {
+		uint64_t word = atomic_load(&task->word);
+
+		if (is_over(word, generation))
+			return 0;
+		if (!(word & CAROM_SLOT_WAITED)) {
+			if (!atomic_compare_exchange_weak(&task->word, &word,
+							  word | CAROM_SLOT_WAITED))
+				continue;
+			word |= CAROM_SLOT_WAITED;
+		}
+		if (carom_futex_wait(slot_futex(task), (uint32_t)word, deadline_ns) == -ETIMEDOUT)
+			return is_over(atomic_load(&task->word), generation) ? 0 : -ETIMEDOUT;
+	}
+}
+
+/* P5 of lane_parent.c: who gives the slot back looks at the count */
+static int sleep_for_end(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+			 uint64_t deadline_ns)
+{
+	int r;
+
+	atomic_fetch_add(&lane->own[slot].sleeper_count, 1);
+	r = sleep_until_over(&lane->slots[slot], generation, deadline_ns);
+	atomic_fetch_sub(&lane->own[slot].sleeper_count, 1);
+	return r;
+}
+
+int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+		     uint64_t deadline_ns, bool may_spin)
+{
+	struct carom_slot *task = &lane->slots[slot];
+	uint64_t begun;
+	int r;
+
+	if (is_over(atomic_load(&task->word), generation))
+		return 0;
+	if (deadline_ns == CAROM_PASSED)
+		return -ETIMEDOUT;
+	if (!may_spin || !lane->patience.limit_ns)
+		return sleep_for_end(lane, slot, generation, deadline_ns);
+	begun = carom_now();
+	if (carom_patience_may_spin(&lane->patience) &&
+	    spin_for_end(lane, task, generation, begun, deadline_ns))
+		return 0;
+	r = sleep_for_end(lane, slot, generation, deadline_ns);
+	if (carom_now() - begun < lane->patience.limit_ns)
+		carom_patience_learn(&lane->patience, true); /* a spin would have seen it */
+	return r;
+}
+
+/* ---- for any task, or any worker ---- */
+
+/*
+ * The count is raised before the caller looks at slots, and a worker reads it after
+ * its slot is DONE: either the caller sees the slot, or the worker sees the count.
+ */
+uint32_t carom_lane_expect(struct carom_lane *lane)
+{
+	atomic_fetch_add(&lane->header->watcher_count, 1);
+	return atomic_load(&lane->header->ended_event);
+}
+
+void carom_lane_unexpect(struct carom_lane *lane)
+{
+	atomic_fetch_sub(&lane->header->watcher_count, 1);
+}
+
+int carom_lane_await_any(struct carom_lane *lane, uint32_t ticket, uint64_t deadline_ns)
+{
+	while (atomic_load(&lane->header->ended_event) == ticket)
+		if (carom_futex_wait(&lane->header->ended_event, ticket, deadline_ns) == -ETIMEDOUT)
+			return -ETIMEDOUT;
+	return 0;
+}
+
+void carom_lane_announce(struct carom_lane *lane)
+{
+	atomic_fetch_add(&lane->header->ended_event, 1);
+	carom_futex_wake(&lane->header->ended_event, INT_MAX);
+}
+
+uint32_t carom_lane_ready_ticket(const struct carom_lane *lane)
+{
+	return atomic_load(&lane->header->ready_event);
+}
+
+int carom_lane_await_ready(struct carom_lane *lane, uint32_t ticket, uint64_t deadline_ns)
+{
+	while (atomic_load(&lane->header->ready_event) == ticket)
+		if (carom_futex_wait(&lane->header->ready_event, ticket, deadline_ns) == -ETIMEDOUT)
+			return -ETIMEDOUT;
+	return 0;
+}
