@@ -346,21 +346,26 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t count,
 		       bool *ret_woke);
 
-/** carom_pool_abandon() - a prepared slot is not submitted after all. With the lock. */
-void carom_pool_abandon(struct carom_pool *pool, uint32_t slot);
-
 /** carom_pool_take_id() - the next number, counted over all pools of the program. With the lock. */
 uint64_t carom_pool_take_id(struct carom_pool *pool);
-
-/** carom_pool_tell_slot() - one was given back, or can be harvested now. With the lock. */
-void carom_pool_tell_slot(struct carom_pool *pool);
-
-/** carom_pool_release() - the slot's task is over and done with. With the lock. */
-void carom_pool_release(struct carom_pool *pool, uint32_t slot);
 
 /** carom_pool_submit() - all of that for a single task. Without the lock. */
 int carom_pool_submit(struct carom_pool *pool, const struct submission *submission, bool may_wait,
 		      struct carom_result **ret_result);
+
+/* ---- harvest.c; with the lock ---- */
+
+/** carom_pool_tell_slot() - one was given back, or can be harvested now. */
+void carom_pool_tell_slot(struct carom_pool *pool);
+
+/** carom_pool_release() - the slot's task is over and done with. */
+void carom_pool_release(struct carom_pool *pool, uint32_t slot);
+
+/** carom_pool_abandon() - a prepared slot is not submitted after all. */
+void carom_pool_abandon(struct carom_pool *pool, uint32_t slot);
+
+/** carom_pool_harvest() - give slots back that nobody needs to hold; true if there were any */
+bool carom_pool_harvest(struct carom_pool *pool);
 
 /* ---- result.c ---- */
 
