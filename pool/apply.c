@@ -11,7 +11,7 @@
 #include "pool/pool.h"
 #include "pool/pool_private.h"
 
-static uint64_t retries(const struct carom_pool *pool, uint64_t asked)
+uint64_t carom_pool_retries(const struct carom_pool *pool, uint64_t asked)
 {
 	if (asked == CAROM_NEVER_RETRY)
 		return 0;
@@ -38,7 +38,7 @@ static int prepare(struct carom_pool *pool, const struct carom_task_options *our
 	carom_limits_check_order(pool, ours->soft_limit_ns, ours->hard_limit_ns);
 	submission->limit_ns = ours->hard_limit_ns;
 	submission->soft_ns = ours->soft_limit_ns;
-	submission->retry_count = retries(pool, ours->retry_on_loss);
+	submission->retry_count = carom_pool_retries(pool, ours->retry_on_loss);
 	submission->userdata = ours->userdata;
 	r = carom_calls_new(pool, ours, &submission->calls);
 	if (r < 0)

@@ -41,6 +41,7 @@ struct carom_iterator {
 	void *userdata;
 	uint64_t limit_ns;
 	uint64_t soft_ns;
+	uint64_t retry_count;
 	bool ordered;
 	uint64_t window;
 	struct flight *flights;
@@ -118,6 +119,7 @@ static int imap(struct carom_pool *pool, bool ordered, carom_task_fn *function,
 			.userdata = userdata,
 			.limit_ns = ours.hard_limit_ns,
 			.soft_ns = ours.soft_limit_ns,
+			.retry_count = carom_pool_retries(pool, ours.retry_on_loss),
 			.ordered = ordered,
 			.window = choose_window(pool, ours.window),
 			.end = 1,
@@ -168,6 +170,7 @@ static int submit_pending(struct carom_iterator *iterator)
 		.size = iterator->pending_size,
 		.limit_ns = iterator->limit_ns,
 		.soft_ns = iterator->soft_ns,
+		.retry_count = iterator->retry_count,
 		.index = iterator->index,
 		.count = 1,
 		.wanted = true,

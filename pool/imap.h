@@ -44,12 +44,15 @@ typedef int carom_next_item_fn(void *userdata, const void **ret_data, size_t *re
  *                 0 means four for each worker
  * @hard_limit_ns: for each item; 0 means the pool's; CAROM_NO_LIMIT means none
  * @soft_limit_ns: likewise; see pool/soft_limit.h
+ * @retry_on_loss: how often each item may be begun again when its worker is lost: 0 means
+ *                 as the pool has it; CAROM_NEVER_RETRY means not at all
  */
 struct carom_imap_options {
 	size_t size_bytes;
 	uint64_t window;
 	uint64_t hard_limit_ns;
 	uint64_t soft_limit_ns;
+	uint64_t retry_on_loss;
 };
 #define CAROM_IMAP_OPTIONS(...) CAROM_OPTIONS(carom_imap_options, __VA_ARGS__)
 

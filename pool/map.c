@@ -83,6 +83,7 @@ static int plan_map(const struct map_request *request, struct carom_map_options 
 		.out_size = request->out_size,
 		.limit_ns = ret_options->hard_limit_ns,
 		.soft_ns = ret_options->soft_limit_ns,
+		.retry_count = carom_pool_retries(request->pool, ret_options->retry_on_loss),
 		.fail_fast = ret_options->fail_fast,
 		.outcomes = ret_options->outcomes,
 	};

@@ -42,6 +42,8 @@ CAROM_BEGIN_DECLS
  * @userdata:      handed to them; see also carom_result_userdata()
  * @callbacks_propagate: 1: a callback of it that returns below 0 breaks the pool
  * @soft_limit_ns: for each item, as @hard_limit_ns; see pool/soft_limit.h
+ * @retry_on_loss: how often each item may be begun again when its worker is lost: 0 means
+ *                 as the pool has it; CAROM_NEVER_RETRY means not at all
  */
 struct carom_map_options {
 	size_t size_bytes;
@@ -54,6 +56,7 @@ struct carom_map_options {
 	void *userdata;
 	uint64_t callbacks_propagate;
 	uint64_t soft_limit_ns;
+	uint64_t retry_on_loss;
 };
 #define CAROM_MAP_OPTIONS(...) CAROM_OPTIONS(carom_map_options, __VA_ARGS__)
 

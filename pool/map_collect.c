@@ -259,6 +259,15 @@ bool carom_map_stopped(struct map *map, uint32_t slot, uint64_t progress,
 	return task->accounted == task->end;
 }
 
+/* each item has its own attempts: the batch goes on with this one */
+static bool retry_item(struct task *task, const struct carom_outcome *cause)
+{
+	if (task->attempt_item != task->accounted)
+		task->attempt = 0;
+	task->attempt_item = task->accounted;
+	return carom_task_retry(task, cause);
+}
+
 enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 					const struct carom_outcome *cause)
 {
@@ -268,7 +277,7 @@ enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 	uint64_t begun = progress >> 32;
 
 	carom_map_account(map, slot, progress, cause);
-	if (begun > task->accounted && task->accounted < task->end) {
+	if (begun > task->accounted && task->accounted < task->end && !retry_item(task, cause)) {
 		record(map, task->first + task->accounted, cause);
 		task->accounted++;
 	}

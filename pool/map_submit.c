@@ -44,6 +44,7 @@ void carom_map_describe_part(struct map *map, uint64_t part, uint64_t first, uin
 		.size = columns->size,
 		.limit_ns = map->limit_ns,
 		.soft_ns = map->soft_ns,
+		.retry_count = map->retry_count,
 		.index = first,
 		.count = count,
 		.part = part,

@@ -75,7 +75,8 @@ enum pool_state {
  * @cause:     why it has no value, once its word is LOST
  * @id:        counted over all pools of the program
  * @attempt:   how often it was begun and lost before
- * @retry_count: how often it may be begun again
+ * @retry_count: how often it, or each of its items, may be begun again
+ * @attempt_item: the item of a batch that @attempt is about
  * @begin_seen, @end_seen: see calls.c
  * @is_gated:  it was admitted, see admission.c
  * @is_refused: its worker was not given leave to begin it
@@ -112,6 +113,7 @@ struct task {
 	uint64_t warned_ns;
 	uint64_t warn_next_ns;
 	uint64_t stopped_items;
+	uint64_t attempt_item;
 	uint32_t warn_count;
 	uint32_t evicted_worker;
 	struct carom_backtrace *crash;
@@ -415,6 +417,9 @@ bool carom_task_give_leave(struct carom_pool *pool, uint32_t slot, uint32_t gene
 
 /** carom_task_retry() - is it to be begun again after it was lost for @cause? Counts the attempt. */
 bool carom_task_retry(struct task *task, const struct carom_outcome *cause);
+
+/** carom_pool_retries() - how often may a task that asked for @asked be begun again? Any thread. */
+uint64_t carom_pool_retries(const struct carom_pool *pool, uint64_t asked);
 
 /** carom_task_withdraw() - end a task that no worker has begun; false if one has */
 bool carom_task_withdraw(struct carom_pool *pool, uint32_t slot, enum carom_outcome_kind kind,

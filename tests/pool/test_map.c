@@ -822,3 +822,43 @@ Test(map, begins_no_item_twice_in_a_storm_of_kills, .timeout = 100)
 		}
 	}
 }
+
+static _Atomic uint32_t *tries; /* by item; shared */
+
+static int die_at_some(struct carom_call *call)
+{
+	uint64_t item = carom_call_index(call);
+	uint32_t before = atomic_fetch_add(&tries[item], 1);
+
+	if ((item == 3 && before < 2) || item == 7)
+		raise(SIGKILL);
+	return 0;
+}
+
+Test(map, begins_items_again_that_may_be, .timeout = 60)
+{
+	struct carom_pool *pool = NULL;
+	struct carom_outcome outcomes[10];
+	char items[10] = { 0 };
+
+	tries = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert(ne(ptr, (void *)tries, MAP_FAILED));
+	pool = new_pool(2);
+	for (size_t chunk = 1; chunk <= 10; chunk += 9) {
+		memset((void *)tries, 0, 4096);
+		cr_expect(eq(
+			int,
+			carom_pool_map(pool, die_at_some, items, 10, 1, NULL, 0,
+				       &CAROM_MAP_OPTIONS(.chunk_size = chunk, .retry_on_loss = 2,
+							  .outcomes = outcomes)),
+			-EREMOTEIO));
+		for (int i = 0; i < 10; i++) {
+			cr_expect(eq(int, outcomes[i].kind,
+				     i == 7 ? CAROM_OUTCOME_LOST : CAROM_OUTCOME_OK),
+				  "item %d by %zu", i, chunk);
+			cr_expect(eq(u32, tries[i], i == 3 || i == 7 ? 3 : 1), "item %d by %zu", i,
+				  chunk);
+		}
+	}
+	carom_pool_free(pool);
+}
