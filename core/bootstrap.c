@@ -24,6 +24,7 @@
 
 static struct carom_context_options options_here;
 static const struct carom_parcel *overridden; /* this child's, if it has an option `run` */
+static _Thread_local const struct carom_parcel *overridden_here; /* likewise, this thread's */
 
 /* --- what it was told -------------------------------------------------- */
 
@@ -32,7 +33,7 @@ static void become(const struct carom_parcel *parcel)
 	carom_self_become(&parcel->self);
 	carom_context_inherit(&parcel->context);
 	options_here = parcel->context.options;
-	overridden = NULL; /* a copy of a child's has its own */
+	overridden = overridden_here = NULL; /* a copy of a child's has its own */
 	if (parcel->context.method == CAROM_START_FORK)
 		return; /* it has the rest by its copy */
 	carom_log_import(&parcel->log);
@@ -58,6 +59,11 @@ static void read_from_nowhere(void)
 }
 
 /* --- the function ------------------------------------------------------ */
+
+static bool is_thread(const struct carom_parcel *parcel)
+{
+	return parcel->context.method == CAROM_START_THREAD;
+}
 
 static void say(const struct carom_parcel *parcel, const char *text, const char *more)
 {
@@ -87,7 +93,7 @@ static carom_process_fn *find(const struct carom_parcel *parcel, carom_process_f
 
 int carom_run_target(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
-	const struct carom_parcel *parcel = overridden;
+	const struct carom_parcel *parcel = overridden_here ? overridden_here : overridden;
 	carom_process_fn *function;
 
 	if (!parcel)
@@ -102,13 +108,19 @@ static carom_process_fn *find_first(const struct carom_parcel *parcel)
 {
 	if (!parcel->run && !parcel->run_name)
 		return find(parcel, parcel->function, parcel->function_name);
-	overridden = parcel;
+	*(is_thread(parcel) ? &overridden_here : &overridden) = parcel;
 	return find(parcel, parcel->run, parcel->run_name);
 }
 
 static bool has_nothing_to_run(const struct carom_parcel *parcel)
 {
 	return !parcel->function && !parcel->function_name && !parcel->run && !parcel->run_name;
+}
+
+/* Without a size there is none; but a thread's is the very pointer that its creator gave. */
+static const void *argument_of(const struct carom_parcel *parcel)
+{
+	return parcel->argument_size || is_thread(parcel) ? parcel->argument : NULL;
 }
 
 static int run(const struct carom_parcel *parcel)
@@ -121,10 +133,10 @@ static int run(const struct carom_parcel *parcel)
 	function = find_first(parcel);
 	if (!function)
 		return EXIT_FAILURE;
-	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_RUNS,
-			"child process %d calling self.run()", (int)getpid());
-	r = function(parcel->argument_size ? parcel->argument : NULL, parcel->argument_size,
-		     parcel->fds, parcel->fd_count);
+	if (!is_thread(parcel))
+		carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_RUNS,
+				"child process %d calling self.run()", (int)getpid());
+	r = function(argument_of(parcel), parcel->argument_size, parcel->fds, parcel->fd_count);
 	if (r >= 0)
 		return r;
 	say(parcel, carom_strerror(r), "");
@@ -142,6 +154,11 @@ _Noreturn void carom_bootstrap(const struct carom_parcel *parcel)
 	carom_after_fork_run();
 	CAROM_POINT("child.begun");
 	exit(run(parcel));
+}
+
+void carom_bootstrap_thread(const struct carom_parcel *parcel)
+{
+	run(parcel);
 }
 
 _Noreturn void carom_child_exit(void)

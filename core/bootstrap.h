@@ -17,6 +17,13 @@
 _Noreturn void carom_bootstrap(const struct carom_parcel *parcel);
 
 /**
+ * carom_bootstrap_thread() - run what @parcel says in the calling thread, as a child would
+ *
+ * A failure is told on standard error, as a child's is. The thread has nothing else of a child.
+ */
+void carom_bootstrap_thread(const struct carom_parcel *parcel);
+
+/**
  * struct carom_delivery - the fork server's request for a process
  * @fd_count:    descriptors in the request that are the child's
  * @more_count:  those that come through the channel

@@ -11,8 +11,9 @@
  *	             program as it was early on; costs the same however large the
  *	             parent has become and however many threads it has
  *
- * And a fourth, "thread", for pools whose workers are threads of the program. It is no
- * way to start a process: it is never the default, and no list of methods has it.
+ * And a fourth, "thread", which is multiprocessing.dummy: handles whose children, and pools
+ * whose workers, are threads of the program. It starts no process, so it is never the
+ * default, and no list of methods has it. None of its options has an effect.
  *
  * Where a context is asked for, NULL means the default one. It is "forkserver", or
  * "spawn" where this kernel or container does not allow one, until it is set; its

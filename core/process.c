@@ -8,6 +8,8 @@
  *   P3  References: the caller's; one while it is STARTED; one of the library's thread
  *       from the start until it watches no more. The pidfd is closed when the handle is
  *       closed or gone and nobody uses it: not while a thread waits on its number.
+ *       A handle of the context "thread" has no pidfd, and nobody watches: its thread
+ *       itself says that it has ended (core/process_thread.c).
  *   P4  A forked child inherits copies of all this. They are another origin's, and
  *       refused; their descriptors are closed there before anything else happens.
  *   P5  When the process exits, no child is started any more, and those that were being
@@ -39,11 +41,11 @@
 #include "core/time.h"
 
 static CAROM_FORK_LOCK(lock);
-static struct carom_process *list; /* P3: those with a pidfd, running or ended */
+static struct carom_process *list; /* P3: those with a pidfd, running or ended; running threads */
 static size_t handle_count;        /* the callers' references */
 static size_t starting_count, watched_count;
 static bool is_over;                                      /* P5 */
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* one of the two counts */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* a count; a thread has ended */
 
 /* --- forks ------------------------------------------------------------- */
 
@@ -75,13 +77,18 @@ static void list_add(struct carom_process *process)
 	__atomic_store_n(&list, process, __ATOMIC_RELEASE);
 }
 
+static void list_remove(struct carom_process *process)
+{
+	*process->link = process->next;
+	if (process->next)
+		process->next->link = process->link;
+}
+
 static void close_pidfd(struct carom_process *process)
 {
 	if (process->pidfd < 0)
 		return;
-	*process->link = process->next;
-	if (process->next)
-		process->next->link = process->link;
+	list_remove(process);
 	close(process->pidfd);
 	process->pidfd = -1;
 }
@@ -99,12 +106,13 @@ __attribute__((noinline)) static void unref(struct carom_process *process)
 
 /* --- how it ended, with the lock --------------------------------------- */
 
-/* P2; the caller has a reference of its own */
+/* P2; the caller has a reference of its own. A thread says itself that it has ended. */
 static void look(struct carom_process *process)
 {
 	struct carom_exit exit;
 
-	if (process->is_special || process->state != PROCESS_STARTED)
+	if (process->is_special || carom_process_is_thread(process) ||
+	    process->state != PROCESS_STARTED)
 		return;
 	if (carom_pidfd_reap(process->pidfd, &exit) < 0 || exit.kind == CAROM_EXIT_RUNNING)
 		return;
@@ -200,9 +208,7 @@ static void begin_to_watch(struct carom_process *process)
 /* The number is somebody else's now, so it is not closed. */
 static void forget_pidfd(struct carom_process *process)
 {
-	*process->link = process->next;
-	if (process->next)
-		process->next->link = process->link;
+	list_remove(process);
 	process->pidfd = -1;
 }
 
@@ -244,6 +250,8 @@ void carom_children_hold_anew(void)
 	carom_fork_lock_acquire(&lock);
 	for (struct carom_process *process = list; process; process = next) {
 		next = process->next;
+		if (carom_process_is_thread(process))
+			continue;
 		process->reference_count++;
 		hold_anew(process);
 		unref(process);
@@ -274,6 +282,8 @@ static int name_child(struct carom_process *process, const struct carom_process_
 {
 	int r = carom_self_child(&process->self, process->type, options->name);
 
+	if (carom_process_is_thread(process))
+		process->self.is_daemon = carom_thread_is_daemon();
 	if (options->daemon != CAROM_INHERIT)
 		process->self.is_daemon = options->daemon == CAROM_YES;
 	return r;
@@ -321,9 +331,8 @@ int carom_process_new(const struct carom_process_options *options,
 	process->reference_count = 1;
 	process->parent_pid = getpid();
 	process->pidfd = -1;
+	process->creator = carom_thread_number();
 	r = carom_context_settings(ours.context, &process->settings, &process->type);
-	if (r == 0 && process->settings.method == CAROM_START_THREAD)
-		r = -EOPNOTSUPP;
 	if (r == 0)
 		r = copy_options(process, &ours);
 	if (r < 0)
@@ -340,6 +349,8 @@ static int may_start(const struct carom_process *process)
 		return -EBADF;
 	if (process->is_special || process->state != PROCESS_INITIAL)
 		return -EALREADY;
+	if (carom_process_is_thread(process) && process->creator != carom_thread_number())
+		return -EPERM;
 	return is_over ? -ECANCELED : 0;
 }
 
@@ -365,6 +376,8 @@ static int begin_start(struct carom_process *process)
 
 static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 {
+	bool is_watched;
+
 	CAROM_POINT("process.born");
 	carom_fork_lock_acquire(&lock);
 	starting_count--;
@@ -375,17 +388,30 @@ static void end_start(struct carom_process *process, pid_t pid, int pidfd)
 		process->state = PROCESS_STARTED;
 		process->pid = pid;
 		process->pidfd = pidfd;
-		process->is_watched = true;
-		watched_count++;
 		process->reference_count++; /* P3 */
-		use_pidfd(process);
 		list_add(process);
 	}
+	is_watched = process->is_watched = pid > 0; /* a thread has none */
+	if (is_watched) {
+		watched_count++;
+		use_pidfd(process);
+	}
 	carom_fork_lock_release(&lock);
-	if (pid < 0)
+	if (!is_watched)
 		return;
 	CAROM_POINT("process.started");
 	begin_to_watch(process);
+}
+
+/* A thread's pid is 0. */
+static pid_t give_birth(struct carom_process *process, int *ret_pidfd)
+{
+	int r;
+
+	if (carom_process_is_thread(process))
+		return carom_thread_birth(process);
+	r = carom_service_get(&process->service);
+	return r < 0 ? r : carom_process_birth(process, ret_pidfd);
 }
 
 static int start(struct carom_process *process)
@@ -396,9 +422,7 @@ static int start(struct carom_process *process)
 
 	if (r < 0)
 		return r;
-	pid = carom_service_get(&process->service);
-	if (pid == 0)
-		pid = carom_process_birth(process, &pidfd);
+	pid = give_birth(process, &pidfd);
 	end_start(process, pid, pidfd);
 	return pid < 0 ? pid : 0;
 }
@@ -416,6 +440,29 @@ int carom_process_start(struct carom_process *process)
 	r = start(process);
 	pthread_setcancelstate(cancel_state, NULL);
 	return r;
+}
+
+/* --- what a thread says of itself -------------------------------------- */
+
+/* Nobody knows the thread yet, so nobody cancels it here. */
+void carom_thread_begun(struct carom_process *process)
+{
+	carom_fork_lock_acquire(&lock);
+	while (process->state == PROCESS_STARTING)
+		pthread_cond_wait(&changed, &lock.mutex);
+	carom_fork_lock_release(&lock);
+}
+
+void carom_thread_ended(struct carom_process *process)
+{
+	carom_fork_lock_acquire(&lock);
+	process->exit.kind = CAROM_EXIT_EXITED;
+	getrusage(RUSAGE_THREAD, &process->exit.usage);
+	process->state = PROCESS_ENDED;
+	pthread_cond_broadcast(&changed);
+	list_remove(process);
+	unref(process); /* P3 */
+	carom_fork_lock_release(&lock);
 }
 
 /* --- waiting ----------------------------------------------------------- */
@@ -492,6 +539,39 @@ static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
 	return r;
 }
 
+/* the thread is cancelled, and has the lock */
+static void give_up_thread(void *userdata)
+{
+	unref(userdata);
+	carom_fork_lock_release(&lock);
+}
+
+static int wait_for_change(const struct carom_process *process, uint64_t deadline_ns)
+{
+	struct timespec deadline = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
+				     .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+	int r = 0;
+
+	while (process->state != PROCESS_ENDED && r == 0)
+		r = deadline_ns == CAROM_NO_DEADLINE
+			    ? pthread_cond_wait(&changed, &lock.mutex)
+			    : pthread_cond_clockwait(&changed, &lock.mutex, CLOCK_MONOTONIC,
+						     &deadline);
+	return process->state == PROCESS_ENDED ? 0 : -r;
+}
+
+static int wait_for_thread(struct carom_process *process, uint64_t deadline_ns)
+{
+	int r;
+
+	process->reference_count++;
+	pthread_cleanup_push(give_up_thread, process);
+	r = wait_for_change(process, deadline_ns);
+	pthread_cleanup_pop(0);
+	unref(process);
+	return r;
+}
+
 int carom_process_join(struct carom_process *process, uint64_t deadline_ns)
 {
 	int r;
@@ -500,12 +580,15 @@ int carom_process_join(struct carom_process *process, uint64_t deadline_ns)
 		return carom_special_join(process, deadline_ns);
 	if (!carom_origin_is(process->origin))
 		return -ECHILD;
+	if (process == carom_thread_process())
+		return -EDEADLK;
 	carom_fork_lock_acquire(&lock);
 	r = check(process);
 	if (r == 0 && process->state < PROCESS_STARTED)
 		r = -EINVAL;
 	if (r == 0)
-		r = wait_for_end(process, deadline_ns);
+		r = carom_process_is_thread(process) ? wait_for_thread(process, deadline_ns)
+						     : wait_for_end(process, deadline_ns);
 	carom_fork_lock_release(&lock);
 	return r;
 }
@@ -570,6 +653,8 @@ int carom_process_signal(struct carom_process *process, int signal_number)
 		return -EINVAL;
 	carom_fork_lock_acquire(&lock);
 	r = check(process);
+	if (r == 0 && carom_process_is_thread(process))
+		r = -EOPNOTSUPP;
 	if (r == 0 && process->state < PROCESS_STARTED)
 		r = -EINVAL;
 	if (r == 0 && process->state == PROCESS_STARTED)
@@ -684,11 +769,12 @@ int carom_process_exitcode(struct carom_process *process, int *ret_code)
 
 /* --- at the end of this process ---------------------------------------- */
 
+/* Threads are waited for by carom_threads_join(), which knows which one ends the process. */
 static struct carom_process *next_child(bool daemons_only)
 {
 	struct carom_process *process = list;
 
-	while (process && (process->state != PROCESS_STARTED ||
+	while (process && (process->state != PROCESS_STARTED || carom_process_is_thread(process) ||
 			   (daemons_only && (!process->self.is_daemon || process->is_told))))
 		process = process->next;
 	if (process)

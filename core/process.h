@@ -30,6 +30,15 @@
  *	  thread alone ends, by pthread_exit(3). So do those of any other thread where
  *	  /proc/self/fd cannot be opened: in a process that is not dumpable, or without /proc.
  *
+ * In the context "thread" the same calls make what multiprocessing.dummy.Process is: a
+ * thread of this program. Its function gets the very pointer and the very descriptors that
+ * the options name, it has the signal mask of its creator, and what it does it does to
+ * all. So no signal can be sent to it alone: it is asked to end by carom_process_cancel().
+ * Its exit status is 0 once the function has returned, whatever that returns; a negative
+ * value is reported on standard error as a child's is. The program waits for it as for
+ * those of core/thread.h; one that is daemonic stops wherever it is when the program has
+ * ended. Rows DT-01 to DT-03.
+ *
  * Handles are counted: carom_process_free() gives one up, and the child goes on without it.
  * All functions are MT-Safe. A handle belongs to the process that made it; in a forked child
  * every call with it says -ECHILD and does nothing.
@@ -68,14 +77,18 @@ enum carom_choice {
  *                 here. Neither: the child runs nothing, and its exit status is 0
  * @run:           called instead of the function, with what that would be given; it may call
  *                 that by carom_run_target(). As a class overrides Process.run() (row PR-04)
- * @argument:      copied when the child is started, so it must stay until then; any size
- * @argument_size: in bytes
+ * @argument:      copied when the child is started, so it must stay until then; any size.
+ *                 "thread": not copied, so it must stay until the function needs it no more
+ * @argument_size: in bytes; "thread": only handed on, and may be 0
  * @fds:           open descriptors that the child is to have as well; copied here, and they
- *                 must stay open until the child is started. Any number
+ *                 must stay open until the child is started. Any number. "thread": only
+ *                 handed on, and nobody looks whether they are open
  * @fd_count:      how many
- * @name:          copied, up to 255 bytes; NULL: "Process-1", "ForkProcess-1:2" and so
- *                 on, with the ordinals of its ancestors (row PR-02)
- * @daemon:        CAROM_YES: terminated at the regular end of this process, and not waited for
+ * @name:          copied, up to 255 bytes; NULL: "Process-1", "ForkProcess-1:2",
+ *                 "DummyProcess-3" and so on, with the ordinals of its ancestors (row PR-02)
+ * @daemon:        CAROM_YES: terminated at the regular end of this process, and not waited
+ *                 for; "thread": only the latter. Inherited from this process, and by a
+ *                 "thread" from the thread that makes the handle
  * @context:       NULL: the default one
  */
 struct carom_process_options {
@@ -102,7 +115,7 @@ struct carom_process_options {
  * not change them (row PR-03).
  * Return: 0, -EINVAL (both functions, a size without its pointer, an empty name, a
  * daemon flag that is no enum carom_choice), -E2BIG, -ENAMETOOLONG, -ENOMEM,
- * -EOPNOTSUPP (the context's method).
+ * -EOPNOTSUPP ("forkserver", where children can be made by fork(2) alone).
  */
 CAROM_API int carom_process_new(const struct carom_process_options *options,
 				struct carom_process **ret_process);
@@ -111,20 +124,21 @@ CAROM_API int carom_process_new(const struct carom_process_options *options,
  * carom_process_start() - have it run
  *
  * Flushes stdout and stderr first, so that nothing is printed twice. Blocks until the
- * child exists (for "fork" and "spawn" in the calling thread).
+ * child exists (for "fork" and "spawn" in the calling thread). "thread": neither.
  * Return: 0, or, with the handle as before, so that it can be started later:
  *	-EALREADY    it was started already (row PR-05)
  *	-EBUSY       before carom_main_hook() in a program that was itself started by
  *	             "spawn" (row CX-17); a context that refuses threads
  *	-EPIPE       "forkserver": it has died of what it preloads, or was killed, each
  *	             of three times it was asked
- *	-EPERM       by a daemonic process, in a context with no_daemon_children
+ *	-EPERM       by a daemonic process, in a context with no_daemon_children;
+ *	             "thread": by another thread than the one that made the handle
  *	-ENOENT      "spawn": the function is not registered, or there is no such executable
  *	-ENOEXEC     "spawn": this program has not called carom_main_hook()
  *	-EACCES      "spawn": what carom_set_executable() has named must not be run
  *	-EBADF       one of the descriptors, or the handle is closed
  *	-ECANCELED   this process exits, and waits for its children already
- *	-EAGAIN      no more processes are allowed (RLIMIT_NPROC, pids.max)
+ *	-EAGAIN      no more processes or threads are allowed (RLIMIT_NPROC, pids.max)
  *	-ENOMEM, -EMFILE, -ENFILE
  *	-ETOOMANYREFS "forkserver": more descriptors under way than RLIMIT_NOFILE
  *	-ECHILD
@@ -137,8 +151,9 @@ CAROM_API int carom_process_start(struct carom_process *process);
  *
  * A signal handler does not end the wait. May be called again, and by several threads.
  * A cancellation point (pthread_cancel(3)), which carom_process_start() is not.
+ * A "thread" has ended once its function has: the thread itself may be about to go.
  * Return: 0: it has ended; -ETIMEDOUT; -EINVAL (not started), -EDEADLK (the current
- * process), -EBADF (closed), -ECHILD. Rows PR-09, PR-10.
+ * process or "thread"), -EBADF (closed), -ECHILD. Rows PR-09, PR-10.
  */
 CAROM_API int carom_process_join(struct carom_process *process, uint64_t deadline_ns);
 
@@ -150,7 +165,7 @@ CAROM_API int carom_process_is_alive(struct carom_process *process);
  *
  * Its descendants get nothing. One that has ended is no error and gets nothing either.
  * Return: 0, -EINVAL (not started, no such signal), -EPERM (it runs as another user),
- * -EBADF (closed), -ECHILD.
+ * -EOPNOTSUPP ("thread"; row DT-03), -EBADF (closed), -ECHILD. So do the four that follow.
  */
 CAROM_API int carom_process_signal(struct carom_process *process, int signal_number);
 
@@ -170,6 +185,26 @@ CAROM_API int carom_process_kill(struct carom_process *process);
  * Row PR-16.
  */
 CAROM_API int carom_process_terminate_controlled(struct carom_process *process);
+
+/**
+ * carom_process_cancel() - ask a "thread" to end
+ *
+ * It ends when it pleases: its function sees it by carom_process_is_cancelled(). Nothing
+ * is interrupted. One that has ended is no error.
+ * Return: 0, -EINVAL (not started), -EOPNOTSUPP (a child: see carom_process_terminate() and
+ * core/shutdown.h), -EBADF (closed), -ECHILD. Row DT-03.
+ */
+CAROM_API int carom_process_cancel(struct carom_process *process);
+
+/**
+ * carom_process_is_cancelled() - has it been asked to end?
+ *
+ *	while (!carom_process_is_cancelled(carom_current_process()))
+ *		work();
+ *
+ * No lock and no system call. Return: 1, 0 (any child, too), -ECHILD.
+ */
+CAROM_API int carom_process_is_cancelled(struct carom_process *process);
 
 /**
  * carom_process_close() - give its descriptor back
@@ -203,7 +238,10 @@ CAROM_API int carom_process_daemon(struct carom_process *process);
 /** carom_process_set_daemon() - before the start. 0, -EBUSY (started), -EBADF, -ECHILD. Row PR-19. */
 CAROM_API int carom_process_set_daemon(struct carom_process *process, int daemon);
 
-/** carom_process_pid() - 0 before the start; -EBADF (closed), -ECHILD. For people: use the handle. */
+/**
+ * carom_process_pid() - for people: use the handle
+ * Return: the pid, 0 (not started, or a "thread"), -EBADF (closed), -ECHILD.
+ */
 CAROM_API pid_t carom_process_pid(struct carom_process *process);
 
 /**
@@ -226,7 +264,8 @@ CAROM_API int carom_process_exit(struct carom_process *process, struct carom_exi
  *
  * Stays the handle's, until it is closed or freed. A grandchild that goes on does not
  * keep it silent.
- * Return: the descriptor, -EINVAL (not started), -EBADF (closed), -ECHILD. Row PR-23.
+ * Return: the descriptor, -EINVAL (not started), -EOPNOTSUPP ("thread"), -EBADF (closed),
+ * -ECHILD. Row PR-23.
  */
 CAROM_API int carom_process_sentinel(struct carom_process *process);
 
@@ -255,7 +294,8 @@ CAROM_API void carom_process_describe(struct carom_process *process, char *text,
  * carom_current_process() - this process: "MainProcess", or what its parent called it
  *
  * Its name, daemon flag (read only) and authkey may be used, its pid and
- * whether it is alive. Not to be freed. Row PR-24.
+ * whether it is alive. Not to be freed. Row PR-24. In a "thread" it is that one's handle, which
+ * is valid until the function has ended. Row DT-01.
  */
 CAROM_API struct carom_process *carom_current_process(void);
 
@@ -271,7 +311,8 @@ CAROM_API struct carom_process *carom_parent_process(void);
  * carom_active_children() - the children of this process that have not ended
  * @ret_processes: up to @count handles, each the caller's to free
  *
- * Reaps those that have.
+ * Reaps those that have. Those of the context "thread" are among them, whichever
+ * thread has started them.
  * Return: how many there are, which may be more than @count. Row PR-26.
  */
 CAROM_API size_t carom_active_children(struct carom_process **ret_processes, size_t count);
@@ -304,7 +345,12 @@ CAROM_API int carom_main_hook(int argc, char **argv);
  */
 CAROM_API int carom_run_target(const void *argument, size_t size, const int *fds, size_t fd_count);
 
-/** carom_child_exit() - end this child as if its function had returned; see billiard_exit_codes */
+/**
+ * carom_child_exit() - end this child as if its function had returned; see billiard_exit_codes
+ *
+ * This and the next end the whole program if a "thread" calls them: that ends by itself by
+ * pthread_exit(3).
+ */
 CAROM_API void carom_child_exit(void) __attribute__((noreturn));
 
 /** carom_child_fail() - say @text on standard error and end this child with status 1 */

@@ -61,26 +61,33 @@ static int above_standard(const struct carom_process *process, int **ret_fds)
 
 /* --- birth ------------------------------------------------------------- */
 
-pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
+void carom_process_parcel(const struct carom_process *process, struct carom_parcel *ret_parcel)
 {
-	struct carom_parcel parcel = {
+	*ret_parcel = (struct carom_parcel){
 		.self = process->self,
 		.context = process->settings,
 		.function = process->function,
 		.function_name = process->function_name,
 		.run = process->run,
+		.fds = process->fds,
 		.fd_count = process->fd_count,
-		.temp_dir = carom_temp_dir_made(),
 		.guard_fd = -1,
 		.argument = process->argument,
 		.argument_size = process->argument_size,
 	};
+}
+
+pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
+{
+	struct carom_parcel parcel;
 	int *fds = NULL;
 	pid_t pid;
 	int r = above_standard(process, &fds);
 
 	if (r < 0)
 		return r;
+	carom_process_parcel(process, &parcel);
+	parcel.temp_dir = carom_temp_dir_made();
 	parcel.fds = fds;
 	carom_log_export(&parcel.log);
 	fflush(stdout); /* a copy of what stands there would be written by the child as well */

@@ -49,7 +49,7 @@ static int take_name(struct carom_process *process, void *userdata)
 
 	if (process->is_closed)
 		return -EBADF;
-	if (process == carom_current_process())
+	if (process->is_special && process->pid == getpid())
 		carom_self_rename(bytes->data);
 	memcpy(process->self.name, bytes->data, bytes->size);
 	return 0;
@@ -107,6 +107,8 @@ static int give_sentinel(struct carom_process *process, void *unused)
 {
 	if (process->is_closed)
 		return -EBADF;
+	if (carom_process_is_thread(process))
+		return -EOPNOTSUPP;
 	return process->pidfd < 0 ? -EINVAL : process->pidfd;
 }
 

@@ -2,11 +2,13 @@
 #ifndef CAROM_CORE_PROCESS_PRIVATE_H
 #define CAROM_CORE_PROCESS_PRIVATE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "core/context_private.h"
 #include "core/loop.h"
+#include "core/parcel.h"
 #include "core/process.h"
 #include "core/self.h"
 #include "core/service.h"
@@ -26,10 +28,12 @@ enum process_state {
  * @is_controlled: its end is no news
  * @is_told:       was sent to its end when this process left
  * @is_watched:    by the library's thread, or about to be
- * @pid, @pidfd, @exit: as @state has them
+ * @is_cancelled:  a thread: carom_process_cancel()
+ * @creator:       a thread: the number of the one that made the handle
+ * @pid, @pidfd, @exit: as @state has them; a thread has neither pid nor pidfd
  * @pidfd_user_count: the library's thread while it watches, and threads that wait
- * @next, @link:   in the list of those with a pidfd
- * @service, @watch: of the library's thread, while it watches
+ * @next, @link:   in the list of those with a pidfd, and of threads that run
+ * @service, @watch: of the library's thread, while it watches; NULL for a thread
  */
 struct carom_process {
 	uint64_t origin;
@@ -40,7 +44,9 @@ struct carom_process {
 	bool is_controlled;
 	bool is_told;
 	bool is_watched;
+	_Atomic bool is_cancelled;
 	uint32_t pidfd_user_count;
+	uint64_t creator;
 	const char *type;
 	struct carom_context_settings settings;
 	struct carom_self self;
@@ -69,6 +75,15 @@ int carom_process_access(struct carom_process *process, process_access_fn *funct
 /** carom_process_text() - carom_process_describe() with the lock held */
 void carom_process_text(const struct carom_process *process, char *text, size_t size);
 
+/** carom_process_is_thread() - is it of the context "thread"? */
+static inline bool carom_process_is_thread(const struct carom_process *process)
+{
+	return process->settings.method == CAROM_START_THREAD;
+}
+
+/** carom_process_parcel() - what it is told, as its handle has it; points into the handle */
+void carom_process_parcel(const struct carom_process *process, struct carom_parcel *ret_parcel);
+
 /** carom_process_birth() - by the method of its context; the pid, or a negative errno value */
 pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd);
 
@@ -77,6 +92,24 @@ int carom_term_signal(void);
 
 /** carom_term_signal_settle() - in a new child: where it is another, SIGTERM is ignored */
 void carom_term_signal_settle(void);
+
+/** carom_thread_number() - of the calling thread; no other ever has it. MT-Safe. */
+uint64_t carom_thread_number(void);
+
+/** carom_thread_process() - the calling thread's handle; NULL: it is none of the context "thread" */
+struct carom_process *carom_thread_process(void);
+
+/** carom_thread_is_daemon() - is the calling thread one of the context "thread", and daemonic? */
+bool carom_thread_is_daemon(void);
+
+/** carom_thread_birth() - a thread for @process. 0, -ENOMEM, -EAGAIN. */
+int carom_thread_birth(struct carom_process *process);
+
+/** carom_thread_begun() - its first act: wait until its start is over */
+void carom_thread_begun(struct carom_process *process);
+
+/** carom_thread_ended() - its last act; the handle may be gone then */
+void carom_thread_ended(struct carom_process *process);
 
 int carom_special_join(struct carom_process *process, uint64_t deadline_ns);
 int carom_special_is_alive(struct carom_process *process);

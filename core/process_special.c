@@ -54,8 +54,10 @@ static struct carom_process *need(struct carom_process **handle)
 
 struct carom_process *carom_current_process(void)
 {
-	struct carom_process *process;
+	struct carom_process *process = carom_thread_process();
 
+	if (process)
+		return process;
 	carom_fork_lock_acquire(&lock);
 	process = need(&current);
 	process->pid = getpid();

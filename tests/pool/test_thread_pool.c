@@ -48,15 +48,12 @@ Test(thread_pool, passes_pointers_through, .timeout = 20)
 Test(thread_pool, has_a_context_that_is_no_start_method, .timeout = 20)
 {
 	struct carom_context *context = NULL;
-	struct carom_process *process = NULL;
 
 	cr_assert(zero(int, carom_context_get("thread", &context)));
 	cr_expect(eq(str, (char *)carom_context_start_method(context), (char *)"thread"));
 	for (const char *const *method = carom_all_start_methods(); *method; method++)
 		cr_expect(strcmp(*method, "thread") != 0);
 	cr_expect(eq(int, carom_set_start_method("thread", true), -EINVAL));
-	cr_expect(eq(int, carom_process_new(&CAROM_PROCESS_OPTIONS(.context = context), &process),
-		     -EOPNOTSUPP));
 }
 
 /* DT-06 */
