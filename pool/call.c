@@ -46,12 +46,20 @@ size_t carom_call_argument_count(const struct carom_call *call)
 	return call->columns ? call->columns->count : 1;
 }
 
+/* numbers are what is most often copied: that needs no call */
+static inline void copy(void *to, const void *from, size_t size)
+{
+	if (size == sizeof(uint64_t))
+		memcpy(to, from, sizeof(uint64_t));
+	else if (size)
+		memcpy(to, from, size);
+}
+
 int carom_call_read(const struct carom_call *call, void *buffer, size_t size)
 {
 	if (size != call->size)
 		return -EMSGSIZE;
-	if (size)
-		memcpy(buffer, call->data, size);
+	copy(buffer, call->data, size);
 	return 0;
 }
 
@@ -114,13 +122,22 @@ int carom_reply_commit(struct carom_call *call, size_t size)
 
 int carom_reply(struct carom_call *call, const void *data, size_t size)
 {
-	void *room;
-	int r = carom_reply_reserve(call, size, &room);
+	void *room = call->place;
+	int r;
 
+	/* an item's place is its own, and there is nothing to give back */
+	if (room && size <= call->place_size) {
+		call->reply_error = 0;
+		call->has_room = true;
+		call->reserved = size;
+		call->value_size = size;
+		copy(room, data, size);
+		return 0;
+	}
+	r = carom_reply_reserve(call, size, &room);
 	if (r < 0)
 		return r;
-	if (size)
-		memcpy(room, data, size);
+	copy(room, data, size);
 	return carom_reply_commit(call, size);
 }
 
@@ -239,18 +256,8 @@ static int prepare_result(struct carom_call *call)
 	return hooks->prepare_result ? hooks->prepare_result(call, hooks->userdata) : 0;
 }
 
-int carom_call_invoke(struct carom_call *call)
+int carom_call_settle(struct carom_call *call, int code)
 {
-	carom_task_fn *function = carom_function_of(call->slot->function);
-	struct carom_ending *ending = call->worker->ending;
-	int code;
-
-	if (ending)
-		carom_ending_enter(ending);
-	carom_soft_limit_begin();
-	code = carom_soft_limit_end(function(call));
-	if (ending)
-		carom_ending_leave(ending);
 	if (code >= 0)
 		code = prepare_result(call);
 	if (call->reply_error < 0)

@@ -13,6 +13,9 @@
 #include "ipc/lane.h"
 #include "pool/call.h"
 #include "pool/column.h"
+#include "pool/ending.h"
+#include "pool/function.h"
+#include "pool/soft_limit_private.h"
 #include "pool/function.h"
 #include "pool/worker.h"
 
@@ -49,11 +52,29 @@ struct carom_call {
 	char *message;
 };
 
+/** carom_call_settle() - the function has returned @code: that there is a value, or a message */
+int carom_call_settle(struct carom_call *call, int code);
+
 /**
  * carom_call_invoke() - call the function, and see to it that there is a value or a message
  * Return: the code of the task, or of the item.
  */
-int carom_call_invoke(struct carom_call *call);
+static inline int carom_call_invoke(struct carom_call *call)
+{
+	carom_task_fn *function = carom_function_of(call->slot->function);
+	struct carom_ending *ending = call->worker->ending;
+	int code;
+
+	if (ending)
+		carom_ending_enter(ending);
+	carom_soft_limit_begin();
+	code = carom_soft_limit_end(function(call));
+	if (ending)
+		carom_ending_leave(ending);
+	if (code < 0 || call->reply_error < 0 || call->worker->plan->hooks.prepare_result)
+		return carom_call_settle(call, code);
+	return code;
+}
 
 /** carom_call_take_row() - the arguments are this row */
 static inline void carom_call_take_row(struct carom_call *call, const struct carom_columns *columns,

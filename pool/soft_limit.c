@@ -29,30 +29,16 @@
 #include "pool/soft_limit_private.h"
 #include "pool/value.h"
 
-/**
- * struct soft_limit - of the function that runs in this thread
- * @expired:  its limit has passed
- * @called:   and the program's own function has been called
- */
-struct soft_limit {
-	struct carom_slot *_Atomic slot;
-	_Atomic bool expired;
-	_Atomic bool called;
-	carom_soft_limit_fn *_Atomic function;
-	void *_Atomic userdata;
-	sigjmp_buf *_Atomic jump;
-};
-
-/* initial-exec: found without an allocation, which a handler could not make */
-static _Thread_local struct soft_limit at_hand __attribute__((tls_model("initial-exec")));
+_Thread_local struct soft_limit carom_soft_limit_at_hand __attribute__((tls_model("initial-exec")));
 
 static _Atomic uint64_t stray_count;
 static pid_t own_pid;
 
 /* relaxed throughout: between a thread and its own signal handler order is the compiler's */
-#define LOAD(field)         atomic_load_explicit(&at_hand.field, memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&at_hand.field, value, memory_order_relaxed)
-#define IN_ORDER()          atomic_signal_fence(memory_order_seq_cst)
+#define LOAD(field) atomic_load_explicit(&carom_soft_limit_at_hand.field, memory_order_relaxed)
+#define STORE(field, value) \
+	atomic_store_explicit(&carom_soft_limit_at_hand.field, value, memory_order_relaxed)
+#define IN_ORDER() atomic_signal_fence(memory_order_seq_cst)
 
 /* ---- the signal ---- */
 
@@ -60,7 +46,7 @@ static void call_once(void)
 {
 	carom_soft_limit_fn *function = LOAD(function);
 
-	if (function && !atomic_exchange(&at_hand.called, true))
+	if (function && !atomic_exchange(&carom_soft_limit_at_hand.called, true))
 		function(LOAD(userdata));
 }
 
@@ -134,29 +120,18 @@ void carom_soft_limit_enter(struct carom_slot *slot)
 }
 
 /* a signal that has just come for what begins here is forgotten, but its word is not */
-void carom_soft_limit_begin(void)
-{
-	STORE(expired, false);
-	IN_ORDER();
-}
-
 /* SIGNALLING: the parent may yet find that it is another item's turn (P6) */
 static bool is_warned(uint64_t word)
 {
 	return (word & (CAROM_SLOT_SOFT | CAROM_SLOT_SIGNALLING)) == CAROM_SLOT_SOFT;
 }
 
-int32_t carom_soft_limit_end(int code)
+int32_t carom_soft_limit_judge(int code)
 {
 	struct carom_slot *slot = LOAD(slot);
 
-	IN_ORDER();
-	STORE(jump, NULL);
-	STORE(function, NULL);
-	if ((code == -EINTR || code == -ETIME) &&
-	    (LOAD(expired) || is_warned(atomic_load(&slot->word))))
-		return carom_code_of_soft_limit(code);
-	return code;
+	return LOAD(expired) || is_warned(atomic_load(&slot->word)) ? carom_code_of_soft_limit(code)
+								    : code;
 }
 
 /* ---- what the function may do ---- */
