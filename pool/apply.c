@@ -11,11 +11,13 @@
 #include "pool/pool.h"
 #include "pool/pool_private.h"
 
-uint64_t carom_pool_retries(const struct carom_pool *pool, uint64_t asked)
+uint32_t carom_pool_retries(const struct carom_pool *pool, uint64_t asked)
 {
-	if (asked == CAROM_NEVER_RETRY)
+	uint64_t count = asked ? asked : pool->options.retry_on_loss;
+
+	if (count == CAROM_NEVER_RETRY)
 		return 0;
-	return asked ? asked : pool->options.retry_on_loss;
+	return count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
 }
 
 static int take_options(const struct carom_task_options *theirs, struct carom_task_options *ours)

@@ -41,7 +41,7 @@ struct carom_iterator {
 	void *userdata;
 	uint64_t limit_ns;
 	uint64_t soft_ns;
-	uint64_t retry_count;
+	uint32_t retry_count;
 	bool ordered;
 	uint64_t window;
 	struct flight *flights;

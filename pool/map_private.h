@@ -65,7 +65,7 @@ struct map {
 	uint64_t first_waiting;
 	uint64_t limit_ns;
 	uint64_t soft_ns;
-	uint64_t retry_count;
+	uint32_t retry_count;
 	bool fail_fast;
 	bool over;
 	bool submitted;

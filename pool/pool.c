@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/cpu.h"
 #include "core/log.h"
@@ -208,11 +209,13 @@ static int make_memory(struct carom_pool *pool)
 	carom_gate_init(&pool->gate, pool->options.worker_count);
 	carom_arena_init(&pool->arguments, carom_lane_arguments(pool->lane), 0,
 			 carom_lane_payload_size(pool->lane), NULL);
-	pool->tasks = calloc(pool->options.slot_count, sizeof(*pool->tasks));
+	pool->tasks = aligned_alloc(_Alignof(struct task),
+				    pool->options.slot_count * sizeof(*pool->tasks));
 	pool->spare = calloc(pool->options.slot_count, sizeof(struct carom_result *));
 	pool->workers = calloc(pool->options.worker_limit, sizeof(*pool->workers));
 	if (!pool->tasks || !pool->spare || !pool->workers)
 		return -ENOMEM;
+	memset(pool->tasks, 0, pool->options.slot_count * sizeof(*pool->tasks));
 	for (uint32_t i = 0; i < pool->options.worker_limit; i++) {
 		pool->workers[i].pool = pool;
 		pool->workers[i].index = i;

@@ -98,9 +98,9 @@ struct task {
 	struct map *map;
 	uint64_t id;
 	uint64_t argument_size;
-	uint64_t attempt;
+	uint32_t attempt;
+	uint32_t retry_count;
 	uint64_t accounted;
-	uint64_t retry_count;
 	uint64_t limit_ns;
 	uint64_t soft_ns;
 	uint64_t first;
@@ -253,7 +253,8 @@ struct carom_pool {
  * @outcome, @value*: the result's own copy, once harvested
  */
 struct carom_result {
-	struct carom_pool *pool;
+	/* what each submission writes stands in two lines */
+	_Alignas(64) struct carom_pool *pool;
 	uint64_t origin;
 	struct map *map;
 	_Atomic uint32_t slot;
@@ -266,11 +267,12 @@ struct carom_result {
 	uint64_t id;
 	void *userdata;
 	struct calls *calls;
-	struct carom_outcome outcome;
 	void *value;
 	uint64_t value_size;
 	struct carom_backtrace *crash;
 	char *backtrace; /* as text, once somebody has asked */
+
+	struct carom_outcome outcome;
 	unsigned char inline_value[CAROM_LANE_INLINE];
 };
 
@@ -320,7 +322,7 @@ struct submission {
 	bool is_gated;
 	struct calls *calls;
 	void *userdata;
-	uint64_t retry_count;
+	uint32_t retry_count;
 };
 
 /**
@@ -381,6 +383,9 @@ void carom_result_drop_unlock(struct carom_result *result);
 int carom_result_finish(struct carom_result *result, void *out, size_t out_size,
 			struct carom_outcome *ret_outcome);
 
+/** carom_result_new() - with what is the same for each task that it serves. NULL: no memory. */
+struct carom_result *carom_result_new(struct carom_pool *pool);
+
 /** carom_result_new_for_map() - the handle of a map. With the lock. NULL: no memory. */
 struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct map *map);
 
@@ -419,7 +424,7 @@ bool carom_task_give_leave(struct carom_pool *pool, uint32_t slot, uint32_t gene
 bool carom_task_retry(struct task *task, const struct carom_outcome *cause);
 
 /** carom_pool_retries() - how often may a task that asked for @asked be begun again? Any thread. */
-uint64_t carom_pool_retries(const struct carom_pool *pool, uint64_t asked);
+uint32_t carom_pool_retries(const struct carom_pool *pool, uint64_t asked);
 
 /** carom_task_withdraw() - end a task that no worker has begun; false if one has */
 bool carom_task_withdraw(struct carom_pool *pool, uint32_t slot, enum carom_outcome_kind kind,

@@ -388,14 +388,24 @@ int carom_result_finish(struct carom_result *result, void *out, size_t out_size,
 
 /* ---- the handle ---- */
 
-struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct map *map)
+struct carom_result *carom_result_new(struct carom_pool *pool)
 {
-	struct carom_result *result = calloc(1, sizeof(*result));
+	struct carom_result *result = aligned_alloc(_Alignof(struct carom_result), sizeof(*result));
 
 	if (!result)
 		return NULL;
+	memset(result, 0, sizeof(*result));
 	result->pool = pool;
 	result->origin = pool->origin;
+	return result;
+}
+
+struct carom_result *carom_result_new_for_map(struct carom_pool *pool, struct map *map)
+{
+	struct carom_result *result = carom_result_new(pool);
+
+	if (!result)
+		return NULL;
 	result->map = map;
 	result->reference_count = 1;
 	atomic_init(&result->slot, CAROM_LANE_NO_SLOT);

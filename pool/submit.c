@@ -118,23 +118,17 @@ static int attach_result(struct carom_pool *pool, const struct submission *submi
 	struct carom_result *result = pool->spare[slot];
 
 	if (!result)
-		result = malloc(sizeof(*result));
+		result = carom_result_new(pool);
 	if (!result)
 		return -ENOMEM;
 	pool->spare[slot] = NULL;
-	result->pool = pool;
-	result->origin = pool->origin;
-	result->map = NULL;
 	result->pinned = false;
 	result->reader_count = 0;
 	result->value = NULL;
 	result->error = 0;
 	result->reference_count = submission->wanted;
-	result->calls = NULL;
 	result->id = pool->tasks[slot].id;
 	result->userdata = submission->userdata;
-	result->crash = NULL;
-	result->backtrace = NULL;
 	atomic_store_explicit(&result->slot, slot, memory_order_relaxed);
 	pool->tasks[slot].result = result;
 	pool->reference_count++; /* Q3 */
