@@ -113,18 +113,24 @@ static void open_files(struct files *files)
 				      : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
+/*
+ * Until the library's thread has seen that its descriptors are gone, a ring of its bell may
+ * be on its way: 8 bytes, once, to what has the bell's number by then. Nothing more.
+ */
 static void expect_untouched(struct files *files)
 {
 	struct stat status;
 	eventfd_t count;
+	int rings = 0;
 
 	for (int i = 0; i < FILES; i++) {
 		FAIL_UNLESS(fcntl(files->fds[i], F_GETFD) >= 0);
-		if (i % 2)
-			FAIL_UNLESS(fstat(files->fds[i], &status) == 0 && status.st_size == 0);
-		else
-			FAIL_UNLESS(eventfd_read(files->fds[i], &count) < 0 && errno == EAGAIN);
+		if (i % 2 == 0)
+			rings += eventfd_read(files->fds[i], &count) == 0 ? (int)count : 0;
 	}
+	FAIL_UNLESS(stat(files->path, &status) == 0);
+	rings += (int)(status.st_size / 8);
+	FAIL_UNLESS(status.st_size % 8 == 0 && rings <= 1);
 	unlink(files->path);
 }
 
