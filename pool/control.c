@@ -95,7 +95,7 @@ int carom_pool_flush(struct carom_pool *pool)
 	if (!carom_origin_is(pool->origin))
 		return -ECHILD;
 	pthread_mutex_lock(&pool->lock);
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++)
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++)
 		count += carom_task_withdraw(pool, slot, CAROM_OUTCOME_CANCELLED, 0);
 	pthread_mutex_unlock(&pool->lock);
 	return count;
@@ -163,7 +163,7 @@ static void terminate_errand(void *userdata)
 	struct carom_pool *pool = wish->pool;
 
 	pthread_mutex_lock(&pool->lock);
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++)
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++)
 		if (is_meant(wish, slot) && terminate_slot(wish, slot))
 			wish->answer = 0;
 	pthread_mutex_unlock(&pool->lock);

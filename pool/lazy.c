@@ -32,7 +32,7 @@ uint32_t carom_lazy_count(const struct carom_pool *pool)
 
 	if (!pool->options.lazy_start)
 		return pool->worker_count;
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 
 		wanted += carom_slot_state(word) == CAROM_SLOT_READY ||

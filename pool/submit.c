@@ -222,16 +222,21 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 		atomic_store_explicit(&lines->value.progress, 0, memory_order_relaxed);
 }
 
+static bool has_hard_limit(const struct carom_pool *pool, const struct submission *submission)
+{
+	uint64_t soft_ns = submission->soft_ns, hard_ns = submission->limit_ns;
+
+	carom_limits_resolve(pool, &soft_ns, &hard_ns);
+	return hard_ns;
+}
+
 /* as a worker finds it; what its method cannot do is refused here as well */
 static int name_function(struct carom_pool *pool, const struct submission *submission,
 			 uint64_t *ret_function)
 {
-	uint64_t soft_ns = submission->soft_ns, hard_ns = submission->limit_ns;
-
 	if (pool->context.method == CAROM_START_SPAWN)
 		return carom_function_number(&pool->functions, submission->function, ret_function);
-	carom_limits_resolve(pool, &soft_ns, &hard_ns);
-	if (pool->context.method == CAROM_START_THREAD && hard_ns)
+	if (pool->context.method == CAROM_START_THREAD && has_hard_limit(pool, submission))
 		return -EOPNOTSUPP;
 	*ret_function = (uint64_t)(uintptr_t)submission->function;
 	return 0;

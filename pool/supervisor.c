@@ -153,7 +153,7 @@ static void follow(struct carom_pool *pool, enum carom_restart verdict,
 void carom_pool_find_busy(struct carom_pool *pool, uint64_t ret_busy[CAROM_LANE_MASK_WORDS])
 {
 	memset(ret_busy, 0, CAROM_LANE_MASK_WORDS * sizeof(*ret_busy));
-	for (uint32_t slot = 0; slot < carom_lane_slot_count(pool->lane); slot++) {
+	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 		uint32_t owner = carom_slot_owner(word);
 
