@@ -37,24 +37,31 @@ bool carom_task_retry(struct task *task, const struct carom_outcome *cause)
 /* ---- cancelling ---- */
 
 /* nobody has begun it: it ends here; with the lock */
-bool carom_task_withdraw(struct carom_pool *pool, uint32_t slot, enum carom_outcome_kind kind,
-			 int signal)
+bool carom_task_withdraw_for(struct carom_pool *pool, uint32_t slot,
+			     const struct carom_outcome *cause)
 {
 	struct task *task = &pool->tasks[slot];
 	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 
 	if (task->filling || carom_slot_state(word) != CAROM_SLOT_READY)
 		return false;
-	task->cause = (struct carom_outcome){ .kind = kind,
-					      .signal = signal,
-					      .exit_status = -1,
-					      .worker_index = -1,
-					      .attempt = task->attempt,
-					      .submitted_ns = task->submitted_ns };
+	task->cause = *cause;
+	task->cause.attempt = task->attempt;
+	task->cause.submitted_ns = task->submitted_ns;
 	if (!carom_lane_withdraw(pool->lane, slot))
-		return false;
-	carom_pool_count_end(pool, kind);
+		return false; /* a worker has it now */
+	carom_pool_count_end(pool, cause->kind);
 	return true;
+}
+
+bool carom_task_withdraw(struct carom_pool *pool, uint32_t slot, enum carom_outcome_kind kind,
+			 int signal)
+{
+	struct carom_outcome cause = {
+		.kind = kind, .signal = signal, .exit_status = -1, .worker_index = -1
+	};
+
+	return carom_task_withdraw_for(pool, slot, &cause);
 }
 
 static int cancel_slot(struct carom_pool *pool, uint32_t slot)

@@ -426,6 +426,10 @@ bool carom_task_retry(struct task *task, const struct carom_outcome *cause);
 /** carom_pool_retries() - how often may a task that asked for @asked be begun again? Any thread. */
 uint32_t carom_pool_retries(const struct carom_pool *pool, uint64_t asked);
 
+/** carom_task_withdraw_for() - end a task that no worker has begun, for @cause; false if one has */
+bool carom_task_withdraw_for(struct carom_pool *pool, uint32_t slot,
+			     const struct carom_outcome *cause);
+
 /** carom_task_withdraw() - end a task that no worker has begun; false if one has */
 bool carom_task_withdraw(struct carom_pool *pool, uint32_t slot, enum carom_outcome_kind kind,
 			 int signal);
@@ -536,9 +540,6 @@ void carom_supervisor_terminate(struct carom_pool *pool);
 
 /** carom_supervisor_kill() - likewise, at once */
 void carom_supervisor_kill(struct carom_pool *pool);
-
-/** carom_pool_withdraw_all() - answer all that nobody has begun. With the lock. Returns how many. */
-uint64_t carom_pool_withdraw_all(struct carom_pool *pool, const struct carom_outcome *cause);
 
 /**
  * carom_supervisor_break() - as that, because this pool cannot go on

@@ -476,22 +476,16 @@ void carom_supervisor_drain(struct carom_pool *pool)
 	carom_supervisor_fill(pool);
 }
 
-uint64_t carom_pool_withdraw_all(struct carom_pool *pool, const struct carom_outcome *cause)
+/* answers all that nobody has begun; with the lock */
+static uint64_t withdraw_all(struct carom_pool *pool, const struct carom_outcome *cause)
 {
 	uint64_t count = 0;
 
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
-		struct task *task = &pool->tasks[slot];
-		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+		const struct task *task = &pool->tasks[slot];
 
-		if (task->filling || carom_slot_state(word) != CAROM_SLOT_READY)
-			continue;
-		task->cause = *cause;
-		task->cause.submitted_ns = task->submitted_ns;
-		if (!carom_lane_withdraw(pool->lane, slot))
-			continue; /* a worker has it now: swept later */
-		carom_pool_count_end(pool, cause->kind);
-		count += task->map ? task->count - task->accounted : 1;
+		if (carom_task_withdraw_for(pool, slot, cause)) /* else it is swept later */
+			count += task->map ? task->count - task->accounted : 1;
 	}
 	return count;
 }
@@ -504,7 +498,7 @@ static bool halt(struct carom_pool *pool, enum pool_state state, const struct ca
 	if (pool->state == POOL_RUNNING)
 		carom_pool_admit_all(pool);
 	carom_pool_enter_state(pool, state);
-	pool->undone_count += carom_pool_withdraw_all(pool, cause);
+	pool->undone_count += withdraw_all(pool, cause);
 	carom_lane_stop(pool->lane, CAROM_LANE_HALT);
 	carom_lane_announce(pool->lane);
 	carom_lane_announce_ready(pool->lane);
