@@ -210,41 +210,43 @@ int carom_pool_terminate_job(struct carom_pool *pool, int64_t pid, int signal_nu
 /* ---- looking ---- */
 
 /* has a worker begun the task in this slot, or the one whose outcome this is? */
-static bool was_begun(struct carom_result *result, struct carom_outcome *ret_outcome)
+static bool was_begun(const struct carom_result *result)
 {
 	uint32_t slot = carom_result_slot(result);
-	const struct carom_slot *lines;
+	struct carom_outcome outcome;
 	uint64_t word;
 
-	*ret_outcome = result->outcome;
 	if (slot == CAROM_LANE_NO_SLOT)
 		return result->outcome.worker_index >= 0;
-	lines = carom_lane_slot(result->pool->lane, slot);
-	word = atomic_load(&lines->word);
-	if (carom_slot_ended(word)) {
-		carom_outcome_of_slot(result->pool, slot, ret_outcome);
-		return ret_outcome->worker_index >= 0;
-	}
-	ret_outcome->worker_pid = *(const volatile int32_t *)&lines->pid;
-	return carom_slot_state(word) == CAROM_SLOT_RUNNING;
+	word = atomic_load(&carom_lane_slot(result->pool->lane, slot)->word);
+	if (!carom_slot_ended(word))
+		return carom_slot_state(word) == CAROM_SLOT_RUNNING;
+	carom_outcome_of_slot(result->pool, slot, &outcome);
+	return outcome.worker_index >= 0;
+}
+
+static int64_t worker_pid(const struct carom_result *result)
+{
+	uint32_t slot = carom_result_slot(result);
+
+	return slot == CAROM_LANE_NO_SLOT ? result->outcome.worker_pid
+					  : carom_slot_pid(result->pool, slot);
 }
 
 int carom_result_accepted(struct carom_result *result)
 {
-	struct carom_outcome outcome;
 	bool begun;
 
 	if (!carom_origin_is(result->origin))
 		return -ECHILD;
 	pthread_mutex_lock(&result->pool->lock);
-	begun = result->map ? carom_map_is_accepted(result->map) : was_begun(result, &outcome);
+	begun = result->map ? carom_map_is_accepted(result->map) : was_begun(result);
 	pthread_mutex_unlock(&result->pool->lock);
 	return begun;
 }
 
 int carom_result_worker_pids(struct carom_result *result, int64_t *pids, size_t count)
 {
-	struct carom_outcome outcome;
 	int found;
 
 	if (!carom_origin_is(result->origin))
@@ -253,9 +255,9 @@ int carom_result_worker_pids(struct carom_result *result, int64_t *pids, size_t 
 	if (result->map) {
 		found = carom_map_worker_pids(result->map, pids, count);
 	} else {
-		found = was_begun(result, &outcome);
+		found = was_begun(result);
 		if (found && count)
-			pids[0] = outcome.worker_pid;
+			pids[0] = worker_pid(result);
 	}
 	pthread_mutex_unlock(&result->pool->lock);
 	return found;
