@@ -43,6 +43,7 @@
 #include "pool/exit_code.h"
 #include "pool/outcome.h"
 #include "pool/soft_limit_private.h"
+#include "pool/value.h"
 
 _Static_assert(CAROM_WORKER_EXIT_SOFTWARE == CAROM_SHUTDOWN_IMPATIENT, "core gives this status");
 
@@ -86,9 +87,13 @@ static bool run_task(const struct carom_worker *worker, uint32_t slot_index)
 /* as carom_outcome_of_slot() will say, of a task that is done and not yet finished */
 static uint64_t kind_of(const struct carom_slot *task)
 {
+	int32_t code;
+
 	/* relaxed: set before this worker went on, if at all */
 	if (atomic_load_explicit(&task->word, memory_order_relaxed) & CAROM_SLOT_REFUSED)
 		return CAROM_OUTCOME_CANCELLED;
+	if (carom_code_is_soft_limit(task->code, &code))
+		return CAROM_OUTCOME_SOFT_LIMIT;
 	return task->code < 0 ? CAROM_OUTCOME_FAILED : CAROM_OUTCOME_OK;
 }
 

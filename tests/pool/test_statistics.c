@@ -278,6 +278,28 @@ Test(statistics, count_what_is_answered_when_the_pool_ends, .timeout = 20)
 	cr_expect(zero(u64, now.running_count));
 }
 
+static int heed_the_limit(struct carom_call *call)
+{
+	while (!carom_call_soft_limit(call))
+		pause();
+	return -EINTR;
+}
+
+Test(statistics, count_a_soft_limit_as_what_it_is, .timeout = 20)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = counting_pool(1);
+	struct carom_task_options limited =
+		CAROM_TASK_OPTIONS(.soft_limit_ns = CAROM_MILLISECONDS(10));
+	struct carom_pool_statistics now;
+	struct carom_outcome outcome;
+
+	carom_pool_apply(pool, heed_the_limit, NULL, 0, NULL, 0, &limited, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_SOFT_LIMIT));
+	now = statistics_of(pool);
+	cr_expect(eq(u64, now.ended_counts[CAROM_OUTCOME_SOFT_LIMIT], 1));
+	cr_expect(zero(u64, now.ended_counts[CAROM_OUTCOME_FAILED]));
+}
+
 Test(statistics, count_what_was_cancelled, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
