@@ -1,8 +1,6 @@
 /* Which worker takes a task, and how soon. */
-#include "tests/shm/help.h"
+#include "tests/pool/asleep.h"
 
-#include "ipc/lane_private.h"
-#include "pool/pool_private.h"
 #include "tests/pool/gate.h"
 #include "tests/pool/work.h"
 
@@ -138,17 +136,6 @@ Test(schedule, a_worker_has_no_more_than_the_task_it_runs, .timeout = 20)
 
 /* ---- throughput ---- */
 
-static void await_workers_asleep(struct carom_pool *pool)
-{
-	struct carom_worker_info infos[2];
-
-	carom_pool_workers(pool, infos, 2);
-	for (int i = 0; i < 2; i++) {
-		await(lane_is_idle(pool->lane, (uint32_t)i));
-		await_asleep((pid_t)infos[i].pid);
-	}
-}
-
 /* PC-29 */
 Test(schedule, throughput_leaves_workers_asleep_while_one_is_awake, .timeout = 20)
 {
@@ -157,7 +144,7 @@ Test(schedule, throughput_leaves_workers_asleep_while_one_is_awake, .timeout = 2
 	struct carom_result *held, *results[BACKLOG];
 	int32_t awake;
 
-	await_workers_asleep(pool);
+	await_workers_asleep(pool, 2);
 	held = begin_hold(pool);
 	for (int i = 0; i < BACKLOG; i++)
 		results[i] = begin(pool, nothing);
@@ -178,7 +165,7 @@ Test(schedule, throughput_wakes_more_workers_when_tasks_pile_up, .timeout = 20)
 	struct carom_pool *pool = pool_with(CAROM_SCHEDULE_THROUGHPUT);
 	struct carom_result *held, *results[BACKLOG + 1];
 
-	await_workers_asleep(pool);
+	await_workers_asleep(pool, 2);
 	held = begin_hold(pool);
 	for (int i = 0; i <= BACKLOG; i++)
 		results[i] = begin(pool, nothing);
