@@ -105,13 +105,13 @@ static void take_view(struct carom_lane *lane, void *control, const struct lane_
 	lane->workers = (void *)(base + layout->workers_offset);
 	lane->ring = (void *)(base + layout->ring_offset);
 	lane->notices = (void *)(base + layout->notices_offset);
-	lane->slots = (void *)(base + layout->slots_offset);
+	lane->view.slots = (void *)(base + layout->slots_offset);
 	lane->bell_fd = -1;
 	lane->ticket = 1;
 	lane->control_size = layout->control_size;
-	lane->payload_size = layout->payload_size;
-	lane->worker_count = layout->worker_count;
-	lane->slot_count = layout->slot_count;
+	lane->view.payload_size = layout->payload_size;
+	lane->view.worker_count = layout->worker_count;
+	lane->view.slot_count = layout->slot_count;
 	lane->ring_count = layout->ring_count;
 	lane->backlog_max = layout->backlog_max;
 	lane->mask_words = (layout->worker_count + 63) / 64;
@@ -144,12 +144,12 @@ static int map_segment(struct carom_lane *lane, struct lane_header *layout, bool
 
 static int make_private(struct carom_lane *lane)
 {
-	lane->own = calloc(lane->slot_count, sizeof(*lane->own));
-	lane->free_slots = calloc(lane->slot_count, sizeof(*lane->free_slots));
+	lane->own = calloc(lane->view.slot_count, sizeof(*lane->own));
+	lane->free_slots = calloc(lane->view.slot_count, sizeof(*lane->free_slots));
 	if (!lane->own || !lane->free_slots)
 		return -ENOMEM;
-	while (lane->free_count < lane->slot_count) {
-		lane->free_slots[lane->free_count] = lane->slot_count - 1 - lane->free_count;
+	while (lane->free_count < lane->view.slot_count) {
+		lane->free_slots[lane->free_count] = lane->view.slot_count - 1 - lane->free_count;
 		lane->free_count++;
 	}
 	return 0;
@@ -177,10 +177,10 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
 		return r;
 	memcpy(carom_segment_data(lane->segment), &layout, sizeof(layout));
 	take_view(lane, carom_segment_data(lane->segment), &layout);
-	carom_lane_use(lane, lane->worker_count);
-	lane->arguments = (unsigned char *)lane->header + lane->control_size;
-	lane->values = lane->arguments + lane->payload_size;
-	lane->worker = LANE_NOBODY;
+	carom_lane_use(lane, lane->view.worker_count);
+	lane->view.arguments = (unsigned char *)lane->header + lane->control_size;
+	lane->view.values = lane->view.arguments + lane->view.payload_size;
+	lane->view.worker = CAROM_LANE_NOBODY;
 	r = make_private(lane);
 	if (r < 0)
 		return r;
@@ -241,10 +241,10 @@ static int read_layout(int fd, uint32_t worker, struct lane_header *layout)
 
 static void become_worker(struct carom_lane *lane, uint32_t worker, uint64_t begin, uint64_t end)
 {
-	lane->worker = worker;
-	lane->last_submit_cpu = LANE_NOBODY;
-	carom_arena_init(&lane->arena, lane->values, begin,
-			 end < lane->payload_size ? end : lane->payload_size,
+	lane->view.worker = worker;
+	lane->last_submit_cpu = CAROM_LANE_NOBODY;
+	carom_arena_init(&lane->arena, lane->view.values, begin,
+			 end < lane->view.payload_size ? end : lane->view.payload_size,
 			 &lane->workers[worker].returned);
 }
 
@@ -266,11 +266,11 @@ int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 		return r;
 	take_view(lane, control, &layout);
 	r = map_part(fd, layout.control_size, layout.payload_size, PROT_READ, false,
-		     &lane->arguments);
+		     &lane->view.arguments);
 	if (r < 0)
 		return r;
 	r = map_part(fd, layout.control_size + (worker + UINT64_C(1)) * layout.payload_size,
-		     layout.payload_size, PROT_READ | PROT_WRITE, false, &lane->values);
+		     layout.payload_size, PROT_READ | PROT_WRITE, false, &lane->view.values);
 	if (r < 0)
 		return r;
 	become_worker(lane, worker, begin, end);
@@ -283,15 +283,15 @@ int carom_lane_share(const struct carom_lane *parent, uint32_t worker, uint64_t 
 {
 	struct carom_lane *lane;
 
-	if (worker >= parent->worker_count)
+	if (worker >= parent->view.worker_count)
 		return -EINVAL;
 	lane = calloc(1, sizeof(*lane));
 	if (!lane)
 		return -ENOMEM;
 	lane->is_shared = true;
 	take_view(lane, parent->header, parent->header);
-	lane->arguments = parent->arguments;
-	lane->values = parent->values + worker * parent->payload_size;
+	lane->view.arguments = parent->view.arguments;
+	lane->view.values = parent->view.values + worker * parent->view.payload_size;
 	become_worker(lane, worker, begin, end);
 	*ret_lane = lane;
 	return 0;
@@ -308,10 +308,10 @@ struct carom_lane *carom_lane_free(struct carom_lane *lane)
 	if (lane->segment) {
 		carom_segment_free(lane->segment);
 	} else if (lane->header) {
-		if (lane->values)
-			munmap(lane->values, lane->payload_size);
-		if (lane->arguments)
-			munmap(lane->arguments, lane->payload_size);
+		if (lane->view.values)
+			munmap(lane->view.values, lane->view.payload_size);
+		if (lane->view.arguments)
+			munmap(lane->view.arguments, lane->view.payload_size);
 		munmap(lane->header, lane->control_size);
 	}
 	free(lane->own);
@@ -333,41 +333,9 @@ void carom_lane_lose_fds(struct carom_lane *lane)
 	carom_segment_lose_fd(lane->segment);
 }
 
-uint32_t carom_lane_worker_count(const struct carom_lane *lane)
-{
-	return lane->worker_count;
-}
-
-uint32_t carom_lane_slot_count(const struct carom_lane *lane)
-{
-	return lane->slot_count;
-}
-
-uint64_t carom_lane_payload_size(const struct carom_lane *lane)
-{
-	return lane->payload_size;
-}
-
-struct carom_slot *carom_lane_slot(const struct carom_lane *lane, uint32_t slot)
-{
-	return &lane->slots[slot];
-}
-
 struct carom_lane_worker *carom_lane_worker(const struct carom_lane *lane, uint32_t worker)
 {
 	return &lane->workers[worker];
-}
-
-void *carom_lane_arguments(const struct carom_lane *lane)
-{
-	return lane->arguments;
-}
-
-void *carom_lane_values(const struct carom_lane *lane, uint32_t worker)
-{
-	if (lane->worker == LANE_NOBODY)
-		return lane->values + worker * lane->payload_size;
-	return lane->values;
 }
 
 /* ---- hints ---- */
@@ -397,7 +365,7 @@ bool carom_lane_wake_one(struct carom_lane *lane)
 			uint32_t index = i * 64 + (uint32_t)__builtin_ctzll(bits);
 			uint64_t bit = bits & -bits;
 
-			if (index >= lane->worker_count)
+			if (index >= lane->view.worker_count)
 				break; /* a worker wrote nonsense */
 			bits = atomic_fetch_and(word, ~bit) & -bit;
 			if (bits & bit) {

@@ -180,6 +180,30 @@ struct carom_lane_worker {
 
 struct carom_lane;
 
+/* no worker: the parent, or who owns a slot that nobody has claimed */
+#define CAROM_LANE_NOBODY 0xffffu
+
+/**
+ * struct carom_lane_view - where a lane's parts are in this process; each lane begins with it
+ * @worker: whose view it is; CAROM_LANE_NOBODY: the parent's
+ *
+ * For the accessors below, which are on every task's way.
+ */
+struct carom_lane_view {
+	struct carom_slot *slots;
+	unsigned char *arguments;
+	unsigned char *values;
+	uint64_t payload_size;
+	uint32_t worker_count;
+	uint32_t slot_count;
+	uint32_t worker;
+};
+
+static inline const struct carom_lane_view *carom_lane_view(const struct carom_lane *lane)
+{
+	return (const struct carom_lane_view *)lane;
+}
+
 /**
  * struct carom_lane_options - what carom_lane_new() makes
  * @worker_count: places in the table; all are used until carom_lane_use() says otherwise
@@ -234,8 +258,16 @@ int carom_lane_fd(const struct carom_lane *lane);
 
 /** carom_lane_lose_fds() - the parent's descriptors, the bell too, were taken away: touch them no more */
 void carom_lane_lose_fds(struct carom_lane *lane);
-uint32_t carom_lane_worker_count(const struct carom_lane *lane);
-uint32_t carom_lane_slot_count(const struct carom_lane *lane);
+
+static inline uint32_t carom_lane_worker_count(const struct carom_lane *lane)
+{
+	return carom_lane_view(lane)->worker_count;
+}
+
+static inline uint32_t carom_lane_slot_count(const struct carom_lane *lane)
+{
+	return carom_lane_view(lane)->slot_count;
+}
 
 /**
  * carom_lane_taken_count() - no slot from this one on was ever taken
@@ -244,15 +276,32 @@ uint32_t carom_lane_slot_count(const struct carom_lane *lane);
  * slot that was given back last is taken first.
  */
 uint32_t carom_lane_taken_count(const struct carom_lane *lane);
-uint64_t carom_lane_payload_size(const struct carom_lane *lane);
-struct carom_slot *carom_lane_slot(const struct carom_lane *lane, uint32_t slot);
 struct carom_lane_worker *carom_lane_worker(const struct carom_lane *lane, uint32_t worker);
 
+static inline uint64_t carom_lane_payload_size(const struct carom_lane *lane)
+{
+	return carom_lane_view(lane)->payload_size;
+}
+
+static inline struct carom_slot *carom_lane_slot(const struct carom_lane *lane, uint32_t slot)
+{
+	return &carom_lane_view(lane)->slots[slot];
+}
+
 /** carom_lane_arguments() - where offset 0 of the argument arena is mapped */
-void *carom_lane_arguments(const struct carom_lane *lane);
+static inline void *carom_lane_arguments(const struct carom_lane *lane)
+{
+	return carom_lane_view(lane)->arguments;
+}
 
 /** carom_lane_values() - where offset 0 of @worker's value arena is mapped (a worker: its own) */
-void *carom_lane_values(const struct carom_lane *lane, uint32_t worker);
+static inline void *carom_lane_values(const struct carom_lane *lane, uint32_t worker)
+{
+	const struct carom_lane_view *view = carom_lane_view(lane);
+
+	return view->worker == CAROM_LANE_NOBODY ? view->values + worker * view->payload_size
+						 : view->values;
+}
 
 /* ---- the parent: submitting; one thread at a time (the pool's lock sees to it) ---- */
 

@@ -92,7 +92,7 @@ void carom_lane_notice(struct carom_lane *lane, uint32_t slot)
 
 uint32_t carom_lane_noticed(struct carom_lane *lane, uint32_t begin)
 {
-	uint32_t words = (lane->slot_count + 63) / 64;
+	uint32_t words = (lane->view.slot_count + 63) / 64;
 
 	for (uint32_t i = begin / 64; i < words; i++) {
 		uint64_t bits = atomic_load(&lane->notices[i]);
@@ -104,7 +104,7 @@ uint32_t carom_lane_noticed(struct carom_lane *lane, uint32_t begin)
 			continue;
 		slot = i * 64 + (uint32_t)__builtin_ctzll(bits);
 		atomic_fetch_and(&lane->notices[i], ~(bits & -bits));
-		if (slot < lane->slot_count)
+		if (slot < lane->view.slot_count)
 			return slot;
 	}
 	return CAROM_LANE_NO_SLOT;
@@ -114,7 +114,7 @@ bool carom_lane_arm(struct carom_lane *lane)
 {
 	lane->ticket += 2; /* odd, so never 0 */
 	atomic_store(&lane->header->armed, lane->ticket);
-	for (uint32_t i = 0; i < (lane->slot_count + 63) / 64; i++)
+	for (uint32_t i = 0; i < (lane->view.slot_count + 63) / 64; i++)
 		if (atomic_load(&lane->notices[i])) {
 			atomic_store(&lane->header->armed, 0);
 			return false;
@@ -140,7 +140,7 @@ int carom_lane_await_notice(struct carom_lane *lane, uint64_t deadline_ns)
 
 bool carom_lane_ask_leave(struct carom_lane *lane, uint32_t slot)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t word;
 
 	carom_lane_notice(lane, slot);
@@ -152,7 +152,7 @@ bool carom_lane_ask_leave(struct carom_lane *lane, uint32_t slot)
 bool carom_lane_give_leave(struct carom_lane *lane, uint32_t slot, uint32_t generation,
 			   bool granted)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t seen = atomic_load(&task->word);
 	uint64_t answer = granted ? CAROM_SLOT_GRANTED : CAROM_SLOT_REFUSED;
 

@@ -70,15 +70,15 @@ uint32_t carom_lane_taken_count(const struct carom_lane *lane)
 
 uint32_t carom_lane_used_count(const struct carom_lane *lane)
 {
-	return lane->slot_count - lane->free_count;
+	return lane->view.slot_count - lane->free_count;
 }
 
 void carom_lane_give(struct carom_lane *lane, uint32_t slot)
 {
 	/* relaxed: workers look at a slot only by way of a ring cell of its generation */
 	atomic_store_explicit(
-		&lane->slots[slot].word,
-		CAROM_SLOT_WORD(lane->own[slot].generation, LANE_NOBODY, 0, CAROM_SLOT_FREE),
+		&lane->view.slots[slot].word,
+		CAROM_SLOT_WORD(lane->own[slot].generation, CAROM_LANE_NOBODY, 0, CAROM_SLOT_FREE),
 		memory_order_relaxed);
 	lane->free_slots[lane->free_count++] = slot;
 	/*
@@ -86,7 +86,7 @@ void carom_lane_give(struct carom_lane *lane, uint32_t slot)
 	 * thread saw it ended before it reads the count: so it sees the sleeper.
 	 */
 	if (atomic_load(&lane->own[slot].sleeper_count))
-		carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
+		carom_futex_wake(slot_futex(&lane->view.slots[slot]), INT_MAX);
 }
 
 uint32_t carom_lane_generation(const struct carom_lane *lane, uint32_t slot)
@@ -103,7 +103,7 @@ static void help_forward(struct carom_lane *lane)
 		uint64_t head = atomic_load(&lane->header->head);
 		uint64_t cell = atomic_load(ring_at(lane, head));
 		uint32_t slot = (uint32_t)(cell >> 32) & 0xffff;
-		uint64_t word = atomic_load(&lane->slots[slot % lane->slot_count].word);
+		uint64_t word = atomic_load(&lane->view.slots[slot % lane->view.slot_count].word);
 
 		if (head == lane->tail || (carom_slot_state(word) == CAROM_SLOT_READY &&
 					   carom_slot_generation(word) == (uint32_t)cell))
@@ -152,13 +152,13 @@ static void push(struct carom_lane *lane, uint32_t slot)
 
 static void make_ready(struct carom_lane *lane, uint32_t slot, uint32_t cpu)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 
 	task->submit_cpu = cpu & 0x3fff;
 	lane->own[slot].generation++;
 	atomic_store_explicit(
 		&task->word,
-		CAROM_SLOT_WORD(lane->own[slot].generation, LANE_NOBODY, 0, CAROM_SLOT_READY),
+		CAROM_SLOT_WORD(lane->own[slot].generation, CAROM_LANE_NOBODY, 0, CAROM_SLOT_READY),
 		memory_order_release);
 }
 
@@ -205,7 +205,7 @@ int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t c
 /* a task was answered by this side */
 static void tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 
 	if (waited)
 		carom_futex_wake(slot_futex(task), INT_MAX);
@@ -217,11 +217,11 @@ static void tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited)
 
 bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t seen = atomic_load(&task->word);
 
 	while (carom_slot_state(seen) == CAROM_SLOT_READY) {
-		uint64_t lost = CAROM_SLOT_WORD(carom_slot_generation(seen), LANE_NOBODY, 0,
+		uint64_t lost = CAROM_SLOT_WORD(carom_slot_generation(seen), CAROM_LANE_NOBODY, 0,
 						CAROM_SLOT_LOST);
 
 		if (!atomic_compare_exchange_weak(&task->word, &seen, lost))
@@ -234,13 +234,14 @@ bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 
 bool carom_lane_force_end(struct carom_lane *lane, uint32_t slot)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint32_t generation = lane->own[slot].generation;
 	uint64_t word = atomic_load(&task->word);
 
 	if (carom_slot_ended(word) && carom_slot_generation(word) == generation)
 		return false;
-	atomic_store(&task->word, CAROM_SLOT_WORD(generation, LANE_NOBODY, 0, CAROM_SLOT_LOST));
+	atomic_store(&task->word,
+		     CAROM_SLOT_WORD(generation, CAROM_LANE_NOBODY, 0, CAROM_SLOT_LOST));
 	carom_futex_wake(slot_futex(task), INT_MAX);
 	carom_lane_announce(lane);
 	carom_lane_notice(lane, slot);
@@ -257,7 +258,7 @@ static bool is_same_task(uint64_t word, uint64_t seen)
 
 bool carom_lane_evict(struct carom_lane *lane, uint32_t slot, uint64_t word)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t seen = word;
 	uint64_t lost = CAROM_SLOT_WORD(carom_slot_generation(word), carom_slot_owner(word),
 					CAROM_SLOT_DOOMED, CAROM_SLOT_LOST);
@@ -271,7 +272,7 @@ bool carom_lane_evict(struct carom_lane *lane, uint32_t slot, uint64_t word)
 
 bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word)
 {
-	_Atomic uint64_t *truth = &lane->slots[slot].word;
+	_Atomic uint64_t *truth = &lane->view.slots[slot].word;
 	uint64_t seen = word;
 
 	while (!atomic_compare_exchange_weak(truth, &seen, seen | CAROM_SLOT_CONDEMNED))
@@ -282,19 +283,19 @@ bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word)
 
 void carom_lane_pardon(struct carom_lane *lane, uint32_t slot)
 {
-	atomic_fetch_and(&lane->slots[slot].word, ~CAROM_SLOT_CONDEMNED);
-	carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
+	atomic_fetch_and(&lane->view.slots[slot].word, ~CAROM_SLOT_CONDEMNED);
+	carom_futex_wake(slot_futex(&lane->view.slots[slot]), INT_MAX);
 }
 
 void carom_lane_doom(struct carom_lane *lane, uint32_t slot)
 {
-	atomic_fetch_or(&lane->slots[slot].word, CAROM_SLOT_DOOMED);
+	atomic_fetch_or(&lane->view.slots[slot].word, CAROM_SLOT_DOOMED);
 	carom_lane_pardon(lane, slot);
 }
 
 bool carom_lane_warn(struct carom_lane *lane, uint32_t slot, uint64_t word)
 {
-	_Atomic uint64_t *truth = &lane->slots[slot].word;
+	_Atomic uint64_t *truth = &lane->view.slots[slot].word;
 	uint64_t seen = word;
 
 	do {
@@ -311,8 +312,8 @@ void carom_lane_warned(struct carom_lane *lane, uint32_t slot, bool sent)
 	bool keep = sent || lane->own[slot].was_warned; /* P7 */
 	uint64_t flags = CAROM_SLOT_SIGNALLING | (keep ? 0 : CAROM_SLOT_SOFT);
 
-	atomic_fetch_and(&lane->slots[slot].word, ~flags);
-	carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
+	atomic_fetch_and(&lane->view.slots[slot].word, ~flags);
+	carom_futex_wake(slot_futex(&lane->view.slots[slot]), INT_MAX);
 }
 
 /* ---- supervising ---- */
@@ -365,20 +366,20 @@ bool carom_lane_give_up(struct carom_lane *lane, uint32_t worker)
  */
 static void offer_again(struct carom_lane *lane, uint32_t slot, uint32_t worker)
 {
-	_Atomic uint64_t *truth = &lane->slots[slot].word;
+	_Atomic uint64_t *truth = &lane->view.slots[slot].word;
 	uint64_t word = atomic_load(truth);
 
 	push(lane, slot); /* there is room: see RING_CELLS_PER_SLOT */
 	CAROM_POINT("sweep.offered");
 	while (carom_slot_state(word) == CAROM_SLOT_READY && carom_slot_owner(word) == worker)
-		if (atomic_compare_exchange_weak(truth, &word,
-						 word | CAROM_SLOT_WORD(0, LANE_NOBODY, 0, 0)))
+		if (atomic_compare_exchange_weak(
+			    truth, &word, word | CAROM_SLOT_WORD(0, CAROM_LANE_NOBODY, 0, 0)))
 			return;
 }
 
 static void settle(struct carom_lane *lane, uint32_t slot, uint64_t word, bool again)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t next;
 
 	/* only a waiter's flag can appear meanwhile: the owner is dead */
@@ -402,8 +403,8 @@ static void sweep_slot(struct carom_lane *lane, uint32_t slot, uint64_t word,
 	else if (carom_slot_state(word) == CAROM_SLOT_READY)
 		offer_again(lane, slot, carom_slot_owner(word));
 	else if (carom_slot_ended(word) && word & CAROM_SLOT_WAITED)
-		carom_futex_wake(slot_futex(&lane->slots[slot]), INT_MAX);
-	if (lane->slots[slot].flags & CAROM_TASK_END) /* N3 */
+		carom_futex_wake(slot_futex(&lane->view.slots[slot]), INT_MAX);
+	if (lane->view.slots[slot].flags & CAROM_TASK_END) /* N3 */
 		carom_lane_notice(lane, slot);
 }
 
@@ -411,7 +412,7 @@ static void sweep_slots(struct carom_lane *lane, uint32_t worker, carom_sweep_fn
 			void *userdata)
 {
 	for (uint32_t slot = 0; slot < lane->taken_count; slot++) {
-		uint64_t word = atomic_load(&lane->slots[slot].word);
+		uint64_t word = atomic_load(&lane->view.slots[slot].word);
 
 		if (carom_slot_owner(word) == worker)
 			sweep_slot(lane, slot, word, verdict, userdata);
@@ -492,7 +493,7 @@ uint64_t carom_lane_progress(const struct carom_lane *lane)
 bool carom_lane_anything_ready(const struct carom_lane *lane)
 {
 	for (uint32_t slot = 0; slot < lane->taken_count; slot++)
-		if (carom_slot_state(atomic_load(&lane->slots[slot].word)) == CAROM_SLOT_READY)
+		if (carom_slot_state(atomic_load(&lane->view.slots[slot].word)) == CAROM_SLOT_READY)
 			return true;
 	return false;
 }

@@ -5,8 +5,7 @@
 #include "ipc/lane.h"
 #include "ipc/patience.h"
 
-#define LANE_MAGIC  UINT64_C(0x31656e616c6d7261) /* "armlane1" */
-#define LANE_NOBODY 0xffffu
+#define LANE_MAGIC UINT64_C(0x31656e616c6d7261) /* "armlane1" */
 
 /* instead of the time at which a worker was ready: it will never be */
 #define LANE_GIVEN_UP UINT64_MAX
@@ -68,23 +67,18 @@ struct lane_own_slot {
 /**
  * struct carom_lane - one process's view
  * @used_count, @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
- * @worker, @interrupted, @sleep_count, @arena: a worker's own
+ * @interrupted, @sleep_count, @arena: a worker's own
  * @is_shared: the mappings are those of another view
  * @quick_parks, @move_*: see step_aside()
  * @settle:          see carom_lane_on_warned()
  */
 struct carom_lane {
+	struct carom_lane_view view;
 	struct carom_segment *segment;
 	struct lane_header *header;
 	struct carom_lane_worker *workers;
 	_Atomic uint64_t *ring;
 	_Atomic uint64_t *notices; /* a bit per slot */
-	struct carom_slot *slots;
-	unsigned char *arguments;
-	unsigned char *values;
-	uint64_t payload_size;
-	uint32_t worker_count;
-	uint32_t slot_count;
 	uint32_t ring_count;
 	uint32_t backlog_max;
 	uint32_t mask_words;
@@ -101,7 +95,6 @@ struct carom_lane {
 	uint32_t free_count;
 	uint32_t taken_count; /* slots that were ever taken are below */
 
-	uint32_t worker;
 	bool is_shared;
 	_Atomic bool interrupted; /* by a signal handler of this process */
 	uint32_t last_submit_cpu;
@@ -147,7 +140,7 @@ static inline uint32_t lane_mask_words(const struct carom_lane *lane)
 {
 	uint32_t used = atomic_load_explicit(&lane->header->used_count, memory_order_relaxed);
 
-	return used < lane->worker_count ? (used + 63) / 64 : lane->mask_words;
+	return used < lane->view.worker_count ? (used + 63) / 64 : lane->mask_words;
 }
 
 /* is any bit set? */

@@ -102,7 +102,7 @@ static int sleep_for_end(struct carom_lane *lane, uint32_t slot, uint32_t genera
 	int r;
 
 	atomic_fetch_add(&lane->own[slot].sleeper_count, 1);
-	r = sleep_until_over(&lane->slots[slot], generation, deadline_ns);
+	r = sleep_until_over(&lane->view.slots[slot], generation, deadline_ns);
 	atomic_fetch_sub(&lane->own[slot].sleeper_count, 1);
 	return r;
 }
@@ -110,7 +110,7 @@ static int sleep_for_end(struct carom_lane *lane, uint32_t slot, uint32_t genera
 int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation,
 		     uint64_t deadline_ns, bool may_spin)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t begun;
 	int r;
 

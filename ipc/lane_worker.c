@@ -39,22 +39,22 @@
 
 static uint64_t own_bit(const struct carom_lane *lane)
 {
-	return UINT64_C(1) << (lane->worker % 64);
+	return UINT64_C(1) << (lane->view.worker % 64);
 }
 
 static void mask_set(_Atomic uint64_t *mask, const struct carom_lane *lane)
 {
-	atomic_fetch_or(&mask[lane->worker / 64], own_bit(lane));
+	atomic_fetch_or(&mask[lane->view.worker / 64], own_bit(lane));
 }
 
 static void mask_clear(_Atomic uint64_t *mask, const struct carom_lane *lane)
 {
-	atomic_fetch_and(&mask[lane->worker / 64], ~own_bit(lane));
+	atomic_fetch_and(&mask[lane->view.worker / 64], ~own_bit(lane));
 }
 
 static void note_cpu(struct carom_lane *lane, uint32_t cpu)
 {
-	_Atomic uint32_t *noted = &lane->workers[lane->worker].cpu;
+	_Atomic uint32_t *noted = &lane->workers[lane->view.worker].cpu;
 
 	/* relaxed: a hint; the line stays shared while nothing changes */
 	if (atomic_load_explicit(noted, memory_order_relaxed) != cpu)
@@ -63,7 +63,7 @@ static void note_cpu(struct carom_lane *lane, uint32_t cpu)
 
 void carom_lane_await_admission(struct carom_lane *lane)
 {
-	const struct carom_life *life = &lane->workers[lane->worker].life;
+	const struct carom_life *life = &lane->workers[lane->view.worker].life;
 
 	while (atomic_load(&life->word) == 0)
 		carom_futex_wait(&life->word, 0, CAROM_NO_DEADLINE);
@@ -71,7 +71,7 @@ void carom_lane_await_admission(struct carom_lane *lane)
 
 int carom_lane_ready(struct carom_lane *lane)
 {
-	struct carom_lane_worker *self = &lane->workers[lane->worker];
+	struct carom_lane_worker *self = &lane->workers[lane->view.worker];
 	uint64_t not_yet = 0;
 
 	if (!lane->is_shared)
@@ -90,13 +90,13 @@ int carom_lane_ready(struct carom_lane *lane)
 
 static bool claim_slot(struct carom_lane *lane, uint32_t slot, uint32_t generation)
 {
-	_Atomic uint64_t *word = &lane->slots[slot].word;
+	_Atomic uint64_t *word = &lane->view.slots[slot].word;
 	uint64_t seen = atomic_load(word);
 
 	while (carom_slot_generation(seen) == generation &&
 	       carom_slot_state(seen) == CAROM_SLOT_READY) {
-		uint64_t mine = CAROM_SLOT_WORD(generation, lane->worker, seen & CAROM_SLOT_WAITED,
-						CAROM_SLOT_RUNNING);
+		uint64_t mine = CAROM_SLOT_WORD(generation, lane->view.worker,
+						seen & CAROM_SLOT_WAITED, CAROM_SLOT_RUNNING);
 
 		CAROM_POINT("lane.claim.before");
 		if (atomic_compare_exchange_weak(word, &seen, mine))
@@ -120,7 +120,7 @@ static bool pop(struct carom_lane *lane, uint32_t *ret_slot)
 				continue;
 			return false;
 		}
-		claimed = slot < lane->slot_count && claim_slot(lane, slot, (uint32_t)cell);
+		claimed = slot < lane->view.slot_count && claim_slot(lane, slot, (uint32_t)cell);
 		CAROM_POINT("lane.claim.after");
 		atomic_compare_exchange_strong(head_word, &head, head + 1);
 		CAROM_POINT("lane.head.moved");
@@ -263,7 +263,7 @@ static void sleep_until_woken(struct carom_lane *lane, _Atomic uint32_t *wake)
 /* the spinning bit is cleared after the idle bit is set, so that one of them always tells */
 static void park(struct carom_lane *lane)
 {
-	_Atomic uint32_t *wake = &lane->workers[lane->worker].wake;
+	_Atomic uint32_t *wake = &lane->workers[lane->view.worker].wake;
 
 	atomic_store(wake, 0);
 	CAROM_POINT("lane.park.reset");
@@ -274,7 +274,7 @@ static void park(struct carom_lane *lane)
 		mask_clear(lane->header->awake, lane);
 	CAROM_POINT("lane.park.look");
 	if (!carom_lane_nonempty(lane) && !atomic_load(&lane->header->stop) &&
-	    !atomic_load(&lane->workers[lane->worker].dismissed))
+	    !atomic_load(&lane->workers[lane->view.worker].dismissed))
 		sleep_until_woken(lane, wake);
 	CAROM_POINT("lane.park.woken");
 	if (lane->backlog_max)
@@ -307,7 +307,8 @@ static void pass_wake_on(struct carom_lane *lane)
 /* relaxed: a wake-up comes after it; and it is on the line that note_cpu() has in hand */
 static bool is_dismissed(const struct carom_lane *lane)
 {
-	return atomic_load_explicit(&lane->workers[lane->worker].dismissed, memory_order_relaxed);
+	return atomic_load_explicit(&lane->workers[lane->view.worker].dismissed,
+				    memory_order_relaxed);
 }
 
 /* W6 */
@@ -341,7 +342,7 @@ int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot)
 		if (!spin_for_work(lane))
 			park(lane);
 	}
-	lane->last_submit_cpu = lane->slots[*ret_slot].submit_cpu;
+	lane->last_submit_cpu = lane->view.slots[*ret_slot].submit_cpu;
 	note_cpu(lane, (uint32_t)sched_getcpu());
 	pass_wake_on(lane);
 	return 0;
@@ -353,7 +354,7 @@ int carom_lane_claim(struct carom_lane *lane, uint32_t *ret_slot)
  */
 void carom_lane_interrupt(struct carom_lane *lane)
 {
-	_Atomic uint32_t *wake = &lane->workers[lane->worker].wake;
+	_Atomic uint32_t *wake = &lane->workers[lane->view.worker].wake;
 	int saved_errno = errno;
 
 	atomic_store(&lane->interrupted, true);
@@ -400,7 +401,7 @@ static bool may_go_on(struct carom_lane *lane, struct carom_slot *task, uint64_t
 
 int carom_lane_go_on(struct carom_lane *lane, uint32_t slot)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t seen = atomic_load(&task->word);
 	uint64_t clean;
 
@@ -416,7 +417,7 @@ int carom_lane_go_on(struct carom_lane *lane, uint32_t slot)
 
 int carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 {
-	struct carom_slot *task = &lane->slots[slot];
+	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t seen = atomic_load(&task->word);
 	bool noticed = task->flags & CAROM_TASK_END; /* once it is DONE the slot may be another's */
 	uint64_t mine;
@@ -425,7 +426,7 @@ int carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 		if (!may_go_on(lane, task, &seen))
 			return -ECANCELED;
 		if (carom_slot_state(seen) != CAROM_SLOT_RUNNING ||
-		    carom_slot_owner(seen) != lane->worker)
+		    carom_slot_owner(seen) != lane->view.worker)
 			return 0;
 		mine = (seen & ~(UINT64_C(0xff) | CAROM_SLOT_FLAGS)) | (seen & CAROM_SLOT_WAITED) |
 		       CAROM_SLOT_DONE;

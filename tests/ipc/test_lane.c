@@ -686,10 +686,10 @@ static void age(struct carom_lane *lane, uint64_t position, uint32_t generation)
 		atomic_store(ring_at(lane, i), ring_cell(lane, i, 0, generation - 1));
 	atomic_store(&lane->header->head, position);
 	lane->tail = position;
-	for (uint32_t slot = 0; slot < lane->slot_count; slot++) {
+	for (uint32_t slot = 0; slot < lane->view.slot_count; slot++) {
 		lane->own[slot].generation = generation;
-		atomic_store(&lane->slots[slot].word,
-			     CAROM_SLOT_WORD(generation, LANE_NOBODY, 0, CAROM_SLOT_FREE));
+		atomic_store(&lane->view.slots[slot].word,
+			     CAROM_SLOT_WORD(generation, CAROM_LANE_NOBODY, 0, CAROM_SLOT_FREE));
 	}
 }
 

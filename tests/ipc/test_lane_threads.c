@@ -53,23 +53,19 @@ static struct carom_lane *view_of(const struct carom_lane *lane, uint32_t worker
 	struct carom_lane *view = calloc(1, sizeof(*view));
 
 	cr_assert(ne(ptr, view, NULL));
+	view->view = lane->view;
+	view->view.values = carom_lane_values(lane, worker);
+	view->view.worker = worker;
 	view->header = lane->header;
 	view->workers = lane->workers;
 	view->ring = lane->ring;
-	view->slots = lane->slots;
-	view->arguments = lane->arguments;
-	view->values = carom_lane_values(lane, worker);
-	view->payload_size = lane->payload_size;
-	view->worker_count = lane->worker_count;
-	view->slot_count = lane->slot_count;
 	view->ring_count = lane->ring_count;
 	view->mask_words = lane->mask_words;
 	carom_patience_init(&view->patience, lane->patience.limit_ns);
 	view->spinner_max = lane->spinner_max;
 	view->control_size = lane->control_size;
-	view->worker = worker;
-	view->last_submit_cpu = LANE_NOBODY;
-	carom_arena_init(&view->arena, view->values, begin, view->payload_size,
+	view->last_submit_cpu = CAROM_LANE_NOBODY;
+	carom_arena_init(&view->arena, view->view.values, begin, view->view.payload_size,
 			 &view->workers[worker].returned);
 	return view;
 }
