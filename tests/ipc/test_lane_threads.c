@@ -84,7 +84,7 @@ static void do_task(struct staff *self, struct carom_slot *slot)
 	slot->value_size = BLOCK;
 	if (carom_arena_alloc(&self->view->arena, BLOCK, &slot->value.offset) < 0)
 		abort();
-	room = self->view->values + slot->value.offset;
+	room = self->view->view.values + slot->value.offset;
 	memset(room, (int)(number & 0xff), BLOCK);
 }
 
