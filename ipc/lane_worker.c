@@ -423,7 +423,7 @@ int carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 	uint64_t mine;
 
 	do {
-		if (!may_go_on(lane, task, &seen))
+		if (seen & CONCERN && !may_go_on(lane, task, &seen))
 			return -ECANCELED;
 		if (carom_slot_state(seen) != CAROM_SLOT_RUNNING ||
 		    carom_slot_owner(seen) != lane->view.worker)

@@ -46,22 +46,6 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 /* ---- which limits hold ---- */
 
-/* what is beyond all times is none; 0 */
-static uint64_t choose(uint64_t asked_ns, uint64_t pool_ns)
-{
-	uint64_t ns = asked_ns ? asked_ns : pool_ns;
-
-	return ns > INT64_MAX ? 0 : ns;
-}
-
-void carom_limits_resolve(const struct carom_pool *pool, uint64_t *soft_ns, uint64_t *hard_ns)
-{
-	*soft_ns = choose(*soft_ns, pool->options.soft_limit_ns);
-	*hard_ns = choose(*hard_ns, pool->options.hard_limit_ns);
-	if (*hard_ns && *soft_ns >= *hard_ns)
-		*soft_ns = 0;
-}
-
 /* row TO-09 */
 static void warn_of_order(uint64_t soft_ns, uint64_t hard_ns)
 {
@@ -83,18 +67,18 @@ void carom_limits_check_order(struct carom_pool *pool, uint64_t soft_ns, uint64_
 	pool_soft_ns = pool->options.soft_limit_ns;
 	pool_hard_ns = pool->options.hard_limit_ns;
 	pthread_mutex_unlock(&pool->lock);
-	warn_of_order(choose(soft_ns, pool_soft_ns), choose(hard_ns, pool_hard_ns));
+	warn_of_order(limits_choose(soft_ns, pool_soft_ns), limits_choose(hard_ns, pool_hard_ns));
 }
 
 void carom_limits_begin(const struct carom_pool *pool)
 {
-	warn_of_order(choose(pool->options.soft_limit_ns, 0),
-		      choose(pool->options.hard_limit_ns, 0));
+	warn_of_order(limits_choose(pool->options.soft_limit_ns, 0),
+		      limits_choose(pool->options.hard_limit_ns, 0));
 }
 
 void carom_limits_set(struct carom_pool *pool, uint64_t soft_ns, uint64_t hard_ns)
 {
-	warn_of_order(choose(soft_ns, 0), choose(hard_ns, 0));
+	warn_of_order(limits_choose(soft_ns, 0), limits_choose(hard_ns, 0));
 	pthread_mutex_lock(&pool->lock);
 	pool->options.soft_limit_ns = soft_ns;
 	pool->options.hard_limit_ns = hard_ns;

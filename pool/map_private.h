@@ -78,6 +78,17 @@ struct map {
 	uint64_t verdict_index;
 };
 
+/**
+ * struct cut - parts of a map on their way into slots, one after the other
+ * @columns: where the part's items begin
+ * @batch, @submission: of the part; what all parts have in common is written once
+ */
+struct cut {
+	struct carom_column columns[CAROM_COLUMNS_MAX];
+	struct carom_batch batch;
+	struct submission submission;
+};
+
 /** carom_map_word() - of a slot: what state its task is in */
 static inline uint64_t carom_map_word(const struct map *map, uint32_t slot)
 {
@@ -101,15 +112,15 @@ static inline struct carom_outcome carom_map_no_value(enum carom_outcome_kind ki
 
 /* ---- map_submit.c ---- */
 
+/** carom_map_begin_cut() - before the first part; @ret_cut stays where it is */
+void carom_map_begin_cut(struct map *map, struct cut *ret_cut);
+
 /**
- * carom_map_describe_part() - items as a part of the map, to be prepared
- * @first:   the index of the first of them
- * @columns: they begin there
- * @batch, @ret_submission: this refers to that, and to @columns
+ * carom_map_cut() - items as a part of the map, to be prepared as the cut's submission
+ * @cut:   its columns say where they begin
+ * @first: the index of the first of them
  */
-void carom_map_describe_part(struct map *map, uint64_t part, uint64_t first, uint64_t count,
-			     const struct carom_column *columns, struct carom_batch *batch,
-			     struct submission *ret_submission);
+void carom_map_cut(struct cut *cut, uint64_t part, uint64_t first, uint64_t count);
 
 /** carom_map_publish() - submit a prepared part; if it cannot be, its items have failed. 0 or why. */
 int carom_map_publish(struct map *map, uint32_t slot);

@@ -123,19 +123,15 @@ static int copy_rest(struct map *map, uint32_t victim, uint64_t from, uint32_t *
 {
 	struct task *task = &map->pool->tasks[victim];
 	const struct carom_columns *source = (const void *)(carom_map_batch(map, victim) + 1);
-	struct carom_column columns[CAROM_COLUMNS_MAX];
-	struct carom_batch batch;
-	struct submission submission;
+	struct cut cut;
 	int r;
 
-	for (uint64_t i = 0; i < map->column_count; i++) {
-		columns[i].data = carom_columns_at(source, i, from);
-		columns[i].size = map->columns[i].size;
-	}
-	carom_map_describe_part(map, map->part_count, task->first + from, task->end - from, columns,
-				&batch, &submission);
+	carom_map_begin_cut(map, &cut);
+	for (uint64_t i = 0; i < map->column_count; i++)
+		cut.columns[i].data = carom_columns_at(source, i, from);
+	carom_map_cut(&cut, map->part_count, task->first + from, task->end - from);
 	task->held = true;
-	r = carom_pool_prepare(map->pool, &submission, false, ret_slot);
+	r = carom_pool_prepare(map->pool, &cut.submission, false, ret_slot);
 	task->held = false;
 	if (carom_slot_ended(carom_map_word(map, victim)))
 		carom_lane_announce(map->pool->lane); /* somebody may have passed it by */

@@ -10,6 +10,7 @@
  * over, before its last chunk is prepared: then the rest is not submitted.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "core/time.h"
 #include "pool/column.h"
@@ -19,48 +20,59 @@
 
 /* ---- parts ---- */
 
-static void columns_from(const struct map *map, uint64_t first, struct carom_column *ret_columns)
+void carom_map_begin_cut(struct map *map, struct cut *ret_cut)
 {
-	for (uint64_t i = 0; i < map->column_count; i++) {
-		const unsigned char *data = map->columns[i].data;
-
-		ret_columns[i] = map->columns[i];
-		ret_columns[i].data = data + first * map->columns[i].size;
-	}
-}
-
-void carom_map_describe_part(struct map *map, uint64_t part, uint64_t first, uint64_t count,
-			     const struct carom_column *columns, struct carom_batch *batch,
-			     struct submission *ret_submission)
-{
-	*batch = (struct carom_batch){ .first_index = first,
-				       .item_count = count,
-				       .value_size = map->out_size,
-				       .end = count,
-				       .stops_at_failure = map->fail_fast };
-	*ret_submission = (struct submission){
+	memcpy(ret_cut->columns, map->columns, map->column_count * sizeof(*map->columns));
+	ret_cut->batch = (struct carom_batch){ .value_size = map->out_size,
+					       .stops_at_failure = map->fail_fast };
+	ret_cut->submission = (struct submission){
 		.function = map->function,
-		.data = columns->data,
-		.size = columns->size,
+		.prefix = &ret_cut->batch,
+		.columns = ret_cut->columns,
 		.limit_ns = map->limit_ns,
 		.soft_ns = map->soft_ns,
 		.retry_count = map->retry_count,
-		.index = first,
-		.count = count,
-		.part = part,
 		.map = map,
 		.noticed = map->calls != NULL,
 	};
+}
+
+void carom_map_cut(struct cut *cut, uint64_t part, uint64_t first, uint64_t count)
+{
+	struct submission *submission = &cut->submission;
+	uint64_t column_count = submission->map->column_count;
+
+	submission->index = first;
+	submission->count = count;
+	submission->part = part;
+	submission->data = cut->columns->data;
+	submission->size = cut->columns->size;
+	submission->batch = count > 1;
+	submission->prefix_size = 0;
+	submission->column_count = 0;
 	if (count > 1) {
-		ret_submission->prefix = batch;
-		ret_submission->prefix_size = sizeof(*batch);
-		ret_submission->batch = true;
+		submission->prefix_size = sizeof(cut->batch);
+		cut->batch.first_index = first;
+		cut->batch.item_count = count;
+		atomic_init(&cut->batch.end, count);
 	}
-	if (count > 1 || map->column_count > 1) {
-		ret_submission->columns = columns;
-		ret_submission->column_count = map->column_count;
-		ret_submission->size = carom_columns_size(columns, map->column_count, count);
+	if (count > 1 || column_count > 1) {
+		submission->column_count = column_count;
+		submission->size = carom_columns_size(cut->columns, column_count, count);
 	}
+}
+
+static void cut_chunk(const struct map *map, uint64_t chunk, struct cut *cut)
+{
+	uint64_t first = chunk * map->chunk_size;
+	uint64_t left = map->item_count - first;
+
+	for (uint64_t i = 0; i < map->column_count; i++) {
+		const unsigned char *data = map->columns[i].data;
+
+		cut->columns[i].data = data + first * map->columns[i].size;
+	}
+	carom_map_cut(cut, chunk, first, left < map->chunk_size ? left : map->chunk_size);
 }
 
 /* ---- publishing ---- */
@@ -126,23 +138,16 @@ static void await_some_part(struct map *map, uint64_t end)
  * One chunk into the group. Out of slots: publish what there is, then wait for some.
  * Out of room for arguments: wait for a chunk of our own to end, if there is one.
  */
-static int prepare_chunk(struct map *map, uint64_t chunk, struct group *group)
+static int prepare_chunk(struct map *map, uint64_t chunk, struct cut *cut, struct group *group)
 {
-	uint64_t first = chunk * map->chunk_size;
-	uint64_t left = map->item_count - first;
-	struct carom_column columns[CAROM_COLUMNS_MAX];
-	struct carom_batch batch;
-	struct submission submission;
 	uint32_t slot;
 	int r;
 
-	columns_from(map, first, columns);
-	carom_map_describe_part(map, chunk, first, left < map->chunk_size ? left : map->chunk_size,
-				columns, &batch, &submission);
+	cut_chunk(map, chunk, cut);
 	for (;;) {
 		if (map->over)
 			return -ECANCELED;
-		r = carom_pool_prepare(map->pool, &submission, group->count == 0, &slot);
+		r = carom_pool_prepare(map->pool, &cut->submission, group->count == 0, &slot);
 		if (r == -EAGAIN || (r == -ENOMEM && group->count)) {
 			r = publish_group(map, group);
 			if (r < 0)
@@ -163,12 +168,15 @@ static int prepare_chunk(struct map *map, uint64_t chunk, struct group *group)
 
 int carom_map_submit(struct map *map)
 {
-	struct group group = { .count = 0 };
+	struct group group;
+	struct cut cut;
 	uint64_t chunk = 0;
 	int r = 0;
 
+	group.count = 0;
+	carom_map_begin_cut(map, &cut);
 	while (r == 0 && chunk < map->chunk_count) {
-		r = prepare_chunk(map, chunk, &group);
+		r = prepare_chunk(map, chunk, &cut, &group);
 		chunk += r == 0;
 		if (r == 0 && group.count == GROUP_MAX)
 			r = publish_group(map, &group);

@@ -402,7 +402,13 @@ int64_t carom_slot_pid(const struct carom_pool *pool, uint32_t slot);
 void carom_outcome_fail(struct carom_outcome *outcome, int32_t code, uint64_t soft_ns);
 
 /** carom_slot_succeeded() - did the task in an ended slot end with a value? With the lock. */
-bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot);
+static inline bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot)
+{
+	const struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
+
+	return carom_slot_state(atomic_load(&lines->word)) == CAROM_SLOT_DONE &&
+	       *(const volatile int32_t *)&lines->code >= 0;
+}
 
 /** carom_outcome_of_slot() - how the task in an ended slot ended. With the lock. */
 void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
@@ -611,8 +617,23 @@ void carom_lazy_note(struct carom_pool *pool);
  */
 void carom_limits_check_order(struct carom_pool *pool, uint64_t soft_ns, uint64_t hard_ns);
 
+/* 0 asks for the pool's; what is beyond all times is none; 0 */
+static inline uint64_t limits_choose(uint64_t asked_ns, uint64_t pool_ns)
+{
+	uint64_t ns = asked_ns ? asked_ns : pool_ns;
+
+	return ns > INT64_MAX ? 0 : ns;
+}
+
 /** carom_limits_resolve() - which limits hold for a task that asked for these. Any thread, with the lock. */
-void carom_limits_resolve(const struct carom_pool *pool, uint64_t *soft_ns, uint64_t *hard_ns);
+static inline void carom_limits_resolve(const struct carom_pool *pool, uint64_t *soft_ns,
+					uint64_t *hard_ns)
+{
+	*soft_ns = limits_choose(*soft_ns, pool->options.soft_limit_ns);
+	*hard_ns = limits_choose(*hard_ns, pool->options.hard_limit_ns);
+	if (*hard_ns && *soft_ns >= *hard_ns)
+		*soft_ns = 0;
+}
 
 /** carom_limits_begin() - a pool with these limits is made: say so if one can never be hit */
 void carom_limits_begin(const struct carom_pool *pool);

@@ -50,11 +50,13 @@ static bool fits_for_certain(const struct carom_recycle *recycle, uint64_t fault
 	       recycle->measured_bytes + growth <= recycle->limits.max_bytes; /* R1 */
 }
 
-static bool exceeds_memory(struct carom_recycle *recycle)
+bool carom_recycle_exceeds_memory(struct carom_recycle *recycle)
 {
 	uint64_t fault_count = count_faults(); /* before: what comes in between counts later */
 	int r;
 
+	if (recycle->is_blind)
+		return false;
 	if (fits_for_certain(recycle, fault_count))
 		return false;
 	r = measure((enum carom_memory_measure)recycle->limits.memory_measure,
@@ -74,14 +76,4 @@ static bool exceeds_memory(struct carom_recycle *recycle)
 			(unsigned long long)recycle->measured_bytes / 1024,
 			(unsigned long long)recycle->limits.max_bytes / 1024);
 	return true;
-}
-
-bool carom_recycle_due(struct carom_recycle *recycle, uint64_t item_count)
-{
-	const struct carom_recycle_limits *limits = &recycle->limits;
-
-	recycle->task_count += limits->counts_items ? item_count : 1;
-	if (limits->max_tasks && recycle->task_count >= limits->max_tasks)
-		return true;
-	return limits->max_bytes && !recycle->is_blind && exceeds_memory(recycle);
 }

@@ -39,10 +39,21 @@ struct carom_recycle {
 	bool is_blind;
 };
 
+/** carom_recycle_exceeds_memory() - measured only if it may be so */
+bool carom_recycle_exceeds_memory(struct carom_recycle *recycle);
+
 /**
  * carom_recycle_due() - a task is done: is it the last one of this worker?
  * @item_count: of a batch; 1
  */
-bool carom_recycle_due(struct carom_recycle *recycle, uint64_t item_count);
+static inline bool carom_recycle_due(struct carom_recycle *recycle, uint64_t item_count)
+{
+	const struct carom_recycle_limits *limits = &recycle->limits;
+
+	recycle->task_count += limits->counts_items ? item_count : 1;
+	if (limits->max_tasks && recycle->task_count >= limits->max_tasks)
+		return true;
+	return limits->max_bytes && carom_recycle_exceeds_memory(recycle);
+}
 
 #endif

@@ -51,14 +51,6 @@ void carom_outcome_fail(struct carom_outcome *outcome, int32_t code, uint64_t so
 	outcome->limit_ns = soft_ns;
 }
 
-bool carom_slot_succeeded(const struct carom_pool *pool, uint32_t slot)
-{
-	const struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
-
-	return carom_slot_state(atomic_load(&lines->word)) == CAROM_SLOT_DONE &&
-	       *(const volatile int32_t *)&lines->code >= 0;
-}
-
 void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 			   struct carom_outcome *ret_outcome)
 {

@@ -113,12 +113,6 @@ uint64_t carom_soft_limit_stray_count(void)
 
 /* ---- a function that runs ---- */
 
-void carom_soft_limit_enter(struct carom_slot *slot)
-{
-	STORE(slot, slot);
-	IN_ORDER();
-}
-
 /* a signal that has just come for what begins here is forgotten, but its word is not */
 /* SIGNALLING: the parent may yet find that it is another item's turn (P6) */
 static bool is_warned(uint64_t word)

@@ -15,9 +15,6 @@
 /** carom_soft_limit_install() - a worker process begins: SIGUSR1 is the lane's to send */
 void carom_soft_limit_install(struct carom_lane *lane);
 
-/** carom_soft_limit_enter() - a task was claimed; before its beginning can be seen */
-void carom_soft_limit_enter(struct carom_slot *slot);
-
 /**
  * struct soft_limit - of the function that runs in this thread
  * @expired:  its limit has passed
@@ -35,6 +32,13 @@ struct soft_limit {
 /* initial-exec: found without an allocation, which a handler could not make */
 extern _Thread_local struct soft_limit carom_soft_limit_at_hand
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/** carom_soft_limit_enter() - a task was claimed; before its beginning can be seen */
+static inline void carom_soft_limit_enter(struct carom_slot *slot)
+{
+	atomic_store_explicit(&carom_soft_limit_at_hand.slot, slot, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+}
 
 /** carom_soft_limit_begin() - a function is about to be called, for it or for an item of it */
 static inline void carom_soft_limit_begin(void)

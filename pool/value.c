@@ -10,21 +10,16 @@ static uint64_t load_once(const uint64_t *word)
 	return *(const volatile uint64_t *)word;
 }
 
-int carom_value_of(const struct carom_lane *lane, uint32_t slot, bool batch,
-		   struct carom_value *ret_value)
+int carom_value_in_arena(const struct carom_lane *lane, uint32_t slot, bool batch, uint64_t size,
+			 struct carom_value *ret_value)
 {
 	const struct carom_slot *task = carom_lane_slot(lane, slot);
 	uint32_t owner = carom_slot_owner(atomic_load(&task->word));
-	uint64_t size = load_once(&task->value_size);
 	uint64_t offset = load_once(&task->value.offset);
 	uint64_t reserved = batch ? size : load_once(&task->value.reserved);
 	uint64_t end = carom_lane_payload_size(lane);
 	uint64_t room = carom_arena_room(reserved);
 
-	if (size <= CAROM_LANE_INLINE) {
-		*ret_value = (struct carom_value){ .data = task->value.bytes, .size = size };
-		return 0;
-	}
 	if (owner >= carom_lane_worker_count(lane) || size > reserved || !room || room > end ||
 	    offset > end - room || offset % CAROM_ARENA_ALIGNMENT)
 		return -EBADMSG;

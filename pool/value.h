@@ -28,9 +28,22 @@ struct carom_value {
 	uint32_t worker;
 };
 
+/** carom_value_in_arena() - as carom_value_of(), of one that has this size, and so no room in the slot */
+int carom_value_in_arena(const struct carom_lane *lane, uint32_t slot, bool batch, uint64_t size,
+			 struct carom_value *ret_value);
+
 /** carom_value_of() - the value of a DONE slot (of a batch: all its values). 0, or -EBADMSG: it points outside its arena. */
-int carom_value_of(const struct carom_lane *lane, uint32_t slot, bool batch,
-		   struct carom_value *ret_value);
+static inline int carom_value_of(const struct carom_lane *lane, uint32_t slot, bool batch,
+				 struct carom_value *ret_value)
+{
+	const struct carom_slot *task = carom_lane_slot(lane, slot);
+	uint64_t size = *(const volatile uint64_t *)&task->value_size;
+
+	if (size > CAROM_LANE_INLINE)
+		return carom_value_in_arena(lane, slot, batch, size, ret_value);
+	*ret_value = (struct carom_value){ .data = task->value.bytes, .size = size };
+	return 0;
+}
 
 /* ---- the values of a batch: a code for each item, then the values one after the other ---- */
 
