@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,5 +167,54 @@ static inline void shell_write_file(const char *name, const char *text)
 
 #define shell_expect_has(text, part) \
 	cr_expect(ne(ptr, strstr((text), (part)), NULL), "no \"%s\" in:\n%s", (part), (text))
+
+/* Runs a script on a terminal of its own, and returns all that appeared there. */
+static inline const char *shell_on_terminal(const char *script, unsigned short columns)
+{
+	struct winsize window = { .ws_row = 24, .ws_col = columns };
+	static char text[SHELL_TEXT_BYTES];
+	size_t length = 0;
+	ssize_t n;
+	int fd, status;
+	pid_t pid = forkpty(&fd, NULL, NULL, &window);
+
+	cr_assert(ge(int, pid, 0));
+	if (pid == 0) {
+		setenv("C", getenv("CAROM_PROGRAM"), 1);
+		execl("/bin/sh", "sh", "-c", script, (char *)NULL);
+		_exit(99);
+	}
+	while (length < sizeof(text) - 1 &&
+	       (n = read(fd, text + length, sizeof(text) - 1 - length)) > 0) /* then EIO */
+		length += (size_t)n;
+	text[length] = '\0';
+	close(fd);
+	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+	return text;
+}
+
+/* No line has more bytes than that. */
+static inline void shell_expect_narrower(const char *text, size_t columns)
+{
+	for (const char *line = text; *line; line += strcspn(line, "\r\n")) {
+		line += strspn(line, "\r\n");
+		cr_expect(le(sz, strcspn(line, "\r\n"), columns), "%s", line);
+	}
+}
+
+static inline void shell_expect_fits_a_screen(const char *script)
+{
+	const struct shell *done = shell(script);
+	size_t lines = 0, columns;
+
+	cr_expect(zero(int, done->status));
+	for (const char *line = done->out; *line; line += columns + 1) {
+		columns = strcspn(line, "\n");
+		cr_expect(le(sz, columns, 80), "%.*s", (int)columns, line);
+		lines++;
+	}
+	cr_expect(gt(sz, lines, 5));
+	cr_expect(le(sz, lines, 24));
+}
 
 #endif

@@ -7,7 +7,6 @@
 #include "tests/tools/shell.h"
 
 #include <dirent.h>
-#include <pty.h>
 
 TestSuite(run, .init = shell_enter_directory, .fini = shell_leave_directory, .timeout = 60);
 
@@ -609,68 +608,21 @@ Test(run, says_when_the_loop_that_was_asked_for_does_not_exist)
 	shell_expect_has(done->err, "carom run: event loop: Invalid argument\n");
 }
 
-static void expect_fits_a_screen(const char *script)
-{
-	const struct shell *done = shell(script);
-	size_t lines = 0, columns;
-
-	cr_expect(zero(int, done->status));
-	for (const char *line = done->out; *line; line += columns + 1) {
-		columns = strcspn(line, "\n");
-		cr_expect(le(sz, columns, 80), "%.*s", (int)columns, line);
-		lines++;
-	}
-	cr_expect(gt(sz, lines, 5));
-	cr_expect(le(sz, lines, 24));
-}
-
 Test(run, has_help_that_fits_a_screen)
 {
-	expect_fits_a_screen("$C --help");
-	expect_fits_a_screen("$C run --help");
+	shell_expect_fits_a_screen("$C --help");
+	shell_expect_fits_a_screen("$C run --help");
 	shell_expect_has(shell("$C --version")->out, "carom ");
 }
 
 /* --- the bar ----------------------------------------------------------- */
 
-/* Runs a script on a terminal of its own, and returns all that appeared there. */
-static const char *on_terminal(const char *script, unsigned short columns)
-{
-	struct winsize window = { .ws_row = 24, .ws_col = columns };
-	static char text[SHELL_TEXT_BYTES];
-	size_t length = 0;
-	ssize_t n;
-	int fd, status;
-	pid_t pid = forkpty(&fd, NULL, NULL, &window);
-
-	cr_assert(ge(int, pid, 0));
-	if (pid == 0) {
-		setenv("C", getenv("CAROM_PROGRAM"), 1);
-		execl("/bin/sh", "sh", "-c", script, (char *)NULL);
-		_exit(99);
-	}
-	while (length < sizeof(text) - 1 &&
-	       (n = read(fd, text + length, sizeof(text) - 1 - length)) > 0) /* then EIO */
-		length += (size_t)n;
-	text[length] = '\0';
-	close(fd);
-	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
-	return text;
-}
-
-static void expect_narrower(const char *text, size_t columns)
-{
-	for (const char *line = text; *line; line += strcspn(line, "\r\n")) {
-		line += strspn(line, "\r\n");
-		cr_expect(le(sz, strcspn(line, "\r\n"), columns), "%s", line);
-	}
-}
-
 Test(run, shows_a_bar_on_a_terminal)
 {
 	const char *text;
 
-	text = on_terminal("TERM=xterm NO_COLOR=1 $C run --bar -j 1 sleep ::: 0.1 0.1 0.1", 80);
+	text = shell_on_terminal("TERM=xterm NO_COLOR=1 $C run --bar -j 1 sleep ::: 0.1 0.1 0.1",
+				 80);
 	shell_expect_has(text, "2 of 3 jobs");
 	shell_expect_has(text, "running");
 	shell_expect_has(text, "\r\033[K");
@@ -682,12 +634,12 @@ Test(run, shows_a_bar_that_is_never_wider_than_the_terminal)
 	static const char script[] = "TERM=xterm NO_COLOR=1 $C run --bar -j 1 false ::: a b c 2>&1";
 
 	for (unsigned short columns = 1; columns < 120; columns = (unsigned short)(columns + 17)) {
-		const char *text = on_terminal(script, columns);
+		const char *text = shell_on_terminal(script, columns);
 		const char *summary = strstr(text, "carom run:");
 
 		cr_assert(ne(ptr, (void *)summary, NULL));
 		text = strndup(text, (size_t)(summary - text));
-		expect_narrower(text, columns + strlen("\033[K"));
+		shell_expect_narrower(text, columns + strlen("\033[K"));
 		free((void *)text);
 	}
 }
@@ -695,7 +647,7 @@ Test(run, shows_a_bar_that_is_never_wider_than_the_terminal)
 Test(run, shows_no_bar_where_it_cannot)
 {
 	const char *text =
-		on_terminal("TERM=dumb $C run --bar true ::: a b c; $C run true ::: a", 80);
+		shell_on_terminal("TERM=dumb $C run --bar true ::: a b c; $C run true ::: a", 80);
 	const struct shell *done;
 
 	shell_expect_is(text, "");
@@ -705,7 +657,7 @@ Test(run, shows_no_bar_where_it_cannot)
 
 Test(run, keeps_the_bar_out_of_the_output_on_a_terminal)
 {
-	const char *text = on_terminal("TERM=xterm $C run --bar -k echo ::: a b", 80);
+	const char *text = shell_on_terminal("TERM=xterm $C run --bar -k echo ::: a b", 80);
 
 	/* what an output line follows is a cleared line */
 	shell_expect_has(text, "\r\033[Ka\r\n");
