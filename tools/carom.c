@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/doctor.h"
 #include "tools/run.h"
 #include "tools/say.h"
 
@@ -21,6 +22,7 @@ static const char help[] =
 	"Processes under supervision: many at a time, none left behind.\n"
 	"\n"
 	"Commands:\n"
+	"  doctor   tell what the library can rest on here, and what would help\n"
 	"  run      run a command over many inputs, several at a time\n"
 	"\n"
 	"Options:\n"
@@ -35,6 +37,7 @@ static const struct command {
 	const char *speaker;
 	int (*main)(int argc, char *argv[]);
 } commands[] = {
+	{ "doctor", "carom doctor", carom_doctor_main },
 	{ "run", "carom run", carom_run_main },
 };
 

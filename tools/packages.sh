@@ -6,12 +6,13 @@
 
 # NAME PROBE; a probe is a command, a header, a pkg-config module, or a function below
 packages_for_build='
-gcc           command gcc
-libc6-dev     header stdio.h
-meson         command meson
-ninja-build   command ninja
-pkg-config    command pkg-config
-liburing-dev  module liburing
+gcc            command gcc
+libc6-dev      header stdio.h
+meson          command meson
+ninja-build    command ninja
+pkg-config     command pkg-config
+liburing-dev   module liburing
+libjansson-dev module jansson
 '
 packages_for_check='
 g++              command g++
