@@ -112,7 +112,7 @@ static void destroy(struct carom_pool *pool)
 	carom_lane_free(pool->lane);
 	carom_tally_free(pool->tally);
 	free(pool->spare);
-	free(pool->tasks);
+	free(pool->task_memory);
 	free(pool->workers);
 	pthread_cond_destroy(&pool->settled);
 	pthread_mutex_destroy(&pool->lock);
@@ -186,6 +186,20 @@ static int make_lane(struct carom_pool *pool, struct carom_lane_options *options
 	return carom_lane_new(options, &pool->lane);
 }
 
+/* by calloc(), which does not touch what is zero already: children get no pages of tasks that never were */
+static int make_tasks(struct carom_pool *pool)
+{
+	size_t line = _Alignof(struct task);
+	uintptr_t begin;
+
+	pool->task_memory = calloc(1, pool->options.slot_count * sizeof(*pool->tasks) + line - 1);
+	if (!pool->task_memory)
+		return -ENOMEM;
+	begin = ((uintptr_t)pool->task_memory + line - 1) / line * line;
+	pool->tasks = (struct task *)begin;
+	return 0;
+}
+
 static int make_memory(struct carom_pool *pool)
 {
 	struct carom_lane_options options = {
@@ -209,13 +223,13 @@ static int make_memory(struct carom_pool *pool)
 	carom_gate_init(&pool->gate, pool->options.worker_count);
 	carom_arena_init(&pool->arguments, carom_lane_arguments(pool->lane), 0,
 			 carom_lane_payload_size(pool->lane), NULL);
-	pool->tasks = aligned_alloc(_Alignof(struct task),
-				    pool->options.slot_count * sizeof(*pool->tasks));
+	r = make_tasks(pool);
+	if (r < 0)
+		return r;
 	pool->spare = calloc(pool->options.slot_count, sizeof(struct carom_result *));
 	pool->workers = calloc(pool->options.worker_limit, sizeof(*pool->workers));
-	if (!pool->tasks || !pool->spare || !pool->workers)
+	if (!pool->spare || !pool->workers)
 		return -ENOMEM;
-	memset(pool->tasks, 0, pool->options.slot_count * sizeof(*pool->tasks));
 	for (uint32_t i = 0; i < pool->options.worker_limit; i++) {
 		pool->workers[i].pool = pool;
 		pool->workers[i].index = i;

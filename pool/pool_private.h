@@ -194,7 +194,8 @@ struct carom_pool {
 	_Atomic uint32_t slot_waiter_count; /* raised before the lock is let go of, or taken */
 	struct carom_arena arguments;
 	struct carom_functions functions; /* for workers made by "spawn" */
-	struct task *tasks;
+	void *task_memory;
+	struct task *tasks; /* in it, where a line begins */
 	struct carom_result **spare; /* per slot, the handle that was used with it last */
 	struct carom_gate gate;
 	struct carom_notices notices;
