@@ -1356,11 +1356,11 @@ Test(callback, the_soft_limit_is_told_and_then_the_hard_one, .timeout = 30)
 
 	options.timeout_callback = on_timeout;
 	options.soft_limit_ns = CAROM_MILLISECONDS(10);
-	options.hard_limit_ns = CAROM_MILLISECONDS(40);
+	options.hard_limit_ns = CAROM_MILLISECONDS(500);
 	cr_assert(zero(int, carom_pool_apply_async(pool, hang, NULL, 0, &options, NULL)));
 	end_pool(pool);
 	cr_expect(eq(str, log.text, (char *)"awte"));
-	cr_expect(eq(i64, log.value, (int64_t)CAROM_MILLISECONDS(40)));
+	cr_expect(eq(i64, log.value, (int64_t)CAROM_MILLISECONDS(500)));
 	cr_expect(eq(int, log.outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
 }
 

@@ -145,7 +145,7 @@ Test(imap, keeps_an_unordered_item_that_was_not_waited_for_long_enough, .timeout
 	struct carom_item item;
 
 	carom_pool_imap_unordered(pool, hang_on_seven, count_up, &counter,
-				  &CAROM_IMAP_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(100)),
+				  &CAROM_IMAP_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(400)),
 				  &iterator);
 	cr_expect(eq(int, carom_iterator_next(iterator, CAROM_PASSED, &item), -ETIMEDOUT));
 	cr_expect(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
@@ -433,7 +433,7 @@ Test(imap, has_limits_that_win_over_the_pools, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 	struct carom_imap_options options =
-		CAROM_IMAP_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(50));
+		CAROM_IMAP_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(400));
 	struct carom_item item;
 
 	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
@@ -448,7 +448,7 @@ Test(imap, has_limits_that_win_over_the_pools, .timeout = 20)
 			pool, hang_on_seven, count_up, &counter, &options, &iterator);
 		cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
 		cr_expect(eq(int, item.outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
-		cr_expect(eq(u64, item.outcome.limit_ns, CAROM_MILLISECONDS(50)));
+		cr_expect(eq(u64, item.outcome.limit_ns, CAROM_MILLISECONDS(400)));
 		cr_expect(lt(u64, carom_now() - begun, CAROM_SECONDS(5)));
 		cr_assert(eq(int, carom_iterator_next(iterator, CAROM_NO_DEADLINE, &item), 1));
 		cr_expect(eq(int, item.outcome.kind, CAROM_OUTCOME_OK));

@@ -266,9 +266,9 @@ Test(initializer, in_time_is_left_alone, .timeout = 20)
 		carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .initializer = take_number,
 						   .initializer_data = &number,
 						   .initializer_size = sizeof(number),
-						   .start_timeout_ns = CAROM_MILLISECONDS(300)),
+						   .start_timeout_ns = CAROM_MILLISECONDS(1000)),
 			       &pool)));
-	for (uint64_t end = carom_now() + CAROM_MILLISECONDS(400); carom_now() < end;)
+	for (uint64_t end = carom_now() + CAROM_MILLISECONDS(1100); carom_now() < end;)
 		cr_assert(eq(i64, ask_what_was_told(pool), 5));
 	cr_expect(zero(int, atomic_load(&end_count)));
 }

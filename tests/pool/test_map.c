@@ -195,7 +195,7 @@ Test(map, has_a_time_limit_for_each_item, .timeout = 60)
 	for (size_t chunk = 1; chunk < 21; chunk += 19) {
 		struct carom_map_options options =
 			CAROM_MAP_OPTIONS(.chunk_size = chunk, .outcomes = outcomes,
-					  .hard_limit_ns = CAROM_MILLISECONDS(50));
+					  .hard_limit_ns = CAROM_MILLISECONDS(400));
 
 		cr_assert(eq(int, carom_pool_map(pool, hang_on_seven, in, 20, 8, out, 8, &options),
 			     -EREMOTEIO));
@@ -702,7 +702,7 @@ Test(map, in_a_pool_with_a_time_limit_loses_the_item_that_hangs, .timeout = 60)
 
 	cr_assert(zero(int,
 		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2,
-							  .hard_limit_ns = CAROM_MILLISECONDS(60)),
+							  .hard_limit_ns = CAROM_MILLISECONDS(400)),
 				      &pool)));
 	number(in, 20);
 	for (size_t chunk = 0; chunk < 21; chunk += 10) {

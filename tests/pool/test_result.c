@@ -420,7 +420,9 @@ Test(limit, kills_who_runs_longer, .timeout = 20)
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
 	cr_expect(eq(u64, outcome.limit_ns, CAROM_MILLISECONDS(50)));
 	cr_expect(ge(u64, outcome.ended_ns - outcome.started_ns, CAROM_MILLISECONDS(50)));
-	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
+	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8,
+					     &CAROM_TASK_OPTIONS(.hard_limit_ns = CAROM_NO_LIMIT),
+					     NULL)));
 }
 
 /* PC-22 */

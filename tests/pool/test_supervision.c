@@ -719,9 +719,13 @@ Test(supervision, kills_workers_that_do_not_want_to_end, .timeout = 30)
 
 Test(supervision, terminates_those_who_ignore_it_by_force, .timeout = 30)
 {
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool_with_gate(2);
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 	struct carom_result *results[2];
 
+	gate = gate_new();
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2,
+							       .grace_ns = CAROM_SECONDS(1)),
+					   &pool)));
 	cr_assert(zero(int,
 		       carom_pool_apply_async(pool, ignore_and_hang, NULL, 0, NULL, &results[0])));
 	gate_await(&gate->begun, 1);
