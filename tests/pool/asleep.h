@@ -11,9 +11,9 @@ static inline void await_workers_asleep(struct carom_pool *pool, int count)
 {
 	struct carom_worker_info infos[8];
 
-	carom_pool_workers(pool, infos, (size_t)count);
 	for (int i = 0; i < count; i++) {
 		await(lane_is_idle(pool->lane, (uint32_t)i));
+		carom_pool_workers(pool, infos, 8);
 		await_asleep((pid_t)infos[i].pid);
 	}
 }

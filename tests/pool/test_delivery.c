@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 #include "core/points.h"
 
@@ -98,9 +99,11 @@ Test(delivery, a_task_cancelled_while_its_worker_dies_never_runs, .timeout = 30)
 	struct carom_worker_info info;
 	struct carom_result *waiting;
 	struct carom_outcome outcome;
+	siginfo_t stopped;
 
 	carom_pool_workers(pool, &info, 1);
 	kill((pid_t)info.pid, SIGSTOP);
+	cr_assert(zero(int, waitid(P_PID, (id_t)info.pid, &stopped, WSTOPPED | WNOWAIT)));
 	cr_assert(zero(int, carom_pool_apply_async(pool, count_run, NULL, 0, NULL, &waiting)));
 	cr_expect(zero(int, carom_result_cancel(waiting)));
 	kill((pid_t)info.pid, SIGKILL);

@@ -15,6 +15,7 @@
 
 #include "core/points.h"
 #include "tests/pool/asleep.h"
+#include "tests/pool/gate.h"
 #include "tests/pool/work.h"
 
 #define SOON carom_deadline_after(CAROM_SECONDS(30))
@@ -694,19 +695,32 @@ static int count_begin(struct carom_result *result, int64_t pid, uint64_t begun_
 	return 0;
 }
 
+static int pass_gate(struct carom_call *call)
+{
+	struct gate *gate;
+
+	carom_call_read(call, &gate, sizeof(gate));
+	gate_pass(gate, 0);
+	return 0;
+}
+
 /* EL-15 */
 Test(poll, task_that_is_cancelled_before_it_begins_never_does, .timeout = 30)
 {
+	struct gate *gate = gate_new();
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(1);
-	struct carom_result *first = submit(pool, nap, 50), *result;
+	struct carom_result *first, *result;
 	int begun = 0;
 
+	cr_assert(zero(int,
+		       carom_pool_apply_async(pool, pass_gate, &gate, sizeof(gate), NULL, &first)));
 	cr_assert(
 		zero(int, carom_pool_apply_async(pool, nothing, NULL, 0,
 						 &CAROM_TASK_OPTIONS(.accept_callback = count_begin,
 								     .userdata = &begun),
 						 &result)));
 	cr_expect(zero(int, carom_result_cancel(result)));
+	gate_open(gate, 1);
 	turn_until_ready(pool, first);
 	cr_expect(eq(int, outcome_of(result).kind, CAROM_OUTCOME_CANCELLED));
 	carom_pool_close(pool);
@@ -805,6 +819,15 @@ Test(poll, large_argument_for_a_stopped_worker_does_not_block, .timeout = 60)
 	free(data);
 }
 
+/* whichever it is: once it stands still, which may be after its value was seen */
+static void continue_one(void)
+{
+	siginfo_t info;
+
+	cr_assert(zero(int, waitid(P_ALL, 0, &info, WSTOPPED)));
+	cr_assert(zero(int, kill(info.si_pid, SIGCONT)));
+}
+
 Test(poll, worker_that_is_stopped_while_it_rings_holds_nobody_up, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(2);
@@ -823,8 +846,7 @@ Test(poll, worker_that_is_stopped_while_it_rings_holds_nobody_up, .timeout = 60)
 			turn_until_ready(pool, results[i]);
 			carom_result_free(results[i]);
 		}
-		for (int i = 0; i < 2; i++)
-			kill((pid_t)worker_pid(pool, i), SIGCONT);
+		continue_one();
 	}
 	carom_point_disarm_all();
 }
@@ -854,6 +876,13 @@ Test(poll, sentinels_tell_of_a_workers_end, .timeout = 30)
 	close(fds[1]);
 }
 
+/* until the last dead worker is gone for good, and the last new one is there */
+static void turn_until_full(struct carom_pool *pool)
+{
+	while (pool->process_count != pool->worker_count || pool->request_count)
+		cr_assert(ge(int, turn(pool), 0));
+}
+
 /* EL-03 */
 Test(poll, does_not_spin_after_many_deaths, .timeout = 120)
 {
@@ -867,7 +896,9 @@ Test(poll, does_not_spin_after_many_deaths, .timeout = 120)
 		cr_assert(eq(int, outcome_of(result).kind, CAROM_OUTCOME_LOST));
 		carom_result_free(result);
 	}
-	while (is_readable(pool, 200))
+	turn_until_full(pool);
+	await_workers_asleep(pool, 2);
+	while (is_readable(pool, 0)) /* the last that was said before they went to sleep */
 		cr_assert(ge(int, carom_pool_poll(pool, CAROM_PASSED), 0));
 	cr_expect(not(is_readable(pool, 500)));
 	cr_expect(eq(int, count_entries("/proc/self/fd"), before));
