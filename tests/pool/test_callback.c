@@ -1,6 +1,7 @@
 /*
  * Callbacks, and what the program may do to a task by its handle.
  */
+#include "tests/pool/gate.h"
 #include "tests/pool/work.h"
 
 #include <criterion/criterion.h>
@@ -26,17 +27,11 @@ static void end_pool(struct carom_pool *pool)
 
 /* ---- a place for workers to wait in ---- */
 
-struct gate {
-	_Atomic uint32_t arrived;
-	_Atomic uint32_t open;
-};
-
 static struct gate *gate;
 
 static void make_gate(void)
 {
-	gate = mmap(NULL, sizeof(*gate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	cr_assert(ne(ptr, (void *)gate, MAP_FAILED));
+	gate = gate_new();
 }
 
 /* before any pool: workers are copies of the program as it was then */
@@ -44,8 +39,7 @@ TestSuite(callback, .init = make_gate);
 
 static int hold(struct carom_call *call)
 {
-	atomic_fetch_add(&gate->arrived, 1);
-	await(atomic_load(&gate->open));
+	gate_pass(gate, 0);
 	return 0;
 }
 
@@ -53,11 +47,11 @@ static int hold(struct carom_call *call)
 static struct carom_result *keep_busy(struct carom_pool *pool,
 				      const struct carom_task_options *options)
 {
-	uint32_t before = atomic_load(&gate->arrived);
+	uint32_t before = atomic_load(&gate->begun);
 	struct carom_result *result;
 
 	cr_assert(zero(int, carom_pool_apply_async(pool, hold, NULL, 0, options, &result)));
-	await(atomic_load(&gate->arrived) > before);
+	gate_await(&gate->begun, before + 1);
 	return result;
 }
 
@@ -157,7 +151,7 @@ static int slow_success(struct carom_result *result, void *userdata)
 	struct log *log = userdata;
 
 	on_success(result, log);
-	await(atomic_load(&gate->open));
+	gate_await(&gate->opened, 1);
 	note(log, 'S');
 	return 0;
 }
@@ -182,7 +176,7 @@ Test(callback, or_only_after_it_where_the_pool_says_so, .timeout = 30)
 	cr_expect(not(carom_result_ready(result)));
 	cr_expect(eq(int, carom_result_wait(result, carom_deadline_after(CAROM_MILLISECONDS(1))),
 		     -ETIMEDOUT));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	cr_expect(zero(int, carom_result_get(result, CAROM_NO_DEADLINE, &y, 8, NULL)));
 	cr_expect(eq(str, log.text, (char *)"sS"));
 	carom_result_free(result);
@@ -361,7 +355,7 @@ Test(callback, one_may_wait_for_another_task, .timeout = 30)
 static int wait_at_gate(struct carom_result *result, void *userdata)
 {
 	note(userdata, 'w');
-	await(atomic_load(&gate->open));
+	gate_await(&gate->opened, 1);
 	return 0;
 }
 
@@ -383,7 +377,7 @@ Test(callback, one_that_blocks_does_not_hold_up_the_pool, .timeout = 60)
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST), "a death is seen to");
 	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
 	cr_expect(eq(i64, y, 16), "and the worker was replaced");
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	end_pool(pool);
 }
 
@@ -471,7 +465,7 @@ Test(callback, come_in_the_order_in_which_tasks_ended, .timeout = 30)
 									  .userdata = &log),
 						      NULL)));
 	carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL);
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	end_pool(pool);
 	cr_expect(eq(str, log.text, (char *)"abcdefghijklmnopqrstuvwxyz"));
 }
@@ -498,7 +492,7 @@ Test(callback, a_result_tells_what_it_was_given_and_who_it_is, .timeout = 30)
 	snprintf(expected, sizeof(expected), "task %llu: accepted, not ready",
 		 (unsigned long long)carom_result_id(first));
 	cr_expect(eq(str, carom_result_describe(first, text, sizeof(text)), expected));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	carom_result_free(first);
 	carom_result_free(second);
 	end_pool(pool);
@@ -522,7 +516,7 @@ Test(callback, a_result_tells_whether_and_by_whom_it_was_begun, .timeout = 30)
 	cr_expect(eq(i64, pid, info.pid));
 	cr_expect(zero(int, carom_result_accepted(waiting)));
 	cr_expect(zero(int, carom_result_worker_pids(waiting, &pid, 1)));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	cr_expect(zero(int, carom_result_wait(waiting, CAROM_NO_DEADLINE)));
 	cr_expect(eq(int, carom_result_accepted(waiting), 1));
 	carom_result_free(running);
@@ -540,7 +534,7 @@ Test(callback, a_task_that_is_discarded_is_not_told, .timeout = 30)
 	result = keep_busy(pool, &CALLS(&log));
 	await(atomic_load(&log.length) == 1); /* accepted */
 	cr_expect(zero(int, carom_result_discard(result)));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
 	carom_result_free(result);
 	end_pool(pool);
@@ -581,7 +575,7 @@ Test(callback, the_pool_is_told_of_each_task_wanted_or_not, .timeout = 30)
 
 static int leave_a_trace(struct carom_call *call)
 {
-	atomic_fetch_add(&gate->arrived, 1);
+	atomic_fetch_add(&gate->begun, 1);
 	return 0;
 }
 
@@ -603,13 +597,13 @@ Test(callback, cancelling_wins_until_a_worker_has_begun, .timeout = 30)
 	carom_result_outcome(waiting, &outcome);
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_CANCELLED));
 	cr_expect(eq(int, outcome.worker_index, -1));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	cr_expect(zero(int, carom_result_wait(running, CAROM_NO_DEADLINE)));
 	cr_expect(eq(int, carom_result_cancel(running), -EALREADY));
 	carom_result_free(running);
 	carom_result_free(waiting);
 	end_pool(pool);
-	cr_expect(eq(u32, gate->arrived, 1), "it never ran");
+	cr_expect(eq(u32, gate->begun, 1), "it never ran");
 	cr_expect(eq(str, log.text, (char *)"e"));
 }
 
@@ -627,7 +621,7 @@ Test(callback, flushing_cancels_what_nobody_has_begun, .timeout = 30)
 							   &waiting[i])));
 	cr_expect(eq(int, carom_pool_flush(pool), 10));
 	cr_expect(zero(int, carom_pool_flush(pool)));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	for (int i = 0; i < 10; i++) {
 		carom_result_outcome(waiting[i], &outcome);
 		cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_CANCELLED));
@@ -636,7 +630,7 @@ Test(callback, flushing_cancels_what_nobody_has_begun, .timeout = 30)
 	cr_expect(zero(int, carom_result_get(running, CAROM_NO_DEADLINE, NULL, 0, NULL)));
 	carom_result_free(running);
 	end_pool(pool);
-	cr_expect(eq(u32, gate->arrived, 1));
+	cr_expect(eq(u32, gate->begun, 1));
 }
 
 static uint64_t three(void *userdata)
@@ -687,7 +681,7 @@ Test(callback, an_accept_callback_can_refuse, .timeout = 30)
 	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
 	carom_result_outcome(result, &outcome);
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_CANCELLED));
-	cr_expect(zero(u32, gate->arrived));
+	cr_expect(zero(u32, gate->begun));
 	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
 	cr_expect(eq(i64, y, 4), "others run");
 	carom_result_free(result);
@@ -699,7 +693,7 @@ static int accept_slowly(struct carom_result *result, int64_t pid, uint64_t acce
 			 void *userdata)
 {
 	note(userdata, 'A');
-	await(atomic_load(&gate->open));
+	gate_await(&gate->opened, 1);
 	return 0;
 }
 
@@ -722,9 +716,9 @@ Test(callback, cancelling_wins_until_leave_was_given, .timeout = 30)
 	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
 	carom_result_outcome(result, &outcome);
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_CANCELLED));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	end_pool(pool);
-	cr_expect(zero(u32, gate->arrived));
+	cr_expect(zero(u32, gate->begun));
 	carom_result_free(result);
 }
 
@@ -786,7 +780,7 @@ static void cancel_and_kill(uint64_t retry_on_loss)
 	cr_expect(eq(int, kind_of(result), CAROM_OUTCOME_CANCELLED));
 	carom_result_free(result);
 	end_pool(pool);
-	cr_expect(zero(u32, gate->arrived));
+	cr_expect(zero(u32, gate->begun));
 }
 
 /* EL-10 */
@@ -819,7 +813,7 @@ Test(callback, a_worker_that_dies_while_it_waits_for_leave_leaves_the_task_to_ot
 	cr_expect(eq(int, leave.told_count, 2));
 	carom_result_free(result);
 	end_pool(pool);
-	cr_expect(eq(u32, gate->arrived, 1));
+	cr_expect(eq(u32, gate->begun, 1));
 }
 
 /* what is said of a worker that has died meanwhile does not hold for the next one */
@@ -837,14 +831,14 @@ Test(callback, leave_is_given_to_the_worker_that_was_asked_about, .timeout = 30)
 	cr_expect(eq(int, kind_of(result), CAROM_OUTCOME_CANCELLED));
 	carom_result_free(result);
 	end_pool(pool);
-	cr_expect(zero(u32, gate->arrived));
+	cr_expect(zero(u32, gate->begun));
 }
 
 /* ---- beginning again ---- */
 
 static int die_thrice(struct carom_call *call)
 {
-	if (atomic_fetch_add(&gate->arrived, 1) < 3)
+	if (atomic_fetch_add(&gate->begun, 1) < 3)
 		kill(getpid(), SIGKILL);
 	return carom_reply(call, "done", 4);
 }
@@ -859,13 +853,13 @@ Test(callback, a_task_that_may_is_begun_again, .timeout = 30)
 	cr_expect(zero(int, carom_pool_apply(pool, die_thrice, NULL, 0, value, sizeof(value),
 					     &CAROM_TASK_OPTIONS(.retry_on_loss = 3), &outcome)));
 	cr_expect(eq(u64, outcome.attempt, 3));
-	cr_expect(eq(u32, gate->arrived, 4));
+	cr_expect(eq(u32, gate->begun, 4));
 	end_pool(pool);
 }
 
 static int die_always(struct carom_call *call)
 {
-	atomic_fetch_add(&gate->arrived, 1);
+	atomic_fetch_add(&gate->begun, 1);
 	kill(getpid(), SIGKILL);
 	return 0;
 }
@@ -880,7 +874,7 @@ Test(callback, pain_16_poison_is_tried_so_often_and_no_more, .timeout = 30)
 					 &pool)));
 	cr_expect(eq(int, carom_pool_apply(pool, die_always, NULL, 0, NULL, 0, NULL, &outcome),
 		     -EREMOTEIO));
-	cr_expect(eq(u32, gate->arrived, 4));
+	cr_expect(eq(u32, gate->begun, 4));
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
 	cr_expect(eq(u64, outcome.attempt, 3));
 	cr_expect(eq(int,
@@ -888,7 +882,7 @@ Test(callback, pain_16_poison_is_tried_so_often_and_no_more, .timeout = 30)
 				      &CAROM_TASK_OPTIONS(.retry_on_loss = CAROM_NEVER_RETRY),
 				      &outcome),
 		     -EREMOTEIO));
-	cr_expect(eq(u32, gate->arrived, 5));
+	cr_expect(eq(u32, gate->begun, 5));
 	end_pool(pool);
 }
 
@@ -919,7 +913,7 @@ Test(callback, a_full_pool_says_so_or_makes_wait, .timeout = 30)
 	cr_expect(eq(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER), -EAGAIN));
 	cr_expect(zero(int, submit_held(pool, CAROM_SLOT_WAIT_IGNORE)));
 	pthread_create(&thread, NULL, submit_one, pool);
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	pthread_join(thread, &answer);
 	cr_expect(zero(int, (int)(intptr_t)answer));
 	end_pool(pool);
@@ -938,7 +932,7 @@ Test(callback, who_waits_is_told_when_the_pool_is_closed, .timeout = 30)
 	carom_pool_close(pool);
 	pthread_join(thread, &answer);
 	cr_expect(eq(int, (int)(intptr_t)answer, -ESHUTDOWN));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	end_pool(pool);
 }
 
@@ -980,7 +974,7 @@ static void submit_more_than_fit_in_a_callback(const struct carom_pool_options *
 		cr_assert(ge(int, carom_pool_poll(chain.pool, CAROM_NO_DEADLINE), 0));
 	await(!atomic_load(&chain.left));
 	end_pool(chain.pool);
-	cr_expect(eq(u32, gate->arrived, 3));
+	cr_expect(eq(u32, gate->begun, 3));
 }
 
 Test(callback, one_may_wait_until_there_is_a_place, .timeout = 30)
@@ -1020,7 +1014,7 @@ Test(callback, one_that_waits_for_a_place_hears_of_those_that_are_new, .timeout 
 							.userdata = &chain),
 				    NULL)));
 	await(!atomic_load(&chain.left));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	end_pool(chain.pool);
 }
 
@@ -1068,7 +1062,7 @@ Test(callback, a_semaphore_of_the_programs_sees_pairs, .timeout = 30)
 	for (int i = 0; i < 3; i++)
 		cr_expect(zero(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER)));
 	cr_expect(eq(int, submit_held(pool, CAROM_SLOT_WAIT_NEVER), -EAGAIN));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	end_pool(pool);
 	cr_expect(eq(int, counts.acquired, 3));
 	cr_expect(eq(int, counts.released, 3));
@@ -1158,7 +1152,7 @@ static _Atomic uint64_t told_late;
 
 static int tell_late(struct carom_result *result, void *userdata)
 {
-	await(atomic_load(&gate->open));
+	gate_await(&gate->opened, 1);
 	atomic_fetch_add(&told_late, 1);
 	return 0;
 }
@@ -1189,7 +1183,7 @@ Test(callback, those_that_are_slow_hold_up_who_submits, .timeout = 30)
 	cr_expect(zero(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL)),
 		  "not those who do not want to be told");
 	pthread_create(&thread, NULL, submit_one_told_late, pool);
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	pthread_join(thread, &answer);
 	cr_expect(zero(int, (int)(intptr_t)answer));
 	end_pool(pool);
@@ -1229,7 +1223,7 @@ Test(callback, terminating_a_task_kills_its_worker_and_no_other, .timeout = 30)
 	cr_expect(not(carom_result_ready(second)));
 	cr_expect(zero(int, carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL)));
 	cr_expect(eq(i64, y, 9), "the worker was replaced");
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	cr_expect(eq(int, outcome_of(second).kind, CAROM_OUTCOME_OK));
 	cr_expect(eq(int, carom_result_worker_pids(second, &pid, 1), 1));
 	cr_expect(eq(i64, pid, pids[1]));
@@ -1251,12 +1245,12 @@ Test(callback, terminating_what_waits_keeps_it_from_running, .timeout = 30)
 	cr_expect(zero(int, carom_result_terminate(waiting, SIGQUIT)));
 	cr_expect(eq(int, outcome_of(waiting).kind, CAROM_OUTCOME_TERMINATED));
 	cr_expect(eq(int, outcome_of(waiting).signal, SIGQUIT));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	cr_expect(zero(int, carom_result_wait(running, CAROM_NO_DEADLINE)));
 	carom_result_free(running);
 	carom_result_free(waiting);
 	end_pool(pool);
-	cr_expect(eq(u32, gate->arrived, 1));
+	cr_expect(eq(u32, gate->begun, 1));
 	cr_expect(eq(str, log.text, (char *)"e"), "never accepted");
 }
 
@@ -1272,7 +1266,7 @@ Test(callback, terminating_what_has_ended_touches_nothing, .timeout = 60)
 	cr_assert(zero(int, carom_result_wait(ended, CAROM_NO_DEADLINE)));
 	next = keep_busy(pool, NULL);
 	cr_expect(eq(int, carom_result_terminate(ended, 0), -ESRCH));
-	atomic_store(&gate->open, 1);
+	gate_open(gate, 1);
 	cr_expect(eq(int, outcome_of(next).kind, CAROM_OUTCOME_OK));
 	carom_result_free(ended);
 	carom_result_free(next);
@@ -1324,7 +1318,7 @@ Test(callback, terminating_a_map_ends_all_of_it, .timeout = 30)
 		int, carom_pool_map_async(pool, hold_item, items, 4, 1, NULL, 0,
 					  &CAROM_MAP_OPTIONS(.chunk_size = 2, .outcomes = outcomes),
 					  &result)));
-	await(atomic_load(&gate->arrived) == 1);
+	gate_await(&gate->begun, 1);
 	cr_expect(zero(int, carom_result_terminate(result, 0)));
 	cr_expect(eq(int, carom_result_get(result, CAROM_NO_DEADLINE, NULL, 0, NULL), -EREMOTEIO));
 	cr_expect(eq(int, outcomes[0].kind, CAROM_OUTCOME_OK));

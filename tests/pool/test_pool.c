@@ -16,7 +16,8 @@
 #include "core/cpu.h"
 #include "core/points.h"
 #include "core/process.h"
-#include "shm/futex.h"
+#include "tests/pool/asleep.h"
+#include "tests/pool/gate.h"
 #include "tests/pool/work.h"
 
 Test(pool, squares_a_number, .timeout = 10)
@@ -555,11 +556,11 @@ Test(pool, wakes_nobody_while_it_is_idle, .timeout = 30)
 
 	cr_assert(zero(int,
 		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 4,
-							  .hard_limit_ns = CAROM_MILLISECONDS(1)),
+							  .hard_limit_ns = CAROM_MILLISECONDS(250)),
 				      &pool)));
 	for (int i = 0; i < 100; i++)
 		carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL);
-	poll(NULL, 0, 200);
+	await_workers_asleep(pool, 4); /* the time to look at those limits is still to come */
 	carom_pool_workers(pool, infos, 4);
 	for (int i = 0; i < 4; i++)
 		before[i] = switches_of(infos[i].pid);
@@ -630,23 +631,11 @@ Test(pool, says_so_where_children_can_only_be_made_by_fork, .timeout = 10)
 
 /* ---- nothing is left to hold a worker with ---- */
 
-/**
- * struct held_task - a task that can be seen to begin, and held up
- * @begun: how often it was begun
- * @may_end: 0: it waits
- */
-struct held_task {
-	_Atomic uint32_t begun;
-	_Atomic uint32_t may_end;
-};
-
-static struct held_task *held_task;
+static struct gate *gate; /* made before the pool */
 
 static int be_held(struct carom_call *call)
 {
-	held_task->begun++;
-	while (!held_task->may_end)
-		carom_futex_wait(&held_task->may_end, 0, CAROM_NO_DEADLINE);
+	gate_pass(gate, 0);
 	return carom_reply(call, &(int64_t){ 7 }, sizeof(int64_t));
 }
 
@@ -706,9 +695,7 @@ Test(pool, gives_no_work_to_a_worker_that_it_cannot_hold, .timeout = 60)
 	struct rlimit before;
 	int64_t value = 0;
 
-	held_task = mmap(NULL, sizeof(*held_task), PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	cr_assert(ne(ptr, (void *)held_task, MAP_FAILED));
+	gate = gate_new();
 	pool = new_pool_whose_deaths_can_be_awaited(1);
 	limit_descriptors(3, &before);
 	kill_all(pool);
@@ -716,13 +703,12 @@ Test(pool, gives_no_work_to_a_worker_that_it_cannot_hold, .timeout = 60)
 	cr_assert(zero(int, carom_pool_apply_async(pool, be_held, NULL, 0, NULL, &result)));
 	await_deaths(10); /* of workers that were made */
 	limit_descriptors(before.rlim_cur, NULL);
-	held_task->may_end = 1;
-	carom_futex_wake(&held_task->may_end, 1);
+	gate_open(gate, 1);
 
 	cr_expect(zero(int, carom_result_get(result, carom_deadline_after(CAROM_SECONDS(20)),
 					     &value, sizeof(value), NULL)));
 	cr_expect(eq(i64, value, 7));
-	cr_expect(eq(int, (int)held_task->begun, 1));
+	cr_expect(eq(u32, gate->begun, 1));
 	carom_result_free(result);
 }
 

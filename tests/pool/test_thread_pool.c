@@ -5,7 +5,7 @@
 #include <dirent.h>
 #include <sys/wait.h>
 
-#include "shm/futex.h"
+#include "tests/pool/gate.h"
 #include "tests/pool/methods.h"
 
 static struct carom_pool *thread_pool(uint64_t workers)
@@ -75,29 +75,13 @@ Test(thread_pool, runs_tasks_in_threads_of_this_process, .timeout = 20)
 
 /* ---- terminate and close ---- */
 
-struct gate {
-	_Atomic uint32_t entered;
-	_Atomic uint32_t open;
-};
-
 static int wait_at_gate(struct carom_call *call)
 {
 	struct gate *gate;
 
 	carom_call_read(call, &gate, sizeof(gate));
-	atomic_fetch_add(&gate->entered, 1);
-	carom_futex_wake(&gate->entered, 1);
-	while (!gate->open)
-		carom_futex_wait(&gate->open, 0, CAROM_NO_DEADLINE);
+	gate_pass(gate, 0);
 	return carom_reply(call, &(int64_t){ 7 }, sizeof(int64_t));
-}
-
-static void await_entered(struct gate *gate, uint32_t count)
-{
-	uint32_t seen;
-
-	while ((seen = gate->entered) < count)
-		carom_futex_wait(&gate->entered, seen, CAROM_NO_DEADLINE);
 }
 
 /* Opens it once the pool takes no more: then terminate has answered what nobody has begun. */
@@ -108,8 +92,7 @@ static void *open_when_terminated(void *userdata)
 
 	while (carom_pool_apply(both[0], nothing, NULL, 0, NULL, 0, NULL, NULL) != -ESHUTDOWN)
 		;
-	gate->open = 1;
-	carom_futex_wake(&gate->open, 2);
+	gate_open(gate, 1);
 	return NULL;
 }
 
@@ -125,7 +108,7 @@ Test(thread_pool, that_is_terminated_drops_what_waits_and_ends_what_runs, .timeo
 
 	cr_assert(zero(
 		int, carom_pool_apply_async(pool, wait_at_gate, &in, sizeof(in), NULL, &running)));
-	await_entered(&gate, 1);
+	gate_await(&gate.begun, 1);
 	cr_assert(zero(int, carom_pool_apply_async(pool, nothing, NULL, 0, NULL, &waiting)));
 	pthread_create(&opener, NULL, open_when_terminated, (void *[]){ pool, &gate });
 	cr_assert(zero(int, carom_pool_terminate(pool)));
