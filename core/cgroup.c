@@ -17,9 +17,11 @@
 #include "core/cgroup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 
@@ -257,6 +259,14 @@ int carom_cgroup_places(const char *root, const char *controller, carom_cgroup_f
 		count += r == 1;
 	}
 	return r < 0 ? r : count;
+}
+
+int carom_cgroup_check(int fd)
+{
+	if (faccessat(fd, "cgroup.procs", R_OK | W_OK, AT_EACCESS) < 0 ||
+	    faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return -errno;
+	return 0;
 }
 
 bool carom_cgroup_ascend(const struct carom_cgroup_place *place)

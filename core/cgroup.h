@@ -40,6 +40,13 @@ typedef int carom_cgroup_fn(const struct carom_cgroup_place *place, void *userda
 int carom_cgroup_places(const char *root, const char *controller, carom_cgroup_fn *visit,
 			void *userdata);
 
+/**
+ * carom_cgroup_check() - can groups be made in it, and processes put into them?
+ * @fd: its directory
+ * Return: 0, or what faccessat(2) says: -EROFS, -EACCES.
+ */
+int carom_cgroup_check(int fd);
+
 /** carom_cgroup_ascend() - cut one name off @path. Return: false at the top. */
 bool carom_cgroup_ascend(const struct carom_cgroup_place *place);
 

@@ -130,9 +130,9 @@ static const struct timespec *until(uint64_t deadline_ns, struct timespec *rest)
 	return rest;
 }
 
-int carom_descriptor_wait(int fd, uint64_t deadline_ns)
+int carom_descriptor_wait_for(int fd, short events, uint64_t deadline_ns)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct pollfd poll_fd = { .fd = fd, .events = events };
 	struct timespec rest;
 	int n;
 
@@ -146,4 +146,9 @@ int carom_descriptor_wait(int fd, uint64_t deadline_ns)
 	if (n == 0)
 		return -ETIMEDOUT;
 	return poll_fd.revents & POLLNVAL ? -EBADF : 0;
+}
+
+int carom_descriptor_wait(int fd, uint64_t deadline_ns)
+{
+	return carom_descriptor_wait_for(fd, POLLIN, deadline_ns);
 }

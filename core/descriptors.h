@@ -33,4 +33,7 @@ int carom_descriptor_lift(int *fd);
  */
 int carom_descriptor_wait(int fd, uint64_t deadline_ns);
 
+/** carom_descriptor_wait_for() - likewise for POLLPRI and others of poll(2) */
+int carom_descriptor_wait_for(int fd, short events, uint64_t deadline_ns);
+
 #endif

@@ -36,6 +36,7 @@ CAROM_BEGIN_DECLS
  * @CAROM_FINALIZER_LOCK:       a named lock goes
  * @CAROM_FINALIZER_MANAGER:    a manager's server is shut down
  * @CAROM_FINALIZER_QUEUE_JOIN: what stands in a queue is written out
+ * @CAROM_FINALIZER_CGROUP:     the program leaves the cgroups that it has made
  * @CAROM_FINALIZER_TEMP_DIR:   the directory for temporary files goes, last of all
  * @CAROM_FINALIZER_NEVER:      not at the exit: only by carom_finalizer_call()
  */
@@ -48,6 +49,7 @@ enum carom_finalizer_priority {
 	CAROM_FINALIZER_LOCK = 0,
 	CAROM_FINALIZER_MANAGER = 0,
 	CAROM_FINALIZER_QUEUE_JOIN = -5,
+	CAROM_FINALIZER_CGROUP = -90,
 	CAROM_FINALIZER_TEMP_DIR = -100,
 	CAROM_FINALIZER_NEVER = INT_MIN,
 };

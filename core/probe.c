@@ -330,16 +330,11 @@ static int ask_madv_populate(void)
 
 /* --- the own cgroup ---------------------------------------------------- */
 
-/* Leaves can be made in the directory, and processes put into them. */
 static int ask_directory(const char *directory)
 {
-	char procs[PATH_MAX];
+	CAROM_CLEANUP(carom_closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (snprintf(procs, sizeof(procs), "%s/cgroup.procs", directory) >= (int)sizeof(procs))
-		return -ENAMETOOLONG;
-	if (faccessat(AT_FDCWD, procs, R_OK | W_OK, AT_EACCESS) < 0)
-		return -errno;
-	return no_error(faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS));
+	return fd < 0 ? -errno : carom_cgroup_check(fd);
 }
 
 /* One place where it goes is enough. */
@@ -356,6 +351,25 @@ static int ask_cgroup_v2(void)
 {
 	int answer = -ENOENT;
 	int r = carom_cgroup_places("", NULL, ask_place, &answer);
+
+	return r < 0 ? r : answer;
+}
+
+/* Every group has the file but the root of the hierarchy, where it is not to be seen. */
+static int find_kill(const struct carom_cgroup_place *place, void *answer)
+{
+	int *r = answer;
+	CAROM_CLEANUP(carom_closep) int fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && place->is_own && faccessat(fd, "cgroup.events", F_OK, 0) == 0)
+		*r = no_error(faccessat(fd, "cgroup.kill", F_OK, 0));
+	return 0;
+}
+
+static int ask_cgroup_kill(void)
+{
+	int answer = 0;
+	int r = carom_cgroup_places("", NULL, find_kill, &answer);
 
 	return r < 0 ? r : answer;
 }
@@ -462,6 +476,11 @@ static const struct feature {
 		"cgroup_v2", ask_cgroup_v2, NEEDS_NONE,
 		"the own cgroup v2 is delegated: others can be made in it",
 		"memory is limited by rlimits and by sampling",
+	},
+	[CAROM_FEATURE_CGROUP_KILL] = {
+		"cgroup_kill", ask_cgroup_kill, CAROM_FEATURE_CGROUP_V2,
+		"all processes of a cgroup are killed at once",
+		"a cgroup is frozen, and its processes are killed one by one",
 	},
 };
 

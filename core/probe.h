@@ -31,6 +31,7 @@ enum carom_feature {
 	CAROM_FEATURE_WIPE_ON_FORK,  /* MADV_WIPEONFORK; no way without it */
 	CAROM_FEATURE_MADV_POPULATE, /* MADV_POPULATE_WRITE, Linux 5.14 */
 	CAROM_FEATURE_CGROUP_V2,     /* the own cgroup v2 directory is writable */
+	CAROM_FEATURE_CGROUP_KILL,   /* cgroup.kill, Linux 5.14 */
 	CAROM_FEATURE_COUNT,
 };
 

@@ -99,7 +99,7 @@ static void add_pid(struct pid_list *list, pid_t pid)
 }
 
 /* 0 if there is no such process. The name in brackets may hold anything, brackets too. */
-static pid_t parent_of(pid_t pid)
+pid_t carom_process_parent(pid_t pid)
 {
 	char path[32], text[512], state;
 	CAROM_CLEANUP(carom_closep) int fd = -1;
@@ -167,7 +167,7 @@ static void list_all(struct pid_list *list)
 
 	while (processes && (pid = next_number(processes))) {
 		add_pid(list, pid);
-		add_pid(list, parent_of(pid));
+		add_pid(list, carom_process_parent(pid));
 	}
 }
 
@@ -247,7 +247,7 @@ static void stop_with_all_below(const struct pass *pass, pid_t pid, pid_t parent
 {
 	CAROM_CLEANUP(carom_closep) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	if (pidfd < 0 || parent_of(pid) != parent)
+	if (pidfd < 0 || carom_process_parent(pid) != parent)
 		return;
 	if (parent != pass->self && !is_there(parent_pidfd)) /* I1 */
 		return;

@@ -17,6 +17,9 @@
 
 struct carom_process_tree;
 
+/** carom_process_parent() - the parent's pid, as /proc says; 0: there is no such process */
+pid_t carom_process_parent(pid_t pid);
+
 /**
  * carom_process_tree_kill_own() - SIGKILL to every descendant of the calling process
  *

@@ -7,6 +7,7 @@
 #include "../core/address.h"
 #include "../core/after_fork.h"
 #include "../core/api.h"
+#include "../core/cgroup_limits.h"
 #include "../core/cleanup.h"
 #include "../core/context.h"
 #include "../core/cpu.h"

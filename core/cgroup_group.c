@@ -1,0 +1,391 @@
+/*
+ * Cgroup: groups that this program makes
+ *
+ * A group is its directory's descriptor: each of its files is found from there, and it is
+ * removed as "../NAME" from there, so that nothing depends on what stands at a path.
+ *
+ * rmdir(2) says EBUSY while a process lives in the group. So a freed group is tried at
+ * once, and if need be waits in the list `freed` for who tries again. A worker's group is
+ * empty as soon as its pidfd is readable, unless something that it started lives on.
+ *
+ *   G1  A group is removed only when it is freed and those in it that have handles are
+ *       removed. What a process in it has made there itself goes with it.
+ *   G2  Handles of a group that is freed belong to the list, under the lock.
+ *   G3  After fork() the copy of a handle is memory only: its descriptor is closed there
+ *       (core/private_fd.h), and the list is forgotten.
+ */
+#include "core/cgroup_group.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cgroup_base.h"
+#include "core/cgroup_file.h"
+#include "core/cgroup_group_private.h"
+#include "core/cgroup_home.h"
+#include "core/cgroup_limits_private.h"
+#include "core/cgroup_remove.h"
+#include "core/cleanup.h"
+#include "core/descriptors.h"
+#include "core/fork_lock.h"
+#include "core/origin.h"
+#include "core/points.h"
+#include "core/private_fd.h"
+#include "core/time.h"
+
+#define NAME_MAX_OURS 64
+
+/**
+ * struct carom_cgroup
+ * @parent:      NULL: the home
+ * @child_count: groups that stand in it and have handles; with the lock
+ * @next:        in the list of those that are freed
+ * @limits:      in force
+ * @name:        in the directory around it
+ */
+struct carom_cgroup {
+	uint64_t origin;
+	struct carom_cgroup *parent;
+	size_t child_count;
+	struct carom_cgroup *next;
+	struct carom_private_fd private_fd;
+	int fd;
+	struct carom_cgroup_limits limits;
+	char name[NAME_MAX_OURS + 16];
+	char *path;
+};
+
+static CAROM_FORK_LOCK(lock);
+static uint64_t origin; /* whose the next three are */
+static struct carom_cgroup *freed;
+static size_t group_count;
+static uint64_t last_number;
+
+/* With the lock: in a forked child there are none. */
+static void own_lists(void)
+{
+	if (carom_origin_is(origin))
+		return;
+	origin = carom_origin();
+	freed = NULL;
+	group_count = 0;
+	last_number = 0;
+}
+
+bool carom_cgroup_is_own(const struct carom_cgroup *group)
+{
+	return carom_origin_is(group->origin);
+}
+
+/* --- the end ----------------------------------------------------------- */
+
+static void destroy(struct carom_cgroup *group)
+{
+	carom_private_fd_remove(&group->private_fd);
+	carom_closep(&group->fd);
+	free(group->path);
+	free(group);
+}
+
+/* G1. Return: is it gone? */
+static bool try_remove(struct carom_cgroup *group)
+{
+	char name[sizeof(group->name) + 3];
+
+	if (group->child_count > 0)
+		return false;
+	snprintf(name, sizeof(name), "../%s", group->name);
+	CAROM_POINT("cgroup.removing");
+	if (carom_cgroup_remove(group->fd, name) < 0)
+		return false;
+	if (group->parent)
+		group->parent->child_count--;
+	group_count--;
+	return true;
+}
+
+/* One pass over the list. Return: has any gone? That may have been in the way of another. */
+static bool bury_some(void)
+{
+	struct carom_cgroup **link = &freed;
+	bool any = false;
+
+	while (*link) {
+		struct carom_cgroup *group = *link;
+
+		if (!try_remove(group)) {
+			link = &group->next;
+			continue;
+		}
+		*link = group->next;
+		destroy(group);
+		any = true;
+	}
+	return any;
+}
+
+size_t carom_cgroup_bury(void)
+{
+	size_t left = 0;
+
+	carom_fork_lock_acquire(&lock);
+	own_lists();
+	while (bury_some())
+		;
+	for (const struct carom_cgroup *group = freed; group; group = group->next)
+		left++;
+	carom_fork_lock_release(&lock);
+	return left;
+}
+
+struct carom_cgroup *carom_cgroup_free(struct carom_cgroup *group)
+{
+	if (!group)
+		return NULL;
+	if (!carom_cgroup_is_own(group)) {
+		group->fd = -1; /* G3 */
+		destroy(group);
+		return NULL;
+	}
+	carom_fork_lock_acquire(&lock);
+	group->next = freed;
+	freed = group;
+	carom_fork_lock_release(&lock);
+	carom_cgroup_bury();
+	return NULL;
+}
+
+void carom_cgroup_freep(struct carom_cgroup **group)
+{
+	*group = carom_cgroup_free(*group);
+}
+
+size_t carom_cgroup_count(void)
+{
+	size_t count;
+
+	carom_fork_lock_acquire(&lock);
+	own_lists();
+	count = group_count;
+	carom_fork_lock_release(&lock);
+	return count;
+}
+
+/* --- the beginning ----------------------------------------------------- */
+
+static int make_directory(struct carom_cgroup *group, int parent_fd, const char *name)
+{
+	int r = -EEXIST;
+
+	while (r == -EEXIST) {
+		uint64_t number;
+
+		carom_fork_lock_acquire(&lock);
+		own_lists();
+		number = ++last_number;
+		carom_fork_lock_release(&lock);
+		snprintf(group->name, sizeof(group->name), "%.*s-%llu", NAME_MAX_OURS - 8, name,
+			 (unsigned long long)number);
+		r = mkdirat(parent_fd, group->name, 0755) < 0 ? -errno : 0;
+	}
+	return r;
+}
+
+static int open_directory(struct carom_cgroup *group, int parent_fd, const char *parent_path)
+{
+	int r;
+
+	group->fd = openat(parent_fd, group->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	r = group->fd < 0 ? -errno : 0;
+	if (r == 0)
+		r = carom_descriptor_lift(
+			&group->fd); /* 0 means "no group" to who makes children */
+	if (r == 0 && asprintf(&group->path, "%s/%s", parent_path, group->name) < 0) {
+		group->path = NULL;
+		r = -ENOMEM;
+	}
+	return r;
+}
+
+static int make(struct carom_cgroup *group, const char *name, int parent_fd,
+		const char *parent_path, char *reason)
+{
+	static const struct carom_cgroup_limits none;
+	int r = make_directory(group, parent_fd, name);
+
+	if (r < 0)
+		return carom_cgroup_say(reason, r, "%s/%s: %s", parent_path, group->name,
+					strerror(-r));
+	CAROM_POINT("cgroup.group_made");
+	r = open_directory(group, parent_fd, parent_path);
+	if (r < 0)
+		carom_cgroup_say(reason, r, "%s/%s: %s", parent_path, group->name, strerror(-r));
+	else
+		r = carom_cgroup_limits_write(group->fd, group->path, &none, &group->limits,
+					      reason);
+	if (r < 0)
+		unlinkat(parent_fd, group->name, AT_REMOVEDIR);
+	return r;
+}
+
+/* Each group on the way down hands the controllers on. */
+static int hand_down(struct carom_cgroup *parent, uint32_t controllers, char *reason, int *ret_fd,
+		     const char **ret_path)
+{
+	int r;
+
+	if (!parent)
+		return carom_cgroup_home_get(controllers, reason, ret_fd, ret_path);
+	r = hand_down(parent->parent, controllers, reason, ret_fd, ret_path);
+	if (r == 0)
+		r = carom_cgroup_enable(parent->fd, parent->path, controllers, reason);
+	*ret_fd = parent->fd;
+	*ret_path = parent->path;
+	return r;
+}
+
+static int make_in(struct carom_cgroup *group, const char *name, char *reason)
+{
+	uint32_t controllers = carom_cgroup_limits_controllers(&group->limits);
+	const char *path;
+	int fd, r;
+
+	r = hand_down(group->parent, controllers, reason, &fd, &path);
+	if (r == 0)
+		r = make(group, name, fd, path, reason);
+	/* somebody has moved this program away, and then removed its home, which looked deserted */
+	if (!group->parent && (r == -ENOENT || r == -EBADF)) {
+		carom_closep(&group->fd);
+		group->fd = -1;
+		free(carom_take_ptr(group->path));
+		carom_cgroup_home_lost();
+		r = carom_cgroup_home_get(controllers, reason, &fd, &path);
+		if (r == 0)
+			r = make(group, name, fd, path, reason);
+	}
+	return r;
+}
+
+static void count_in(struct carom_cgroup *group)
+{
+	carom_fork_lock_acquire(&lock);
+	own_lists();
+	group_count++;
+	if (group->parent)
+		group->parent->child_count++;
+	carom_fork_lock_release(&lock);
+}
+
+int carom_cgroup_new(const struct carom_cgroup_options *options, char *reason,
+		     struct carom_cgroup **ret_group)
+{
+	struct carom_cgroup *group;
+	int r;
+
+	if (options->parent && !carom_cgroup_is_own(options->parent))
+		return carom_cgroup_say(reason, -ECHILD, "a group from before fork()");
+	group = calloc(1, sizeof(*group));
+	if (!group)
+		return carom_cgroup_say(reason, -ENOMEM, "%s", strerror(ENOMEM));
+	group->fd = -1;
+	group->parent = options->parent;
+	r = carom_cgroup_limits_take(options->limits, reason, &group->limits);
+	if (r == 0)
+		r = make_in(group, options->name ? options->name : "group", reason);
+	if (r < 0) {
+		destroy(group);
+		return r;
+	}
+	group->origin = carom_origin();
+	carom_private_fd_add(&group->private_fd, group->fd);
+	count_in(group);
+	*ret_group = group;
+	return 0;
+}
+
+/* --- what it is -------------------------------------------------------- */
+
+int carom_cgroup_fd(const struct carom_cgroup *group)
+{
+	return group->fd;
+}
+
+const char *carom_cgroup_path(const struct carom_cgroup *group)
+{
+	return group->path;
+}
+
+void carom_cgroup_limits_of(const struct carom_cgroup *group,
+			    struct carom_cgroup_limits *ret_limits)
+{
+	*ret_limits = group->limits;
+}
+
+int carom_cgroup_set_limits(struct carom_cgroup *group, const struct carom_cgroup_limits *limits,
+			    char *reason)
+{
+	struct carom_cgroup_limits ours;
+	const char *path;
+	int fd, r;
+
+	if (!carom_cgroup_is_own(group))
+		return carom_cgroup_say(reason, -ECHILD, "a group from before fork()");
+	r = carom_cgroup_limits_take(limits, reason, &ours);
+	if (r == 0)
+		r = hand_down(group->parent, carom_cgroup_limits_controllers(&ours), reason, &fd,
+			      &path);
+	if (r == 0)
+		r = carom_cgroup_limits_write(group->fd, group->path, &group->limits, &ours,
+					      reason);
+	if (r == 0)
+		group->limits = ours;
+	return r;
+}
+
+/* --- its processes ----------------------------------------------------- */
+
+/* AS-Safe */
+int carom_cgroup_enter(int cgroup_fd)
+{
+	return carom_cgroup_file_write(cgroup_fd, "cgroup.procs", "0");
+}
+
+int carom_cgroup_admit(struct carom_cgroup *group, pid_t pid)
+{
+	if (!carom_cgroup_is_own(group))
+		return -ECHILD;
+	return carom_cgroup_file_write_number(group->fd, "cgroup.procs", (uint64_t)pid);
+}
+
+int carom_cgroup_is_populated(struct carom_cgroup *group)
+{
+	return carom_cgroup_is_own(group) ? carom_cgroup_file_is_populated(group->fd) : -ECHILD;
+}
+
+static int count_one(pid_t pid, void *count)
+{
+	(void)pid;
+	++*(size_t *)count;
+	return 0;
+}
+
+int carom_cgroup_process_count(struct carom_cgroup *group, size_t *ret_count)
+{
+	size_t count = 0;
+	int r;
+
+	if (!carom_cgroup_is_own(group))
+		return -ECHILD;
+	r = carom_cgroup_file_members(group->fd, count_one, &count);
+	if (r == 0)
+		*ret_count = count;
+	return r;
+}

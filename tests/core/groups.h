@@ -1,0 +1,160 @@
+/*
+ * Groups: a cgroup for each test, in which it stands alone
+ *
+ * Criterion's runner stands in the group that the suite was started in, and only a group
+ * without processes hands controllers on. So the runner steps into BASE/runner for as long
+ * as it runs, and each test that asks for it into BASE/test-PID. Where cgroup v2 cannot be
+ * written, such tests are skipped by name, with the reason.
+ */
+#ifndef TESTS_CORE_GROUPS_H
+#define TESTS_CORE_GROUPS_H
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/cgroup_base.h"
+#include "core/cgroup_file.h"
+#include "core/cgroup_group.h"
+#include "core/cgroup_home.h"
+#include "core/cgroup_remove.h"
+
+#define BASE_VARIABLE   "CAROM_TEST_BASE"   /* the directory, for the tests' processes */
+#define REASON_VARIABLE "CAROM_TEST_REASON" /* or why there is none */
+
+static inline int open_group(const char *path)
+{
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Controllers that the group has, and could hand on. */
+static inline uint32_t controllers_of(int fd)
+{
+	char list[4096] = "";
+
+	carom_cgroup_file_read(fd, "cgroup.controllers", list, sizeof(list));
+	return carom_cgroup_controllers(list);
+}
+
+static inline void remove_tests_groups(int base_fd)
+{
+	int fd = openat(base_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fdopendir(fd);
+	const struct dirent *entry;
+
+	while (directory && (entry = readdir(directory)))
+		if (strncmp(entry->d_name, "test-", 5) == 0)
+			carom_cgroup_remove(base_fd, entry->d_name);
+	if (directory)
+		closedir(directory);
+}
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests)
+{
+	char reason[CAROM_CGROUP_REASON_SIZE] = "";
+	struct carom_cgroup_base base;
+
+	(void)tests;
+	if (carom_cgroup_base_open("", reason, &base) < 0) {
+		setenv(REASON_VARIABLE, reason, 1);
+		return;
+	}
+	setenv(BASE_VARIABLE, base.path, 1);
+	remove_tests_groups(base.fd);
+	if (!base.is_root && controllers_of(base.fd)) {
+		mkdirat(base.fd, "runner", 0755);
+		carom_cgroup_file_write(base.fd, "runner/cgroup.procs", "0");
+		if (carom_cgroup_enable(base.fd, base.path, controllers_of(base.fd), reason) < 0)
+			setenv(REASON_VARIABLE, reason, 1);
+	}
+	close(base.fd);
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+	const char *path = getenv(BASE_VARIABLE);
+	int fd = path ? open_group(path) : -1;
+
+	(void)stats;
+	if (fd < 0)
+		return;
+	remove_tests_groups(fd);
+	if (faccessat(fd, "runner", F_OK, 0) == 0) {
+		for (uint32_t i = 0; i < CAROM_CGROUP_CONTROLLER_COUNT; i++) {
+			char word[16];
+
+			snprintf(word, sizeof(word), "-%s", carom_cgroup_controller_name(i));
+			carom_cgroup_file_write(fd, "cgroup.subtree_control", word);
+		}
+		carom_cgroup_file_write(fd, "cgroup.procs", "0");
+		carom_cgroup_remove(fd, "runner");
+	}
+	close(fd);
+}
+
+/* Stand alone in a group. Return: its directory, the caller's. Skips the test where it cannot be. */
+static inline int stand_alone(void)
+{
+	const char *path = getenv(BASE_VARIABLE);
+	char name[32];
+	int base_fd, fd;
+
+	if (getenv(REASON_VARIABLE))
+		cr_skip_test("skipped: %s", getenv(REASON_VARIABLE));
+	base_fd = path ? open_group(path) : -1;
+	snprintf(name, sizeof(name), "test-%d", getpid());
+	cr_assert(base_fd >= 0 && mkdirat(base_fd, name, 0755) == 0, "%s: %s", path,
+		  strerror(errno));
+	fd = openat(base_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert(fd >= 0 && carom_cgroup_enter(fd) == 0);
+	close(base_fd);
+	return fd;
+}
+
+/* Likewise, with controllers. */
+static inline int stand_alone_with(uint32_t controllers)
+{
+	int fd = stand_alone();
+	uint32_t missing = controllers & ~controllers_of(fd);
+
+	if (missing)
+		cr_skip_test("skipped: there is no %s controller on cgroup v2 here",
+			     carom_cgroup_controller_name((uint32_t)__builtin_ctz(missing)));
+	return fd;
+}
+
+/* How many groups stand in a group. */
+static inline size_t groups_in(int fd)
+{
+	int copy_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fdopendir(copy_fd);
+	const struct dirent *entry;
+	size_t count = 0;
+
+	while (directory && (entry = readdir(directory)))
+		count += entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	if (directory)
+		closedir(directory);
+	return count;
+}
+
+/* What a file of a group says, until the next call. */
+static inline char *text_of(int fd, const char *file)
+{
+	static char text[4096];
+	int r = carom_cgroup_file_read(fd, file, text, sizeof(text));
+
+	if (r < 0)
+		snprintf(text, sizeof(text), "%s: %s", file, strerror(-r));
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+#endif
