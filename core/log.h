@@ -95,6 +95,9 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_SOFT_LIMIT_UNUSED = 412, /* it is not below the hard limit */
 	CAROM_LOG_EVENT_TERM_SENT = 413,         /* to a worker that is to be killed */
 	CAROM_LOG_EVENT_KILL_SENT = 414,         /* the grace is over */
+	CAROM_LOG_EVENT_MEMORY_LIMIT = 430,      /* a worker is killed, or was, at its limit */
+	CAROM_LOG_EVENT_MEMORY_RUNG = 431,    /* a limit is kept by weaker means, or not at all */
+	CAROM_LOG_EVENT_LIMITS_REFUSED = 432, /* a pool's limits make no sense, or cannot be had */
 };
 
 /**

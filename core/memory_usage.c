@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/cleanup.h"
 #include "core/fd.h"
+#include "core/memory_usage_private.h"
 
 /* The value of "@key: 123 kB", in bytes. */
 static int look_up(const char *text, const char *key, uint64_t *ret_bytes)
@@ -31,9 +33,9 @@ static int look_up(const char *text, const char *key, uint64_t *ret_bytes)
 	return 0;
 }
 
-static int read_file(const char *path, char *text, size_t size)
+static int read_file(int directory_fd, const char *path, char *text, size_t size)
 {
-	CAROM_CLEANUP(carom_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CAROM_CLEANUP(carom_closep) int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
@@ -45,27 +47,33 @@ static int read_file(const char *path, char *text, size_t size)
 	return 0;
 }
 
-int carom_memory_usage(struct carom_memory_usage *ret_usage)
+static int read_usage(int directory_fd, const char *path, struct carom_memory_usage *ret_usage,
+		      uint64_t *ret_swapped)
 {
 	struct carom_memory_usage usage;
+	uint64_t swapped = 0;
 	char text[8192];
-	int r = read_file("/proc/self/status", text, sizeof(text));
+	int r = read_file(directory_fd, path, text, sizeof(text));
 
 	if (r == 0)
 		r = look_up(text, "\nVmRSS:", &usage.current);
 	if (r == 0)
 		r = look_up(text, "\nVmHWM:", &usage.peak);
 	if (r == 0)
+		look_up(text, "\nVmSwap:", &swapped); /* a kernel without swap does not tell */
+	if (r == 0) {
 		*ret_usage = usage;
+		*ret_swapped = swapped;
+	}
 	return r;
 }
 
-int carom_memory_private(uint64_t *ret_bytes)
+static int read_private(int directory_fd, const char *path, uint64_t *ret_bytes)
 {
 	static const char *const keys[] = { "\nPrivate_Clean:", "\nPrivate_Dirty:", "\nSwapPss:" };
 	uint64_t sum = 0;
 	char text[8192];
-	int r = read_file("/proc/self/smaps_rollup", text, sizeof(text));
+	int r = read_file(directory_fd, path, text, sizeof(text));
 
 	for (size_t i = 0; r == 0 && i < sizeof(keys) / sizeof(*keys); i++) {
 		uint64_t bytes = 0;
@@ -76,4 +84,48 @@ int carom_memory_private(uint64_t *ret_bytes)
 	if (r == 0)
 		*ret_bytes = sum;
 	return r;
+}
+
+/* ---- the calling process ---- */
+
+int carom_memory_usage(struct carom_memory_usage *ret_usage)
+{
+	uint64_t swapped;
+
+	return read_usage(AT_FDCWD, "/proc/self/status", ret_usage, &swapped);
+}
+
+int carom_memory_private(uint64_t *ret_bytes)
+{
+	return read_private(AT_FDCWD, "/proc/self/smaps_rollup", ret_bytes);
+}
+
+int carom_memory_data(uint64_t *ret_bytes)
+{
+	char text[8192];
+	int r = read_file(AT_FDCWD, "/proc/self/status", text, sizeof(text));
+
+	return r < 0 ? r : look_up(text, "\nVmData:", ret_bytes);
+}
+
+/* ---- another one ---- */
+
+int carom_memory_open(pid_t pid)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int carom_memory_usage_at(int proc_fd, struct carom_memory_usage *ret_usage, uint64_t *ret_swapped)
+{
+	return read_usage(proc_fd, "status", ret_usage, ret_swapped);
+}
+
+int carom_memory_private_at(int proc_fd, uint64_t *ret_bytes)
+{
+	return read_private(proc_fd, "smaps_rollup", ret_bytes);
 }

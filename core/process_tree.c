@@ -221,6 +221,14 @@ static void pass_deinit(struct pass *pass)
 	pid_list_deinit(&pass->all);
 }
 
+static void list_below(const struct pass *pass, pid_t parent, struct pid_list *list)
+{
+	if (pass->is_scan)
+		pick_children(&pass->all, parent, list);
+	else
+		list_children(parent, list);
+}
+
 static bool is_there(int pidfd)
 {
 	return carom_pidfd_signal(pidfd, 0) != -ESRCH;
@@ -262,10 +270,7 @@ static void stop_below(const struct pass *pass, pid_t parent, int parent_pidfd, 
 {
 	CAROM_CLEANUP(pid_list_deinit) struct pid_list list = { 0 };
 
-	if (pass->is_scan)
-		pick_children(&pass->all, parent, &list);
-	else
-		list_children(parent, &list);
+	list_below(pass, parent, &list);
 	for (size_t i = 0; i < list.count; i++)
 		stop_with_all_below(pass, list.pids[i], parent, parent_pidfd, depth);
 }
@@ -274,6 +279,29 @@ static void stop_root(const struct pass *pass, pid_t pid, int pidfd)
 {
 	if (carom_pidfd_signal(pidfd, SIGSTOP) == 0)
 		stop_below(pass, pid, pidfd, 0);
+}
+
+/**
+ * struct visit - a pass that only looks: who has got another parent meanwhile is left out
+ */
+struct visit {
+	const struct pass *pass;
+	carom_process_visit_fn *function;
+	void *userdata;
+};
+
+static void visit_below(const struct visit *visit, pid_t parent, int depth)
+{
+	CAROM_CLEANUP(pid_list_deinit) struct pid_list list = { 0 };
+
+	list_below(visit->pass, parent, &list);
+	for (size_t i = 0; i < list.count; i++) {
+		if (parent_of(list.pids[i]) != parent)
+			continue;
+		visit->function(list.pids[i], visit->userdata);
+		if (depth < DEPTH_MAX)
+			visit_below(visit, list.pids[i], depth + 1);
+	}
 }
 
 /* --- groups ------------------------------------------------------------ */
@@ -312,6 +340,16 @@ void carom_process_tree_kill_now(pid_t pid, int pidfd)
 
 	pass_init(&pass, NULL);
 	end(&pass, pid, pidfd);
+	pass_deinit(&pass);
+}
+
+void carom_process_tree_visit(pid_t pid, carom_process_visit_fn *visit, void *userdata)
+{
+	struct pass pass;
+
+	pass_init(&pass, NULL);
+	visit_below(&(struct visit){ .pass = &pass, .function = visit, .userdata = userdata }, pid,
+		    0);
 	pass_deinit(&pass);
 }
 

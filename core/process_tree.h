@@ -34,6 +34,12 @@ void carom_process_tree_kill_own(void);
 /** carom_process_tree_kill_now() - SIGKILL to a process and every descendant, by one pass */
 void carom_process_tree_kill_now(pid_t pid, int pidfd);
 
+/** typedef carom_process_visit_fn - takes one process */
+typedef void carom_process_visit_fn(pid_t pid, void *userdata);
+
+/** carom_process_tree_visit() - every descendant of @pid that is there now; none is touched */
+void carom_process_tree_visit(pid_t pid, carom_process_visit_fn *visit, void *userdata);
+
 /**
  * carom_process_tree_hold() - stop a process and every descendant, and hold them all
  * @pid, @pidfd: the root; stays the caller's

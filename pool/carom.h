@@ -34,6 +34,7 @@
 #include "../shm/lock.h"
 #include "../shm/segment.h"
 #include "call.h"
+#include "containment.h"
 #include "exit_code.h"
 #include "histogram.h"
 #include "hooks.h"

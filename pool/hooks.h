@@ -34,6 +34,7 @@ enum carom_exit_reason {
 	CAROM_EXIT_REASON_TERMINATED,  /* killed with its task, or with the pool */
 	CAROM_EXIT_REASON_INIT_FAILED, /* its initializer failed */
 	CAROM_EXIT_REASON_INIT_TIMEOUT, /* it was not ready in time */
+	CAROM_EXIT_REASON_MEMORY_LIMIT, /* killed at its memory limit */
 };
 
 /** carom_exit_reason_name() - "ended", "recycled", "lost", "limit", ... MT-Safe, AS-Safe; static text. */

@@ -100,21 +100,6 @@ uint64_t carom_limits_first_due(const struct task *task)
 
 /* ---- looking at a task ---- */
 
-/**
- * struct sight - a task as it was seen: loaded in this order
- *
- * A worker notes the time before the progress: so with the progress of one item comes
- * the time of that one or of a later one, never of an earlier.
- */
-struct sight {
-	uint32_t slot;
-	struct task *task;
-	uint64_t word;
-	uint64_t progress;
-	uint64_t started_ns;
-	uint64_t now_ns;
-};
-
 static struct sight look(struct carom_pool *pool, uint32_t slot, uint64_t now_ns)
 {
 	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
@@ -302,6 +287,38 @@ static bool execute(struct carom_pool *pool, const struct sight *sight)
 		return false;
 	note_hit(pool, sight, false, cause.limit_ns);
 	doom(pool, runner, SIGTERM, CAROM_EXIT_REASON_LIMIT);
+	return true;
+}
+
+/* ---- memory: see sampler.c ---- */
+
+bool carom_limits_see(struct carom_pool *pool, uint32_t slot, struct sight *ret_sight)
+{
+	const struct task *task = &pool->tasks[slot];
+
+	if (task->filling || task->evicted || task->condemned)
+		return false;
+	*ret_sight = look(pool, slot, carom_now());
+	return carom_slot_state(ret_sight->word) == CAROM_SLOT_RUNNING;
+}
+
+bool carom_limits_overrun(struct carom_pool *pool, const struct sight *sight, uint64_t limit_bytes,
+			  uint64_t peak_bytes)
+{
+	struct incarnation *runner = runner_of(pool, sight);
+	struct carom_outcome cause;
+
+	if (!runner)
+		return false;
+	cause = cause_of(pool, sight, CAROM_OUTCOME_MEMORY_LIMIT);
+	cause.limit_bytes = limit_bytes;
+	cause.peak_bytes = peak_bytes;
+	cause.attempt = sight->task->attempt;
+	if (!(carom_lane_slot(pool->lane, sight->slot)->flags & CAROM_TASK_TIMED))
+		cause.started_ns = 0;
+	if (!answer(pool, sight, &cause, false))
+		return false;
+	doom(pool, runner, SIGKILL, CAROM_EXIT_REASON_MEMORY_LIMIT);
 	return true;
 }
 

@@ -49,9 +49,9 @@ static void describe_loss(const struct carom_outcome *outcome, char *text, size_
 	const char *name = sigabbrev_np(outcome->signal);
 
 	if (outcome->signal)
-		snprintf(text, size, "lost: worker %d (pid %d) was killed by signal %d (SIG%s)",
+		snprintf(text, size, "lost: worker %d (pid %d) was killed by signal %d (SIG%s)%s%s",
 			 outcome->worker_index, outcome->worker_pid, outcome->signal,
-			 name ? name : "?");
+			 name ? name : "?", outcome->message[0] ? ": " : "", outcome->message);
 	else if (outcome->exit_status >= 0)
 		snprintf(text, size, "lost: worker %d (pid %d) exited with status %d",
 			 outcome->worker_index, outcome->worker_pid, outcome->exit_status);
@@ -61,12 +61,27 @@ static void describe_loss(const struct carom_outcome *outcome, char *text, size_
 			 outcome->worker_index, outcome->worker_pid);
 }
 
+static void describe_memory(const struct carom_outcome *outcome, char *text, size_t size)
+{
+	size_t used;
+
+	snprintf(text, size, "memory limit: exceeded %.1f MiB in worker %d (pid %d)",
+		 (double)outcome->limit_bytes / (double)CAROM_MIB(1), outcome->worker_index,
+		 outcome->worker_pid);
+	used = strlen(text);
+	if (outcome->peak_bytes)
+		snprintf(text + used, size - used, ", which had %.1f MiB",
+			 (double)outcome->peak_bytes / (double)CAROM_MIB(1));
+}
+
 char *carom_outcome_describe(const struct carom_outcome *outcome, char *text, size_t size)
 {
 	if (outcome->kind == CAROM_OUTCOME_FAILED)
 		describe_failure(outcome, text, size);
 	else if (outcome->kind == CAROM_OUTCOME_LOST)
 		describe_loss(outcome, text, size);
+	else if (outcome->kind == CAROM_OUTCOME_MEMORY_LIMIT)
+		describe_memory(outcome, text, size);
 	else if (outcome->kind == CAROM_OUTCOME_HARD_LIMIT ||
 		 outcome->kind == CAROM_OUTCOME_SOFT_LIMIT)
 		snprintf(text, size, "%s: exceeded %.3f s in worker %d (pid %d)",

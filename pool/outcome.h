@@ -38,8 +38,7 @@ CAROM_BEGIN_DECLS
  * @CAROM_OUTCOME_POOL_CLOSED: it had not begun when the pool was terminated
  * @CAROM_OUTCOME_POOL_BROKEN: the pool could not keep workers alive
  *
- * Memory limits, sandboxes and cancelling are not in this version:
- * those kinds are reserved and not seen.
+ * Sandboxes are not in this version: that kind is reserved and not seen.
  */
 enum carom_outcome_kind {
 	CAROM_OUTCOME_PENDING,
@@ -74,7 +73,10 @@ enum carom_outcome_kind {
  * @submitted_ns, @started_ns, @ended_ns: CLOCK_MONOTONIC; 0 where the pool was
  *               not asked for times (option `timestamps`, or a time limit). A
  *               lost task ends when its loss is known
- * @message:     FAILED: the text given to carom_call_fail(); POOL_BROKEN: why; else empty
+ * @message:     FAILED: the text given to carom_call_fail(); POOL_BROKEN: why; LOST: what is
+ *               known beyond signal and status, if anything; else empty
+ * @limit_bytes: MEMORY_LIMIT: the limit that its worker was killed at
+ * @peak_bytes:  MEMORY_LIMIT: the most memory that its worker had; 0: not known
  */
 struct carom_outcome {
 	int32_t kind;
@@ -89,6 +91,8 @@ struct carom_outcome {
 	uint64_t started_ns;
 	uint64_t ended_ns;
 	char message[CAROM_OUTCOME_MESSAGE_MAX];
+	uint64_t limit_bytes;
+	uint64_t peak_bytes;
 };
 
 /**

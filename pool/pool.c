@@ -76,6 +76,9 @@ static int check_options(struct carom_pool *pool, const struct carom_pool_option
 		return -EINVAL;
 	if (!worker_options_are_good(ret))
 		return -EINVAL;
+	r = carom_containment_check(ret);
+	if (r < 0)
+		return r;
 	if (!ret->slot_count)
 		ret->slot_count = SLOTS_DEFAULT;
 	if (ret->payload_size > UINT64_MAX / 2)
@@ -283,6 +286,8 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 	if (r == 0)
 		r = carom_birth_choose(pool);
 	if (r == 0)
+		r = carom_containment_choose(pool);
+	if (r == 0)
 		r = get_service(pool);
 	if (r == 0)
 		r = make_memory(pool);
@@ -293,6 +298,8 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 		return r;
 	}
 	r = start_workers(pool);
+	if (r == 0)
+		r = carom_containment_prove(pool);
 	if (r < 0) {
 		carom_pool_free(pool);
 		return r;

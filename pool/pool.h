@@ -81,13 +81,16 @@ struct carom_pool;
  *	-ENOMEM, -EMFILE, -ENFILE, -EFBIG, -EAGAIN  from memfd_create(2), mmap(2),
  *	         ftruncate(2) (RLIMIT_FSIZE), clone(2)
  *	-EOPNOTSUPP  this version does not have what @options asks for; or a hard limit
- *	         for threads; or no fork server is possible: this kernel, a sandbox or
+ *	         for threads; or a memory limit that cannot be kept here as @options wants
+ *	         it (see pool/containment.h; the log says why); or no fork server is possible: this kernel, a sandbox or
  *	         the C library leaves only fork(2); carom_feature_next() tells why
  *	-EBUSY   before carom_main_hook(), in a program that was started as a child; or
  *	         "fork" of a program with threads, which the context refuses
  *	-EPERM   in a daemonic process, whose context forbids it children
  *	-ENOENT, -EACCES, -ENOEXEC  of "spawn", as for carom_process_start(); -ENOENT also
  *	         where the initializer or a hook of a worker is not registered
+ *	-ERANGE  a memory limit is below what a worker needs to be ready; to find that out
+ *	         takes until the workers of a pool with such a limit are ready, at most 30 s
  *	-EDEADLK no fork server came up: other threads hold locks of the C library
  *	         each time one is made
  */

@@ -50,6 +50,9 @@ enum carom_schedule {
 
 /**
  * enum carom_memory_measure - which memory max_memory_per_child_bytes is about
+ *
+ * Where it is kept by a control group, the kernel has its own measure: see pool/containment.h.
+ *
  * @CAROM_MEMORY_PRIVATE:  what the worker has for itself: not what it shares with the
  *                         program or other workers since its birth
  * @CAROM_MEMORY_RESIDENT: all that is resident now, shared or not
@@ -131,9 +134,10 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  * @max_tasks_per_child: a worker is replaced after so many tasks; a chunk of a map is
  *                one. 0 means never. Row PC-04
  * @max_tasks_counts_items: 1: items of chunks count for max_tasks_per_child
- * @max_memory_per_child_bytes: a worker that has more than that after a task is
- *                replaced; 0 means never. The task is not touched. Row PC-21
- * @memory_measure: which memory: one of enum carom_memory_measure
+ * @max_memory_per_child_bytes: a worker may have so much memory; 0 means any. By which means
+ *                that is kept is said by memory_rungs. Rows PC-21, WL-08
+ * @memory_measure: which memory, where it is sampled, or looked at after a task: one of enum
+ *                carom_memory_measure
  * @worker_signals: one of enum carom_worker_signals
  *
  * @max_restarts: more deaths of workers within restart_window_ns break the pool: all
@@ -174,6 +178,11 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                see pool/statistics.h
  * @name:         of the pool, in statistics; copied; NULL: "pool"
  * @hooks:        functions to be called on the way, see pool/hooks.h; copied; may be NULL
+ *
+ * @memory_rungs: by which means max_memory_per_child_bytes may be kept: bits of enum
+ *                carom_memory_rung. 0 means CAROM_RUNGS_USUAL: a control group, or sampling
+ *                where there is none; and replacing workers after tasks
+ * @required_rungs: those of them without which there is to be no pool
  */
 struct carom_pool_options {
 	size_t size_bytes;
@@ -221,6 +230,9 @@ struct carom_pool_options {
 	uint64_t statistics;
 	const char *name;
 	const struct carom_pool_hooks *hooks;
+
+	uint64_t memory_rungs;
+	uint64_t required_rungs;
 };
 #define CAROM_POOL_OPTIONS(...) CAROM_OPTIONS(carom_pool_options, __VA_ARGS__)
 

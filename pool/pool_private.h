@@ -29,6 +29,7 @@
 #include "ipc/lane.h"
 #include "pool/birth.h"
 #include "pool/calls.h"
+#include "pool/containment_private.h"
 #include "pool/function.h"
 #include "pool/gate.h"
 #include "pool/map.h"
@@ -36,6 +37,7 @@
 #include "pool/pool.h"
 #include "pool/starmap.h"
 #include "pool/restart_policy.h"
+#include "pool/sampler.h"
 #include "pool/state.h"
 #include "pool/tally.h"
 #include "pool/semaphore.h"
@@ -130,6 +132,7 @@ struct task {
  * @may_leave: it was asked to end after its task. With the lock
  * @kill_signal: it is to be killed for a task, beginning with this one; then 0 again
  * @execution: its killing, once that has begun
+ * @sample: its memory, where that is sampled. The loop's thread
  */
 struct incarnation {
 	struct worker *worker;
@@ -144,6 +147,7 @@ struct incarnation {
 	struct carom_loop_timer start_timer;
 	int kill_signal;
 	struct execution *execution;
+	struct carom_sample sample;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
 };
@@ -195,11 +199,12 @@ struct carom_pool {
 	struct carom_arena arguments;
 	struct carom_functions functions; /* for workers made by "spawn" */
 	void *task_memory;
-	struct task *tasks; /* in it, where a line begins */
+	struct task *tasks;          /* in it, where a line begins */
 	struct carom_result **spare; /* per slot, the handle that was used with it last */
 	struct carom_gate gate;
 	struct carom_notices notices;
-	bool is_plain; /* a task without options has nothing beside its function and argument */
+	bool is_sampled; /* see sampler.c */
+	bool is_plain;   /* a task without options has nothing beside its function and argument */
 	uint64_t next_id;
 	uint64_t last_id; /* of those that were taken for this pool */
 
@@ -232,6 +237,11 @@ struct carom_pool {
 	uint64_t limit_next_ns;
 	bool anybody_doomed;
 	struct execution *executions;
+
+	struct carom_pool_limits limits; /* in force: see containment.c */
+	bool is_proven;                  /* with the lock, as the next */
+	bool is_too_small;               /* a worker cannot live within them */
+	struct carom_sampler sampler;
 
 	/* a polled pool: see poll.c */
 	int bell_fd;
@@ -672,6 +682,18 @@ void carom_limits_kill_by(struct incarnation *victim, int signal_number);
 
 /** carom_limits_kill() - begin to kill those who are to be. Without the lock. */
 void carom_limits_kill(struct carom_pool *pool);
+
+/** carom_limits_see() - what runs in a slot, if anything does that was not answered. With the lock. */
+bool carom_limits_see(struct carom_pool *pool, uint32_t slot, struct sight *ret_sight);
+
+/**
+ * carom_limits_overrun() - its worker has too much memory: answer it, and have that killed. With the lock.
+ * @sight: if that task, or item, has ended since, nothing happens
+ *
+ * To be followed by carom_limits_kill(). Return: false if nothing has happened.
+ */
+bool carom_limits_overrun(struct carom_pool *pool, const struct sight *sight, uint64_t limit_bytes,
+			  uint64_t peak_bytes);
 
 /** carom_limits_swept() - a worker is dead: its slots are free to be used. With the lock. */
 void carom_limits_swept(struct carom_pool *pool, uint32_t worker_index);

@@ -39,6 +39,7 @@ const char *carom_broken_reason_name(enum carom_broken_reason reason)
 		[CAROM_BROKEN_LOSS] = "a worker was lost",
 		[CAROM_BROKEN_CALLBACK] = "a callback failed",
 		[CAROM_BROKEN_LOOP] = "the loop is broken",
+		[CAROM_BROKEN_MEMORY_LIMIT] = "memory limit exceeded before a worker is ready",
 	};
 
 	return (unsigned int)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";

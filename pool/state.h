@@ -16,8 +16,8 @@
  *	deaths		more of them than max_restarts in restart_window_ns, and no
  *			task was begun in between
  *	failed starts	20 in a row of workers that died before they were ready, 5 of
- *			those that took longer than start_timeout_ns, while no other worker
- *			is ready. The first is made good at once, the others after pauses
+ *			those that took longer than start_timeout_ns, or were killed at
+ *			their memory limit, while no other worker is ready. The first is made good at once, the others after pauses
  *			that begin with restart_backoff_ns and double up to 64 times that
  *	no descriptors	the program has closed the library's own: closefrom(3), with the
  *			pool not meant. Workers are killed at once, and whoever comes for
@@ -67,6 +67,7 @@ enum carom_broken_reason {
 	CAROM_BROKEN_LOSS,          /* a worker was lost, and break_on_loss was asked for */
 	CAROM_BROKEN_CALLBACK,      /* a callback failed, and callbacks_propagate was asked for */
 	CAROM_BROKEN_LOOP,          /* the library's own descriptors were taken away */
+	CAROM_BROKEN_MEMORY_LIMIT,  /* every worker has more than it may before it is ready */
 };
 
 /** carom_broken_reason_name() - "restart limit", ... MT-Safe, AS-Safe; static text. */

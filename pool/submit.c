@@ -333,6 +333,8 @@ int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t 
 	for (uint32_t i = 0; i < count; i++)
 		pool->tasks[slots[i]].filling = false;
 	note_limits(pool, slots, count);
+	if (pool->is_sampled)
+		carom_sampler_note(pool);
 	if (pool->options.lazy_start)
 		carom_lazy_note(pool);
 	if (carom_tally_is_on(pool->tally))

@@ -196,25 +196,37 @@ static void refused(struct carom_pool *pool, int error)
 	       CAROM_BROKEN_NO_PROCESS, error);
 }
 
+static enum carom_broken_reason why_it_breaks(enum carom_exit_reason reason)
+{
+	switch (reason) {
+	case CAROM_EXIT_REASON_INIT_FAILED:
+		return CAROM_BROKEN_INIT_FAILED;
+	case CAROM_EXIT_REASON_INIT_TIMEOUT:
+		return CAROM_BROKEN_INIT_TIMEOUT;
+	case CAROM_EXIT_REASON_MEMORY_LIMIT:
+		return CAROM_BROKEN_MEMORY_LIMIT;
+	default:
+		return CAROM_BROKEN_START_FAILED;
+	}
+}
+
 /* one died before it was ready. While others are, it may be tried for ever. */
 static void failed_to_start(struct carom_pool *pool, enum carom_exit_reason reason)
 {
-	bool timed_out = reason == CAROM_EXIT_REASON_INIT_TIMEOUT;
-	uint64_t most = timed_out ? CAROM_RESTART_TIMEOUTS_MAX : CAROM_RESTART_FAILURES_MAX;
+	bool is_costly = reason == CAROM_EXIT_REASON_INIT_TIMEOUT ||
+			 reason == CAROM_EXIT_REASON_MEMORY_LIMIT;
+	uint64_t most = is_costly ? CAROM_RESTART_TIMEOUTS_MAX : CAROM_RESTART_FAILURES_MAX;
 
 	if (somebody_is_ready(pool) || pool->options.max_restarts == CAROM_NO_LIMIT)
 		most = UINT64_MAX;
 	follow(pool, carom_restart_policy_failed(&pool->policy, carom_now(), most),
-	       timed_out                                 ? CAROM_BROKEN_INIT_TIMEOUT
-	       : reason == CAROM_EXIT_REASON_INIT_FAILED ? CAROM_BROKEN_INIT_FAILED
-							 : CAROM_BROKEN_START_FAILED,
-	       -ENOTRECOVERABLE);
+	       why_it_breaks(reason), -ENOTRECOVERABLE);
 }
 
 static bool counts_as_death(enum carom_exit_reason reason)
 {
 	return reason == CAROM_EXIT_REASON_LOST || reason == CAROM_EXIT_REASON_INIT_FAILED ||
-	       reason == CAROM_EXIT_REASON_INIT_TIMEOUT;
+	       reason == CAROM_EXIT_REASON_INIT_TIMEOUT || reason == CAROM_EXIT_REASON_MEMORY_LIMIT;
 }
 
 /* Rows RP-01, RP-02, RP-04; false: the pool is broken */
@@ -239,6 +251,8 @@ void carom_supervisor_ended(struct worker *worker, enum carom_exit_reason reason
 
 	if (was_ready)
 		carom_restart_policy_ready(&pool->policy);
+	else if (reason == CAROM_EXIT_REASON_MEMORY_LIMIT && carom_containment_refutes(pool))
+		return;
 	if (counts_as_death(reason)) {
 		pthread_mutex_lock(&pool->lock);
 		pool->loss_count++;
@@ -462,6 +476,8 @@ void carom_supervisor_start(struct carom_pool *pool)
 	/* S5 */
 	pool->start_error = carom_loop_timer_set(carom_service_loop(pool->service),
 						 &pool->retry_timer, CAROM_NO_DEADLINE);
+	if (pool->start_error == 0)
+		pool->start_error = carom_sampler_begin(pool);
 	if (pool->start_error < 0)
 		return;
 	carom_supervisor_fill(pool);
@@ -658,6 +674,7 @@ void carom_supervisor_end(struct carom_pool *pool)
 	struct carom_loop *loop = carom_service_loop(pool->service);
 
 	carom_limits_end(pool);
+	carom_sampler_end(pool);
 	carom_service_detach(pool->service, &pool->loss);
 	carom_loop_timer_clear(loop, &pool->retry_timer);
 	carom_loop_timer_clear(loop, &pool->limit_timer);

@@ -38,6 +38,7 @@
 #include "core/streams.h"
 #include "ipc/lane.h"
 #include "pool/call_private.h"
+#include "pool/ceiling.h"
 #include "pool/crash.h"
 #include "pool/ending.h"
 #include "pool/exit_code.h"
@@ -229,12 +230,25 @@ static void catch_crashes(const struct carom_worker *worker, const struct carom_
 		carom_crash_catch((void *)(values + start->crash_offset));
 }
 
+/* a limit that cannot be had is none: such a worker does not begin */
+static bool stay_below_ceiling(const struct carom_worker *worker)
+{
+	uint64_t bytes = worker->plan->ceiling_bytes;
+	int r = bytes ? carom_ceiling_set(bytes) : 0;
+
+	if (r < 0)
+		carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_MEMORY_UNKNOWN,
+				"memory of worker %u cannot be limited: %s", worker->index,
+				carom_strerror(r));
+	return r == 0;
+}
+
 static _Noreturn void live(struct carom_worker *worker, const struct carom_worker_start *start)
 {
 	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
 
 	signal(SIGINT, SIG_IGN);
-	if (carom_worker_initialize(worker) < 0)
+	if (!stay_below_ceiling(worker) || carom_worker_initialize(worker) < 0)
 		end(worker, CAROM_WORKER_EXIT_FAILURE);
 	worker->ending =
 		carom_ending_catch(worker->lane, (enum carom_worker_signals)worker->plan->signals);

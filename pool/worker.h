@@ -25,6 +25,7 @@ struct carom_lane;
  * struct carom_worker_plan - what all workers of a pool are told; see plan.c
  * @initializer_offset, @initializer_size: its data, in the lane's argument arena
  * @limits:  when a worker is replaced
+ * @ceiling_bytes: see ceiling.h; 0: none
  * @signals: one of enum carom_worker_signals
  * @backtraces: tasks that fail say where
  * @barrier: the parent has core/barrier.h
@@ -35,6 +36,7 @@ struct carom_worker_plan {
 	uint64_t initializer_offset;
 	uint64_t initializer_size;
 	struct carom_recycle_limits limits;
+	uint64_t ceiling_bytes;
 	uint64_t signals;
 	uint64_t backtraces;
 	uint64_t barrier;

@@ -128,6 +128,37 @@ Test(process_tree, that_is_gone_is_no_error, .timeout = 20)
 	cr_expect(eq(ptr, carom_process_tree_kill(NULL), NULL));
 }
 
+static int visited[MEMBERS];
+
+static void note_visit(pid_t pid, void *userdata)
+{
+	int *others = userdata;
+
+	for (int i = 0; i < MEMBERS; i++)
+		if (pids[i] == pid) {
+			visited[i]++;
+			return;
+		}
+	++*others;
+}
+
+Test(process_tree, is_visited_without_being_touched, .timeout = 20)
+{
+	int others = 0;
+
+	begin();
+	carom_process_tree_visit(pids[ROOT], note_visit, &others);
+	cr_expect(zero(int, visited[ROOT]));
+	cr_expect(eq(int, visited[CHILD], 1));
+	cr_expect(eq(int, visited[GRANDCHILD], 1));
+	cr_expect(zero(int, others));
+	kill(pids[CHILD], SIGTERM);
+	while (atomic_load(terms) < 1) /* it runs */
+		poll(NULL, 0, 1);
+	carom_process_tree_kill_now(pids[ROOT], fds[ROOT]);
+	expect_all_ended();
+}
+
 Test(process_tree, of_the_caller_spares_the_caller, .timeout = 20)
 {
 	begin();

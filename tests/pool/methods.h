@@ -51,6 +51,7 @@ CAROM_REGISTER(own_index);
 CAROM_REGISTER(fail_with_message);
 CAROM_REGISTER(kill_self);
 CAROM_REGISTER(hang);
+CAROM_REGISTER(eat);
 
 static int tell_name(struct carom_call *call)
 {

@@ -386,6 +386,7 @@ Test(methods, each_has_all_options, .timeout = 60)
 						    .initializer_data = "by its initializer",
 						    .initializer_size = 19,
 						    .max_memory_per_child_bytes = CAROM_MIB(48),
+						    .memory_rungs = CAROM_RUNG_RECYCLE,
 						    .statistics = 1, .hooks = &hooks),
 				&pool)));
 		cr_expect(zero(int, carom_pool_apply(pool, tell_text, NULL, 0, text, sizeof(text),

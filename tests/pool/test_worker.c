@@ -202,6 +202,7 @@ static struct carom_pool *pool_with_memory(uint64_t limit, enum carom_memory_mea
 
 	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
 							       .max_memory_per_child_bytes = limit,
+							       .memory_rungs = CAROM_RUNG_RECYCLE,
 							       .memory_measure = measure),
 					   &pool)));
 	return pool;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "pool/carom.h"
@@ -96,6 +97,35 @@ static inline int hang(struct carom_call *call)
 	for (;;)
 		pause();
 	return 0;
+}
+
+/* ---- memory ---- */
+
+static inline char *get_memory(size_t size)
+{
+	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* takes so many MiB, one after the other, keeps them and stays */
+static inline void eat_mib(int64_t mib)
+{
+	for (int64_t i = 0; i < mib; i++) {
+		char *memory = get_memory(CAROM_MIB(1));
+
+		if (memory)
+			memset(memory, 1, CAROM_MIB(1));
+	}
+}
+
+static inline int eat(struct carom_call *call)
+{
+	int64_t mib;
+
+	carom_call_read(call, &mib, sizeof(mib));
+	eat_mib(mib);
+	return hang(call);
 }
 
 /* a pipe's ends, made before the pool so that nothing but its numbers travels; closed in workers */

@@ -1,0 +1,666 @@
+/*
+ * Containment: what a worker may use at most, and what becomes of the task that goes beyond.
+ *
+ * Each test is made for every rung that can be had here; where the kernel keeps no limits, as
+ * without a delegated control group, that one is skipped by name.
+ */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "core/context.h"
+#include "tests/core/apart.h"
+#include "tests/pool/methods.h"
+
+/** struct rung - by which a memory limit is kept */
+static const struct rung {
+	enum carom_memory_rung bit;
+	const char *name;
+} rungs[] = { { CAROM_RUNG_CGROUP, "cgroup" }, { CAROM_RUNG_SAMPLING, "sampling" } };
+
+static struct carom_pool *try_pool(const struct rung *rung, struct carom_pool_options options)
+{
+	struct carom_pool *pool = NULL;
+	int r;
+
+	options.required_rungs = rung->bit;
+	r = carom_pool_new(&options, &pool);
+	if (r < 0) {
+		cr_assert(ne(int, (int)rung->bit, (int)CAROM_RUNG_SAMPLING), "%d", r);
+		fprintf(stderr, "skipped: %s: %s\n", rung->name, strerror(-r));
+	}
+	return pool;
+}
+
+#define EACH_POOL(pool, rung, ...)                                                              \
+	for (const struct rung *rung = rungs; rung < rungs + 2; rung++)                         \
+		for (struct carom_pool *pool = try_pool(rung, CAROM_POOL_OPTIONS(__VA_ARGS__)); \
+		     pool; pool = carom_pool_free(pool))
+
+/* ---- what tasks do ---- */
+
+/* on 7: that; else the square */
+static int eat_on_seven(struct carom_call *call)
+{
+	int64_t x;
+
+	carom_call_read(call, &x, sizeof(x));
+	if (x == 7) {
+		eat_mib(320);
+		return hang(call);
+	}
+	return square(call);
+}
+
+static _Atomic pid_t *pids; /* of descendants of a worker; see have_children_eat() */
+
+/* two processes: one that takes memory, and one beside it in a session of its own */
+static int have_children_eat(struct carom_call *call)
+{
+	int64_t mib;
+
+	carom_call_read(call, &mib, sizeof(mib));
+	if (fork() == 0) {
+		setsid();
+		atomic_store(&pids[0], getpid());
+		hang(call);
+	}
+	if (fork() == 0) {
+		atomic_store(&pids[1], getpid());
+		while (!atomic_load(&pids[0]))
+			sched_yield();
+		eat_mib(mib);
+		hang(call);
+	}
+	return hang(call);
+}
+
+static int borrow_64_mib(struct carom_call *call)
+{
+	char *memory = get_memory(CAROM_MIB(64));
+
+	memset(memory, 1, CAROM_MIB(64));
+	munmap(memory, CAROM_MIB(64));
+	return own_pid(call);
+}
+
+static int allocate(struct carom_call *call)
+{
+	int64_t mib;
+	void *memory;
+
+	carom_call_read(call, &mib, sizeof(mib));
+	memory = malloc((size_t)CAROM_MIB(mib));
+	if (!memory)
+		return -errno;
+	memset(memory, 1, (size_t)CAROM_MIB(mib));
+	free(memory);
+	return 0;
+}
+
+/* ---- helpers ---- */
+
+static int count_children(void)
+{
+	int count = 0, child;
+	FILE *file = fopen("/proc/thread-self/children", "re");
+	DIR *threads = opendir("/proc/self/task");
+	struct dirent *entry;
+
+	if (file)
+		fclose(file);
+	while ((entry = readdir(threads))) {
+		char path[300];
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/children", entry->d_name);
+		file = fopen(path, "re");
+		while (file && fscanf(file, "%d", &child) == 1)
+			count++;
+		if (file)
+			fclose(file);
+	}
+	closedir(threads);
+	return count;
+}
+
+static void expect_memory_limit(const struct carom_outcome *outcome, uint64_t limit,
+				const struct rung *rung)
+{
+	char text[160];
+
+	cr_expect(eq(int, outcome->kind, CAROM_OUTCOME_MEMORY_LIMIT), "%s: %s", rung->name,
+		  carom_outcome_describe(outcome, text, sizeof(text)));
+	cr_expect(eq(u64, outcome->limit_bytes, limit), "%s", rung->name);
+	if (rung->bit == CAROM_RUNG_CGROUP)
+		cr_expect(le(u64, outcome->peak_bytes, limit));
+	else
+		cr_expect(gt(u64, outcome->peak_bytes, limit));
+}
+
+/* ---- what a program sees ---- */
+
+/* PC-21 */
+Test(containment, a_task_that_takes_too_much_is_answered_memory_limit, .timeout = 60)
+{
+	struct carom_outcome outcome;
+	int64_t mib = 320, x = 9, out;
+	char text[160];
+
+	EACH_POOL(pool, rung, .worker_count = 1, .max_memory_per_child_bytes = CAROM_MIB(32))
+	{
+		cr_expect(
+			eq(int,
+			   carom_pool_apply(pool, eat, &mib, sizeof(mib), NULL, 0, NULL, &outcome),
+			   -EREMOTEIO));
+		expect_memory_limit(&outcome, CAROM_MIB(32), rung);
+		carom_outcome_describe(&outcome, text, sizeof(text));
+		cr_expect(
+			ne(ptr, strstr(text, "memory limit: exceeded 32.0 MiB in worker 0"), NULL),
+			"%s", text);
+		cr_expect(
+			zero(int, carom_pool_apply(pool, square, &x, 8, &out, 8, NULL, &outcome)));
+		cr_expect(eq(i64, out, 81));
+	}
+}
+
+static _Atomic int *squares;
+
+static int square_and_count(struct carom_call *call)
+{
+	atomic_fetch_add(squares, 1);
+	return square(call);
+}
+
+/* the limit is looked at while a task runs: it, and nobody else, ends */
+Test(containment, pain_13_one_task_does_not_take_the_machine_down, .timeout = 120)
+{
+	struct carom_result *results[200], *hungry;
+	struct carom_outcome outcome;
+	int64_t mib = 320, out;
+
+	squares = share(sizeof(*squares));
+	EACH_POOL(pool, rung, .worker_count = 2, .max_memory_per_child_bytes = CAROM_MIB(32))
+	{
+		cr_assert(zero(
+			int, carom_pool_apply_async(pool, eat, &mib, sizeof(mib), NULL, &hungry)));
+		for (int64_t i = 0; i < 200; i++)
+			cr_assert(zero(int, carom_pool_apply_async(pool, square_and_count, &i, 8,
+								   NULL, &results[i])));
+		for (int64_t i = 0; i < 200; i++) {
+			cr_expect(zero(int, carom_result_get(results[i], CAROM_NO_DEADLINE, &out, 8,
+							     NULL)));
+			cr_expect(eq(i64, out, i * i));
+			carom_result_free(results[i]);
+		}
+		cr_expect(eq(int, carom_result_get(hungry, CAROM_NO_DEADLINE, NULL, 0, NULL),
+			     -EREMOTEIO));
+		carom_result_outcome(hungry, &outcome);
+		expect_memory_limit(&outcome, CAROM_MIB(32), rung);
+		carom_result_free(hungry);
+		cr_expect(eq(int, carom_pool_state(pool), CAROM_POOL_RUNNING));
+	}
+}
+
+Test(containment, of_a_map_only_the_item_is_answered_so, .timeout = 60)
+{
+	int64_t in[32], out[32];
+	struct carom_outcome outcomes[32];
+
+	for (int64_t i = 0; i < 32; i++)
+		in[i] = i;
+	EACH_POOL(pool, rung, .worker_count = 2, .max_memory_per_child_bytes = CAROM_MIB(32))
+	{
+		carom_pool_map(pool, eat_on_seven, in, 32, 8, out, 8,
+			       &CAROM_MAP_OPTIONS(.chunk_size = 16, .outcomes = outcomes));
+		for (int i = 0; i < 32; i++) {
+			if (i == 7)
+				expect_memory_limit(&outcomes[i], CAROM_MIB(32), rung);
+			else
+				cr_expect(eq(int, outcomes[i].kind, CAROM_OUTCOME_OK),
+					  "%s, item %d", rung->name, i);
+		}
+	}
+}
+
+static bool is_alive(pid_t pid)
+{
+	char path[32], text[256], state = 'X';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fgets(text, sizeof(text), file))
+		sscanf(strrchr(text, ')'), ") %c", &state);
+	fclose(file);
+	return state != 'Z' && state != 'X';
+}
+
+/* what a worker has started counts, and goes with it */
+Test(containment, descendants_are_counted_and_killed, .timeout = 60)
+{
+	struct carom_outcome outcome;
+	int64_t mib = 320;
+
+	pids = share(2 * sizeof(*pids));
+	EACH_POOL(pool, rung, .worker_count = 1, .max_memory_per_child_bytes = CAROM_MIB(32))
+	{
+		atomic_store(&pids[0], 0);
+		cr_expect(eq(int,
+			     carom_pool_apply(pool, have_children_eat, &mib, sizeof(mib), NULL, 0,
+					      NULL, &outcome),
+			     -EREMOTEIO));
+		expect_memory_limit(&outcome, CAROM_MIB(32), rung);
+		for (int i = 0; i < 2; i++)
+			while (is_alive(atomic_load(&pids[i])))
+				sched_yield();
+	}
+}
+
+/* as it counts what other ends are */
+static _Atomic int reasons[CAROM_STATISTICS_REASONS];
+
+static void count_reason(const struct carom_worker_event *event, void *userdata)
+{
+	atomic_fetch_add(&reasons[event->reason], 1);
+}
+
+static _Atomic int limit_log_count;
+
+static void count_limit_log(const struct carom_log_record *record, void *userdata)
+{
+	if (record->event == CAROM_LOG_EVENT_MEMORY_LIMIT)
+		atomic_fetch_add(&limit_log_count, 1);
+}
+
+Test(containment, such_an_end_is_counted_and_told_as_what_it_is, .timeout = 60)
+{
+	struct carom_pool_hooks hooks = CAROM_POOL_HOOKS(.on_process_down = count_reason);
+	struct carom_pool_statistics statistics;
+	int64_t mib = 320;
+
+	carom_log_to(count_limit_log, NULL);
+	EACH_POOL(pool, rung, .worker_count = 2, .max_memory_per_child_bytes = CAROM_MIB(32),
+		  .hooks = &hooks, .statistics = 1)
+	{
+		atomic_store(&limit_log_count, 0);
+		atomic_store(&reasons[CAROM_EXIT_REASON_MEMORY_LIMIT], 0);
+		atomic_store(&reasons[CAROM_EXIT_REASON_LOST], 0);
+		for (int i = 0; i < 3; i++)
+			carom_pool_apply(pool, eat, &mib, sizeof(mib), NULL, 0, NULL, NULL);
+		carom_pool_close(pool);
+		cr_assert(zero(int, carom_pool_join(pool, CAROM_NO_DEADLINE)));
+		cr_expect(eq(int, atomic_load(&reasons[CAROM_EXIT_REASON_MEMORY_LIMIT]), 3));
+		cr_expect(zero(int, atomic_load(&reasons[CAROM_EXIT_REASON_LOST])));
+		cr_expect(eq(int, atomic_load(&limit_log_count), 3));
+		cr_assert(zero(int, carom_pool_statistics(pool, &statistics)));
+		cr_expect(eq(u64, statistics.exit_counts[CAROM_EXIT_REASON_MEMORY_LIMIT], 3));
+		cr_expect(eq(u64, statistics.ended_counts[CAROM_OUTCOME_MEMORY_LIMIT], 3));
+		cr_expect(zero(u64, statistics.ended_counts[CAROM_OUTCOME_LOST]));
+	}
+	cr_expect(zero(int, strcmp(carom_exit_reason_name(CAROM_EXIT_REASON_MEMORY_LIMIT),
+				   "memory limit")));
+}
+
+/* a task that may be begun again after a loss is not, after this: it would do the same */
+Test(containment, a_task_is_not_begun_again_for_that, .timeout = 60)
+{
+	struct carom_outcome outcome;
+	int64_t mib = 320;
+
+	EACH_POOL(pool, rung, .worker_count = 1, .max_memory_per_child_bytes = CAROM_MIB(32),
+		  .retry_on_loss = 5)
+	{
+		carom_pool_apply(pool, eat, &mib, sizeof(mib), NULL, 0, NULL, &outcome);
+		expect_memory_limit(&outcome, CAROM_MIB(32), rung);
+		cr_expect(zero(u64, outcome.attempt));
+	}
+}
+
+/* a death that is none of this is not taken for it */
+Test(containment, another_death_is_what_it_was, .timeout = 60)
+{
+	struct carom_outcome outcome;
+
+	EACH_POOL(pool, rung, .worker_count = 1, .max_memory_per_child_bytes = CAROM_MIB(64))
+	{
+		carom_pool_apply(pool, kill_self, NULL, 0, NULL, 0, NULL, &outcome);
+		cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
+		cr_expect(eq(int, outcome.signal, SIGKILL));
+		carom_pool_apply(pool, exit_7, NULL, 0, NULL, 0, NULL, &outcome);
+		cr_expect(eq(int, outcome.exit_status, 7));
+	}
+}
+
+static struct carom_pool *pool_by(const char *method, const struct rung *rung, uint64_t polled)
+{
+	struct carom_context *context = NULL;
+
+	carom_set_executable(getenv("CAROM_CHILD"));
+	carom_context_get(method, &context);
+	return try_pool(rung,
+			CAROM_POOL_OPTIONS(.worker_count = 1, .context = context, .polled = polled,
+					   .max_memory_per_child_bytes = CAROM_MIB(32)));
+}
+
+Test(containment, holds_for_every_way_to_make_a_process, .timeout = 120)
+{
+	for (int i = 0; i < 6; i++) {
+		for (const struct rung *rung = rungs; rung < rungs + 2; rung++) {
+			CAROM_CLEANUP(carom_pool_freep)
+			struct carom_pool *pool = pool_by(methods[i % 3], rung, i >= 3);
+			struct carom_outcome outcome;
+			int64_t mib = 320;
+
+			if (!pool)
+				continue;
+			carom_pool_apply(pool, eat, &mib, sizeof(mib), NULL, 0, NULL, &outcome);
+			expect_memory_limit(&outcome, CAROM_MIB(32), rung);
+		}
+	}
+}
+
+/* ---- rungs ---- */
+
+static struct carom_pool_limits limits_of(struct carom_pool *pool)
+{
+	struct carom_pool_limits limits;
+
+	cr_assert(zero(int, carom_pool_limits(pool, &limits)));
+	return limits;
+}
+
+Test(containment, tells_which_means_are_in_force, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *plain = new_pool(1);
+	struct carom_pool_limits limits = limits_of(plain);
+
+	cr_expect(zero(u64, limits.memory_rungs));
+	cr_expect(zero(u64, limits.max_memory_per_child_bytes));
+	cr_expect(zero(int, limits.reason[0]));
+	EACH_POOL(pool, rung, .worker_count = 1, .max_memory_per_child_bytes = CAROM_MIB(64))
+	{
+		limits = limits_of(pool);
+		cr_expect(eq(u64, limits.memory_rungs & rung->bit, (uint64_t)rung->bit));
+		cr_expect(eq(u64, limits.memory_rungs & CAROM_RUNG_RECYCLE, CAROM_RUNG_RECYCLE));
+		cr_expect(eq(u64, limits.max_memory_per_child_bytes, CAROM_MIB(64)));
+		cr_expect(eq(u64, limits.sampling_period_ns,
+			     rung->bit == CAROM_RUNG_SAMPLING ? CAROM_MILLISECONDS(10) : 0));
+	}
+}
+
+/* of the usual ones the best: and if that is not the kernel, it is said why */
+Test(containment, the_best_means_is_taken_and_a_weaker_one_explained, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_pool_limits limits;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+							       .max_memory_per_child_bytes =
+								       CAROM_MIB(64)),
+					   &pool)));
+	limits = limits_of(pool);
+	if (limits.memory_rungs & CAROM_RUNG_CGROUP) {
+		cr_expect(zero(int, limits.reason[0]));
+		cr_expect(zero(u64, limits.memory_rungs & CAROM_RUNG_SAMPLING));
+	} else {
+		cr_expect(ne(int, limits.reason[0], 0));
+		cr_expect(eq(u64, limits.memory_rungs, CAROM_RUNG_SAMPLING | CAROM_RUNG_RECYCLE));
+	}
+}
+
+static char refusal[1024];
+
+static void note_refusal(const struct carom_log_record *record, void *userdata)
+{
+	if (record->event == CAROM_LOG_EVENT_LIMITS_REFUSED)
+		snprintf(refusal, sizeof(refusal), "%s", record->text);
+}
+
+/* what cannot be had is an error at once if it is required: and the log has the reason */
+static void without_groups(void)
+{
+	struct carom_pool *pool = NULL;
+
+	carom_log_to(note_refusal, NULL);
+	CHECK(carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+						 .max_memory_per_child_bytes = CAROM_MIB(64),
+						 .required_rungs = CAROM_RUNG_CGROUP),
+			     &pool) < 0);
+	CHECK(!pool && refusal[0]);
+	refusal[0] = '\0';
+	CHECK(carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+						 .max_memory_per_child_bytes = CAROM_MIB(64),
+						 .memory_rungs = CAROM_RUNG_CGROUP),
+			     &pool) < 0);
+	CHECK(!pool && refusal[0]);
+	CHECK(count_children() == 0);
+}
+
+Test(containment, a_required_means_that_is_missing_is_an_error, .timeout = 60)
+{
+	cr_expect(zero(int, apart_with("CAROM_DENY", "cgroup_v2", without_groups)));
+}
+
+Test(containment, threads_are_only_replaced_after_a_task, .timeout = 60)
+{
+	struct carom_pool *pool = NULL;
+	struct carom_context *context = NULL;
+
+	cr_assert(zero(int, carom_context_get("thread", &context)));
+	cr_assert(zero(
+		int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .context = context,
+							.max_memory_per_child_bytes = CAROM_GIB(4)),
+				    &pool)));
+	cr_expect(eq(u64, limits_of(pool).memory_rungs, CAROM_RUNG_RECYCLE));
+	carom_pool_free(pool);
+	for (int i = 0; i < 3; i++)
+		cr_expect(eq(int,
+			     carom_pool_new(
+				     &CAROM_POOL_OPTIONS(.worker_count = 1, .context = context,
+							 .max_memory_per_child_bytes = CAROM_GIB(4),
+							 .required_rungs = 1u << i),
+				     &pool),
+			     -EOPNOTSUPP));
+}
+
+Test(containment, by_rlimit_the_kernel_refuses_memory, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int64_t small = 16, large = 160;
+	struct carom_outcome outcome;
+
+	cr_assert(zero(
+		int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+							.max_memory_per_child_bytes = CAROM_MIB(64),
+							.memory_rungs = CAROM_RUNG_RLIMIT),
+				    &pool)));
+	cr_expect(eq(u64, limits_of(pool).memory_rungs, CAROM_RUNG_RLIMIT));
+	cr_expect(zero(int, carom_pool_apply(pool, allocate, &small, 8, NULL, 0, NULL, NULL)));
+	carom_pool_apply(pool, allocate, &large, 8, NULL, 0, NULL, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_FAILED));
+	cr_expect(eq(int, outcome.code, -ENOMEM));
+	cr_expect(zero(int, carom_pool_apply(pool, allocate, &small, 8, NULL, 0, NULL, NULL)));
+}
+
+/* billiard's meaning alone: what a task has for a while is nobody's concern */
+Test(containment, by_recycling_alone_a_task_may_have_more, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	int64_t pid = 0, next = 0;
+
+	cr_assert(zero(
+		int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+							.max_memory_per_child_bytes = CAROM_MIB(32),
+							.memory_rungs = CAROM_RUNG_RECYCLE),
+				    &pool)));
+	cr_expect(zero(int, carom_pool_apply(pool, borrow_64_mib, NULL, 0, &pid, 8, NULL, NULL)));
+	cr_expect(zero(int, carom_pool_apply(pool, own_pid, NULL, 0, &next, 8, NULL, NULL)));
+	cr_expect(eq(i64, pid, next));
+}
+
+/* ---- what makes no sense ---- */
+
+Test(containment, limits_that_make_no_sense_are_refused_with_a_reason, .timeout = 60)
+{
+	static const struct carom_pool_options nonsense[] = {
+		{ .memory_rungs = CAROM_RUNG_SAMPLING },
+		{ .required_rungs = CAROM_RUNG_SAMPLING },
+		{ .max_memory_per_child_bytes = 1 << 26, .memory_rungs = 16 },
+		{ .max_memory_per_child_bytes = 1 << 26, .memory_rungs = UINT64_MAX },
+		{ .max_memory_per_child_bytes = 1 << 26, .required_rungs = 32 },
+		{ .max_memory_per_child_bytes = 1 << 26,
+		  .memory_rungs = CAROM_RUNG_RECYCLE,
+		  .required_rungs = CAROM_RUNG_SAMPLING },
+		{ .max_memory_per_child_bytes = CAROM_NO_LIMIT,
+		  .memory_rungs = CAROM_RUNG_SAMPLING },
+	};
+
+	carom_log_to(note_refusal, NULL);
+	for (size_t i = 0; i < sizeof(nonsense) / sizeof(*nonsense); i++) {
+		struct carom_pool_options options = nonsense[i];
+		struct carom_pool *pool = NULL;
+
+		options.size_bytes = sizeof(options);
+		options.worker_count = 1;
+		refusal[0] = '\0';
+		cr_expect(eq(int, carom_pool_new(&options, &pool), -EINVAL), "row %zu", i);
+		cr_expect(ne(int, refusal[0], 0), "row %zu", i);
+		cr_expect(eq(ptr, pool, NULL));
+	}
+}
+
+static void too_little(void)
+{
+	int before;
+
+	carom_pool_free(new_pool(1)); /* what the library keeps is there */
+	before = count_fds();
+	carom_log_to(note_refusal, NULL);
+	for (const struct rung *rung = rungs; rung < rungs + 2; rung++) {
+		struct carom_pool *pool = NULL;
+		struct carom_pool_options options =
+			CAROM_POOL_OPTIONS(.worker_count = 2, .max_memory_per_child_bytes = 16384,
+					   .kill_self_on_break = 1, .required_rungs = rung->bit);
+		int r;
+
+		refusal[0] = '\0';
+		r = carom_pool_new(&options, &pool);
+		CHECK(r == -ERANGE || (rung->bit == CAROM_RUNG_CGROUP && r < 0));
+		CHECK(!pool && refusal[0]);
+		CHECK(r != -ERANGE || strstr(refusal, "below what a worker needs"));
+		CHECK(count_fds() == before);
+	}
+	CHECK(count_children() <= 1); /* the fork server */
+}
+
+Test(containment, less_than_a_worker_needs_is_refused_and_leaves_nothing, .timeout = 60)
+{
+	cr_expect(zero(int, apart(too_little)));
+}
+
+/* ---- what it costs ---- */
+
+static int64_t switches_of_others(void)
+{
+	DIR *threads = opendir("/proc/self/task");
+	struct dirent *entry;
+	int64_t sum = 0, count;
+
+	while ((entry = readdir(threads))) {
+		char path[300], line[128];
+		FILE *file;
+
+		if (entry->d_name[0] == '.' || atoi(entry->d_name) == gettid())
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", entry->d_name);
+		file = fopen(path, "re");
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "voluntary_ctxt_switches: %" SCNd64, &count) == 1)
+				sum += count;
+		if (file)
+			fclose(file);
+	}
+	closedir(threads);
+	return sum;
+}
+
+/* nobody wakes up to see how much memory an idle worker has */
+Test(containment, an_idle_pool_with_limits_is_woken_by_nothing, .timeout = 60)
+{
+	EACH_POOL(pool, rung, .worker_count = 2, .max_memory_per_child_bytes = CAROM_MIB(64))
+	{
+		int64_t before, after;
+
+		for (int i = 0; i < 10; i++)
+			carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL);
+		usleep(50000); /* the last look has found nobody */
+		before = switches_of_others();
+		usleep(300000);
+		after = switches_of_others();
+		cr_expect(le(i64, after - before, 2), "%s: %" PRId64, rung->name, after - before);
+	}
+}
+
+static void count_descriptors(void)
+{
+	int before;
+
+	carom_pool_free(new_pool(1));
+	before = count_fds();
+	EACH_POOL(pool, rung, .worker_count = 8, .max_memory_per_child_bytes = CAROM_MIB(64))
+	{
+		struct carom_result *results[8];
+		int64_t mib = 1;
+
+		for (int i = 0; i < 8; i++)
+			carom_pool_apply_async(pool, eat, &mib, sizeof(mib), NULL, &results[i]);
+		usleep(100000); /* each was looked at */
+		CHECK(count_fds() - before <= 3 * 8 + 8);
+		carom_pool_kill(pool);
+		for (int i = 0; i < 8; i++)
+			carom_result_free(results[i]);
+	}
+	CHECK(count_fds() == before);
+}
+
+Test(containment, costs_at_most_three_descriptors_for_a_worker_and_eight, .timeout = 60)
+{
+	cr_expect(zero(int, apart(count_descriptors)));
+}
+
+static void kill_many(void)
+{
+	int64_t mib = 320;
+
+	EACH_POOL(pool, rung, .worker_count = 2, .max_memory_per_child_bytes = CAROM_MIB(16))
+	{
+		struct carom_worker_info infos[2];
+		int before = 0;
+
+		for (int i = 0; i < 60; i++) {
+			carom_pool_apply(pool, eat, &mib, sizeof(mib), NULL, 0, NULL, NULL);
+			if (i == 9) {
+				CHECK(carom_pool_wait_ready(pool, CAROM_NO_DEADLINE) == 0);
+				before = count_fds();
+			}
+		}
+		CHECK(carom_pool_wait_ready(pool, CAROM_NO_DEADLINE) == 0);
+		CHECK(carom_pool_workers(pool, infos, 2) == 2);
+		CHECK(count_fds() <= before + 6);
+		CHECK(carom_pool_state(pool) == CAROM_POOL_RUNNING);
+	}
+}
+
+Test(containment, many_such_ends_leave_nothing_behind, .timeout = 120)
+{
+	cr_expect(zero(int, apart(kill_many)));
+}
