@@ -20,10 +20,12 @@ CAROM_BEGIN_DECLS
  * in the environment names, else in /tmp. A child has that of its parent if there was
  * one when the child was started, and does not remove it. It is removed by a finalizer
  * of the priority CAROM_FINALIZER_TEMP_DIR; so it stays after _exit(2) or a signal.
+ * `carom doctor --clean` removes it then; a file in it by which that knows, .owner, is kept
+ * open and locked by the process that made the directory.
  *
  * Context: MT-Safe env, AS-Unsafe heap. Usable in a forked child.
  * Return: 0, -ENOMEM, -ENAMETOOLONG, or what realpath(3) and mkdir(2) say of TMPDIR:
- * -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENOSPC, ...
+ * -ENOENT, -ENOTDIR, -EACCES, -EROFS, -ENOSPC, ...; -EMFILE, -ENFILE
  */
 CAROM_API int carom_temp_dir(const char **ret_path);
 

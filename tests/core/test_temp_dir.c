@@ -6,11 +6,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/fd.h"
 #include "core/finalizer_private.h"
+#include "core/temp_dir_clean.h"
 #include "core/temp_dir_private.h"
 #include "tests/core/apart.h"
 
@@ -126,7 +132,7 @@ Test(temp_dir, made_by_a_child_ends_with_the_child)
 
 Test(temp_dir, may_have_been_removed_by_others)
 {
-	cr_expect(zero(int, rmdir(get())));
+	cr_expect(zero(int, carom_temp_dir_remove(get())));
 	carom_finalizers_run(CAROM_FINALIZERS_ALL);
 }
 
@@ -164,4 +170,156 @@ Test(temp_dir, path_stays_valid_when_the_program_changes_its_directory)
 	cr_expect(zero(int, strncmp(get(), place, strlen(place))));
 	cr_assert(zero(int, chdir("/")));
 	carom_finalizers_run(CAROM_FINALIZERS_ALL);
+}
+
+/* --- what a killed program leaves --------------------------------------- */
+
+static char told[4][PATH_MAX];
+static int told_errors[4];
+static size_t told_count;
+
+static void tell(const char *path, int error, void *userdata)
+{
+	cr_assert(lt(sz, told_count, 4));
+	strcpy(told[told_count], path);
+	told_errors[told_count++] = error;
+}
+
+static size_t clean(bool is_dry_run)
+{
+	told_count = 0;
+	cr_assert(zero(int, carom_temp_dir_clean(is_dry_run, tell, NULL)));
+	return told_count;
+}
+
+/* A process that has one, and waits to be killed. */
+static pid_t begin_owner(char path[PATH_MAX])
+{
+	int pipe_fds[2];
+	pid_t pid;
+
+	cr_assert(zero(int, pipe(pipe_fds)));
+	pid = fork();
+	if (pid == 0) {
+		const char *made = get();
+
+		fill(made);
+		CHECK(write(pipe_fds[1], made, strlen(made) + 1) > 0);
+		for (;;)
+			pause();
+	}
+	close(pipe_fds[1]);
+	cr_assert(gt(int, (int)read(pipe_fds[0], path, PATH_MAX), 0));
+	close(pipe_fds[0]);
+	return pid;
+}
+
+static void kill_owner(pid_t pid)
+{
+	cr_assert(zero(int, kill(pid, SIGKILL)));
+	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
+}
+
+Test(temp_dir, of_a_killed_program_is_removed_by_who_cleans, .timeout = 20)
+{
+	char path[PATH_MAX];
+	pid_t pid = begin_owner(path);
+
+	cr_expect(zero(sz, clean(false)), "its owner lives");
+	cr_expect(is_there(path));
+	kill_owner(pid);
+	cr_expect(eq(sz, clean(true), 1));
+	cr_expect(eq(str, told[0], path));
+	cr_expect(is_there(path), "it was only to be told");
+	cr_expect(eq(sz, clean(false), 1));
+	cr_expect(eq(str, told[0], path));
+	cr_expect(zero(int, told_errors[0]));
+	cr_expect(not(is_there(path)));
+	cr_expect(zero(sz, clean(false)));
+}
+
+Test(temp_dir, that_is_somebody_elses_is_not_touched, .timeout = 20)
+{
+	char path[PATH_MAX];
+	const char *mine = get();
+
+	cr_expect(zero(sz, clean(false)), "one's own");
+	cr_expect(is_there(mine));
+	/* of the right name, and not made by the library */
+	snprintf(path, sizeof(path), "%s/carom-abcdef", place);
+	cr_assert(zero(int, mkdir(path, 0700)));
+	cr_expect(zero(sz, clean(false)));
+	cr_assert(zero(int, rmdir(path)));
+	cr_assert(zero(int, symlink("/", path)));
+	cr_expect(zero(sz, clean(false)));
+	cr_assert(zero(int, unlink(path)));
+	carom_finalizers_run(CAROM_FINALIZERS_ALL);
+}
+
+/* As daemons do: the lock is lost, and the pid is still there. */
+static void close_all(void)
+{
+	const char *path = get();
+	int fds[16];
+
+	carom_fd_close_except(NULL, 0);
+	told_count = 0;
+	CHECK(carom_temp_dir_clean(false, tell, NULL) == 0 && told_count == 0);
+	CHECK(is_there(path));
+	for (int i = 0; i < 16; i++)
+		fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	carom_finalizers_run(CAROM_FINALIZERS_ALL);
+	CHECK(!is_there(path));
+	for (int i = 0; i < 16; i++)
+		CHECK(fcntl(fds[i], F_GETFD) >= 0);
+}
+
+Test(temp_dir, of_a_program_that_closed_its_descriptors_is_its_own, .timeout = 20)
+{
+	cr_expect(zero(int, apart(close_all)));
+}
+
+Test(temp_dir, is_not_cleaned_where_others_can_exchange_it, .timeout = 20)
+{
+	cr_assert(zero(int, chmod(place, 0777)));
+	cr_expect(eq(int, carom_temp_dir_clean(false, tell, NULL), -EPERM));
+	cr_assert(zero(int, chmod(place, 01777)));
+	cr_expect(zero(int, carom_temp_dir_clean(false, tell, NULL)));
+	setenv("TMPDIR", "/nowhere/at/all", 1);
+	cr_expect(eq(int, carom_temp_dir_clean(false, tell, NULL), -ENOENT));
+}
+
+/* Who begins and who cleans, at the same time: each is left with a directory that is there. */
+static void begin_often(void)
+{
+	for (int i = 0; i < 300; i++) {
+		CHECK(is_there(get()));
+		carom_finalizers_run(CAROM_FINALIZERS_ALL);
+	}
+}
+
+static void ignore(const char *path, int error, void *userdata)
+{
+}
+
+Test(temp_dir, is_there_however_busily_others_clean, .timeout = 60)
+{
+	_Atomic bool *is_over = mmap(NULL, sizeof(*is_over), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status, cleaner_status;
+	pid_t cleaner;
+
+	cr_assert(ne(ptr, (void *)is_over, MAP_FAILED));
+	cleaner = fork();
+	if (cleaner == 0) {
+		while (!*is_over)
+			CHECK(carom_temp_dir_clean(false, ignore, NULL) == 0);
+		_exit(0);
+	}
+	status = apart(begin_often);
+	*is_over = true;
+	cr_assert(eq(int, waitpid(cleaner, &cleaner_status, 0), cleaner));
+	cr_expect(zero(int, status));
+	cr_expect(zero(int, cleaner_status));
+	munmap((void *)is_over, sizeof(*is_over));
 }
