@@ -67,6 +67,8 @@ static const struct mechanism {
 	  "large payloads are placed a little slower" },
 	{ "cgroup_v2", CAROM_DOCTOR_LIMITS, 4, 5, NULL, NULL,
 	  "a task over its memory limit is noticed late, and alone, without its children" },
+	{ "cgroup_kill", CAROM_DOCTOR_LIMITS, 5, 14, NULL, "cgroup_v2",
+	  "a worker that starts processes all the time is ended a little later" },
 };
 
 static const struct mechanism *find_mechanism(const char *name)
@@ -111,7 +113,7 @@ static void suggest(const struct carom_doctor_place *place, const struct mechani
 
 	if (error == -ECANCELED)
 		carom_doctor_suggest(finding, CAROM_DOCTOR_RUN, "unset CAROM_DENY");
-	else if (mechanism->group == CAROM_DOCTOR_LIMITS)
+	else if (strcmp(mechanism->name, "cgroup_v2") == 0)
 		carom_doctor_delegate_cgroup(place, finding, error);
 	else if (carom_doctor_is_before(place, mechanism->since_major, mechanism->since_minor))
 		suggest_kernel(finding, mechanism);
