@@ -296,7 +296,7 @@ static void visit_below(const struct visit *visit, pid_t parent, int depth)
 
 	list_below(visit->pass, parent, &list);
 	for (size_t i = 0; i < list.count; i++) {
-		if (parent_of(list.pids[i]) != parent)
+		if (carom_process_parent(list.pids[i]) != parent)
 			continue;
 		visit->function(list.pids[i], visit->userdata);
 		if (depth < DEPTH_MAX)
