@@ -57,6 +57,8 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_LOOP_FALLBACK = 103,   /* no memory for an io_uring */
 	CAROM_LOG_EVENT_LEVEL_UNKNOWN = 104,   /* CAROM_LOG names none */
 	CAROM_LOG_EVENT_COUNT_UNKNOWN = 105,   /* CAROM_CPU_COUNT is no number */
+	CAROM_LOG_EVENT_SANDBOX = 130,         /* one was made, of these layers */
+	CAROM_LOG_EVENT_SANDBOX_REFUSED = 131, /* none was made, and why */
 
 	/* helpers of the library */
 	CAROM_LOG_EVENT_FORKSERVER_RETRY = 200,  /* it was born with a lock held */

@@ -21,6 +21,7 @@
 #include "../core/memory_usage.h"
 #include "../core/process.h"
 #include "../core/registry.h"
+#include "../core/sandbox.h"
 #include "../core/shutdown.h"
 #include "../core/signal_name.h"
 #include "../core/temp_dir.h"

@@ -13,6 +13,7 @@ ninja-build    command ninja
 pkg-config     command pkg-config
 liburing-dev   module liburing
 libjansson-dev module jansson
+libseccomp-dev module libseccomp
 '
 packages_for_check='
 g++              command g++
