@@ -20,6 +20,7 @@
 #include "core/log_private.h"
 #include "core/points.h"
 #include "core/process_private.h"
+#include "core/sandbox_private.h"
 #include "core/temp_dir_private.h"
 
 static struct carom_context_options options_here;
@@ -143,6 +144,29 @@ static int run(const struct carom_parcel *parcel)
 	return EXIT_FAILURE;
 }
 
+/* Not by exit(3): what the program would do then is not for a child that was to be confined. */
+static void confine(const struct carom_parcel *parcel)
+{
+	int *keep;
+	int r;
+
+	if (parcel->sandbox_fd < 0)
+		return;
+	keep = calloc(parcel->fd_count + 1, sizeof(int));
+	r = keep ? 0 : -ENOMEM;
+	if (r == 0) {
+		if (parcel->fd_count)
+			memcpy(keep, parcel->fds, parcel->fd_count * sizeof(int));
+		keep[parcel->fd_count] = parcel->guard_fd;
+		r = carom_sandbox_enter(parcel->sandbox_fd, keep, parcel->fd_count + 1, NULL);
+	}
+	free(keep);
+	if (r == 0)
+		return;
+	say(parcel, "it cannot enter its sandbox: ", carom_strerror(r));
+	_exit(EXIT_FAILURE);
+}
+
 _Noreturn void carom_bootstrap(const struct carom_parcel *parcel)
 {
 	CAROM_POINT("child.unpacked");
@@ -152,6 +176,7 @@ _Noreturn void carom_bootstrap(const struct carom_parcel *parcel)
 	carom_finalizers_clear();
 	carom_leave_as_child();
 	carom_after_fork_run();
+	confine(parcel);
 	CAROM_POINT("child.begun");
 	exit(run(parcel));
 }
@@ -219,6 +244,8 @@ int carom_bootstrap_delivery(const void *argument, size_t size, const int *fds, 
 	}
 	for (uint32_t i = 0; i < delivery->has_file + delivery->has_channel; i++)
 		close(extra[i]);
+	parcel.sandbox_fd =
+		delivery->has_sandbox ? extra[delivery->has_file + delivery->has_channel] : -1;
 	parcel.fds = all;
 	parcel.fd_count = count;
 	carom_bootstrap(&parcel);

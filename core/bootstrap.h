@@ -5,6 +5,7 @@
  *	where it is      directory, the null device as standard input
  *	what is not its  finalizers of its parent; handlers of atexit(3)
  *	after-fork hooks in the order of their registration
+ *	its sandbox      if it is to be in one
  *	the function
  *	its end          core/leave.h; the streams are flushed; _exit()
  */
@@ -29,12 +30,14 @@ void carom_bootstrap_thread(const struct carom_parcel *parcel);
  * @more_count:  those that come through the channel
  * @has_file:    the parcel is in a memfd, after these; else it follows this struct
  * @has_channel: then comes the channel
+ * @has_sandbox: and then the page of its sandbox
  */
 struct carom_delivery {
 	uint32_t fd_count;
 	uint32_t more_count;
 	uint32_t has_file;
 	uint32_t has_channel;
+	uint32_t has_sandbox;
 	_Alignas(64) unsigned char parcel[];
 };
 

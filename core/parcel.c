@@ -41,6 +41,7 @@ struct head {
 	uint64_t fds_at;
 	uint64_t fd_count;
 	int32_t guard_fd;
+	int32_t sandbox_fd;
 	uint64_t argument_at;
 	uint64_t argument_size;
 };
@@ -87,6 +88,7 @@ int carom_parcel_pack(const struct carom_parcel *parcel, void **ret_head, size_t
 	head->function = (uint64_t)(uintptr_t)parcel->function;
 	head->run = (uint64_t)(uintptr_t)parcel->run;
 	head->guard_fd = parcel->guard_fd;
+	head->sandbox_fd = parcel->sandbox_fd;
 	head->fds_at = sizeof(*head);
 	head->fd_count = fds_size ? parcel->fd_count : 0;
 	if (fds_size)
@@ -227,6 +229,7 @@ int carom_parcel_unpack(const void *data, size_t size, struct carom_parcel *ret_
 		.fds = (const int *)(const void *)((const char *)data + head->fds_at),
 		.fd_count = head->fd_count,
 		.guard_fd = head->guard_fd,
+		.sandbox_fd = head->sandbox_fd,
 		.argument = (const char *)data + head->argument_at,
 		.argument_size = head->argument_size,
 	};

@@ -24,7 +24,8 @@
  * @directory:     where the child is to work; NULL: where it is
  * @temp_dir:      the parent's; NULL: it has none
  * @fds:           the child's numbers; pack may have NULL where they travel otherwise
- * @guard_fd:      the guard's, in an exec'd child; -1
+ * @guard_fd:      the guard's, in an exec'd child and in a sandbox; -1
+ * @sandbox_fd:    of its page, see core/sandbox_private.h; -1: it has no sandbox
  */
 struct carom_parcel {
 	struct carom_self self;
@@ -39,6 +40,7 @@ struct carom_parcel {
 	const int *fds;
 	size_t fd_count;
 	int guard_fd;
+	int sandbox_fd;
 	const void *argument;
 	size_t argument_size;
 };

@@ -101,6 +101,8 @@ __attribute__((noinline)) static void unref(struct carom_process *process)
 	close_pidfd(process);
 	free(process->function_name);
 	free(process->fds);
+	carom_sandbox_page_free(process->page);
+	carom_sandbox_free(process->sandbox);
 	free(process);
 }
 
@@ -296,6 +298,7 @@ static int copy_options(struct carom_process *process, const struct carom_proces
 	process->argument = options->argument;
 	process->argument_size = options->argument_size;
 	process->fd_count = options->fd_count;
+	process->sandbox = carom_sandbox_ref(options->sandbox);
 	if (options->function_name) {
 		process->function_name = strdup(options->function_name);
 		if (!process->function_name)
@@ -333,6 +336,8 @@ int carom_process_new(const struct carom_process_options *options,
 	process->pidfd = -1;
 	process->creator = carom_thread_number();
 	r = carom_context_settings(ours.context, &process->settings, &process->type);
+	if (r == 0 && carom_process_is_thread(process) && !carom_sandbox_is_none(ours.sandbox))
+		r = -EOPNOTSUPP;
 	if (r == 0)
 		r = copy_options(process, &ours);
 	if (r < 0)
@@ -753,6 +758,19 @@ int carom_process_exit(struct carom_process *process, struct carom_exit *ret_exi
 		*ret_exit = process->exit;
 	carom_fork_lock_release(&lock);
 	return r;
+}
+
+int carom_process_violation(struct carom_process *process, struct carom_violation *ret_violation)
+{
+	struct carom_exit exit;
+	int r = carom_process_exit(process, &exit);
+
+	if (r < 0)
+		return r;
+	/* it has ended: its page does not change any more */
+	return process->page && carom_sandbox_page_violation(process->page, &exit, ret_violation)
+		       ? 0
+		       : -ENODATA;
 }
 
 int carom_process_exitcode(struct carom_process *process, int *ret_code)

@@ -61,6 +61,8 @@ CAROM_BEGIN_DECLS
 
 struct carom_context;
 struct carom_process;
+struct carom_sandbox;
+struct carom_violation;
 
 /* For options that are passed on from the creator: */
 enum carom_choice {
@@ -90,6 +92,10 @@ enum carom_choice {
  *                 for; "thread": only the latter. Inherited from this process, and by a
  *                 "thread" from the thread that makes the handle
  * @context:       NULL: the default one
+ * @sandbox:       what it may ask of the kernel while it runs the function, see
+ *                 core/sandbox.h; kept. NULL: all that this process may. It is entered after
+ *                 the functions of core/after_fork.h were called; with it, a child by "fork"
+ *                 too has no descriptors but 0, 1, 2 and @fds. Not for "thread"
  */
 struct carom_process_options {
 	size_t size_bytes;
@@ -103,6 +109,7 @@ struct carom_process_options {
 	const char *name;
 	enum carom_choice daemon;
 	struct carom_context *context;
+	struct carom_sandbox *sandbox;
 };
 #define CAROM_PROCESS_OPTIONS(...) CAROM_OPTIONS(carom_process_options, __VA_ARGS__)
 
@@ -115,7 +122,8 @@ struct carom_process_options {
  * not change them (row PR-03).
  * Return: 0, -EINVAL (both functions, a size without its pointer, an empty name, a
  * daemon flag that is no enum carom_choice), -E2BIG, -ENAMETOOLONG, -ENOMEM,
- * -EOPNOTSUPP ("forkserver", where children can be made by fork(2) alone).
+ * -EOPNOTSUPP ("forkserver", where children can be made by fork(2) alone; a sandbox for a
+ * "thread").
  */
 CAROM_API int carom_process_new(const struct carom_process_options *options,
 				struct carom_process **ret_process);
@@ -258,6 +266,16 @@ CAROM_API int carom_process_exitcode(struct carom_process *process, int *ret_cod
  * Return: as carom_process_exitcode(), but CAROM_EXIT_TAKEN instead of -ENODATA.
  */
 CAROM_API int carom_process_exit(struct carom_process *process, struct carom_exit *ret_exit);
+
+/**
+ * carom_process_violation() - which system call has ended it, that its sandbox does not have
+ *
+ * Its exit code is -SIGSYS then. See struct carom_violation for how much that is worth. One
+ * that could not enter its sandbox says so on standard error, and has the exit code 1.
+ * Return: 0, -ENODATA (it was not that, or it has no sandbox), and as carom_process_exit().
+ */
+CAROM_API int carom_process_violation(struct carom_process *process,
+				      struct carom_violation *ret_violation);
 
 /**
  * carom_process_sentinel() - its pidfd: readable as soon as it has ended

@@ -72,12 +72,27 @@ void carom_process_parcel(const struct carom_process *process, struct carom_parc
 		.fds = process->fds,
 		.fd_count = process->fd_count,
 		.guard_fd = -1,
+		.sandbox_fd = -1,
 		.argument = process->argument,
 		.argument_size = process->argument_size,
 	};
 }
 
-pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
+/* No other child ever has it: one that is started again after a failure has a new one. */
+static int make_page(struct carom_process *process, struct carom_parcel *parcel)
+{
+	int r;
+
+	if (carom_sandbox_is_none(process->sandbox))
+		return 0;
+	process->page = carom_sandbox_page_free(process->page);
+	r = carom_sandbox_page_new(process->sandbox, &process->page);
+	if (r == 0)
+		parcel->sandbox_fd = carom_sandbox_page_fd(process->page);
+	return r;
+}
+
+pid_t carom_process_birth(struct carom_process *process, int *ret_pidfd)
 {
 	struct carom_parcel parcel;
 	int *fds = NULL;
@@ -92,7 +107,10 @@ pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd)
 	carom_log_export(&parcel.log);
 	fflush(stdout); /* a copy of what stands there would be written by the child as well */
 	fflush(stderr);
-	pid = carom_start(&parcel, ret_pidfd);
+	pid = make_page(process, &parcel);
+	if (pid == 0)
+		pid = carom_start(&parcel, ret_pidfd);
+	carom_sandbox_page_close(process->page);
 	close_own(fds, process->fd_count);
 	return pid;
 }

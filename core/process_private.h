@@ -10,6 +10,7 @@
 #include "core/loop.h"
 #include "core/parcel.h"
 #include "core/process.h"
+#include "core/sandbox_private.h"
 #include "core/self.h"
 #include "core/service.h"
 
@@ -30,6 +31,7 @@ enum process_state {
  * @is_watched:    by the library's thread, or about to be
  * @is_cancelled:  a thread: carom_process_cancel()
  * @creator:       a thread: the number of the one that made the handle
+ * @sandbox, @page: NULL: it is in none; the page from its start on
  * @pid, @pidfd, @exit: as @state has them; a thread has neither pid nor pidfd
  * @pidfd_user_count: the library's thread while it watches, and threads that wait
  * @next, @link:   in the list of those with a pidfd, and of threads that run
@@ -57,6 +59,8 @@ struct carom_process {
 	size_t argument_size;
 	int *fds;
 	size_t fd_count;
+	struct carom_sandbox *sandbox;
+	struct carom_sandbox_page *page;
 	pid_t pid;
 	pid_t parent_pid;
 	int pidfd;
@@ -85,7 +89,7 @@ static inline bool carom_process_is_thread(const struct carom_process *process)
 void carom_process_parcel(const struct carom_process *process, struct carom_parcel *ret_parcel);
 
 /** carom_process_birth() - by the method of its context; the pid, or a negative errno value */
-pid_t carom_process_birth(const struct carom_process *process, int *ret_pidfd);
+pid_t carom_process_birth(struct carom_process *process, int *ret_pidfd);
 
 /** carom_term_signal() - SIGTERM, or what REMAP_SIGTERM names */
 int carom_term_signal(void);

@@ -25,6 +25,7 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 	carom_after_fork_delay(false);
 	if (pid == 0) {
 		carom_signals_restore(0); /* whatever the calling thread has blocked */
+		parcel->guard_fd = guard.pipe_fd;
 		carom_bootstrap(parcel);
 	}
 	carom_closep(&guard.pipe_fd);

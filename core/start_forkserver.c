@@ -25,13 +25,14 @@
 #include "core/service.h"
 #include "core/start.h"
 
-/* room in one request for what is not the child's: the parcel and the channel */
-#define DIRECT_FDS_MAX (CAROM_FORKSERVER_FDS_MAX - 2)
+/* room in one request for what is not the child's: the parcel, the channel, the sandbox */
+#define DIRECT_FDS_MAX (CAROM_FORKSERVER_FDS_MAX - 3)
 
 /**
  * struct order - a child that is asked for
  * @fds:     the request's descriptors; the last ones are ours to close
- * @own_fds: parcel and channel, -1 where there is none
+ * @own_fds: parcel and channel, -1 where there is none; only the sandbox's page, which
+ *           follows them, is the caller's
  */
 struct order {
 	struct carom_service *service;
@@ -93,9 +94,12 @@ static int add_fds(struct order *order, const struct carom_parcel *parcel,
 		r = fill_channel(parcel->fds + direct, more, &order->own_fds[1]);
 	delivery->has_file = order->own_fds[0] >= 0;
 	delivery->has_channel = order->own_fds[1] >= 0;
+	delivery->has_sandbox = parcel->sandbox_fd >= 0;
 	for (int i = 0; i < 2; i++)
 		if (order->own_fds[i] >= 0)
 			order->fds[count++] = order->own_fds[i];
+	if (parcel->sandbox_fd >= 0)
+		order->fds[count++] = parcel->sandbox_fd;
 	order->birth.request.fd_count = count;
 	return r;
 }

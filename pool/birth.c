@@ -176,6 +176,7 @@ static pid_t start_child(struct worker *worker, int *ret_pidfd)
 		.temp_dir = carom_temp_dir_made(),
 		.fds = fds,
 		.guard_fd = -1,
+		.sandbox_fd = -1,
 		.argument = &worker->start,
 	};
 	pid_t pid = copy_fds(worker, fds, &parcel.fd_count);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "tests/core/births.h"
+#include "tests/core/confined.h"
 #include "tests/core/functions.h"
 #include "tests/core/habits.h"
 #include "tests/core/kin.h"

@@ -84,7 +84,7 @@ Test(parcel, says_what_was_packed)
 
 Test(parcel, may_hold_next_to_nothing)
 {
-	struct carom_parcel parcel = { .guard_fd = -1 }, got;
+	struct carom_parcel parcel = { .guard_fd = -1, .sandbox_fd = -1 }, got;
 	size_t size;
 	void *block = pack(&parcel, &size);
 

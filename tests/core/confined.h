@@ -1,0 +1,89 @@
+/* What children in sandboxes run in the suites; also in tests/core/child.c. */
+#ifndef TESTS_CORE_CONFINED_H
+#define TESTS_CORE_CONFINED_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/registry.h"
+
+static inline void *count_up(void *argument)
+{
+	++*(int *)argument;
+	return NULL;
+}
+
+/* What ordinary code does: memory, stdio, time, a thread, the descriptors that it was given. */
+static int compute(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	char *volatile block = malloc(1 << 20);
+	struct timespec now;
+	pthread_t thread;
+	int count = 0;
+	char byte;
+
+	memset(block, 1, 1 << 20);
+	free(block);
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (pthread_create(&thread, NULL, count_up, &count) != 0 || pthread_join(thread, NULL) != 0)
+		return 101;
+	carom_log_info("computing");
+	printf("%s", "");
+	fflush(stdout);
+	if (fd_count == 2 && (read(fds[0], &byte, 1) != 1 || write(fds[1], &byte, 1) != 1))
+		return 102;
+	return count == 1 ? 42 : 103;
+}
+CAROM_REGISTER(compute);
+
+/* The call whose number is its argument, an int, with arguments that do nothing. */
+static int call_number(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	return syscall(*(const int *)argument, -1, 0, 0, 0, 0, 0) < 0 ? 1 : 0;
+}
+CAROM_REGISTER(call_number);
+
+/* 0: it could be opened and read or written; the error otherwise */
+static int open_to_read(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	return open((const char *)argument, O_RDONLY) < 0 ? errno : 0;
+}
+CAROM_REGISTER(open_to_read);
+
+static int open_to_write(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	return open((const char *)argument, O_WRONLY | O_CREAT, 0600) < 0 ? errno : 0;
+}
+CAROM_REGISTER(open_to_write);
+
+/* How many descriptors above 2 it has that it was not given. */
+static int count_strangers(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	int count = 0;
+
+	for (int fd = 3; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count - (int)fd_count;
+}
+CAROM_REGISTER(count_strangers);
+
+/* A signal of its own, by which nobody can tell it from one that the kernel sent. */
+static int end_by_sigsys(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	raise(SIGSYS);
+	return 1;
+}
+CAROM_REGISTER(end_by_sigsys);
+
+#endif

@@ -1,0 +1,369 @@
+/* Sandbox: what it lets through, what it says, and what cannot be one. Escapes: test_escape.c. */
+#include "tests/core/methods.h"
+
+#include "core/after_fork.h"
+#include "core/cleanup.h"
+#include "core/sandbox.h"
+#include "tests/core/apart.h"
+#include "tests/core/confined.h"
+
+static struct carom_sandbox *sandbox_with(struct carom_sandbox_options options)
+{
+	struct carom_sandbox *sandbox = NULL;
+	char text[512] = "";
+	int r = carom_sandbox_check(&options, text, sizeof(text));
+
+	if (r == -EOPNOTSUPP)
+		cr_skip_test("skipped: %s", text);
+	cr_assert(r == 0, "%d: %s", r, text);
+	cr_assert(carom_sandbox_new(&options, &sandbox) == 0);
+	return sandbox;
+}
+
+#define SANDBOX(...) sandbox_with(CAROM_SANDBOX_OPTIONS(__VA_ARGS__))
+
+/* The name of the call that has ended a child; "" if it ended otherwise. Frees it. */
+static void violation_of(struct carom_process *process, struct carom_violation *ret_violation)
+{
+	int code = exitcode_of(process);
+
+	*ret_violation = (struct carom_violation){ .number = -2 };
+	cr_assert(carom_process_violation(process, ret_violation) ==
+		  (code == -SIGSYS ? 0 : -ENODATA));
+	carom_process_free(process);
+}
+
+Test(sandbox, lets_a_child_compute_under_every_method, .timeout = 60)
+{
+	enum carom_sandbox_profile profiles[] = { CAROM_SANDBOX_BASIC, CAROM_SANDBOX_STRICT };
+	struct carom_context *context;
+
+	for (size_t i = 0; i < 2; i++) {
+		CAROM_CLEANUP(carom_sandbox_freep)
+		struct carom_sandbox *sandbox = SANDBOX(.profile = profiles[i]);
+
+		EACH_METHOD(context)
+		{
+			int in[2], out[2], code;
+			char byte = 0;
+
+			cr_assert(pipe(in) == 0 && pipe(out) == 0 && write(in[1], "x", 1) == 1);
+			code = RUN(.function = compute, .context = context, .sandbox = sandbox,
+				   .fds = (int[]){ in[0], out[1] }, .fd_count = 2);
+			cr_assert(code == 42, "%s: %d", methods[each_], code);
+			cr_assert(read(out[0], &byte, 1) == 1 && byte == 'x');
+			for (int k = 0; k < 2; k++)
+				cr_assert(close(in[k]) == 0 && close(out[k]) == 0);
+		}
+	}
+}
+
+Test(sandbox, names_the_call_that_has_ended_a_child_under_every_method, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	struct carom_violation violation;
+	struct carom_context *context;
+	int number = SYS_socket;
+
+	EACH_METHOD(context)
+	{
+		violation_of(START(.function = call_number, .argument = &number,
+				   .argument_size = sizeof(number), .context = context,
+				   .sandbox = sandbox),
+			     &violation);
+		cr_expect(violation.number == SYS_socket, "%s: %lld", methods[each_],
+			  (long long)violation.number);
+		cr_expect_str_eq(violation.name, "socket");
+	}
+}
+
+Test(sandbox, a_call_without_a_name_is_told_by_its_number, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	struct carom_violation violation;
+	int number = 4000;
+
+	violation_of(START(.function = call_number, .argument = &number,
+			   .argument_size = sizeof(number), .sandbox = sandbox,
+			   .context = context_of("fork")),
+		     &violation);
+	cr_expect_str_eq(violation.name, "system call 4000");
+}
+
+Test(sandbox, who_sends_itself_the_signal_has_violated_something_unknown, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	struct carom_process *process;
+	struct carom_violation violation;
+
+	violation_of(
+		START(.function = end_by_sigsys, .sandbox = sandbox, .context = context_of("fork")),
+		&violation);
+	cr_expect(violation.number == -1);
+	cr_expect_str_eq(violation.name, "unknown");
+
+	/* and without a sandbox it has violated nothing */
+	process = START(.function = end_by_sigsys, .context = context_of("fork"));
+	cr_expect(exitcode_of(process) == -SIGSYS);
+	cr_expect(carom_process_violation(process, &violation) == -ENODATA);
+	carom_process_free(process);
+}
+
+Test(sandbox, a_violation_is_asked_for_when_a_child_has_ended, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	struct carom_process *process = NULL;
+	struct carom_violation violation;
+
+	cr_assert(carom_process_new(&CAROM_PROCESS_OPTIONS(.function = compute,
+							   .context = context_of("fork"),
+							   .sandbox = sandbox),
+				    &process) == 0);
+	cr_expect(carom_process_violation(process, &violation) == -EINPROGRESS);
+	cr_assert(carom_process_start(process) == 0);
+	cr_expect(exitcode_of(process) == 42);
+	cr_expect(carom_process_violation(process, &violation) == -ENODATA);
+	cr_expect(carom_process_close(process) == 0);
+	cr_expect(carom_process_violation(process, &violation) == -EBADF);
+	carom_process_free(process);
+}
+
+Test(sandbox, a_child_has_the_descriptors_it_was_given_and_no_others, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	struct carom_context *context;
+	int ends[2], code;
+
+	cr_assert(pipe(ends) == 0);
+	EACH_METHOD(context)
+	{
+		code = RUN(.function = count_strangers, .context = context, .sandbox = sandbox,
+			   .fds = ends, .fd_count = 2);
+		cr_expect(code == 0, "%s: %d", methods[each_], code);
+	}
+}
+
+Test(sandbox, strict_opens_nothing, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	struct carom_violation violation;
+
+	violation_of(START(.function = open_to_read, .argument = "/dev/null", .argument_size = 10,
+			   .sandbox = sandbox, .context = context_of("fork")),
+		     &violation);
+	cr_expect_str_eq(violation.name, "openat");
+}
+
+#define OPEN_IN(box, how, path)                                                                   \
+	RUN(.function = how, .argument = path, .argument_size = strlen(path) + 1, .sandbox = box, \
+	    .context = context_of("fork"))
+
+Test(sandbox, basic_reads_and_writes_where_it_may, .timeout = 60)
+{
+	char directory[] = "/tmp/carom-sandbox-XXXXXX", inside[64], outside[64];
+	const char *write_paths[] = { directory, NULL };
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *reads = NULL;
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *writes = NULL;
+
+	cr_assert(mkdtemp(directory) != NULL);
+	snprintf(inside, sizeof(inside), "%s/inside", directory);
+	snprintf(outside, sizeof(outside), "%s-outside", directory);
+	reads = SANDBOX(.profile = CAROM_SANDBOX_BASIC);
+	writes = SANDBOX(.profile = CAROM_SANDBOX_BASIC, .write_paths = write_paths,
+			 .read_paths = (const char *[]){ "/dev", NULL });
+	cr_expect(OPEN_IN(reads, open_to_read, "/etc/passwd") == 0);
+	cr_expect(OPEN_IN(reads, open_to_write, inside) == EACCES);
+	cr_expect(OPEN_IN(reads, open_to_write, "/dev/null") == 0);
+	cr_expect(OPEN_IN(writes, open_to_write, inside) == 0);
+	cr_expect(OPEN_IN(writes, open_to_write, outside) == EACCES);
+	cr_expect(OPEN_IN(writes, open_to_read, "/dev/zero") == 0);
+	cr_expect(OPEN_IN(writes, open_to_read, "/etc/passwd") == EACCES);
+	unlink(inside);
+	unlink(outside);
+	rmdir(directory);
+}
+
+/* What a call does in a child of this sandbox: the name that ended it, or "" */
+static void try_number(struct carom_sandbox *sandbox, int number, struct carom_violation *ret)
+{
+	violation_of(START(.function = call_number, .argument = &number,
+			   .argument_size = sizeof(number), .sandbox = sandbox,
+			   .context = context_of("fork")),
+		     ret);
+}
+
+Test(sandbox, lists_add_and_take_away, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT,
+						.allow = (const char *[]){ "socket", NULL },
+						.deny = (const char *[]){ "uname", "clone", NULL });
+	struct carom_violation violation;
+
+	try_number(sandbox, SYS_socket, &violation);
+	cr_expect(violation.number == -2);
+	try_number(sandbox, SYS_uname, &violation);
+	cr_expect_str_eq(violation.name, "uname");
+	/* no handler can run while the C library makes a thread: it blocks all signals */
+	violation_of(START(.function = compute, .sandbox = sandbox, .context = context_of("fork")),
+		     &violation);
+	cr_expect_str_eq(violation.name, "unknown");
+}
+
+Test(sandbox, custom_has_what_the_library_needs_and_what_is_allowed, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_CUSTOM,
+						.allow = (const char *[]){ "uname", NULL });
+	struct carom_violation violation;
+
+	try_number(sandbox, SYS_uname, &violation);
+	cr_expect(violation.number == -2);
+	try_number(sandbox, SYS_sched_yield, &violation);
+	cr_expect(violation.number == -2);
+	try_number(sandbox, SYS_getuid, &violation);
+	cr_expect_str_eq(violation.name, "getuid");
+}
+
+/* --- what there is, and what cannot be --------------------------------- */
+
+Test(sandbox, tells_which_layers_are_in_force, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox =
+		SANDBOX(.profile = CAROM_SANDBOX_STRICT, .layers = CAROM_SANDBOX_PID_NAMESPACE,
+			.optional = CAROM_SANDBOX_PID_NAMESPACE);
+	uint64_t layers = carom_sandbox_layers(sandbox);
+	char text[320];
+
+	for (int i = 0; i < 7; i++)
+		cr_expect(0 != (layers & (1U << i)), "%s",
+			  carom_sandbox_layer_name((enum carom_sandbox_layer)(1 << i)));
+	cr_expect(layers < CAROM_SANDBOX_PID_NAMESPACE);
+	carom_sandbox_describe(sandbox, text, sizeof(text));
+	cr_expect(strstr(text, "strict: descriptors, ") == text, "%s", text);
+	cr_expect(strstr(text, "landlock (ABI ") && strstr(text, "; without pid namespace: "), "%s",
+		  text);
+	cr_expect(carom_sandbox_layer_name((enum carom_sandbox_layer)0) == NULL);
+}
+
+/* The answer, and a sentence that has @word in it. */
+#define REFUSES(error, word, ...)                                                            \
+	do {                                                                                 \
+		struct carom_sandbox_options options_ = CAROM_SANDBOX_OPTIONS(__VA_ARGS__);  \
+		struct carom_sandbox *none_ = NULL;                                          \
+		char text_[512] = "";                                                        \
+		int r_ = carom_sandbox_check(&options_, text_, sizeof(text_));               \
+                                                                                             \
+		cr_expect(r_ == (error) && strstr(text_, word), "%d: %s", r_, text_);        \
+		cr_expect(carom_sandbox_new(&options_, &none_) == (error) && none_ == NULL); \
+	} while (0)
+
+#define LIST(...)                 \
+	(const char *[])          \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+
+Test(sandbox, refuses_what_it_cannot_be_by_name, .timeout = 60)
+{
+	REFUSES(-ENOENT, "\"opne\"", .profile = CAROM_SANDBOX_BASIC, .allow = LIST("opne"));
+	REFUSES(-ENOENT, "\"opne\"", .profile = CAROM_SANDBOX_BASIC, .deny = LIST("uname", "opne"));
+	REFUSES(-EPERM, "\"io_uring_setup\"", .profile = CAROM_SANDBOX_CUSTOM,
+		.allow = LIST("uname", "io_uring_setup"));
+	REFUSES(-EPERM, "\"ptrace\"", .profile = CAROM_SANDBOX_BASIC, .allow = LIST("ptrace"));
+	REFUSES(-EINVAL, "\"futex\"", .profile = CAROM_SANDBOX_STRICT, .deny = LIST("futex"));
+	REFUSES(-EINVAL, "\"exit_group\"", .profile = CAROM_SANDBOX_CUSTOM,
+		.deny = LIST("uname", "exit_group"));
+	REFUSES(-EINVAL, "profile", .profile = 17);
+	REFUSES(-EINVAL, "layer", .profile = CAROM_SANDBOX_BASIC, .layers = UINT64_C(1) << 40);
+	REFUSES(-EINVAL, "profile", .profile = CAROM_SANDBOX_NONE, .allow = LIST("read"));
+	REFUSES(-ENOENT, "/nowhere", .profile = CAROM_SANDBOX_BASIC,
+		.read_paths = LIST("/nowhere"));
+	REFUSES(-EOPNOTSUPP, "pid namespace", .profile = CAROM_SANDBOX_STRICT,
+		.layers = CAROM_SANDBOX_PID_NAMESPACE);
+}
+
+Test(sandbox, options_of_another_age_are_taken_or_refused)
+{
+	struct {
+		struct carom_sandbox_options options;
+		uint64_t newer;
+	} later = { CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_NONE), 1 };
+	struct carom_sandbox *sandbox = NULL;
+
+	later.options.size_bytes = sizeof(later);
+	cr_expect(carom_sandbox_new(&later.options, &sandbox) == -E2BIG);
+	cr_expect(carom_sandbox_new(&(struct carom_sandbox_options){ 0 }, &sandbox) == -EINVAL);
+	cr_expect(carom_sandbox_new(NULL, &sandbox) == 0);
+	cr_expect(carom_sandbox_layers(sandbox) == 0);
+	cr_expect(RUN(.function = compute, .sandbox = sandbox, .context = context_of("fork")) ==
+		  42);
+	cr_expect(carom_sandbox_free(sandbox) == NULL && carom_sandbox_free(NULL) == NULL);
+}
+
+Test(sandbox, is_nothing_for_a_thread)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_BASIC);
+	struct carom_process *process = NULL;
+
+	cr_expect(carom_process_new(&CAROM_PROCESS_OPTIONS(.function = compute,
+							   .context = context_of("thread"),
+							   .sandbox = sandbox),
+				    &process) == -EOPNOTSUPP);
+}
+
+Test(sandbox, outlives_its_handle_in_those_who_have_it, .timeout = 30)
+{
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	struct carom_process *process = NULL;
+	struct carom_violation violation;
+	int number = SYS_socket;
+
+	cr_assert(carom_process_new(
+			  &CAROM_PROCESS_OPTIONS(.function = call_number, .argument = &number,
+						 .argument_size = sizeof(number),
+						 .context = context_of("fork"), .sandbox = sandbox),
+			  &process) == 0);
+	carom_sandbox_free(sandbox);
+	cr_assert(carom_process_start(process) == 0);
+	violation_of(process, &violation);
+	cr_expect_str_eq(violation.name, "socket");
+}
+
+static void *never_end(void *unused)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* A layer would hold one of them and not the other. */
+static int start_a_thread(void *userdata)
+{
+	pthread_t thread;
+
+	return -pthread_create(&thread, NULL, never_end, NULL);
+}
+
+static void with_a_thread_at_its_beginning(void)
+{
+	struct carom_sandbox *sandbox = NULL;
+
+	CHECK(carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_BASIC), &sandbox) ==
+	      0);
+	CHECK(carom_after_fork_add(start_a_thread, NULL) == 0);
+	CHECK(RUN(.function = compute, .context = context_of("fork"), .sandbox = sandbox) == 1);
+}
+
+Test(sandbox, is_not_entered_by_a_child_that_has_threads, .timeout = 30)
+{
+	cr_assert(apart(with_a_thread_at_its_beginning) == 0);
+}
