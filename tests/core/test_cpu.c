@@ -511,7 +511,9 @@ Test(quota, of_this_process_by_the_kernel, .timeout = 20)
 	if (before > 0)
 		cr_skip_test("this process has a quota of %d CPUs already", before);
 	snprintf(text, sizeof(text), "%d 100000", count * 100000 - 50000);
-	cr_assert(eq(int, (int)pwrite(fd, text, strlen(text), 0), (int)strlen(text)));
+	/* the top of a namespace cannot be changed from inside it */
+	if (pwrite(fd, text, strlen(text), 0) < 0 && errno == EPERM)
+		cr_skip_test("%s: cannot be set", own.path);
 	cr_expect(eq(int, carom_cpu_count(CAROM_CPU_QUOTA), count));
 	cr_assert(eq(int, (int)pwrite(fd, old, strlen(old), 0), (int)strlen(old)));
 	cr_expect(eq(int, carom_cpu_count(CAROM_CPU_QUOTA), -ENODATA));
