@@ -32,8 +32,8 @@ const char *carom_clone_way_name(void);
  * struct carom_clone_options - how carom_clone() makes the child
  * @as_sibling: the child's parent is the caller's parent (CLONE_PARENT); the
  *              caller must be a fork server: single-threaded and made by fork()
- * @cgroup_fd:  directory of a cgroup v2 leaf the child is born in; 0 means none
- *              (descriptor 0 is never a cgroup here)
+ * @cgroup_fd:  directory of a cgroup v2 leaf the child is born in, or is moved into
+ *              before it returns from here; 0 means none (descriptor 0 is never a cgroup)
  * @ret_born_pid: if not NULL, shared memory in which the kernel stores the
  *              child's pid before the child runs and before this call returns
  *              (CLONE_PARENT_SETTID), so that another process that shares the
@@ -62,15 +62,16 @@ struct carom_clone_options {
  *	-EAGAIN, -ENOMEM, -EMFILE, -ENFILE
  *	-ESRCH       only by fork(): somebody killed the child before it ran, and
  *	             somebody else in this program reaped it
- *	-EOPNOTSUPP  @as_sibling by fork(); @cgroup_fd without clone3; a thread that
- *	             the C library did not make
- *	and for @cgroup_fd what clone3(2) says of it
+ *	-EOPNOTSUPP  @as_sibling by fork(); a thread that the C library did not make
+ *	and for @cgroup_fd what clone3(2), or write(2) to its cgroup.procs, says of it.
+ *	By clone, what only the child finds out ends it with EXIT_FAILURE
  */
 pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd);
 
 /**
  * carom_fork() - a copy of this process by glibc's fork()
  * @guard:     armed in the child before anything else that is done there
+ * @cgroup_fd: as in struct carom_clone_options
  * @ret_pidfd: in the parent: the child's pidfd, CLOEXEC, the caller's
  *
  * For a child that is to run the program's code: handlers of pthread_atfork() run,
@@ -78,8 +79,8 @@ pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd);
  * does not come back from here.
  *
  * Return: 0 in the child, its pid in the parent, or -EAGAIN, -ENOMEM, -EMFILE,
- * -ENFILE, -ESRCH (as for carom_clone()).
+ * -ENFILE, -ESRCH (as for carom_clone()), and what write(2) says of @cgroup_fd.
  */
-pid_t carom_fork(const struct carom_guard *guard, int *ret_pidfd);
+pid_t carom_fork(const struct carom_guard *guard, int cgroup_fd, int *ret_pidfd);
 
 #endif

@@ -74,10 +74,12 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_PROCESS_KILLED = 302,    /* by a signal, and nobody here had asked for it */
 	CAROM_LOG_EVENT_FORK_WITH_THREADS = 303, /* their locks may be held in the child for ever */
 
-	CAROM_LOG_EVENT_PROCESS_AWAITED = 304,   /* at the program's regular end */
-	CAROM_LOG_EVENT_AFTER_FORK_FAILED = 305, /* a function of the program */
-	CAROM_LOG_EVENT_FINALIZER_FAILED = 306,  /* a function of the program */
-	CAROM_LOG_EVENT_DIRECTORY_LOST = 307,    /* a child could not go where its parent is */
+	CAROM_LOG_EVENT_PROCESS_AWAITED = 304,    /* at the program's regular end */
+	CAROM_LOG_EVENT_AFTER_FORK_FAILED = 305,  /* a function of the program */
+	CAROM_LOG_EVENT_FINALIZER_FAILED = 306,   /* a function of the program */
+	CAROM_LOG_EVENT_DIRECTORY_LOST = 307,     /* a child could not go where its parent is */
+	CAROM_LOG_EVENT_CGROUP_NOT_ENTERED = 308, /* a child ends for that */
+	CAROM_LOG_EVENT_CGROUP_REFUSED = 309,     /* a child is not started for that */
 
 	/* pools */
 	CAROM_LOG_EVENT_TASK_TIMED_OUT = 400, /* its worker is killed */

@@ -26,6 +26,7 @@
  * @fds:           the child's numbers; pack may have NULL where they travel otherwise
  * @guard_fd:      the guard's, in an exec'd child and in a sandbox; -1
  * @sandbox_fd:    of its page, see core/sandbox_private.h; -1: it has no sandbox
+ * @cgroup_fd:     where it is born; 0: nowhere else. Not packed
  */
 struct carom_parcel {
 	struct carom_self self;
@@ -41,6 +42,7 @@ struct carom_parcel {
 	size_t fd_count;
 	int guard_fd;
 	int sandbox_fd;
+	int cgroup_fd;
 	const void *argument;
 	size_t argument_size;
 };

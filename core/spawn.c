@@ -35,6 +35,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/cgroup_group.h"
 #include "core/cleanup.h"
 #include "core/descriptors.h"
 #include "core/points.h"
@@ -51,12 +52,14 @@
 /**
  * struct start - what the child is given, and gives back
  * @path:   where to look for a program without a slash
+ * @is_outside: the child was not born in its cgroup, and has to enter it
  * @parent: the pid the child's getppid() must give
  * @error:  0, or why there is no new program: negative errno
  */
 struct start {
 	const struct carom_spawn_options *options;
 	const char *path;
+	bool is_outside;
 	pid_t parent;
 	volatile int error;
 };
@@ -164,6 +167,11 @@ static IN_CHILD int become_program(const struct start *start)
 	int r;
 
 	CAROM_POINT("spawn.born");
+	if (start->is_outside) {
+		r = carom_cgroup_enter(options->cgroup_fd);
+		if (r < 0)
+			return r;
+	}
 	if (options->new_group && setpgid(0, 0) < 0)
 		return -errno;
 	r = place_descriptors(options);
@@ -263,8 +271,7 @@ static pid_t by_clone(struct start *start, char *stack, int *ret_pidfd)
 	int flags = CLONE_VM | CLONE_VFORK | (gives_pidfd ? CLONE_PIDFD : 0);
 	pid_t pid;
 
-	if (start->options->cgroup_fd > 0)
-		return -EOPNOTSUPP;
+	start->is_outside = start->options->cgroup_fd > 0;
 	pid = clone(run_child, stack + STACK_SIZE, flags, start, ret_pidfd);
 	if (pid < 0)
 		return -errno;

@@ -21,7 +21,7 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 	if (r < 0)
 		return r;
 	carom_after_fork_delay(true); /* they come after what carom_bootstrap() does first */
-	pid = carom_fork(&guard, ret_pidfd);
+	pid = carom_fork(&guard, parcel->cgroup_fd, ret_pidfd);
 	carom_after_fork_delay(false);
 	if (pid == 0) {
 		carom_signals_restore(0); /* whatever the calling thread has blocked */

@@ -118,6 +118,7 @@ static pid_t execute(const struct carom_parcel *parcel, const struct carom_guard
 				.keep_fds = keep,
 				.keep_count = keep_count,
 				.guard = guard,
+				.cgroup_fd = parcel->cgroup_fd,
 			},
 			ret_pidfd);
 	}

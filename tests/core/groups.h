@@ -3,7 +3,8 @@
  *
  * Criterion's runner stands in the group that the suite was started in, and only a group
  * without processes hands controllers on. So the runner steps into BASE/runner for as long
- * as it runs, and each test that asks for it into BASE/test-PID. Where cgroup v2 cannot be
+ * as it runs, with who has started it if that is a script in a session without a terminal, and
+ * each test that asks for it into BASE/test-PID. Where cgroup v2 cannot be
  * written, such tests are skipped by name, with the reason.
  */
 #ifndef TESTS_CORE_GROUPS_H
@@ -56,6 +57,48 @@ static inline void remove_tests_groups(int base_fd)
 		closedir(directory);
 }
 
+struct from_to {
+	int from_fd;
+	int to_fd;
+	int count;
+};
+
+/* A session without a terminal is nobody's shell. */
+static inline int move_one(pid_t pid, void *userdata)
+{
+	struct from_to *way = userdata;
+
+	if (pid == 0 || getsid(pid) != getsid(0))
+		return 0;
+	way->count++;
+	return carom_cgroup_file_write_number(way->to_fd, "cgroup.procs", (uint64_t)pid);
+}
+
+/* Again and again, as the list is not one of one instant. */
+static inline void move_all(int from_fd, int to_fd)
+{
+	struct from_to way = { from_fd, to_fd, 0 };
+
+	for (int i = 0; i < 10 && open("/dev/tty", O_RDONLY | O_CLOEXEC) < 0; i++) {
+		way.count = 0;
+		if (carom_cgroup_file_members(from_fd, move_one, &way) == 0 && way.count == 0)
+			break;
+	}
+}
+
+static inline void step_aside_for_tests(const struct carom_cgroup_base *base)
+{
+	char reason[CAROM_CGROUP_REASON_SIZE] = "";
+	int fd;
+
+	mkdirat(base->fd, "runner", 0755);
+	fd = openat(base->fd, "runner", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	move_all(base->fd, fd);
+	if (carom_cgroup_enable(base->fd, base->path, controllers_of(base->fd), reason) < 0)
+		setenv(REASON_VARIABLE, reason, 1);
+	close(fd);
+}
+
 ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 {
 	char reason[CAROM_CGROUP_REASON_SIZE] = "";
@@ -68,13 +111,26 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 	}
 	setenv(BASE_VARIABLE, base.path, 1);
 	remove_tests_groups(base.fd);
-	if (!base.is_root && controllers_of(base.fd)) {
-		mkdirat(base.fd, "runner", 0755);
-		carom_cgroup_file_write(base.fd, "runner/cgroup.procs", "0");
-		if (carom_cgroup_enable(base.fd, base.path, controllers_of(base.fd), reason) < 0)
-			setenv(REASON_VARIABLE, reason, 1);
-	}
+	if (!base.is_root && controllers_of(base.fd))
+		step_aside_for_tests(&base);
 	close(base.fd);
+}
+
+static inline void step_back(int base_fd)
+{
+	int fd = openat(base_fd, "runner", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	for (uint32_t i = 0; i < CAROM_CGROUP_CONTROLLER_COUNT; i++) {
+		char word[16];
+
+		snprintf(word, sizeof(word), "-%s", carom_cgroup_controller_name(i));
+		carom_cgroup_file_write(base_fd, "cgroup.subtree_control", word);
+	}
+	move_all(fd, base_fd);
+	close(fd);
+	carom_cgroup_remove(base_fd, "runner");
 }
 
 ReportHook(POST_ALL)(struct criterion_global_stats *stats)
@@ -86,16 +142,7 @@ ReportHook(POST_ALL)(struct criterion_global_stats *stats)
 	if (fd < 0)
 		return;
 	remove_tests_groups(fd);
-	if (faccessat(fd, "runner", F_OK, 0) == 0) {
-		for (uint32_t i = 0; i < CAROM_CGROUP_CONTROLLER_COUNT; i++) {
-			char word[16];
-
-			snprintf(word, sizeof(word), "-%s", carom_cgroup_controller_name(i));
-			carom_cgroup_file_write(fd, "cgroup.subtree_control", word);
-		}
-		carom_cgroup_file_write(fd, "cgroup.procs", "0");
-		carom_cgroup_remove(fd, "runner");
-	}
+	step_back(fd);
 	close(fd);
 }
 

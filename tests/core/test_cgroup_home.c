@@ -1,0 +1,478 @@
+/* Cgroup: a program's home, made, left, deserted, and found again. */
+#include "core/cgroup_home.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cgroup_file.h"
+#include "core/cgroup_group.h"
+#include "core/clone.h"
+#include "core/leave.h"
+#include "core/points.h"
+#include "core/time.h"
+#include "tests/core/apart.h"
+#include "tests/core/groups.h"
+
+TestSuite(cgroup_home, .timeout = 120);
+
+#define ALL  (CAROM_CGROUP_MEMORY | CAROM_CGROUP_PIDS | CAROM_CGROUP_CPU)
+#define SOON carom_deadline_after(CAROM_SECONDS(60))
+
+static int base = -1;
+
+/* Does a group, by the path from the test's own, have this process? */
+static bool has(const char *group, pid_t pid)
+{
+	char path[256], line[32], text[4096];
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	snprintf(line, sizeof(line), "\n%d\n", pid);
+	text[0] = '\n';
+	return carom_cgroup_file_read(base, path, text + 1, sizeof(text) - 1) == 0 &&
+	       strstr(text, line);
+}
+
+static const char *program_of(pid_t pid)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "carom-%d.0/program", pid);
+	return path;
+}
+
+static int get(uint32_t controllers)
+{
+	char reason[CAROM_CGROUP_REASON_SIZE] = "";
+	const char *path;
+	int fd;
+	int r = carom_cgroup_home_get(controllers, reason, &fd, &path);
+
+	if (r < 0)
+		fprintf(stderr, "%s\n", reason);
+	return r;
+}
+
+static pid_t start(void (*body)(void))
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0) {
+		end_with(parent);
+		body();
+		_exit(0);
+	}
+	cr_assert(gt(int, pid, 0));
+	return pid;
+}
+
+static void stay(void)
+{
+	for (;;)
+		pause();
+}
+
+static int end(pid_t pid)
+{
+	int status = -1;
+
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+static struct carom_cgroup *new_group(struct carom_cgroup *parent)
+{
+	struct carom_cgroup *group = NULL;
+
+	CHECK(carom_cgroup_new(&(struct carom_cgroup_options){ .parent = parent, .name = "worker" },
+			       NULL, &group) == 0);
+	return group;
+}
+
+/* --- a life ------------------------------------------------------------ */
+
+Test(cgroup_home, is_stepped_into_and_left)
+{
+	base = stand_alone();
+	cr_assert(zero(int, get(0)));
+	cr_expect(has(program_of(getpid()), getpid()));
+	cr_assert(zero(int, get(0)));
+	cr_expect(eq(sz, groups_in(base), 1));
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(has(".", getpid()));
+	cr_expect(eq(sz, groups_in(base), 0));
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_assert(zero(int, get(0))); /* it may be made again */
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+}
+
+Test(cgroup_home, hands_controllers_on_and_takes_the_programs_children_along)
+{
+	pid_t child;
+
+	base = stand_alone_with(ALL);
+	child = start(stay);
+	cr_assert(zero(int, get(CAROM_CGROUP_MEMORY)));
+	cr_expect(has(program_of(getpid()), getpid()));
+	cr_expect(has(program_of(getpid()), child));
+	cr_expect(eq(str, text_of(base, "cgroup.subtree_control"), (char *)"memory"));
+	cr_assert(zero(int, get(ALL)));
+	cr_expect(eq(u32, carom_cgroup_controllers(text_of(base, "cgroup.subtree_control")), ALL));
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(has(".", getpid()));
+	cr_expect(has(".", child));
+	cr_expect(eq(str, text_of(base, "cgroup.subtree_control"), (char *)""));
+	cr_expect(eq(sz, groups_in(base), 0));
+	end(child);
+}
+
+/* Controllers for which the kernel does not ask for an empty group, and then wants one. */
+Test(cgroup_home, is_usable_with_any_set_of_controllers)
+{
+	base = stand_alone_with(ALL);
+	for (uint32_t set = 1; set <= ALL; set++) {
+		pid_t child = start(stay);
+
+		cr_assert(zero(int, get(set)));
+		cr_expect(has(program_of(getpid()), child));
+		cr_expect(eq(str, text_of(base, "cgroup.type"), (char *)"domain"), "set %u", set);
+		cr_expect(zero(int, carom_cgroup_home_leave()));
+		cr_expect(eq(str, text_of(base, "cgroup.subtree_control"), (char *)""));
+		end(child);
+	}
+	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+static void *wait_in_thread(void *unused)
+{
+	pause();
+	return unused;
+}
+
+Test(cgroup_home, takes_all_threads)
+{
+	pthread_t threads[4];
+	char path[64];
+
+	base = stand_alone();
+	for (int i = 0; i < 4; i++)
+		cr_assert(zero(int, pthread_create(&threads[i], NULL, wait_in_thread, NULL)));
+	cr_assert(zero(int, get(0)));
+	cr_expect(eq(str, text_of(base, "cgroup.procs"), (char *)""));
+	snprintf(path, sizeof(path), "carom-%d.0/program/cgroup.threads", getpid());
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+static void leave_by_exit(void)
+{
+	struct carom_cgroup *group;
+
+	carom_leave_as_child();
+	group = new_group(NULL);
+	new_group(group); /* nobody frees them */
+	exit(0);
+}
+
+Test(cgroup_home, is_gone_after_the_programs_regular_end)
+{
+	base = stand_alone();
+	cr_expect(zero(int, apart(leave_by_exit)));
+	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+/* --- strangers --------------------------------------------------------- */
+
+/* A process that descends from this test no more, and ends with the write end of @report. */
+static pid_t start_stranger(int *ret_fd)
+{
+	int report[2], hold[2];
+	pid_t pid, stranger = 0;
+
+	cr_assert(pipe(report) == 0 && pipe(hold) == 0);
+	pid = fork();
+	if (pid == 0) {
+		stranger = fork();
+		if (stranger == 0) {
+			char byte;
+
+			while (getppid() == pid) /* until it is somebody else's */
+				usleep(1000);
+			stranger = getpid();
+			close(hold[1]);
+			if (write(report[1], &stranger, sizeof(stranger)) < 0 ||
+			    read(hold[0], &byte, 1) < 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	cr_assert(eq(int, (int)read(report[0], &stranger, sizeof(stranger)), sizeof(stranger)));
+	close(report[0]), close(report[1]), close(hold[0]);
+	*ret_fd = hold[1];
+	return stranger;
+}
+
+Test(cgroup_home, is_refused_beside_a_stranger_and_nothing_is_changed)
+{
+	char reason[CAROM_CGROUP_REASON_SIZE] = "", pid_text[16];
+	const char *path;
+	pid_t stranger, child;
+	int fd, hold_fd;
+
+	base = stand_alone_with(CAROM_CGROUP_MEMORY);
+	stranger = start_stranger(&hold_fd);
+	child = start(stay);
+	cr_expect(eq(int, carom_cgroup_home_get(CAROM_CGROUP_MEMORY, reason, &fd, &path), -EBUSY));
+	snprintf(pid_text, sizeof(pid_text), "process %d", stranger);
+	cr_expect(ne(ptr, strstr(reason, pid_text), NULL), "%s", reason);
+	cr_expect(ne(ptr, strstr(reason, "--scope -p Delegate=yes"), NULL), "%s", reason);
+	cr_expect(has(".", getpid()) && has(".", child) && has(".", stranger));
+	cr_expect(eq(str, text_of(base, "cgroup.subtree_control"), (char *)""));
+	cr_expect(eq(sz, groups_in(base), 0));
+	/* what needs no controllers is there, and what was there stays */
+	cr_assert(zero(int, get(0)));
+	cr_expect(eq(int, get(CAROM_CGROUP_MEMORY), -EBUSY));
+	cr_expect(has(program_of(getpid()), getpid()) && has(".", child) && has(".", stranger));
+	close(hold_fd);
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	end(child);
+}
+
+Test(cgroup_home, without_a_controller_is_refused)
+{
+	char reason[CAROM_CGROUP_REASON_SIZE] = "";
+	uint32_t missing;
+	const char *path;
+	int fd;
+
+	base = stand_alone();
+	missing = ALL & ~controllers_of(base);
+	if (!missing)
+		cr_skip_test("skipped: this group has all controllers");
+	cr_expect(eq(int, carom_cgroup_home_get(missing, reason, &fd, &path), -ENODEV));
+	cr_expect(ne(ptr, strstr(reason, "controller"), NULL), "%s", reason);
+	cr_expect(has(".", getpid()));
+	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+/* --- copies ------------------------------------------------------------ */
+
+static struct carom_cgroup *parents_group;
+
+static void be_a_copy(void)
+{
+	struct carom_cgroup *group;
+	size_t count;
+
+	CHECK(carom_cgroup_count() == 0);
+	CHECK(carom_cgroup_kill(parents_group) == -ECHILD);
+	CHECK(carom_cgroup_is_populated(parents_group) == -ECHILD);
+	CHECK(carom_cgroup_process_count(parents_group, &count) == -ECHILD);
+	CHECK(carom_cgroup_admit(parents_group, getpid()) == -ECHILD);
+	CHECK(carom_cgroup_wait_empty(parents_group, CAROM_PASSED) == -ECHILD);
+	CHECK(carom_cgroup_new(&(struct carom_cgroup_options){ .parent = parents_group }, NULL,
+			       &group) == -ECHILD);
+	CHECK(carom_cgroup_set_limits(parents_group, NULL, NULL) == -ECHILD);
+	carom_cgroup_free(parents_group);
+	group = new_group(NULL);
+	CHECK(groups_in(base) == 2 && has(program_of(getpid()), getpid()));
+	carom_cgroup_free(group);
+	CHECK(carom_cgroup_home_leave() == 0 ||
+	      true); /* whether it can go back is not its choice */
+}
+
+Test(cgroup_home, of_a_forked_copy_is_its_own_beside_the_first)
+{
+	base = stand_alone();
+	parents_group = new_group(NULL);
+	cr_expect(zero(int, apart(be_a_copy)));
+	cr_expect(eq(int, carom_cgroup_is_populated(parents_group), 0));
+	cr_expect(eq(sz, carom_cgroup_count(), 1));
+	parents_group = carom_cgroup_free(parents_group);
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+static void come_and_go(void)
+{
+	for (int i = 0; i < 20; i++) {
+		CHECK(get(controllers_of(base)) == 0);
+		carom_cgroup_free(new_group(NULL));
+		if (i % 3)
+			carom_cgroup_home_leave();
+	}
+	carom_cgroup_home_leave();
+}
+
+Test(cgroup_home, is_made_by_many_at_once)
+{
+	pid_t pids[6];
+	int status = 0;
+
+	base = stand_alone();
+	cr_assert(zero(int, get(controllers_of(base))));
+	for (int i = 0; i < 6; i++)
+		pids[i] = start(come_and_go);
+	for (int i = 0; i < 6; i++) {
+		cr_expect(eq(int, waitpid(pids[i], &status, 0), pids[i]));
+		cr_expect(zero(int, status));
+	}
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(eq(sz, groups_in(base), 0));
+	cr_expect(has(".", getpid()));
+}
+
+/* --- those that are deserted ------------------------------------------- */
+
+static void be_killed(void)
+{
+	struct carom_cgroup *pool = new_group(NULL);
+
+	new_group(pool);
+	new_group(pool);
+	raise(SIGKILL);
+}
+
+Test(cgroup_home, that_a_killed_program_left_is_removed_by_the_next)
+{
+	base = stand_alone();
+	cr_expect(eq(int, apart(be_killed), SIGKILL));
+	cr_expect(eq(sz, groups_in(base), 1));
+	cr_assert(zero(int, get(0)));
+	cr_expect(eq(sz, groups_in(base), 1));
+	cr_expect(has(program_of(getpid()), getpid()));
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+static int killed_copy_fd[2];
+
+static void leave_a_copy_behind(void)
+{
+	char byte;
+
+	new_group(NULL);
+	if (fork() == 0) {
+		close(killed_copy_fd[1]);
+		_exit(read(killed_copy_fd[0], &byte, 1) < 0);
+	}
+	raise(SIGKILL);
+}
+
+Test(cgroup_home, in_which_a_copy_of_the_program_lives_is_left_alone)
+{
+	base = stand_alone();
+	cr_assert(zero(int, pipe(killed_copy_fd)));
+	cr_expect(eq(int, apart(leave_a_copy_behind), SIGKILL));
+	cr_assert(zero(int, get(0)));
+	cr_expect(eq(sz, groups_in(base), 2));
+	close(killed_copy_fd[1]);
+	carom_cgroup_home_leave();
+}
+
+static const char *point;
+
+static void be_killed_at_point(void)
+{
+	struct carom_cgroup *group;
+
+	CHECK(get(controllers_of(base)) == 0);
+	group = new_group(NULL);
+	carom_cgroup_free(group);
+	carom_cgroup_home_leave();
+	CHECK(get(0) == 0);
+}
+
+/* Copies of this test, which has a home in the same base. */
+Test(cgroup_home, is_removed_wherever_its_program_was_killed)
+{
+	size_t count = 0;
+
+	base = stand_alone();
+	if (carom_point_arm("cgroup.made", 0) == -EOPNOTSUPP)
+		cr_skip_test("skipped: built without -Dpoints=true");
+	for (size_t i = 0; (point = carom_point_name(i)); i++) {
+		pid_t pid;
+		int status = -1;
+
+		if (strncmp(point, "cgroup.", 7) != 0)
+			continue;
+		count++;
+		cr_assert(zero(int, get(controllers_of(base))), "%s", point);
+		cr_assert(zero(int, carom_point_arm_once(point, 1, SIGKILL)));
+		pid = start(be_killed_at_point);
+		waitpid(pid, &status, 0);
+		carom_point_arm(point, 0);
+		cr_expect(eq(int, status & ~SIGKILL, 0), "%s: %x", point, status);
+		cr_expect(zero(int, carom_cgroup_home_leave()), "%s", point);
+		cr_expect(eq(sz, groups_in(base), 0), "%s", point);
+		cr_expect(eq(str, text_of(base, "cgroup.subtree_control"), (char *)""), "%s",
+			  point);
+	}
+	cr_expect(ge(sz, count, 6));
+}
+
+/* Somebody moves the program out, and what is left looks deserted. */
+Test(cgroup_home, is_made_anew_when_it_was_taken_away)
+{
+	struct carom_cgroup *group;
+	char name[64];
+
+	base = stand_alone();
+	cr_assert(zero(int, get(0)));
+	cr_assert(zero(int, carom_cgroup_enter(base)));
+	snprintf(name, sizeof(name), "carom-%d.0", getpid());
+	cr_assert(zero(int, carom_cgroup_remove(base, name)));
+	group = new_group(NULL);
+	cr_expect(eq(int, carom_cgroup_is_populated(group), 0));
+	cr_expect(has(program_of(getpid()), getpid()));
+	group = carom_cgroup_free(group);
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+/* --- homes in homes ---------------------------------------------------- */
+
+static void have_a_home_inside(void)
+{
+	uint32_t controllers = controllers_of(base);
+
+	CHECK(get(0) == 0);
+	if (controllers)
+		CHECK(get(controllers) == 0);
+	new_group(NULL);
+	_exit(0);
+}
+
+Test(cgroup_home, of_a_worker_is_in_its_own_group_and_goes_with_it)
+{
+	struct carom_cgroup *group;
+	int pidfd = -1, status = -1;
+	pid_t pid;
+
+	base = stand_alone();
+	cr_assert(zero(int, get(controllers_of(base))));
+	group = new_group(NULL);
+	pid = carom_clone(&(struct carom_clone_options){ .cgroup_fd = carom_cgroup_fd(group) },
+			  &pidfd);
+	if (pid == 0)
+		have_a_home_inside();
+	cr_expect(eq(int, waitpid(pid, &status, 0), pid));
+	cr_expect(zero(int, status));
+	cr_expect(ge(sz, groups_in(carom_cgroup_fd(group)), 1));
+	group = carom_cgroup_free(group);
+	cr_expect(eq(sz, carom_cgroup_count(), 0));
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(eq(sz, groups_in(base), 0));
+	close(pidfd);
+}
