@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/fd.h"
@@ -33,9 +34,32 @@ static int look_up(const char *text, const char *key, uint64_t *ret_bytes)
 	return 0;
 }
 
+static struct {
+	const char *path;
+	int fd;
+} kept[] = { { "/proc/self/status", -1 }, { "/proc/self/smaps_rollup", -1 } };
+#define KEPT_COUNT (sizeof(kept) / sizeof(kept[0]))
+
+void carom_memory_usage_keep(void)
+{
+	for (size_t i = 0; i < KEPT_COUNT; i++)
+		if (kept[i].fd < 0)
+			kept[i].fd = open(kept[i].path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The kernel makes the text anew for who reads from its beginning. */
+static int open_source(int directory_fd, const char *path)
+{
+	for (size_t i = 0; i < KEPT_COUNT; i++)
+		if (kept[i].fd >= 0 && strcmp(kept[i].path, path) == 0 &&
+		    lseek(kept[i].fd, 0, SEEK_SET) == 0)
+			return fcntl(kept[i].fd, F_DUPFD_CLOEXEC, 0);
+	return openat(directory_fd, path, O_RDONLY | O_CLOEXEC);
+}
+
 static int read_file(int directory_fd, const char *path, char *text, size_t size)
 {
-	CAROM_CLEANUP(carom_closep) int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC);
+	CAROM_CLEANUP(carom_closep) int fd = open_source(directory_fd, path);
 	ssize_t n;
 
 	if (fd < 0)

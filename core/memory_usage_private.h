@@ -1,5 +1,5 @@
 /*
- * Memory usage of other processes
+ * Memory usage, also of other processes
  *
  * By a descriptor of /proc/PID, which stays that process's: once it is gone its files are,
  * too, and nobody else's are found there.
@@ -10,6 +10,14 @@
 #include <sys/types.h>
 
 #include "core/memory_usage.h"
+
+/**
+ * carom_memory_usage_keep() - for a process that is about to lose open(2)
+ *
+ * What is looked at of the calling process stays open from now on. What cannot be opened is
+ * tried again when it is needed. Before there are threads.
+ */
+void carom_memory_usage_keep(void);
 
 /** carom_memory_data() - of the calling process: what RLIMIT_DATA is about. As carom_memory_usage(). */
 int carom_memory_data(uint64_t *ret_bytes);

@@ -8,6 +8,7 @@
 #ifndef CAROM_CORE_PARCEL_H
 #define CAROM_CORE_PARCEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,8 @@
  * @temp_dir:      the parent's; NULL: it has none
  * @fds:           the child's numbers; pack may have NULL where they travel otherwise
  * @guard_fd:      the guard's, in an exec'd child and in a sandbox; -1
+ * @is_exact:      a copy of its parent keeps no descriptors but @fds and the guard's, from
+ *                 the beginning; not packed, since other children do so anyway
  * @sandbox_fd:    of its page, see core/sandbox_private.h; -1: it has no sandbox
  * @cgroup_fd:     where it is born; 0: nowhere else. Not packed
  */
@@ -43,6 +46,7 @@ struct carom_parcel {
 	int guard_fd;
 	int sandbox_fd;
 	int cgroup_fd;
+	bool is_exact;
 	const void *argument;
 	size_t argument_size;
 };

@@ -56,6 +56,7 @@
 #include "core/descriptors.h"
 #include "core/guard.h"
 #include "core/points.h"
+#include "core/probe.h"
 #include "core/sandbox_private.h"
 
 /* SIGSYS by a filter, in si_code */
@@ -291,6 +292,7 @@ int carom_sandbox_enter(int fd, const int *keep, size_t keep_count, carom_sandbo
 	close(fd);
 	if (r < 0)
 		return r;
+	carom_probe(CAROM_FEATURE_ROBUST_LIST); /* all of them, while they can be asked for */
 	prctl(PR_GET_PDEATHSIG, &entry.death_signal);
 	r = report_violations(entry.report, note);
 	if (r == 0)

@@ -59,7 +59,7 @@ enum condition {
 	ANY,
 	NO_EXEC,     /* mmap, mprotect */
 	ITSELF,      /* kill, tgkill */
-	THIS_THREAD, /* sched_setaffinity */
+	THIS_THREAD, /* sched_setaffinity, get_robust_list */
 	OWN_LIMITS,  /* prlimit64, to look only */
 	NOT_SIGSYS,  /* rt_sigaction */
 	A_THREAD,    /* clone */
@@ -110,6 +110,7 @@ static const struct comparison conditions[CONDITION_COUNT][ALTERNATIVES_MAX][2] 
 			 { { 1, LOW32, F_GET_SEALS } } },
 	[NAMES] = { { { 0, LOW32, PR_SET_NAME } },
 		    { { 0, LOW32, PR_GET_NAME } },
+		    { { 0, LOW32, PR_GET_TID_ADDRESS } },
 		    { { 0, LOW32, SET_VMA } } },
 	[OPEN] = { { { 1, O_TRUNC, 0 } },
 		   { { 1, O_KIND, O_TRUNC | O_WRONLY } },
@@ -151,6 +152,7 @@ static const struct rule {
 	{ "futex_waitv", NEEDED, ANY },
 	{ "futex_wake", NEEDED, ANY },
 	{ "futex_requeue", NEEDED, ANY },
+	{ "get_robust_list", NEEDED, THIS_THREAD },
 	{ "getcpu", NEEDED, ANY },
 	{ "getpid", NEEDED, ANY },
 	{ "getppid", NEEDED, ANY },

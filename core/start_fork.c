@@ -4,13 +4,32 @@
  * The child arms its guard and waits inside carom_fork() until its parent holds the
  * pidfd. Then it is what the parcel says; it has all of it in its copy of the memory.
  */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "core/after_fork_private.h"
 #include "core/bootstrap.h"
 #include "core/cleanup.h"
 #include "core/clone.h"
+#include "core/descriptors.h"
 #include "core/guard.h"
 #include "core/signals.h"
 #include "core/start.h"
+
+/* Not all that the program has open, of which a child that is to be confined must know nothing. */
+static void keep_its_own(const struct carom_parcel *parcel)
+{
+	int *keep = calloc(parcel->fd_count + 1, sizeof(int));
+
+	if (!keep)
+		_exit(EXIT_FAILURE);
+	if (parcel->fd_count)
+		memcpy(keep, parcel->fds, parcel->fd_count * sizeof(int));
+	keep[parcel->fd_count] = parcel->guard_fd;
+	carom_descriptors_close(STDERR_FILENO + 1, keep, parcel->fd_count + 1);
+	free(keep);
+}
 
 pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 {
@@ -26,6 +45,8 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 	if (pid == 0) {
 		carom_signals_restore(0); /* whatever the calling thread has blocked */
 		parcel->guard_fd = guard.pipe_fd;
+		if (parcel->is_exact)
+			keep_its_own(parcel);
 		carom_bootstrap(parcel);
 	}
 	carom_closep(&guard.pipe_fd);

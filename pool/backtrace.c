@@ -80,7 +80,8 @@ static bool copy_crash(struct carom_result *result, struct carom_backtrace *ret_
 	struct carom_outcome outcome;
 
 	outcome_of(result, slot, &outcome);
-	if (!crash || outcome.kind != CAROM_OUTCOME_LOST)
+	if (!crash ||
+	    (outcome.kind != CAROM_OUTCOME_LOST && outcome.kind != CAROM_OUTCOME_SANDBOX_VIOLATION))
 		return false;
 	*ret_crash = *crash;
 	return true;

@@ -42,7 +42,9 @@ int carom_birth_choose(struct carom_pool *pool)
 	if (r < 0)
 		return r;
 	if (pool->context.method == CAROM_START_THREAD)
-		return pool->options.hard_limit_ns ? -EOPNOTSUPP : 0;
+		return pool->options.hard_limit_ns || !carom_sandbox_is_none(pool->sandbox)
+			       ? -EOPNOTSUPP
+			       : 0;
 	carom_self_copy(&mine);
 	return mine.is_daemon && pool->context.options.no_daemon_children ? -EPERM : 0;
 }
@@ -110,6 +112,9 @@ static size_t choose_fds(struct worker *worker)
 	worker->start.counts = carom_tally_is_on(pool->tally);
 	if (worker->start.counts)
 		worker->fds[count++] = pool->tally->fd;
+	worker->start.has_sandbox = worker->next->page != NULL;
+	if (worker->next->page)
+		worker->fds[count++] = carom_sandbox_page_fd(worker->next->page);
 	return count;
 }
 
@@ -176,7 +181,8 @@ static pid_t start_child(struct worker *worker, int *ret_pidfd)
 		.temp_dir = carom_temp_dir_made(),
 		.fds = fds,
 		.guard_fd = -1,
-		.sandbox_fd = -1,
+		.sandbox_fd = -1, /* it enters it by itself, when it was initialized */
+		.is_exact = worker->next->page != NULL,
 		.argument = &worker->start,
 	};
 	pid_t pid = copy_fds(worker, fds, &parcel.fd_count);

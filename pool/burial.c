@@ -23,6 +23,7 @@
 #include "pool/burial.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -48,6 +49,19 @@ struct autopsy {
 	bool was_busy;
 };
 
+/* what it was is the worker's word: a number, and the name that belongs to it */
+static bool violated(const struct autopsy *autopsy, struct carom_outcome *ret_cause)
+{
+	struct carom_violation violation;
+
+	if (!autopsy->dead->page ||
+	    !carom_sandbox_page_violation(autopsy->dead->page, autopsy->exit, &violation))
+		return false;
+	ret_cause->system_call = violation.number;
+	snprintf(ret_cause->message, sizeof(ret_cause->message), "%s", violation.name);
+	return true;
+}
+
 static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
 			   struct carom_outcome *ret_cause)
 {
@@ -67,6 +81,8 @@ static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
 		.started_ns = lines->flags & CAROM_TASK_TIMED ? lines->started_ns : 0,
 		.ended_ns = task->submitted_ns ? carom_now() : 0,
 	};
+	if (violated(autopsy, ret_cause))
+		ret_cause->kind = CAROM_OUTCOME_SANDBOX_VIOLATION;
 	if (task->is_refused) { /* whoever cancelled it was told so */
 		ret_cause->kind = CAROM_OUTCOME_CANCELLED;
 	} else if (autopsy->pool->state == POOL_TERMINATED) {
@@ -214,11 +230,14 @@ static void say_end(const struct autopsy *autopsy, enum carom_exit_reason reason
 {
 	const struct incarnation *dead = autopsy->dead;
 	bool is_loss = reason == CAROM_EXIT_REASON_LOST || reason == CAROM_EXIT_REASON_INIT_FAILED;
+	struct carom_outcome cause = { 0 };
+	bool is_violation = violated(autopsy, &cause);
 	char text[32];
 
 	carom_log_event(is_loss ? CAROM_LOG_ERROR : CAROM_LOG_DEBUG, CAROM_LOG_EVENT_WORKER_ENDED,
-			"Process '%s' pid:%d exited with '%s'", dead->worker->start.self.name,
-			(int)dead->pid, carom_exit_text(autopsy->exit, text, sizeof(text)));
+			"Process '%s' pid:%d exited with '%s'%s%s", dead->worker->start.self.name,
+			(int)dead->pid, carom_exit_text(autopsy->exit, text, sizeof(text)),
+			is_violation ? ": its sandbox does not have " : "", cause.message);
 }
 
 /* ---- burying ---- */
@@ -309,6 +328,7 @@ static void forget(struct incarnation *dead)
 		carom_private_fd_remove(&dead->private_pidfd);
 		carom_closep(&dead->pidfd);
 	}
+	carom_sandbox_page_free(dead->page);
 	free(dead);
 	pthread_mutex_lock(&pool->lock);
 	pool->process_count--;

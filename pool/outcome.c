@@ -82,6 +82,9 @@ char *carom_outcome_describe(const struct carom_outcome *outcome, char *text, si
 		describe_loss(outcome, text, size);
 	else if (outcome->kind == CAROM_OUTCOME_MEMORY_LIMIT)
 		describe_memory(outcome, text, size);
+	else if (outcome->kind == CAROM_OUTCOME_SANDBOX_VIOLATION)
+		snprintf(text, size, "sandbox violation: worker %d (pid %d) called %s",
+			 outcome->worker_index, outcome->worker_pid, outcome->message);
 	else if (outcome->kind == CAROM_OUTCOME_HARD_LIMIT ||
 		 outcome->kind == CAROM_OUTCOME_SOFT_LIMIT)
 		snprintf(text, size, "%s: exceeded %.3f s in worker %d (pid %d)",

@@ -32,13 +32,12 @@ CAROM_BEGIN_DECLS
  * @CAROM_OUTCOME_HARD_LIMIT:  it ran longer than its hard limit and was killed
  * @CAROM_OUTCOME_LOST:        its worker died while it ran; see signal, exit_status
  * @CAROM_OUTCOME_MEMORY_LIMIT: its worker was killed at its memory limit
- * @CAROM_OUTCOME_SANDBOX_VIOLATION: its worker made a system call it may not make
+ * @CAROM_OUTCOME_SANDBOX_VIOLATION: its worker made a system call that its sandbox does not
+ *                             have, and was ended by the kernel
  * @CAROM_OUTCOME_TERMINATED:  it was running when the pool was terminated
  * @CAROM_OUTCOME_CANCELLED:   it was cancelled before a worker took it, or its map failed fast
  * @CAROM_OUTCOME_POOL_CLOSED: it had not begun when the pool was terminated
  * @CAROM_OUTCOME_POOL_BROKEN: the pool could not keep workers alive
- *
- * Sandboxes are not in this version: that kind is reserved and not seen.
  */
 enum carom_outcome_kind {
 	CAROM_OUTCOME_PENDING,
@@ -63,7 +62,8 @@ enum carom_outcome_kind {
  * @code:        FAILED, SOFT_LIMIT: what the function returned, below 0; POOL_BROKEN: one of enum
  *               carom_broken_reason
  * @signal:      TERMINATED: the signal that its worker was sent first;
- *               LOST: the signal that killed the worker, 0 if it exited
+ *               LOST: the signal that killed the worker, 0 if it exited;
+ *               SANDBOX_VIOLATION: SIGSYS
  * @exit_status: LOST: the worker's exit status, -1 if a signal killed it or the
  *               host program took the status (waitpid(-1)) before it could be read
  * @worker_index: which worker of the pool ran it, -1 if none did
@@ -77,6 +77,8 @@ enum carom_outcome_kind {
  *               known beyond signal and status, if anything; else empty
  * @limit_bytes: MEMORY_LIMIT: the limit that its worker was killed at
  * @peak_bytes:  MEMORY_LIMIT: the most memory that its worker had; 0: not known
+ * @system_call: SANDBOX_VIOLATION: its number, -1: not known; @message is its name. For what
+ *               both are worth see struct carom_violation in core/sandbox.h
  */
 struct carom_outcome {
 	int32_t kind;
@@ -93,6 +95,7 @@ struct carom_outcome {
 	char message[CAROM_OUTCOME_MESSAGE_MAX];
 	uint64_t limit_bytes;
 	uint64_t peak_bytes;
+	int64_t system_call;
 };
 
 /**

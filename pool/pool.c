@@ -67,6 +67,7 @@ static int check_options(struct carom_pool *pool, const struct carom_pool_option
 		r = take_hooks(pool);
 	if (r < 0)
 		return r;
+	pool->sandbox = carom_sandbox_ref(ret->sandbox);
 	pool->is_plain = carom_calls_are_none(pool);
 	if (ret->worker_count == CAROM_ALL_CPUS)
 		ret->worker_count = usual_worker_count(pool);
@@ -117,6 +118,7 @@ static void destroy(struct carom_pool *pool)
 	free(pool->spare);
 	free(pool->task_memory);
 	free(pool->workers);
+	carom_sandbox_free(pool->sandbox);
 	pthread_cond_destroy(&pool->settled);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);

@@ -81,7 +81,7 @@ struct carom_pool;
  *	-ENOMEM, -EMFILE, -ENFILE, -EFBIG, -EAGAIN  from memfd_create(2), mmap(2),
  *	         ftruncate(2) (RLIMIT_FSIZE), clone(2)
  *	-EOPNOTSUPP  this version does not have what @options asks for; or a hard limit
- *	         for threads; or a memory limit that cannot be kept here as @options wants
+ *	         or a sandbox for threads; or a memory limit that cannot be kept here as @options wants
  *	         it (see pool/containment.h; the log says why); or no fork server is possible: this kernel, a sandbox or
  *	         the C library leaves only fork(2); carom_feature_next() tells why
  *	-EBUSY   before carom_main_hook(), in a program that was started as a child; or

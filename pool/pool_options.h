@@ -21,6 +21,7 @@ CAROM_BEGIN_DECLS
 
 struct carom_context;
 struct carom_pool_hooks;
+struct carom_sandbox;
 struct carom_semaphore_hooks;
 
 #define CAROM_WORKERS_MAX 1024
@@ -183,6 +184,13 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                carom_memory_rung. 0 means CAROM_RUNGS_USUAL: a control group, or sampling
  *                where there is none; and replacing workers after tasks
  * @required_rungs: those of them without which there is to be no pool
+ *
+ * @sandbox:      what its workers may ask of the kernel while they run tasks, see
+ *                core/sandbox.h; kept. NULL: all that the program may. A worker enters it
+ *                when it was initialized: what the initializer and on_loop_start have opened
+ *                stays open, and threads that they have started keep it from beginning. A task
+ *                that calls what it may not ends with CAROM_OUTCOME_SANDBOX_VIOLATION, and
+ *                its worker is replaced. Not for threads
  */
 struct carom_pool_options {
 	size_t size_bytes;
@@ -233,6 +241,8 @@ struct carom_pool_options {
 
 	uint64_t memory_rungs;
 	uint64_t required_rungs;
+
+	struct carom_sandbox *sandbox;
 };
 #define CAROM_POOL_OPTIONS(...) CAROM_OPTIONS(carom_pool_options, __VA_ARGS__)
 

@@ -24,6 +24,7 @@
 #include "core/backtrace.h"
 #include "core/pidfd.h"
 #include "core/private_fd.h"
+#include "core/sandbox_private.h"
 #include "core/service.h"
 #include "ipc/arena.h"
 #include "ipc/lane.h"
@@ -132,6 +133,7 @@ struct task {
  * @may_leave: it was asked to end after its task. With the lock
  * @kill_signal: it is to be killed for a task, beginning with this one; then 0 again
  * @execution: its killing, once that has begun
+ * @page: of its sandbox; NULL: it has none
  * @sample: its memory, where that is sampled. The loop's thread
  */
 struct incarnation {
@@ -147,6 +149,7 @@ struct incarnation {
 	struct carom_loop_timer start_timer;
 	int kill_signal;
 	struct execution *execution;
+	struct carom_sandbox_page *page;
 	struct carom_sample sample;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
@@ -171,7 +174,7 @@ struct worker {
 	carom_born_fn *born;
 	struct carom_birth birth;
 	struct carom_worker_start start;
-	int fds[3];
+	int fds[4];
 	uint64_t died_ns;
 	uint64_t replaced_count;
 	uint64_t birth_count;
@@ -189,6 +192,7 @@ struct carom_pool {
 	struct carom_worker_plan plan;
 	cpu_set_t cpus; /* for pin_workers */
 	struct carom_semaphore_hooks semaphore;
+	struct carom_sandbox *sandbox; /* NULL: none */
 
 	pthread_mutex_t lock;
 	pthread_cond_t settled; /* a worker was born, or refused, or ended; all was told */

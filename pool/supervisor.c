@@ -359,7 +359,9 @@ static void born(struct worker *worker, const struct carom_newborn *newborn)
 	struct incarnation *child = worker->next;
 
 	worker->next = NULL;
+	carom_sandbox_page_close(child->page);
 	if (newborn->error < 0) {
+		carom_sandbox_page_free(child->page);
 		free(child);
 		not_born(worker, newborn->error);
 	} else {
@@ -377,13 +379,31 @@ static void born(struct worker *worker, const struct carom_newborn *newborn)
 	pthread_mutex_unlock(&pool->lock);
 }
 
+/* memory for the next process, and the page of its sandbox */
+static int prepare(struct worker *worker)
+{
+	struct incarnation *next = calloc(1, sizeof(*next));
+	int r = 0;
+
+	if (!next)
+		return -ENOMEM;
+	if (!carom_sandbox_is_none(worker->pool->sandbox))
+		r = carom_sandbox_page_new(worker->pool->sandbox, &next->page);
+	if (r < 0)
+		free(next);
+	else
+		worker->next = next;
+	return r;
+}
+
 static void request_worker(struct worker *worker)
 {
 	struct carom_pool *pool = worker->pool;
 
-	worker->next = calloc(1, sizeof(*worker->next));
-	if (!worker->next) {
-		not_born(worker, -ENOMEM);
+	int r = prepare(worker);
+
+	if (r < 0) {
+		not_born(worker, r);
 		return;
 	}
 	pthread_mutex_lock(&pool->lock);

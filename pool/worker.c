@@ -8,6 +8,7 @@
  *	initializer            signals have their default action, but for SIGINT
  *	signals                whatever the initializer has made of them. Row WK-11
  *	on_loop_start
+ *	its sandbox            if it is to be in one: what was done so far was the program's
  *	it is ready            unless it was given up meanwhile: then it ends
  *	claim, call, finish    and so on
  *	on_process_exit        and then its own exit handlers
@@ -34,6 +35,8 @@
 #include "core/finalizer_private.h"
 #include "core/leave.h"
 #include "core/log.h"
+#include "core/memory_usage_private.h"
+#include "core/sandbox_private.h"
 #include "core/shutdown.h"
 #include "core/streams.h"
 #include "ipc/lane.h"
@@ -243,6 +246,24 @@ static bool stay_below_ceiling(const struct carom_worker *worker)
 	return r == 0;
 }
 
+/* Not by end(): what the program would do then is not for a worker that was to be confined. */
+static void confine(struct carom_worker *worker)
+{
+	int r;
+
+	if (worker->sandbox_fd < 0)
+		return;
+	if (worker->plan->limits.max_bytes)
+		carom_memory_usage_keep();
+	r = carom_sandbox_enter(worker->sandbox_fd, NULL, 0, carom_crash_note);
+	worker->sandbox_fd = -1;
+	if (r == 0)
+		return;
+	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_SANDBOX_REFUSED,
+			"worker %u cannot enter its sandbox: %s", worker->index, carom_strerror(r));
+	_exit(CAROM_WORKER_EXIT_FAILURE);
+}
+
 static _Noreturn void live(struct carom_worker *worker, const struct carom_worker_start *start)
 {
 	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
@@ -256,6 +277,7 @@ static _Noreturn void live(struct carom_worker *worker, const struct carom_worke
 	catch_crashes(worker, start);
 	if (hooks->on_loop_start)
 		hooks->on_loop_start(worker->pid, hooks->userdata);
+	confine(worker);
 	if (carom_lane_ready(worker->lane) < 0)
 		end(worker, CAROM_WORKER_EXIT_FAILURE);
 	carom_tally_phase(&worker->tally, CAROM_WORKER_IDLE);
@@ -295,7 +317,7 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	static struct carom_worker_start start; /* exit handlers may run when this has returned */
 	struct carom_worker worker;
 
-	if (size != sizeof(start) || fd_count < 1 || fd_count > 3)
+	if (size != sizeof(start) || fd_count < 1 || fd_count > 4)
 		return CAROM_WORKER_EXIT_FAILURE;
 	memcpy(&start, argument, sizeof(start));
 	become(&start);
@@ -306,6 +328,7 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 		.index = (uint32_t)start.index,
 		.pid = getpid(),
 		.recycle = { .limits = start.plan.limits },
+		.sandbox_fd = start.has_sandbox ? fds[--fd_count] : -1,
 	};
 	if (carom_lane_attach(fds[0], worker.index, start.begin, start.end, &worker.lane) < 0)
 		return CAROM_WORKER_EXIT_FAILURE;

@@ -55,6 +55,7 @@ int carom_plan_resolve(struct carom_worker_plan *plan);
  * @begin, @end: the part of its value arena that it may allocate from
  * @cpu:        where it is to run; -1: anywhere
  * @counts:     the last of its descriptors is a tally's
+ * @has_sandbox: and then comes the page of its sandbox
  * @crash_offset, @has_crash_place: where in its value arena it leaves where it crashed
  * @self, @log, @context: what every child is told by its parent
  */
@@ -64,6 +65,7 @@ struct carom_worker_start {
 	uint64_t end;
 	int64_t cpu;
 	uint64_t counts;
+	uint64_t has_sandbox;
 	uint64_t crash_offset;
 	uint64_t has_crash_place;
 	struct carom_worker_plan plan;
@@ -79,6 +81,7 @@ struct carom_worker_start {
  * @has_barrier: the parent can have this process pass a memory barrier
  * @recycle: what it has done so far
  * @tally:   what of that others may know
+ * @sandbox_fd: of the page of its sandbox, until it is in it; -1: it has none
  * @trace:   room for the backtrace of a task, CAROM_BACKTRACE_TEXT_MAX; NULL: none is wanted
  */
 struct carom_worker {
@@ -90,6 +93,7 @@ struct carom_worker {
 	bool has_barrier;
 	struct carom_recycle recycle;
 	struct carom_tally_writer tally;
+	int sandbox_fd;
 	char *trace;
 };
 
@@ -113,7 +117,7 @@ int carom_worker_work(struct carom_worker *worker);
 int carom_worker_live_as_thread(struct carom_worker *worker,
 				const struct carom_worker_start *start);
 
-/** carom_worker_main() - a carom_child_fn; fds: the lane; of a polled pool, its bell; of one that counts, its tally */
+/** carom_worker_main() - a carom_child_fn; fds: the lane; of a polled pool, its bell; of one that counts, its tally; its sandbox */
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count);
 
 #endif

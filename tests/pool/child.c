@@ -1,6 +1,7 @@
 /* What pools run by "spawn" in the suites: a program that does nothing but what it is started for. */
 #include <stdio.h>
 
+#include "tests/pool/confined.h"
 #include "tests/pool/methods.h"
 
 int main(int argc, char **argv)

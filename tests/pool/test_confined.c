@@ -1,0 +1,262 @@
+/* Confined: pools whose workers are in sandboxes. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "tests/pool/confined.h"
+#include "tests/pool/ends.h"
+
+static struct carom_sandbox *sandbox_with(struct carom_sandbox_options options)
+{
+	struct carom_sandbox *sandbox = NULL;
+	char text[512] = "";
+	int r = carom_sandbox_check(&options, text, sizeof(text));
+
+	if (r == -EOPNOTSUPP)
+		cr_skip_test("skipped: %s", text);
+	cr_assert(r == 0, "%d: %s", r, text);
+	cr_assert(carom_sandbox_new(&options, &sandbox) == 0);
+	return sandbox;
+}
+
+#define SANDBOX(...) sandbox_with(CAROM_SANDBOX_OPTIONS(__VA_ARGS__))
+#define STRICT       SANDBOX(.profile = CAROM_SANDBOX_STRICT)
+
+static struct carom_pool *pool_with(struct carom_pool_options options)
+{
+	struct carom_pool *pool = NULL;
+	int r = carom_pool_new(&options, &pool);
+
+	cr_assert(r == 0, "%s", carom_strerror(r));
+	return pool;
+}
+
+#define POOL(...) pool_with(CAROM_POOL_OPTIONS(.worker_count = 2, __VA_ARGS__))
+
+static int run(struct carom_pool *pool, carom_task_fn *function, struct carom_outcome *ret_outcome)
+{
+	char value[64];
+
+	return carom_pool_apply(pool, function, NULL, 0, value, sizeof(value), NULL, ret_outcome);
+}
+
+static void squares(struct carom_pool *pool)
+{
+	int64_t in[200], out[200];
+
+	for (int i = 0; i < 200; i++)
+		in[i] = i;
+	cr_assert(carom_pool_map(pool, square, in, 200, sizeof(*in), out, sizeof(*out), NULL) == 0);
+	for (int i = 0; i < 200; i++)
+		cr_assert(out[i] == in[i] * in[i]);
+}
+
+Test(confined, names_the_system_call_in_the_outcome, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = POOL(.sandbox = sandbox);
+	struct carom_outcome outcome;
+	char text[160];
+
+	cr_assert(run(pool, open_a_socket, &outcome) == -EREMOTEIO);
+	cr_expect(outcome.kind == CAROM_OUTCOME_SANDBOX_VIOLATION);
+	cr_expect(outcome.system_call == SYS_socket && outcome.signal == SIGSYS);
+	cr_expect_str_eq(outcome.message, "socket");
+	carom_outcome_describe(&outcome, text, sizeof(text));
+	cr_expect(strncmp(text, "sandbox violation: worker ", 26) == 0 &&
+			  strstr(text, " called socket") != NULL,
+		  "%s", text);
+	cr_assert(run(pool, open_a_file, &outcome) == -EREMOTEIO);
+	cr_expect_str_eq(outcome.message, "openat");
+	squares(pool); /* the worker was replaced, and nobody else is concerned */
+}
+
+Test(confined, works_under_every_method_and_ends_in_good_order, .timeout = 240)
+{
+	enum carom_sandbox_profile profiles[] = { CAROM_SANDBOX_BASIC, CAROM_SANDBOX_STRICT,
+						  CAROM_SANDBOX_CUSTOM };
+	struct carom_context *context;
+	int ended = 0;
+
+	watch_ends();
+	for (size_t i = 0; i < 3; i++) {
+		CAROM_CLEANUP(carom_sandbox_freep)
+		struct carom_sandbox *sandbox = SANDBOX(.profile = profiles[i]);
+
+		EACH_PROCESS_METHOD(context)
+		{
+			struct carom_pool *pool =
+				POOL(.sandbox = sandbox, .context = context, .statistics = 1,
+				     .backtraces = 1, .timestamps = 1);
+			struct carom_outcome outcome;
+
+			squares(pool);
+			run(pool, open_a_socket, &outcome);
+			cr_expect(outcome.kind == CAROM_OUTCOME_SANDBOX_VIOLATION, "%s: %d",
+				  THE_METHOD, outcome.kind);
+			cr_expect_str_eq(outcome.message, "socket");
+			cr_expect(ended_by(await_end(ended), "signal 31 (SIGSYS)"));
+			squares(pool);
+			cr_expect(carom_pool_close(pool) == 0);
+			cr_expect(carom_pool_join(pool, CAROM_NO_DEADLINE) == 0);
+			for (int worker = 1; worker <= 2; worker++)
+				cr_expect(ended_by(await_end(ended + worker), "exitcode 0"));
+			ended += 3;
+			carom_pool_free(pool);
+		}
+	}
+}
+
+Test(confined, a_map_loses_the_item_that_did_it_and_no_other, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = POOL(.sandbox = sandbox);
+	int64_t in[40], out[40];
+	struct carom_outcome outcomes[40];
+
+	for (int i = 0; i < 40; i++)
+		in[i] = i;
+	cr_assert(carom_pool_map(pool, square_but_seven, in, 40, sizeof(*in), out, sizeof(*out),
+				 &CAROM_MAP_OPTIONS(.outcomes = outcomes, .retry_on_loss = 3)) ==
+		  -EREMOTEIO);
+	for (int i = 0; i < 40; i++)
+		cr_expect(outcomes[i].kind ==
+				  (i == 7 ? CAROM_OUTCOME_SANDBOX_VIOLATION : CAROM_OUTCOME_OK),
+			  "%d: %d", i, outcomes[i].kind);
+	cr_expect(outcomes[7].system_call == SYS_socket && outcomes[7].attempt == 0);
+}
+
+Test(confined, a_worker_has_only_what_it_needs, .timeout = 120)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	int stray[] = { dup(0), dup(0), open("/etc", O_RDONLY | O_DIRECTORY) };
+	struct carom_context *context;
+
+	EACH_PROCESS_METHOD(context)
+	{
+		struct carom_pool *pool = POOL(.sandbox = sandbox, .context = context);
+		int64_t count = -1;
+
+		cr_assert(carom_pool_apply(pool, count_own_descriptors, NULL, 0, &count,
+					   sizeof(count), NULL, NULL) == 0);
+		/* by "fork" and "spawn" it holds the guard, which ends it with the program */
+		cr_expect(count <= (strcmp(THE_METHOD, "forkserver") == 0 ? 0 : 1), "%s: %d",
+			  THE_METHOD, (int)count);
+		carom_pool_free(pool);
+	}
+	for (int i = 0; i < 3; i++)
+		close(stray[i]);
+}
+
+Test(confined, the_initializer_comes_before, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	CAROM_CLEANUP(carom_pool_freep)
+	struct carom_pool *pool = POOL(.sandbox = sandbox, .initializer = open_before);
+	struct carom_outcome outcome;
+
+	cr_expect(run(pool, read_what_was_opened, &outcome) == 0, "%d", outcome.kind);
+}
+
+Test(confined, is_recycled_by_tasks_and_by_memory, .timeout = 120)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	struct carom_pool *pool;
+	struct carom_outcome outcome;
+
+	watch_ends();
+	pool = POOL(.sandbox = sandbox, .max_tasks_per_child = 1);
+	cr_expect(run(pool, nothing, &outcome) == 0);
+	cr_expect(ended_by(await_end(0), "exitcode 155"));
+	carom_pool_terminate(pool);
+	carom_pool_free(pool);
+
+	for (uint64_t measure = CAROM_MEMORY_PRIVATE; measure <= CAROM_MEMORY_PEAK; measure++) {
+		int before = atomic_load(&end_count);
+
+		pool = POOL(.sandbox = sandbox, .max_memory_per_child_bytes = CAROM_MIB(40),
+			    .memory_measure = measure, .memory_rungs = CAROM_RUNG_RECYCLE);
+		cr_expect(run(pool, nothing, &outcome) == 0, "%d", outcome.kind);
+		cr_expect(run(pool, grow_large, &outcome) == 0, "%d", outcome.kind);
+		cr_expect(ended_by(await_end(before), "exitcode 155"), "%d", (int)measure);
+		carom_pool_terminate(pool);
+		carom_pool_free(pool);
+	}
+}
+
+Test(confined, hears_its_soft_limit_and_ends_at_its_hard_one, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	CAROM_CLEANUP(carom_pool_freep)
+	struct carom_pool *pool = POOL(.sandbox = sandbox);
+	struct carom_outcome outcome;
+
+	cr_expect(carom_pool_apply(pool, sleep_until_told, NULL, 0, NULL, 0,
+				   &CAROM_TASK_OPTIONS(.soft_limit_ns = CAROM_MILLISECONDS(20)),
+				   &outcome) == -EREMOTEIO);
+	cr_expect(outcome.kind == CAROM_OUTCOME_SOFT_LIMIT, "%d", outcome.kind);
+	cr_expect(carom_pool_apply(pool, hang, NULL, 0, NULL, 0,
+				   &CAROM_TASK_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(20)),
+				   &outcome) == -EREMOTEIO);
+	cr_expect(outcome.kind == CAROM_OUTCOME_HARD_LIMIT, "%d", outcome.kind);
+}
+
+Test(confined, a_signal_of_its_own_is_a_violation_of_nothing_known, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = POOL(.sandbox = sandbox);
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *plain = POOL(.sandbox = NULL);
+	struct carom_outcome outcome;
+
+	cr_expect(run(pool, kill_by_sigsys, &outcome) == -EREMOTEIO);
+	cr_expect(outcome.kind == CAROM_OUTCOME_SANDBOX_VIOLATION && outcome.system_call == -1);
+	cr_expect(run(plain, kill_by_sigsys, &outcome) == -EREMOTEIO);
+	cr_expect(outcome.kind == CAROM_OUTCOME_LOST && outcome.signal == SIGSYS, "%d",
+		  outcome.kind);
+}
+
+Test(confined, works_in_a_polled_pool, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	CAROM_CLEANUP(carom_pool_freep)
+	struct carom_pool *pool = POOL(.sandbox = sandbox, .polled = 1);
+	struct carom_outcome outcome;
+
+	cr_expect(run(pool, nothing, &outcome) == 0);
+	cr_expect(run(pool, open_a_socket, &outcome) == -EREMOTEIO);
+	cr_expect(outcome.kind == CAROM_OUTCOME_SANDBOX_VIOLATION, "%d", outcome.kind);
+}
+
+static void *never_end(void *unused)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static int start_a_thread(const void *data, size_t size)
+{
+	pthread_t thread;
+
+	return -pthread_create(&thread, NULL, never_end, NULL);
+}
+
+Test(confined, does_not_begin_with_threads_that_are_not, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	CAROM_CLEANUP(carom_pool_freep)
+	struct carom_pool *pool = POOL(.sandbox = sandbox, .initializer = start_a_thread);
+	struct carom_outcome outcome;
+
+	run(pool, nothing, &outcome);
+	cr_expect(outcome.kind == CAROM_OUTCOME_POOL_BROKEN, "%d", outcome.kind);
+}
+
+Test(confined, is_nothing_for_threads)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	struct carom_pool *pool = NULL;
+
+	cr_expect(carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .sandbox = sandbox,
+						     .context = context_of("thread")),
+				 &pool) == -EOPNOTSUPP);
+}
