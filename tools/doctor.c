@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tools/doctor_clean.h"
 #include "tools/doctor_json.h"
 #include "tools/doctor_look.h"
 #include "tools/doctor_options.h"
@@ -51,6 +52,7 @@ static void look(const struct carom_doctor_place *place, struct carom_doctor_rep
 			 place->release, user, container);
 	carom_doctor_look_at_machine(place, report);
 	carom_doctor_look_at_mechanisms(place, report);
+	carom_doctor_look_at_cgroups(place, report);
 	carom_doctor_look_at_limits(place, report);
 	carom_doctor_look_at_sandbox(place, report);
 }
@@ -96,6 +98,8 @@ int carom_doctor_main(int argc, char *argv[])
 
 	if (!carom_doctor_options_parse(argc, argv, &options, &status))
 		return status;
+	if (options.wants_cleaning)
+		return carom_doctor_clean(options.is_dry_run);
 	report = calloc(1, sizeof(*report));
 	if (!report) {
 		carom_say("there is no memory");

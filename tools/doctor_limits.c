@@ -8,8 +8,6 @@
 #include <sys/resource.h>
 
 #include "core/cgroup.h"
-#include "core/features.h"
-#include "core/probe.h"
 #include "tools/doctor_files.h"
 #include "tools/doctor_look.h"
 #include "tools/doctor_remedy.h"
@@ -181,9 +179,6 @@ static void look_at_pids(const struct carom_doctor_place *place, struct carom_do
 void carom_doctor_look_at_limits(const struct carom_doctor_place *place,
 				 struct carom_doctor_report *report)
 {
-	carom_doctor_set(report->in_force[CAROM_DOCTOR_LIMITS], carom_probe(CAROM_FEATURE_CGROUP_V2)
-									? "cgroup v2"
-									: "rlimits and sampling");
 	look_at_descriptors(place, report);
 	look_at_processes(place, report);
 	look_at_pids(place, report);

@@ -15,7 +15,11 @@ void carom_doctor_look_at_mechanisms(const struct carom_doctor_place *place,
 void carom_doctor_look_at_machine(const struct carom_doctor_place *place,
 				  struct carom_doctor_report *report);
 
-/** carom_doctor_look_at_limits() - resource limits and cgroups */
+/** carom_doctor_look_at_cgroups() - where groups can be made, and what they limit */
+void carom_doctor_look_at_cgroups(const struct carom_doctor_place *place,
+				  struct carom_doctor_report *report);
+
+/** carom_doctor_look_at_limits() - resource limits, and what cgroups allow */
 void carom_doctor_look_at_limits(const struct carom_doctor_place *place,
 				 struct carom_doctor_report *report);
 

@@ -15,16 +15,20 @@ static const char help[] =
 	"\n"
 	"  -v, --verbose   show everything, and the numbers\n"
 	"      --json      the same for programs; see carom-doctor(1)\n"
+	"      --clean     instead remove what killed programs of this user have left\n"
+	"      --dry-run   with --clean: only tell what would be removed\n"
 	"      --help      show this text\n"
 	"\n"
 	"Exit status: 0 all is there, 1 all works and of something there is less,\n"
 	"2 something does not work, 125 carom doctor itself failed.\n";
 
-enum { OPTION_JSON = 256, OPTION_ROOT, OPTION_HELP };
+enum { OPTION_JSON = 256, OPTION_CLEAN, OPTION_DRY_RUN, OPTION_ROOT, OPTION_HELP };
 
 static const struct option long_options[] = {
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "json", no_argument, NULL, OPTION_JSON },
+	{ "clean", no_argument, NULL, OPTION_CLEAN },
+	{ "dry-run", no_argument, NULL, OPTION_DRY_RUN },
 	{ "root", required_argument, NULL, OPTION_ROOT },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -42,6 +46,16 @@ static int complain_about_option(const char *word, int code)
 	return carom_usage_error("there is no option '-%c'", optopt);
 }
 
+static int check_options(const struct carom_doctor_options *options)
+{
+	if (options->is_dry_run && !options->wants_cleaning)
+		return carom_usage_error("--dry-run is of use with --clean only");
+	if (options->wants_cleaning &&
+	    (options->wants_json || options->is_verbose || *options->root))
+		return carom_usage_error("--clean goes with --dry-run only");
+	return 0;
+}
+
 static void take_option(int code, struct carom_doctor_options *options)
 {
 	switch (code) {
@@ -50,6 +64,12 @@ static void take_option(int code, struct carom_doctor_options *options)
 		break;
 	case OPTION_JSON:
 		options->wants_json = true;
+		break;
+	case OPTION_CLEAN:
+		options->wants_cleaning = true;
+		break;
+	case OPTION_DRY_RUN:
+		options->is_dry_run = true;
 		break;
 	case OPTION_ROOT:
 		options->root = optarg;
@@ -82,6 +102,8 @@ bool carom_doctor_options_parse(int argc, char *argv[], struct carom_doctor_opti
 	}
 	if (status == 0 && optind < argc)
 		status = carom_usage_error("'%s' is one word too many", argv[optind]);
+	if (status == 0)
+		status = check_options(&options);
 	*ret_options = options;
 	*ret_status = status;
 	return status == 0;

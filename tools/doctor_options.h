@@ -14,6 +14,8 @@ struct carom_doctor_options {
 	const char *root;
 	bool is_verbose;
 	bool wants_json;
+	bool wants_cleaning;
+	bool is_dry_run;
 };
 
 /**

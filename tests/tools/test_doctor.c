@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #include "core/features.h"
+#include "core/temp_dir.h"
 
 static void begin(void)
 {
@@ -116,7 +117,7 @@ Test(doctor, says_what_is_done_instead)
 	shell_expect_has(shell("CAROM_DENY=io_uring,futex_waitv exec $C doctor")->out,
 			 "deaths by pidfd\n");
 	shell_expect_has(shell("CAROM_DENY=cgroup_v2 exec $C doctor")->out,
-			 "Limits: rlimits and sampling\n");
+			 "Limits: memory by sampling, without cgroups\n");
 }
 
 /* --- exit status ----------------------------------------------------------- */
@@ -187,6 +188,11 @@ Test(doctor, says_what_is_wrong_with_its_options)
 		{ "$C doctor -x", "carom doctor: there is no option '-x'\n" },
 		{ "$C doctor -vx", "carom doctor: there is no option '-x'\n" },
 		{ "$C doctor --json=1", "carom doctor: option '--json=1' takes no value\n" },
+		{ "$C doctor --dry-run", "carom doctor: --dry-run is of use with --clean only\n" },
+		{ "$C doctor --clean --json", "carom doctor: --clean goes with --dry-run only\n" },
+		{ "$C doctor --clean -v", "carom doctor: --clean goes with --dry-run only\n" },
+		{ "$C doctor --clean --root x",
+		  "carom doctor: --clean goes with --dry-run only\n" },
 		{ "$C doctor --root", "carom doctor: option '--root' needs a value\n" },
 		{ "$C doctor word", "carom doctor: 'word' is one word too many\n" },
 		{ "$C doctor -- -v", "carom doctor: '-v' is one word too many\n" },
@@ -518,6 +524,84 @@ Test(doctor, finds_the_tightest_limit_of_the_own_groups)
 			 "run            docker run --pids-limit 4096 IMAGE\n");
 }
 
+static bool has_cgroups(void)
+{
+	const struct carom_feature_info *feature = NULL;
+
+	while ((feature = carom_feature_next(feature)))
+		if (strcmp(feature->name, "cgroup_v2") == 0)
+			return feature->error == 0;
+	return false;
+}
+
+/* A group that was delegated, in which this program stands alone. */
+static void put_delegated_group(const char *controllers)
+{
+	put_group("a/b/cgroup.procs", "");
+	put_group("a/b/cgroup.events", "populated 1\n");
+	put_group("a/b/cgroup.type", "domain\n");
+	put_group("a/b/cgroup.subtree_control", "");
+	put_group("a/b/cgroup.controllers", controllers);
+}
+
+Test(doctor, tells_what_groups_can_limit)
+{
+	const struct shell *done;
+
+	put_delegated_group("cpu memory pids\n");
+	done = shell("exec $C doctor --root root");
+	shell_expect_has(done->out, "Limits: memory by cgroup v2\n");
+	shell_expect_has(done->out, "  ok    cgroup_memory ");
+	shell_expect_has(done->out, "  ok    cgroup_pids ");
+	shell_expect_has(done->out, "  ok    cgroup_cpu ");
+	put_delegated_group("memory pids\n");
+	done = shell("exec $C doctor --root root");
+	shell_expect_has(done->out, "  ok    cgroup_memory ");
+	shell_expect_has(done->out, "  less  cgroup_cpu ");
+	shell_expect_has(done->out,
+			 "run            systemd-run --user --scope -p Delegate=yes COMMAND\n");
+	put_delegated_group("\n");
+	shell_expect_has(shell("exec $C doctor --root root")->out, "Limits: memory by sampling\n");
+}
+
+Test(doctor, names_the_hierarchy_that_has_the_controller_instead)
+{
+	put_delegated_group("\n");
+	put("/proc/self/cgroup", "4:memory:/\n0::/a/b\n");
+	put("/proc/self/mountinfo",
+	    "25 22 0:25 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+	    "26 22 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+	shell_expect_has(shell("exec $C doctor --root root")->out,
+			 "set            systemd.unified_cgroup_hierarchy=1\n");
+}
+
+Test(doctor, tells_who_else_is_in_the_group)
+{
+	const struct shell *done;
+
+	put_delegated_group("memory pids cpu\n");
+	put_group("a/b/cgroup.procs", "1\n");
+	done = shell("exec $C doctor --root root");
+	shell_expect_has(done->out, "  less  cgroup_company ");
+	shell_expect_has(done->out, "run            systemd-run --user --scope");
+	put_group("a/b/cgroup.subtree_control", "cpu memory pids\n");
+	done = shell("exec $C doctor --root root");
+	cr_expect(eq(ptr, strstr(done->out, "cgroup_company"), NULL));
+}
+
+Test(doctor, tells_of_a_group_that_is_of_no_use)
+{
+	const struct shell *done;
+
+	put_delegated_group("memory pids cpu\n");
+	put_group("a/b/cgroup.type", "threaded\n");
+	done = shell("exec $C doctor --root root --json | tr -d '\\n'");
+	if (has_cgroups())
+		shell_expect_has(done->out, "cgroup.type is \\\"threaded\\\"");
+	shell_expect_has(shell("exec $C doctor --root root")->out,
+			 "Limits: memory by sampling, without cgroups\n");
+}
+
 Test(doctor, survives_files_that_are_none)
 {
 	clear();
@@ -557,4 +641,115 @@ Test(doctor, tells_where_temporary_files_cannot_be)
 	shell_expect_has(done->out, line_of("less", "temporary_files"));
 	shell_expect_has(done->out, "why            No such file or directory\n");
 	shell_expect_has(done->out, "run            export TMPDIR=DIRECTORY\n");
+}
+
+/* --- what is left behind ---------------------------------------------------- */
+
+Test(doctor, finds_nothing_where_nothing_is_left)
+{
+	const struct shell *done = shell("TMPDIR=. exec $C doctor --clean --dry-run");
+
+	cr_expect(zero(int, done->status));
+	/* on this machine others may have left groups */
+	cr_expect(strcmp(done->out, "Nothing was left behind.\n") == 0 ||
+		  strncmp(done->out, "would remove cgroup ", 20) == 0);
+}
+
+/* A process that has a directory for temporary files, and waits to be killed. */
+static pid_t begin_owner(char path[4096])
+{
+	const char *made;
+	int fds[2];
+	pid_t pid;
+
+	cr_assert(zero(int, pipe(fds)));
+	pid = fork();
+	if (pid == 0) {
+		if (carom_temp_dir(&made) < 0 || write(fds[1], made, strlen(made) + 1) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fds[1]);
+	cr_assert(gt(int, (int)read(fds[0], path, 4096), 0));
+	close(fds[0]);
+	return pid;
+}
+
+Test(doctor, removes_directories_of_killed_programs_only)
+{
+	char path[4096], other[4096], line[5000], here[4096];
+	const struct shell *done;
+	pid_t dead, alive;
+
+	cr_assert(ne(ptr, getcwd(here, sizeof(here)), NULL));
+	setenv("TMPDIR", here, 1);
+	dead = begin_owner(path);
+	alive = begin_owner(other);
+	kill(dead, SIGKILL);
+	waitpid(dead, NULL, 0);
+	done = shell("exec $C doctor --clean --dry-run");
+	cr_expect(zero(int, done->status));
+	snprintf(line, sizeof(line), "would remove directory %s\n", path);
+	shell_expect_has(done->out, line);
+	cr_expect(zero(int, access(path, F_OK)));
+	done = shell("exec $C doctor --clean --dry-run >/dev/full");
+	cr_expect(eq(int, done->status, 125));
+	done = shell("exec $C doctor --clean");
+	cr_expect(zero(int, done->status));
+	snprintf(line, sizeof(line), "removed directory %s\n", path);
+	shell_expect_has(done->out, line);
+	cr_expect(ne(int, access(path, F_OK), 0));
+	cr_expect(zero(int, access(other, F_OK)), "its owner lives");
+	cr_expect(eq(ptr, strstr(done->out, other), NULL));
+	kill(alive, SIGKILL);
+	waitpid(alive, NULL, 0);
+	shell_expect_has(shell("exec $C doctor --clean")->out, other);
+}
+
+Test(doctor, says_where_it_cannot_clean)
+{
+	const struct shell *done = shell("TMPDIR=/nowhere/at/all exec $C doctor --clean --dry-run");
+
+	cr_expect(zero(int, done->status)); /* no directory, so nothing in it */
+	done = shell(
+		"mkdir open; chmod 777 open; TMPDIR=$PWD/open exec $C doctor --clean --dry-run");
+	cr_expect(eq(int, done->status, 1));
+	shell_expect_has(done->err, "carom doctor: directories cannot be looked for: ");
+}
+
+/*
+ * In a cgroup namespace, so that only groups below this one's are seen, and a mount
+ * namespace, where the hierarchy is mounted so.
+ */
+Test(doctor, removes_groups_in_which_nobody_lives)
+{
+	const struct shell *done = shell(
+		"group=$(awk '$(NF-2) == \"cgroup2\" { print $5; exit }' /proc/self/mountinfo)\n"
+		"own=$group$(sed -n 's/^0:://p' /proc/self/cgroup)\n"
+		"mkdir \"$own/doctor-$$\" 2>/dev/null || { echo skipped; exit; }\n"
+		"trap 'echo 0 >\"$own/cgroup.procs\"; rmdir \"$own/doctor-$$\"/*/* "
+		"\"$own/doctor-$$\"/* \"$own/doctor-$$\" 2>/dev/null' EXIT\n"
+		"cd \"$own/doctor-$$\" && mkdir -p carom-1.0/program/carom-2.0 carom-3.1/program "
+		"carom-x.1 carom-4.0/program other\n"
+		"sleep 100 & echo $! >carom-3.1/program/cgroup.procs\n"
+		"echo $$ >cgroup.procs\n"
+		"cd / && mkdir \"$OLDPWD/../doctor-$$/probe\" && "
+		"unshare -Cm sh -c 'umount \"$1\" && mount -t cgroup2 none /mnt && cd /mnt && "
+		"$C doctor --clean --dry-run | sort && $C doctor --clean | sort && ls -d carom* "
+		"other' "
+		"x \"$group\" || echo skipped\n"
+		"kill $!; wait $! 2>/dev/null; true");
+
+	if (strstr(done->out, "skipped"))
+		cr_skip_test("skipped: no cgroup v2 that can be written and mounted: %s",
+			     done->err);
+	shell_expect_is(done->out, "would remove cgroup /mnt/carom-1.0\n"
+				   "would remove cgroup /mnt/carom-1.0/program/carom-2.0\n"
+				   "would remove cgroup /mnt/carom-4.0\n"
+				   "removed cgroup /mnt/carom-1.0\n"
+				   "removed cgroup /mnt/carom-4.0\n"
+				   "carom-3.1\n"
+				   "carom-x.1\n"
+				   "other\n");
 }
