@@ -64,16 +64,11 @@ static bool may_live(struct carom_pool *pool)
 	return state == POOL_RUNNING || state == POOL_CLOSED;
 }
 
-static bool wants_workers(struct carom_pool *pool, uint32_t *ret_place_count)
+/* with the lock */
+static bool wants_workers(const struct carom_pool *pool)
 {
-	bool wanted;
-
-	pthread_mutex_lock(&pool->lock);
-	wanted = pool->state == POOL_RUNNING ||
-		 (pool->state == POOL_CLOSED && carom_lane_anything_ready(pool->lane));
-	*ret_place_count = pool->place_count;
-	pthread_mutex_unlock(&pool->lock);
-	return wanted;
+	return pool->state == POOL_RUNNING ||
+	       (pool->state == POOL_CLOSED && carom_lane_anything_ready(pool->lane));
 }
 
 static bool is_open(struct worker *worker)
@@ -86,32 +81,41 @@ static bool is_open(struct worker *worker)
 	return open;
 }
 
-static uint32_t wanted_count(struct carom_pool *pool)
+/* of the loop's thread alone */
+static bool is_empty(const struct worker *worker)
 {
-	uint32_t count;
+	return !worker->current && !worker->next;
+}
+
+/* the places that somebody is to be made for, a bit each. Return: up to which place */
+static uint32_t find_gaps(struct carom_pool *pool, uint64_t *ret_gaps)
+{
+	uint32_t wanted, place_count;
 
 	pthread_mutex_lock(&pool->lock);
-	count = carom_lazy_count(pool);
+	place_count = pool->place_count;
+	wanted = wants_workers(pool) ? carom_lazy_count(pool) : 0;
+	for (uint32_t i = 0; i < place_count && wanted; i++) {
+		const struct worker *worker = &pool->workers[i];
+
+		if (!worker->is_open || !is_empty(worker))
+			continue;
+		ret_gaps[i / 64] |= UINT64_C(1) << (i % 64);
+		wanted--;
+	}
 	pthread_mutex_unlock(&pool->lock);
-	return count;
+	return place_count;
 }
 
 void carom_supervisor_fill(struct carom_pool *pool)
 {
-	uint32_t count;
-	uint32_t wanted;
+	uint64_t gaps[CAROM_LANE_MASK_WORDS] = { 0 };
+	uint32_t place_count = find_gaps(pool, gaps);
 
-	if (!wants_workers(pool, &count))
-		return;
-	wanted = wanted_count(pool);
-	for (uint32_t i = 0; i < count && wanted; i++) {
-		struct worker *worker = &pool->workers[i];
-
-		if (worker->current || worker->next || !is_open(worker))
-			continue;
-		request_worker(worker);
-		wanted--;
-	}
+	/* one that cannot be asked for at once may have had the others filled meanwhile */
+	for (uint32_t i = 0; i < place_count; i++)
+		if (gaps[i / 64] >> (i % 64) & 1 && is_empty(&pool->workers[i]))
+			request_worker(&pool->workers[i]);
 }
 
 static void fill_poked(struct carom_poke *poke)
