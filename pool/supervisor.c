@@ -557,29 +557,8 @@ static void find_engaged(struct carom_pool *pool, uint64_t *ret_mask)
 			ret_mask[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
-static void kill_workers(struct carom_pool *pool)
-{
-	uint64_t engaged[CAROM_LANE_MASK_WORDS];
-
-	carom_limits_end(pool);
-	find_engaged(pool, engaged);
-	for (uint32_t i = 0; i < pool->place_count; i++) {
-		struct incarnation *current = pool->workers[i].current;
-
-		if (current && engaged[i / 64] >> (i % 64) & 1)
-			carom_limits_kill_by(current, SIGKILL);
-		else if (current)
-			carom_pidfd_signal(current->pidfd, SIGKILL);
-	}
-}
-
-static void grace_expired(struct carom_loop_timer *timer)
-{
-	kill_workers(timer->userdata);
-}
-
-/* those that are at something are asked; the others have been told, see halt() */
-static void ask_workers(struct carom_pool *pool, int signal_number)
+/* those that are at something, with all they have started; @idle_too: and SIGKILL for the others */
+static void signal_workers(struct carom_pool *pool, int signal_number, bool idle_too)
 {
 	uint64_t engaged[CAROM_LANE_MASK_WORDS];
 
@@ -589,10 +568,23 @@ static void ask_workers(struct carom_pool *pool, int signal_number)
 
 		if (current && engaged[i / 64] >> (i % 64) & 1)
 			carom_limits_kill_by(current, signal_number);
+		else if (current && idle_too)
+			carom_pidfd_signal(current->pidfd, SIGKILL);
 	}
 }
 
-/* S7 */
+static void kill_workers(struct carom_pool *pool)
+{
+	carom_limits_end(pool);
+	signal_workers(pool, SIGKILL, true);
+}
+
+static void grace_expired(struct carom_loop_timer *timer)
+{
+	kill_workers(timer->userdata);
+}
+
+/* S7. Those that are idle have been told to end, see halt(). */
 static void end_workers(struct carom_pool *pool)
 {
 	uint64_t grace_ns = pool->options.grace_ns;
@@ -604,7 +596,7 @@ static void end_workers(struct carom_pool *pool)
 				 carom_deadline_after(grace_ns)) < 0)
 		kill_workers(pool);
 	else
-		ask_workers(pool, at_once ? SIGKILL : carom_term_signal());
+		signal_workers(pool, at_once ? SIGKILL : carom_term_signal(), false);
 }
 
 static bool halt_for_good(struct carom_pool *pool)
