@@ -35,9 +35,8 @@
 #include "pool/pool_private.h"
 #include "pool/value.h"
 
-#define GRACE_DEFAULT_NS CAROM_MILLISECONDS(100)
-#define WARN_AGAIN_NS    CAROM_MILLISECONDS(1) /* and then twice as much each time */
-#define WARN_MAX         11
+#define WARN_AGAIN_NS CAROM_MILLISECONDS(1) /* and then twice as much each time */
+#define WARN_MAX      11
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -431,11 +430,7 @@ static void grace_expired(struct carom_loop_timer *timer)
 
 static uint64_t grace_of(const struct carom_pool *pool)
 {
-	uint64_t asked_ns = pool->options.grace_ns;
-
-	if (asked_ns == CAROM_NO_GRACE)
-		return 0;
-	return asked_ns ? asked_ns : GRACE_DEFAULT_NS;
+	return pool->options.grace_ns == CAROM_NO_GRACE ? 0 : pool->options.grace_ns;
 }
 
 /* false if there is no memory, or no descriptor, or no time for a grace */

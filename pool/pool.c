@@ -82,6 +82,8 @@ static int check_options(struct carom_pool *pool, const struct carom_pool_option
 		return r;
 	if (!ret->slot_count)
 		ret->slot_count = SLOTS_DEFAULT;
+	if (!ret->grace_ns)
+		ret->grace_ns = POOL_GRACE_NS;
 	if (ret->payload_size > UINT64_MAX / 2)
 		return -EOVERFLOW;
 	return 0;

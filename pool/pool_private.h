@@ -46,6 +46,8 @@
 
 struct map;
 
+#define POOL_GRACE_NS CAROM_MILLISECONDS(100) /* by default: grace_ns of the options is never 0 */
+
 enum pool_state {
 	POOL_RUNNING,
 	POOL_CLOSED,     /* takes no more; ends when nothing is left */

@@ -40,7 +40,6 @@
 #include "pool/pool_private.h"
 #include "pool/value.h"
 
-#define GRACE_DEFAULT_NS   CAROM_MILLISECONDS(100)
 #define START_ATTEMPTS_MAX 3 /* of births for a new pool whose fork server dies */
 
 static void request_worker(struct worker *worker);
@@ -587,11 +586,9 @@ static void grace_expired(struct carom_loop_timer *timer)
 /* S7. Those that are idle have been told to end, see halt(). */
 static void end_workers(struct carom_pool *pool)
 {
-	uint64_t grace_ns = pool->options.grace_ns;
-	bool at_once = grace_ns == CAROM_NO_GRACE;
+	bool at_once = pool->options.grace_ns == CAROM_NO_GRACE;
+	uint64_t grace_ns = at_once ? POOL_GRACE_NS : pool->options.grace_ns;
 
-	if (!grace_ns || at_once)
-		grace_ns = GRACE_DEFAULT_NS;
 	if (carom_loop_timer_set(carom_service_loop(pool->service), &pool->grace_timer,
 				 carom_deadline_after(grace_ns)) < 0)
 		kill_workers(pool);
