@@ -276,6 +276,16 @@ void carom_service_bear(struct carom_service *service, struct carom_birth *birth
 	send_waiting(service);
 }
 
+bool carom_service_unbear(struct carom_service *service, struct carom_birth *birth)
+{
+	for (struct carom_birth **link = &service->waiting; *link; link = &(*link)->next)
+		if (*link == birth) {
+			*link = birth->next;
+			return true;
+		}
+	return false;
+}
+
 /* ---- the end of its descriptors ---- */
 
 void carom_service_attach(struct carom_service *service, struct carom_service_user *user)

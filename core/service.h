@@ -151,4 +151,10 @@ void carom_service_unpoke(struct carom_service *service, struct carom_poke *poke
 /** carom_service_bear() - ask the fork server for a child; in the loop's thread. Never fails. */
 void carom_service_bear(struct carom_service *service, struct carom_birth *birth);
 
+/**
+ * carom_service_unbear() - the child is not wanted any more; in the loop's thread
+ * Return: true: the fork server was not asked yet, and @birth->born() is not called.
+ */
+bool carom_service_unbear(struct carom_service *service, struct carom_birth *birth);
+
 #endif

@@ -219,6 +219,13 @@ static void bear_thread(struct worker *worker)
 
 /* ---- any of them ---- */
 
+void carom_birth_give_up(struct worker *worker)
+{
+	if (worker->pool->context.method == CAROM_START_FORKSERVER &&
+	    carom_service_unbear(worker->pool->service, &worker->birth))
+		worker->born(worker, &(struct carom_newborn){ .pidfd = -1, .error = -ECANCELED });
+}
+
 void carom_birth_begin(struct worker *worker, carom_born_fn *born)
 {
 	describe_worker(worker);

@@ -37,6 +37,9 @@ typedef void carom_born_fn(struct worker *worker, const struct carom_newborn *ne
  */
 void carom_birth_begin(struct worker *worker, carom_born_fn *born);
 
+/** carom_birth_give_up() - if nobody was asked to make @worker yet: it is told -ECANCELED */
+void carom_birth_give_up(struct worker *worker);
+
 /**
  * carom_birth_choose() - by which method this pool's workers are to be made
  *

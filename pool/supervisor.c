@@ -23,6 +23,8 @@
  *       the grace is over is killed, also one that is stopped, or hangs in an exit handler.
  *   S8  A pool whose service is broken lets go of all descriptors, and is broken itself, at
  *       once; its processes are killed by burial.c, without a grace: no timer expires.
+ *   S9  The first error keeps a pool from being started. Those of its workers that nobody
+ *       was asked for yet are not made then: each would cost a fork, to be killed at once.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -111,9 +113,10 @@ void carom_supervisor_fill(struct carom_pool *pool)
 	uint64_t gaps[CAROM_LANE_MASK_WORDS] = { 0 };
 	uint32_t place_count = find_gaps(pool, gaps);
 
-	/* one that cannot be asked for at once may have had the others filled meanwhile */
+	/* whatever comes of one that cannot be asked for: the others may be filled by now; S9 */
 	for (uint32_t i = 0; i < place_count; i++)
-		if (gaps[i / 64] >> (i % 64) & 1 && is_empty(&pool->workers[i]))
+		if (gaps[i / 64] >> (i % 64) & 1 && is_empty(&pool->workers[i]) &&
+		    !pool->start_error)
 			request_worker(&pool->workers[i]);
 }
 
@@ -344,6 +347,17 @@ static void adopt(struct worker *worker, struct incarnation *child)
 				     CAROM_PASSED); /* see limits.c */
 }
 
+/* S9 */
+static void fail_to_start(struct carom_pool *pool, int error)
+{
+	if (pool->start_error)
+		return;
+	pool->start_error = error;
+	for (uint32_t i = 0; i < pool->place_count; i++)
+		if (pool->workers[i].next)
+			carom_birth_give_up(&pool->workers[i]);
+}
+
 static void not_born(struct worker *worker, int error)
 {
 	struct carom_pool *pool = worker->pool;
@@ -353,7 +367,7 @@ static void not_born(struct worker *worker, int error)
 	else if (error == -EPIPE && pool->start_attempt_count++ < START_ATTEMPTS_MAX)
 		request_worker(worker); /* the fork server died, and there is a new one */
 	else
-		pool->start_error = error;
+		fail_to_start(pool, error);
 }
 
 static void born(struct worker *worker, const struct carom_newborn *newborn)
