@@ -225,6 +225,14 @@ static int read_line(pid_t pid, struct stat_line *ret_line)
 	return r;
 }
 
+bool carom_thread_is_ending(pid_t tid)
+{
+	struct stat_line line;
+	int r = read_line(tid, &line);
+
+	return r == -ESRCH || (r == 0 && line.flags & PROCESS_FLAG_EXITING);
+}
+
 /*
  * A main thread that ends alone (pthread_exit() while others go on) is PF_EXITING
  * as well, with code 0, and a stop signal shows in the code while the group is

@@ -65,6 +65,9 @@ int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit);
  */
 void carom_pid_end(pid_t pid, struct carom_exit *ret_exit);
 
+/** carom_thread_is_ending() - has this thread of any process begun to end, or is it gone? */
+bool carom_thread_is_ending(pid_t tid);
+
 /** carom_pidfd_signal() - pidfd_send_signal(2). 0, -ESRCH, -EPERM, -EINVAL, -EBADF. */
 int carom_pidfd_signal(int pidfd, int signal_number);
 

@@ -3,12 +3,14 @@
  */
 #include "core/start.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/log.h"
+#include "core/pidfd.h"
 #include "core/thread_private.h"
 
 typedef pid_t start_fn(struct carom_parcel *parcel, int *ret_pidfd);
@@ -33,20 +35,27 @@ static long thread_count(void)
 	return count;
 }
 
+/* A thread that was joined is seen in /proc for an instant more: it has begun to end by then. */
+static long ending_count(void)
+{
+	DIR *folder = opendir("/proc/self/task");
+	struct dirent *entry;
+	long count = 0;
+
+	while (folder && (entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			count += carom_thread_is_ending((pid_t)atoi(entry->d_name));
+	if (folder)
+		closedir(folder);
+	return count;
+}
+
 /* threads of the program beside the one that it has anyway */
 static long strangers(void)
 {
-	return thread_count() - 1 - (long)carom_threads_own();
-}
+	long count = thread_count() - 1 - (long)carom_threads_own();
 
-/* A thread that was joined is seen in /proc for an instant more. */
-static bool has_strangers_still(void)
-{
-	const struct timespec instant = { .tv_nsec = 1000000 };
-
-	for (int i = 0; i < 10 && strangers() > 0; i++)
-		nanosleep(&instant, NULL);
-	return strangers() > 0;
+	return count > 0 ? count - ending_count() : 0;
 }
 
 /* Row BO-15 */
@@ -57,7 +66,7 @@ static int check_threads(const struct carom_context_settings *context)
 	if (count <= 0)
 		return 0;
 	if (context->options.refuse_threads)
-		return has_strangers_still() ? -EBUSY : 0;
+		return -EBUSY;
 	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORK_WITH_THREADS,
 			"fork of a program with %ld more threads: locks that they hold stay held "
 			"in the child for ever",

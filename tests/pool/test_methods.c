@@ -542,6 +542,11 @@ static void with_threads(void)
 	noise_is_over = true;
 	pthread_join(thread, NULL);
 	CHECK(make_and_free(context) == 0); /* the library's own do not count */
+	for (int i = 0; i < 20; i++) {
+		pthread_create(&thread, NULL, sleep_until_over, NULL);
+		pthread_join(thread, NULL);
+		CHECK(make_and_free(context) == 0); /* nor do those that are about to be gone */
+	}
 }
 
 Test(methods, fork_of_a_program_with_threads_can_be_refused, .timeout = 60)
