@@ -202,7 +202,7 @@ static __attribute__((unused)) void use_locks_and_memory(void)
 
 /* AddressSanitizer's own locks are inherited as they are, and its children cost more. */
 #ifdef __SANITIZE_ADDRESS__
-#define FORK_COUNT           500
+#define FORK_COUNT           200
 #define use_locks_after_fork use_locks
 #else
 #define FORK_COUNT           10000
