@@ -29,8 +29,8 @@
  * Workers do not spin but with -DSPIN. With -DUNREPLACED there is one death at most, and
  * nobody comes in the dead worker's place: then the other must do it all.
  *
- * Left out: stopping, holding (hold.pml), notices (notice.pml), laps of the ring (it is as long as it takes), and
- * orders weaker than sequential consistency.
+ * Left out: stopping, holding (hold.pml), notices (notice.pml), laps of the ring (it is as
+ * long as it takes), and orders weaker than sequential consistency.
  */
 #ifndef TASKS
 #define TASKS 3
