@@ -34,6 +34,8 @@
 #include "../shm/heap.h"
 #include "../shm/lock.h"
 #include "../shm/segment.h"
+#include "../shm/shareable_list.h"
+#include "../shm/shared_memory.h"
 #include "call.h"
 #include "containment.h"
 #include "exit_code.h"

@@ -56,14 +56,21 @@ static int create(const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* ftruncate(2) answers a size above the limit with SIGXFSZ, which ends a program. */
-static int resize(int fd, uint64_t size)
+int carom_memfd_check_limit(uint64_t size)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-	    size > limit.rlim_cur)
-		return -EFBIG;
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return 0;
+	return size > limit.rlim_cur ? -EFBIG : 0;
+}
+
+static int resize(int fd, uint64_t size)
+{
+	int r = carom_memfd_check_limit(size);
+
+	if (r < 0)
+		return r;
 	return ftruncate(fd, (off_t)size) < 0 ? -errno : 0;
 }
 

@@ -20,6 +20,14 @@
 int carom_memfd_new(const char *name, uint64_t size, int *ret_fd);
 
 /**
+ * carom_memfd_check_limit() - may this process make a file of @size bytes?
+ *
+ * ftruncate(2) and fallocate(2) answer a size above the limit with SIGXFSZ, which ends a
+ * program. Return: 0 or -EFBIG.
+ */
+int carom_memfd_check_limit(uint64_t size);
+
+/**
  * carom_memfd_check() - whether a descriptor from elsewhere can be relied on
  * @fd:       stays the caller's
  * @ret_size: its size in bytes, whole pages, never 0
