@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -38,14 +39,15 @@
 #include "core/log.h"
 
 /* Newer than the headers of Debian 12, and the same on every architecture. */
-#define SYS_FUTEX_WAITV       449
-#define URING_OP_FUTEX_WAIT   51
-#define OPERATIONS_ASKED      64
-#define ADVICE_POPULATE_WRITE 23
-#define PIDFD_INFO_WITH_EXIT  (UINT64_C(1) << 3)
-#define NOEXEC_SEAL           0x0008U /* of memfd_create(2), Linux 6.3 */
-#define NO_DESCRIPTOR         (-2)
-#define ROBUST_OFFSET_BYTES   (-32) /* from a list node to its futex word, in glibc's mutex */
+#define SYS_FUTEX_WAITV             449
+#define SYS_LANDLOCK_CREATE_RULESET 444
+#define URING_OP_FUTEX_WAIT         51
+#define OPERATIONS_ASKED            64
+#define ADVICE_POPULATE_WRITE       23
+#define PIDFD_INFO_WITH_EXIT        (UINT64_C(1) << 3)
+#define NOEXEC_SEAL                 0x0008U /* of memfd_create(2), Linux 6.3 */
+#define NO_DESCRIPTOR               (-2)
+#define ROBUST_OFFSET_BYTES         (-32) /* from a list node to its futex word, in glibc's mutex */
 
 /* The beginning of struct pidfd_info, as of Linux 6.13; the kernel fills in what fits. */
 struct pidfd_info_head {
@@ -328,6 +330,23 @@ static int ask_madv_populate(void)
 	return no_error(madvise(NULL, 0, ADVICE_POPULATE_WRITE));
 }
 
+static int ask_seccomp(void)
+{
+#if CAROM_HAVE_LIBSECCOMP
+	uint32_t action = SECCOMP_RET_TRAP;
+
+	return no_error(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action));
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+/* With this flag it only tells its version. */
+static int ask_landlock(void)
+{
+	return no_error(syscall(SYS_LANDLOCK_CREATE_RULESET, NULL, 0, 1));
+}
+
 /* --- the own cgroup ---------------------------------------------------- */
 
 static int ask_directory(const char *directory)
@@ -481,6 +500,16 @@ static const struct feature {
 		"cgroup_kill", ask_cgroup_kill, CAROM_FEATURE_CGROUP_V2,
 		"all processes of a cgroup are killed at once",
 		"a cgroup is frozen, and its processes are killed one by one",
+	},
+	[CAROM_FEATURE_SECCOMP] = {
+		"seccomp", ask_seccomp, NEEDS_NONE,
+		"what sandboxed processes do not need of the kernel is denied to them",
+		"there are no sandboxes",
+	},
+	[CAROM_FEATURE_LANDLOCK] = {
+		"landlock", ask_landlock, NEEDS_NONE,
+		"files, and other processes' memory, are closed to sandboxed processes",
+		"there are sandboxes only by CAROM_SANDBOX_PARENT, and without files",
 	},
 };
 

@@ -32,6 +32,8 @@ enum carom_feature {
 	CAROM_FEATURE_MADV_POPULATE, /* MADV_POPULATE_WRITE, Linux 5.14 */
 	CAROM_FEATURE_CGROUP_V2,     /* the own cgroup v2 directory is writable */
 	CAROM_FEATURE_CGROUP_KILL,   /* cgroup.kill, Linux 5.14 */
+	CAROM_FEATURE_SECCOMP,  /* filters by seccomp(2), Linux 4.14, and libseccomp to make them */
+	CAROM_FEATURE_LANDLOCK, /* Linux 5.13 */
 	CAROM_FEATURE_COUNT,
 };
 

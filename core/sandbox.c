@@ -197,11 +197,6 @@ static int allocate(struct carom_sandbox *sandbox, const struct carom_sandbox_or
 	return 0;
 }
 
-static bool has_landlock(void)
-{
-	return carom_sandbox_landlock_abi() > 0;
-}
-
 static int pack(const struct carom_sandbox_options *options, struct carom_sandbox *sandbox,
 		char *paths, char *text, size_t size)
 {
@@ -217,8 +212,8 @@ static int pack(const struct carom_sandbox_options *options, struct carom_sandbo
 			       size);
 	if (r == 0)
 		r = carom_sandbox_compile((enum carom_sandbox_profile)options->profile,
-					  has_landlock(), options->allow, options->deny, &program,
-					  &length, text, size);
+					  carom_probe(CAROM_FEATURE_LANDLOCK), options->allow,
+					  options->deny, &program, &length, text, size);
 	if (r < 0)
 		return r;
 	head.program_length = (uint32_t)length;

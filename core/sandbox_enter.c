@@ -208,6 +208,8 @@ static int load_filter(struct entry *entry)
 		.filter = carom_sandbox_program(entry->order),
 	};
 
+	if (!carom_probe(CAROM_FEATURE_SECCOMP))
+		return carom_probe_error(CAROM_FEATURE_SECCOMP);
 	fill_in_pid(filter.filter, filter.len);
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0 ? -errno : 0;
 }
@@ -262,7 +264,8 @@ static int take_steps(struct entry *entry)
 /* while paths can be opened, and there is a number for its descriptor */
 static void prepare_landlock(struct entry *entry)
 {
-	int abi = carom_sandbox_landlock_abi();
+	int error = carom_probe_error(CAROM_FEATURE_LANDLOCK);
+	int abi = error < 0 ? error : carom_sandbox_landlock_abi();
 
 	entry->ruleset_fd = abi < 0 ? abi : carom_sandbox_landlock_ruleset(entry->order, abi);
 	if (abi > 0)

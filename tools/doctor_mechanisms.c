@@ -69,6 +69,11 @@ static const struct mechanism {
 	  "a task over its memory limit is noticed late, and alone, without its children" },
 	{ "cgroup_kill", CAROM_DOCTOR_LIMITS, 5, 14, NULL, "cgroup_v2",
 	  "a worker that starts processes all the time is ended a little later" },
+	{ "seccomp", CAROM_DOCTOR_SANDBOX, 4, 14, "seccomp", NULL,
+	  "code that nobody vouches for cannot be run in workers" },
+	{ "landlock", CAROM_DOCTOR_SANDBOX, 5, 13,
+	  "landlock_create_ruleset landlock_add_rule landlock_restrict_self", NULL,
+	  "sandboxed workers open no files, and the program's own memory must be closed" },
 };
 
 static const struct mechanism *find_mechanism(const char *name)
@@ -119,6 +124,11 @@ static void suggest(const struct carom_doctor_place *place, const struct mechani
 		suggest_kernel(finding, mechanism);
 	else if (is_ring && error == -EOPNOTSUPP)
 		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with liburing");
+	else if (strcmp(mechanism->name, "seccomp") == 0 && error == -EOPNOTSUPP)
+		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with libseccomp");
+	else if (strcmp(mechanism->name, "landlock") == 0 && error == -EOPNOTSUPP)
+		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED,
+				     "a kernel that is booted with landlock among lsm=");
 	else if (is_ring && is_ring_disabled(place))
 		carom_doctor_set_sysctl(place, finding, "kernel.io_uring_disabled=0");
 	else if (error == -EOPNOTSUPP && !mechanism->calls)

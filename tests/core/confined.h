@@ -86,4 +86,20 @@ static int end_by_sigsys(const void *argument, size_t size, const int *fds, size
 }
 CAROM_REGISTER(end_by_sigsys);
 
+static int crash_here(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	raise(SIGSEGV);
+	return 1;
+}
+CAROM_REGISTER(crash_here);
+
+static int say_and_pause(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	if (write(fds[0], "!", 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+CAROM_REGISTER(say_and_pause);
+
 #endif

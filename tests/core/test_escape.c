@@ -35,7 +35,7 @@ static void make_world(void)
 	snprintf(the_world.file, sizeof(the_world.file), "/tmp/carom-prey-%d", (int)getpid());
 	close(open(the_world.file, O_CREAT | O_WRONLY, 0600));
 	CHECK(pipe(ends) == 0);
-	given[0] = open("/usr/share", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	given[0] = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	given[1] = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (given[1] < 0)
 		given[1] = open("/dev/null", O_RDWR | O_CLOEXEC);

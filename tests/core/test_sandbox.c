@@ -1,9 +1,16 @@
 /* Sandbox: what it lets through, what it says, and what cannot be one. Escapes: test_escape.c. */
 #include "tests/core/methods.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
 #include "core/after_fork.h"
 #include "core/cleanup.h"
-#include "core/sandbox.h"
+#include "core/sandbox_private.h"
 #include "tests/core/apart.h"
 #include "tests/core/confined.h"
 
@@ -366,4 +373,238 @@ static void with_a_thread_at_its_beginning(void)
 Test(sandbox, is_not_entered_by_a_child_that_has_threads, .timeout = 30)
 {
 	cr_assert(apart(with_a_thread_at_its_beginning) == 0);
+}
+
+/* --- where not all of it can be had ------------------------------------ */
+
+/* Landlock is needed for files; without it there are none. */
+static void without_landlock(void)
+{
+	struct carom_sandbox_options options =
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_BASIC);
+	struct carom_sandbox *sandbox = NULL;
+	struct carom_process *process;
+	struct carom_violation violation;
+	char text[512];
+
+	CHECK(carom_sandbox_check(&options, text, sizeof(text)) == -EOPNOTSUPP);
+	CHECK(strstr(text, "no landlock") && strstr(text, "CAROM_SANDBOX_PARENT"));
+	CHECK(carom_sandbox_new(&options, &sandbox) == -EOPNOTSUPP && !sandbox);
+	CHECK(prctl(PR_GET_DUMPABLE) == 1);
+	options.layers = CAROM_SANDBOX_PARENT;
+	CHECK(carom_sandbox_check(&options, text, sizeof(text)) == 0);
+	CHECK(strstr(text, "; without landlock: "));
+	CHECK(prctl(PR_GET_DUMPABLE) == 1); /* it only looks */
+	CHECK(carom_sandbox_new(&options, &sandbox) == 0);
+	CHECK(prctl(PR_GET_DUMPABLE) == 0);
+	CHECK(!(carom_sandbox_layers(sandbox) & CAROM_SANDBOX_LANDLOCK));
+	CHECK(carom_sandbox_layers(sandbox) & CAROM_SANDBOX_PARENT);
+	CHECK(RUN(.function = compute, .sandbox = sandbox, .context = context_of("fork")) == 42);
+	process = START(.function = open_to_read, .argument = "/dev/null", .argument_size = 10,
+			.sandbox = sandbox, .context = context_of("fork"));
+	CHECK(exitcode_of(process) == -SIGSYS);
+	CHECK(carom_process_violation(process, &violation) == 0);
+	CHECK(strcmp(violation.name, "openat") == 0);
+}
+
+Test(sandbox, without_landlock_the_parent_can_be_closed, .timeout = 60)
+{
+	cr_expect(apart_with("CAROM_DENY", "landlock", without_landlock) == 0);
+}
+
+static void without_seccomp(void)
+{
+	char text[512];
+
+	CHECK(carom_sandbox_check(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT), text,
+				  sizeof(text)) == -EOPNOTSUPP);
+	CHECK(strstr(text, "no seccomp"));
+}
+
+Test(sandbox, without_seccomp_there_is_none, .timeout = 60)
+{
+	cr_expect(apart_with("CAROM_DENY", "seccomp", without_seccomp) == 0);
+}
+
+#define LOAD_NUMBER                                                               \
+	{                                                                         \
+		BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr) \
+	}
+#define REFUSE(number, error)                                      \
+	{ BPF_JMP | BPF_JEQ | BPF_K, 0, 1, number },               \
+	{                                                          \
+		BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | (error) \
+	}
+
+/* As container runtimes do: no namespaces, clone3 unknown, and no landlock either. */
+static void be_contained(void)
+{
+	struct sock_filter filter[] = { LOAD_NUMBER,
+					REFUSE(SYS_unshare, EPERM),
+					REFUSE(SYS_clone3, ENOSYS),
+					REFUSE(444, ENOSYS),
+					REFUSE(SYS_pidfd_getfd, EPERM),
+					{ BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW } };
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+}
+
+static void in_a_container(void)
+{
+	struct carom_sandbox_options options =
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT,
+				      .layers = CAROM_SANDBOX_USER_NAMESPACE |
+						CAROM_SANDBOX_NET_NAMESPACE);
+	struct carom_sandbox *sandbox = NULL;
+	char text[512];
+
+	be_contained();
+	CHECK(carom_sandbox_check(&options, text, sizeof(text)) == -EOPNOTSUPP);
+	CHECK(strstr(text, "no user namespace here: "));
+	options.optional = options.layers | CAROM_SANDBOX_LANDLOCK;
+	CHECK(carom_sandbox_new(&options, &sandbox) == 0);
+	CHECK(carom_sandbox_layers(sandbox) ==
+	      (CAROM_SANDBOX_MANDATORY & ~(uint64_t)CAROM_SANDBOX_LANDLOCK));
+	CHECK(RUN(.function = compute, .sandbox = sandbox, .context = context_of("fork")) == 42);
+	CHECK(RUN(.function = compute, .sandbox = sandbox, .context = context_of("spawn")) == 42);
+}
+
+Test(sandbox, stands_within_another_filter, .timeout = 60)
+{
+	cr_expect(apart(in_a_container) == 0);
+}
+
+/* --- hostile code ------------------------------------------------------ */
+
+static sigjmp_buf elsewhere;
+
+static void leave_the_handler(const void *context)
+{
+	siglongjmp(elsewhere, 1);
+}
+
+/* Code that has got hold of the handler, whichever way: it goes on after its first violation. */
+static void survive_twice(void)
+{
+	struct carom_sandbox *sandbox = NULL;
+	struct carom_sandbox_page *page = NULL;
+	struct carom_violation violation;
+	struct carom_exit ended = { .kind = CAROM_EXIT_KILLED, .status = SIGSYS };
+	int status;
+	pid_t pid;
+
+	CHECK(carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT),
+				&sandbox) == 0);
+	CHECK(carom_sandbox_page_new(sandbox, &page) == 0);
+	pid = fork();
+	if (pid == 0) {
+		volatile int survived = 0;
+
+		CHECK(carom_sandbox_enter(carom_sandbox_page_fd(page), NULL, 0,
+					  leave_the_handler) == 0);
+		sigsetjmp(elsewhere, 1);
+		if (survived++ < 10)
+			syscall(survived == 1 ? SYS_socket : SYS_openat, 1, 1, 1);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+	CHECK(carom_sandbox_page_violation(page, &ended, &violation));
+	CHECK(strcmp(violation.name, "socket") == 0);
+	carom_sandbox_page_free(page);
+}
+
+Test(sandbox, nobody_survives_a_second_violation, .timeout = 30)
+{
+	if (carom_sandbox_check(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT),
+				(char[200]){ 0 }, 200) == -EOPNOTSUPP)
+		cr_skip_test("skipped: no sandbox here");
+	cr_expect(apart(survive_twice) == 0);
+}
+
+Test(sandbox, a_number_that_is_a_lie_is_only_a_number, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	static const uint64_t words[] = { UINT64_MAX, CAROM_SANDBOX_VIOLATED | INT32_MAX,
+					  CAROM_SANDBOX_VIOLATED | (UINT64_C(7) << 40) | 41, 41 };
+	static const char *const names[] = { "unknown", "system call 2147483647", "socket",
+					     "unknown" };
+	struct carom_exit ended = { .kind = CAROM_EXIT_KILLED, .status = SIGSYS };
+	struct carom_sandbox_page *page = NULL;
+	struct carom_violation violation;
+	bool is_one;
+
+	cr_assert(carom_sandbox_page_new(sandbox, &page) == 0);
+	for (size_t i = 0; i < 4; i++) {
+		atomic_store(&carom_sandbox_page_report(page)->violation, words[i]);
+		is_one = carom_sandbox_page_violation(page, &ended, &violation);
+		cr_expect(is_one == true);
+		cr_expect_str_eq(violation.name, names[i]);
+	}
+	ended.status = SIGSEGV; /* the kernel has the last word */
+	is_one = carom_sandbox_page_violation(page, &ended, &violation);
+	cr_expect(is_one == false);
+	cr_expect(ftruncate(carom_sandbox_page_fd(page), 0) < 0 && errno == EPERM);
+	carom_sandbox_page_free(page);
+}
+
+Test(sandbox, leaves_no_core, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	struct rlimit before, all = { RLIM_INFINITY, RLIM_INFINITY };
+	struct carom_process *process;
+	struct carom_exit ended;
+
+	cr_assert(getrlimit(RLIMIT_CORE, &before) == 0);
+	if (setrlimit(RLIMIT_CORE, &all) < 0)
+		cr_skip_test("skipped: no core would be left anyway");
+	process = START(.function = crash_here, .sandbox = sandbox, .context = context_of("fork"));
+	setrlimit(RLIMIT_CORE, &before);
+	cr_expect(exitcode_of(process) == -SIGSEGV);
+	cr_expect(carom_process_exit(process, &ended) == 0 && ended.kind == CAROM_EXIT_KILLED);
+	carom_process_free(process);
+}
+
+/* --- its end ----------------------------------------------------------- */
+
+#define ALL_NAMESPACES                                                \
+	(CAROM_SANDBOX_USER_NAMESPACE | CAROM_SANDBOX_NET_NAMESPACE | \
+	 CAROM_SANDBOX_MOUNT_NAMESPACE | CAROM_SANDBOX_IPC_NAMESPACE)
+
+/* Its child holds @end_fd; everybody else lets go of it. */
+static void start_and_be_killed(int end_fd)
+{
+	struct carom_sandbox_options options =
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT, .layers = ALL_NAMESPACES,
+				      .optional = ALL_NAMESPACES);
+	struct carom_sandbox *sandbox = NULL;
+	int ready[2];
+	char byte;
+
+	CHECK(carom_sandbox_new(&options, &sandbox) == 0 && pipe(ready) == 0);
+	START(.function = say_and_pause, .fds = (int[]){ ready[1], end_fd }, .fd_count = 2,
+	      .sandbox = sandbox, .context = context_of("fork"));
+	CHECK(read(ready[0], &byte, 1) == 1);
+	kill(getpid(), SIGKILL);
+}
+
+Test(sandbox, ends_with_its_parent_whatever_namespaces_it_is_in, .timeout = 60)
+{
+	int ends[2], status;
+	char byte;
+	pid_t pid;
+
+	cr_assert(pipe2(ends, O_CLOEXEC) == 0);
+	pid = fork();
+	if (pid == 0)
+		start_and_be_killed(ends[1]);
+	close(ends[1]);
+	cr_assert(waitpid(pid, &status, 0) == pid);
+	if (WIFEXITED(status))
+		cr_skip_test("skipped: no sandbox here");
+	cr_expect(read(ends[0], &byte, 1) == 0); /* the end of file comes when it is gone */
 }
