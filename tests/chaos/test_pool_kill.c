@@ -25,11 +25,13 @@
 
 #define WINDOW 256
 
-/* AddressSanitizer keeps what was freed for a while */
+/* AddressSanitizer keeps what was freed for a while, and a program under it is born slowly */
 #ifdef __SANITIZE_ADDRESS__
 #define MEMORY_SLACK_KIB 262144
+#define PARENT_DEATHS    28
 #else
 #define MEMORY_SLACK_KIB 4096 /* a handle with callbacks for each slot is 2.4 MiB */
+#define PARENT_DEATHS    100
 #endif
 
 /* how often each task was begun; shared with all workers because it is mapped before the first pool */
@@ -592,6 +594,6 @@ Test(pool_kill, the_parent_at_every_step_of_a_sweep, .timeout = 300)
 	for (size_t i = 0; (name = carom_point_name(i)); i++)
 		if (strncmp(name, "sweep.", 6) == 0 || strncmp(name, "supervisor.", 11) == 0 ||
 		    strncmp(name, "limits.", 7) == 0)
-			for (int round = 0; round < 100; round++)
+			for (int round = 0; round < PARENT_DEATHS; round++)
 				kill_parent_at(name, round);
 }

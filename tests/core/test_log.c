@@ -870,6 +870,13 @@ static void *keep_changing(void *userdata)
 	return NULL;
 }
 
+/* a copy of AddressSanitizer's shadow takes its time */
+#ifdef __SANITIZE_ADDRESS__
+#define FORK_COUNT 250
+#else
+#define FORK_COUNT 1000
+#endif
+
 static void fork_often(pid_t (*make)(int *), int times)
 {
 	for (int i = 0; i < times; i++) {
@@ -901,8 +908,8 @@ Test(log, children_forked_while_eight_threads_log_can_log, .timeout = 100)
 		cr_assert(zero(int, pthread_create(&threads[i], NULL, keep_saying, &numbers[i])));
 	}
 	cr_assert(zero(int, pthread_create(&threads[8], NULL, keep_changing, NULL)));
-	fork_often(by_fork, 1000);
-	fork_often(by_clone, 1000);
+	fork_often(by_fork, FORK_COUNT);
+	fork_often(by_clone, FORK_COUNT);
 	atomic_store(&is_over, true);
 	for (int i = 0; i < 9; i++)
 		pthread_join(threads[i], NULL);

@@ -490,6 +490,13 @@ static void expect_recovered(struct carom_heap *heap, struct victim *victim, con
 	cr_expect(le(u64, stats_of(heap).used_count, 1), "after a death at %s", point);
 }
 
+/* so often at each step; AddressSanitizer looks at every byte that is forked and mapped */
+#ifdef __SANITIZE_ADDRESS__
+#define ROUNDS 25
+#else
+#define ROUNDS 100
+#endif
+
 /* A process that dies while it repairs needs one before it that left something to repair. */
 static bool is_repair(const char *point)
 {
@@ -545,7 +552,7 @@ Test(heap, survives_a_death_at_every_step, .timeout = 600)
 		if (!is_about_heaps(name))
 			continue;
 		points++;
-		for (int round = 0; round < 100; round++)
+		for (int round = 0; round < ROUNDS; round++)
 			kill_once_at(name, seed + (uint64_t)round * 7919);
 	}
 	cr_expect(ge(int, points, 17));
