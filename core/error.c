@@ -29,7 +29,8 @@ static const struct {
 	{ EMSGSIZE, "does not fit (use a larger buffer)" },
 	{ ECHILD, "a handle from before fork() (make a new one in this process)" },
 	{ E2BIG, "an option this version of the library does not know" },
-	{ EOPNOTSUPP, "not supported by this kernel or this version of the library" },
+	{ EOPNOTSUPP,
+	  "not supported by this kernel or this version of the library; see `carom doctor`" },
 	{ ENOEXEC, "not a program to start (or this one has not called carom_main_hook())" },
 	{ EMFILE, "too many open files (raise the limit: ulimit -n)" },
 };

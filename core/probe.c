@@ -568,8 +568,8 @@ static void say_missing(const struct feature *feature, int error)
 	const char *reason = error == -ECANCELED ? "CAROM_DENY" : strerrorname_np(-error);
 
 	carom_log_event(feature->fallback ? CAROM_LOG_INFO : CAROM_LOG_WARNING,
-			CAROM_LOG_EVENT_FEATURE_MISSING, "no %s (%s): %s", feature->name,
-			reason ? reason : "?",
+			CAROM_LOG_EVENT_FEATURE_MISSING, "no %s (%s): %s; see `carom doctor`",
+			feature->name, reason ? reason : "?",
 			feature->fallback ? feature->fallback : "there is no way without it");
 }
 

@@ -60,6 +60,11 @@ const char *carom_sandbox_layer_name(enum carom_sandbox_layer layer)
 	return NULL;
 }
 
+int carom_sandbox_layer_error(const struct carom_sandbox *sandbox, enum carom_sandbox_layer layer)
+{
+	return sandbox->layers & layer ? 0 : sandbox->errors[__builtin_ctz(layer)];
+}
+
 /* --- texts ------------------------------------------------------------- */
 
 static void append(char *text, size_t size, const char *format, ...)

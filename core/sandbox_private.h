@@ -34,6 +34,9 @@ struct carom_sandbox *carom_sandbox_ref(struct carom_sandbox *sandbox);
 /** carom_sandbox_is_none() - is there nothing to enter? Also for NULL. */
 bool carom_sandbox_is_none(const struct carom_sandbox *sandbox);
 
+/** carom_sandbox_layer_error() - why a layer that was asked for is not in force; 0: it is */
+int carom_sandbox_layer_error(const struct carom_sandbox *sandbox, enum carom_sandbox_layer layer);
+
 /** carom_sandbox_page_new() - with its descriptor, CLOEXEC, above 2. 0, -ENOMEM, -EMFILE, -ENFILE. */
 int carom_sandbox_page_new(const struct carom_sandbox *sandbox,
 			   struct carom_sandbox_page **ret_page);

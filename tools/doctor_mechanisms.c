@@ -170,6 +170,7 @@ static void add(const struct carom_doctor_place *place, const struct carom_featu
 				   : state == CAROM_DOCTOR_LESS ? feature->fallback
 								: "there is no way without it");
 	finding->is_mechanism = true;
+	finding->is_brief = true;
 	if (!feature->error)
 		return;
 	carom_doctor_set(finding->reason, "%s", feature->reason);

@@ -57,6 +57,7 @@ struct carom_doctor_fact {
  * struct carom_doctor_finding - one thing that was looked at
  * @id:     a word that stays the same in later versions
  * @is_mechanism: one of the library's (carom_feature_next()), not something around it
+ * @is_brief: where all is well, its name tells enough
  * @value:  what is found, or done, for people
  * @reason: why it is not better; empty: nothing is to be said
  * @cost:   what that costs
@@ -68,6 +69,7 @@ struct carom_doctor_finding {
 	char id[32];
 	enum carom_doctor_state state;
 	bool is_mechanism;
+	bool is_brief;
 	char value[CAROM_DOCTOR_TEXT_BYTES];
 	char reason[CAROM_DOCTOR_TEXT_BYTES];
 	char cost[CAROM_DOCTOR_TEXT_BYTES];

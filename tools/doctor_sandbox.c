@@ -1,17 +1,128 @@
 /*
  * Sandbox
  *
- * Whether namespaces may be made is asked of the parameters that forbid it: making one
- * would change this process.
+ * A sandbox of all layers is made, in which any of them may be missing; the library tries
+ * it in a child of its own, and tells of each why it is not there.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cleanup.h"
+#include "core/sandbox_private.h"
 #include "tools/doctor_files.h"
 #include "tools/doctor_look.h"
 #include "tools/doctor_remedy.h"
+
+#define NAMESPACES                                                    \
+	(CAROM_SANDBOX_USER_NAMESPACE | CAROM_SANDBOX_NET_NAMESPACE | \
+	 CAROM_SANDBOX_MOUNT_NAMESPACE | CAROM_SANDBOX_IPC_NAMESPACE)
+
+/* --- layers ---------------------------------------------------------------- */
+
+static void name_layer(enum carom_sandbox_layer layer, char name[32])
+{
+	snprintf(name, 32, "%s", carom_sandbox_layer_name(layer));
+	for (char *blank = name; (blank = strchr(blank, ' '));)
+		*blank = '_';
+}
+
+static void suggest_layer(const struct carom_doctor_place *place, enum carom_sandbox_layer layer,
+			  int error, struct carom_doctor_finding *finding)
+{
+	if (layer & NAMESPACES) {
+		carom_doctor_allow_calls(place, finding, "unshare mount umount2 pivot_root");
+	} else if (layer != CAROM_SANDBOX_LANDLOCK) {
+		carom_doctor_allow_calls(place, finding, "seccomp prctl");
+	} else if (carom_doctor_is_before(place, 5, 13)) {
+		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "Linux 5.13 or newer");
+	} else if (error == -EOPNOTSUPP) {
+		carom_doctor_suggest(finding, CAROM_DOCTOR_SET, "lsm=landlock,...");
+		carom_doctor_set(finding->note, "on the command line of the kernel, before those "
+						"in /sys/kernel/security/lsm");
+	} else {
+		carom_doctor_allow_calls(place, finding,
+					 "landlock_create_ruleset landlock_add_rule "
+					 "landlock_restrict_self");
+	}
+}
+
+static const char *cost_of(enum carom_sandbox_layer layer)
+{
+	if (layer & NAMESPACES)
+		return "a sandbox that asks for it cannot be made, unless it may be missing";
+	if (layer == CAROM_SANDBOX_LANDLOCK)
+		return "sandboxes cannot be made, unless the program gives up core dumps "
+		       "(CAROM_SANDBOX_PARENT)";
+	return "sandboxes cannot be made, unless it may be missing";
+}
+
+static void look_at_layer(const struct carom_doctor_place *place,
+			  const struct carom_sandbox *sandbox, enum carom_sandbox_layer layer,
+			  struct carom_doctor_report *report)
+{
+	bool is_there = carom_sandbox_layers(sandbox) & layer;
+	struct carom_doctor_finding *finding;
+	char name[32];
+	int error;
+
+	name_layer(layer, name);
+	finding = carom_doctor_add(report, CAROM_DOCTOR_SANDBOX, name,
+				   is_there ? CAROM_DOCTOR_OK : CAROM_DOCTOR_LESS, "%s",
+				   is_there ? "sandboxed workers can be put into it"
+					    : "sandboxed workers have none");
+	finding->is_brief = true;
+	if (is_there)
+		return;
+	error = carom_sandbox_layer_error(sandbox, layer);
+	carom_doctor_set(finding->reason, "%s", strerrordesc_np(-error));
+	carom_doctor_set(finding->cost, "%s", cost_of(layer));
+	suggest_layer(place, layer, error, finding);
+}
+
+static void tell_in_force(uint64_t layers, char *text)
+{
+	char landlock[32] = "no Landlock";
+
+	if (layers & CAROM_SANDBOX_LANDLOCK)
+		snprintf(landlock, sizeof(landlock), "Landlock (ABI %d)",
+			 carom_sandbox_landlock_abi());
+	carom_doctor_set(text, "%s, %s, %s",
+			 layers & CAROM_SANDBOX_SECCOMP ? "seccomp" : "no seccomp", landlock,
+			 (layers & NAMESPACES) == NAMESPACES ? "namespaces"
+			 : layers & NAMESPACES               ? "some namespaces"
+							     : "no namespaces");
+}
+
+static void look_at_layers(const struct carom_doctor_place *place,
+			   struct carom_doctor_report *report)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = NULL;
+	const struct carom_sandbox_options options =
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT, .layers = NAMESPACES,
+				      .optional = CAROM_SANDBOX_MANDATORY | NAMESPACES);
+	struct carom_doctor_finding *finding;
+	char why[CAROM_DOCTOR_TEXT_BYTES];
+
+	if (carom_sandbox_new(&options, &sandbox) < 0) {
+		carom_sandbox_check(&options, why, sizeof(why));
+		finding = carom_doctor_add(report, CAROM_DOCTOR_SANDBOX, "sandbox",
+					   CAROM_DOCTOR_LESS, "no sandbox can be made");
+		carom_doctor_set(finding->reason, "%s", why);
+		carom_doctor_set(finding->cost, "a pool that asks for one is an error");
+		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with libseccomp");
+		carom_doctor_set(report->in_force[CAROM_DOCTOR_SANDBOX], "none");
+		return;
+	}
+	for (int i = 0; i < CAROM_SANDBOX_LAYER_COUNT; i++)
+		if ((CAROM_SANDBOX_MANDATORY | NAMESPACES) & (1 << i))
+			look_at_layer(place, sandbox, 1 << i, report);
+	tell_in_force(carom_sandbox_layers(sandbox), report->in_force[CAROM_DOCTOR_SANDBOX]);
+}
+
+/* --- what stands around it --------------------------------------------------- */
 
 /* Who must not see other processes of the same user's memory. */
 static void look_at_ptrace(const struct carom_doctor_place *place,
@@ -67,7 +178,7 @@ static void look_at_namespaces(const struct carom_doctor_place *place,
 		if (!carom_doctor_read_number(place->root, parameters[i].path, &value) ||
 		    value != parameters[i].bad)
 			continue;
-		finding = carom_doctor_add(report, CAROM_DOCTOR_SANDBOX, "user_namespaces",
+		finding = carom_doctor_add(report, CAROM_DOCTOR_SANDBOX, "namespace_limits",
 					   CAROM_DOCTOR_LESS, "users may not make namespaces");
 		carom_doctor_set(finding->reason, "%s is %" PRIu64,
 				 parameters[i].path + strlen("/proc/sys/"), value);
@@ -76,13 +187,14 @@ static void look_at_namespaces(const struct carom_doctor_place *place,
 		carom_doctor_set_sysctl(place, finding, parameters[i].setting);
 		return;
 	}
-	carom_doctor_add(report, CAROM_DOCTOR_SANDBOX, "user_namespaces", CAROM_DOCTOR_OK,
-			 "no parameter of the kernel forbids them");
+	carom_doctor_add(report, CAROM_DOCTOR_SANDBOX, "namespace_limits", CAROM_DOCTOR_OK,
+			 "no parameter of the kernel forbids namespaces");
 }
 
 void carom_doctor_look_at_sandbox(const struct carom_doctor_place *place,
 				  struct carom_doctor_report *report)
 {
+	look_at_layers(place, report);
 	look_at_namespaces(place, report);
 	look_at_ptrace(place, report);
 	look_at_filter(place, report);

@@ -137,7 +137,7 @@ static void write_finding(struct writer *writer, const struct carom_doctor_findi
 
 static bool is_brief(const struct carom_doctor_finding *finding)
 {
-	return finding->is_mechanism && finding->state == CAROM_DOCTOR_OK;
+	return finding->is_brief && finding->state == CAROM_DOCTOR_OK;
 }
 
 static void write_names(struct writer *writer, const struct carom_doctor_report *report,

@@ -125,8 +125,9 @@ Test(probe, says_once_what_is_missing_and_what_is_done_instead)
 	collect_log();
 	for (int i = 0; i < 3; i++)
 		carom_probe(CAROM_FEATURE_CLOSE_RANGE);
-	snprintf(expected, sizeof(expected), "%d %d no close_range (CAROM_DENY): %s\n",
-		 CAROM_LOG_INFO, CAROM_LOG_EVENT_FEATURE_MISSING,
+	snprintf(expected, sizeof(expected),
+		 "%d %d no close_range (CAROM_DENY): %s; see `carom doctor`\n", CAROM_LOG_INFO,
+		 CAROM_LOG_EVENT_FEATURE_MISSING,
 		 carom_feature_fallback(CAROM_FEATURE_CLOSE_RANGE));
 	cr_expect(eq(int, count_of(expected), 1), "%s", log_text);
 	cr_expect(eq(int, count_of("warp_drive"), 1), "%s", log_text);

@@ -139,6 +139,14 @@ Test(doctor, ends_by_severity)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
 
 /* As a container's runtime does, for this process and all it starts. */
+static void load(struct sock_filter *code, unsigned short length)
+{
+	struct sock_fprog program = { .len = length, .filter = code };
+
+	cr_assert(zero(int, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)));
+	cr_assert(zero(int, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)));
+}
+
 static void deny_calls(void)
 {
 	struct sock_filter code[] = {
@@ -148,10 +156,56 @@ static void deny_calls(void)
 		DENY(SYS_pidfd_send_signal, EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { .len = sizeof(code) / sizeof(*code), .filter = code };
 
-	cr_assert(zero(int, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)));
-	cr_assert(zero(int, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)));
+	load(code, sizeof(code) / sizeof(*code));
+}
+
+static void deny_layers(int landlock_error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		DENY(SYS_landlock_create_ruleset, landlock_error),
+		DENY(SYS_unshare, EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	load(code, sizeof(code) / sizeof(*code));
+}
+
+static void skip_without_sandboxes(void)
+{
+	const struct shell *done = shell("exec $C doctor");
+
+	if (strstr(done->out, "no sandbox can be made"))
+		cr_skip_test("skipped: no sandbox can be made here");
+}
+
+Test(doctor, tells_which_layers_a_sandbox_would_not_have)
+{
+	const struct shell *done;
+
+	skip_without_sandboxes();
+	deny_layers(EOPNOTSUPP);
+	done = shell("exec $C doctor --root /nowhere");
+	shell_expect_has(done->out, "Sandbox: seccomp, no Landlock, no namespaces\n");
+	shell_expect_has(done->out, line_of("less", "landlock"));
+	shell_expect_has(done->out, "set            lsm=landlock,...\n");
+	shell_expect_has(done->out, line_of("less", "net_namespace"));
+	shell_expect_has(done->out, "a sandbox that asks for it cannot be made");
+	shell_expect_narrower(done->out, 80);
+}
+
+Test(doctor, names_the_line_that_would_give_a_layer)
+{
+	skip_without_sandboxes();
+	deny_layers(ENOSYS);
+	cr_assert(zero(int, system("mkdir -p root/proc/sys/kernel && touch root/.dockerenv && "
+				   "echo 6.1.0 >root/proc/sys/kernel/osrelease")));
+	shell_expect_has(shell("exec $C doctor --root root")->out,
+			 "landlock_create_ruleset landlock_add_rule\n");
+	cr_assert(zero(int, system("echo 5.10.0 >root/proc/sys/kernel/osrelease")));
+	shell_expect_has(shell("exec $C doctor --root root")->out,
+			 "needs          Linux 5.13 or newer\n");
 }
 
 Test(doctor, tells_what_does_not_work_at_all)
@@ -479,7 +533,7 @@ Test(doctor, judges_what_the_files_of_the_system_say)
 		{ "/proc/sys/kernel/unprivileged_userns_clone", "0\n",
 		  "why            kernel/unprivileged_userns_clone is 0\n" },
 		{ "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n",
-		  "  less  user_namespaces " },
+		  "  less  namespace_limits " },
 		{ "/proc/meminfo", "MemTotal:       16777216 kB\nMemFree: 1 kB\n",
 		  "ram              16384 MiB, no cgroup's limit\n" },
 		{ "/proc/meminfo", "MemTotal: 99999999999999999999999 kB\n", "ram " },
