@@ -4,23 +4,13 @@
  * A group is its directory's descriptor: each of its files is found from there, and it is
  * removed as "../NAME" from there, so that nothing depends on what stands at a path.
  *
- * rmdir(2) says EBUSY while a process lives in the group. So a freed group is tried at
- * once, and if need be waits in the list `freed` for who tries again. A worker's group is
- * empty as soon as its pidfd is readable, unless something that it started lives on.
- *
- *   G1  A group is removed only when it is freed and those in it that have handles are
- *       removed. What a process in it has made there itself goes with it.
- *   G2  Handles of a group that is freed belong to the list, under the lock.
- *   G3  After fork() the copy of a handle is memory only: its descriptor is closed there
- *       (core/private_fd.h), and the list is forgotten.
+ * How they end is told in core/cgroup_freed.c.
  */
 #include "core/cgroup_group.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,151 +22,16 @@
 #include "core/cgroup_group_private.h"
 #include "core/cgroup_home.h"
 #include "core/cgroup_limits_private.h"
-#include "core/cgroup_remove.h"
 #include "core/cleanup.h"
 #include "core/descriptors.h"
-#include "core/fork_lock.h"
 #include "core/origin.h"
 #include "core/points.h"
-#include "core/private_fd.h"
-#include "core/time.h"
 
-#define NAME_MAX_OURS 64
-
-/**
- * struct carom_cgroup
- * @parent:      NULL: the home
- * @child_count: groups that stand in it and have handles; with the lock
- * @next:        in the list of those that are freed
- * @limits:      in force
- * @name:        in the directory around it
- */
-struct carom_cgroup {
-	uint64_t origin;
-	struct carom_cgroup *parent;
-	size_t child_count;
-	struct carom_cgroup *next;
-	struct carom_private_fd private_fd;
-	int fd;
-	struct carom_cgroup_limits limits;
-	char name[NAME_MAX_OURS + 16];
-	char *path;
-};
-
-static CAROM_FORK_LOCK(lock);
-static uint64_t origin; /* whose the next three are */
-static struct carom_cgroup *freed;
-static size_t group_count;
-static uint64_t last_number;
-
-/* With the lock: in a forked child there are none. */
-static void own_lists(void)
-{
-	if (carom_origin_is(origin))
-		return;
-	origin = carom_origin();
-	freed = NULL;
-	group_count = 0;
-	last_number = 0;
-}
+static _Atomic uint64_t last_number; /* in names; a forked child goes on from it */
 
 bool carom_cgroup_is_own(const struct carom_cgroup *group)
 {
 	return carom_origin_is(group->origin);
-}
-
-/* --- the end ----------------------------------------------------------- */
-
-static void destroy(struct carom_cgroup *group)
-{
-	carom_private_fd_remove(&group->private_fd);
-	carom_closep(&group->fd);
-	free(group->path);
-	free(group);
-}
-
-/* G1. Return: is it gone? */
-static bool try_remove(struct carom_cgroup *group)
-{
-	char name[sizeof(group->name) + 3];
-
-	if (group->child_count > 0)
-		return false;
-	snprintf(name, sizeof(name), "../%s", group->name);
-	CAROM_POINT("cgroup.removing");
-	if (carom_cgroup_remove(group->fd, name) < 0)
-		return false;
-	if (group->parent)
-		group->parent->child_count--;
-	group_count--;
-	return true;
-}
-
-/* One pass over the list. Return: has any gone? That may have been in the way of another. */
-static bool bury_some(void)
-{
-	struct carom_cgroup **link = &freed;
-	bool any = false;
-
-	while (*link) {
-		struct carom_cgroup *group = *link;
-
-		if (!try_remove(group)) {
-			link = &group->next;
-			continue;
-		}
-		*link = group->next;
-		destroy(group);
-		any = true;
-	}
-	return any;
-}
-
-size_t carom_cgroup_bury(void)
-{
-	size_t left = 0;
-
-	carom_fork_lock_acquire(&lock);
-	own_lists();
-	while (bury_some())
-		;
-	for (const struct carom_cgroup *group = freed; group; group = group->next)
-		left++;
-	carom_fork_lock_release(&lock);
-	return left;
-}
-
-struct carom_cgroup *carom_cgroup_free(struct carom_cgroup *group)
-{
-	if (!group)
-		return NULL;
-	if (!carom_cgroup_is_own(group)) {
-		group->fd = -1; /* G3 */
-		destroy(group);
-		return NULL;
-	}
-	carom_fork_lock_acquire(&lock);
-	group->next = freed;
-	freed = group;
-	carom_fork_lock_release(&lock);
-	carom_cgroup_bury();
-	return NULL;
-}
-
-void carom_cgroup_freep(struct carom_cgroup **group)
-{
-	*group = carom_cgroup_free(*group);
-}
-
-size_t carom_cgroup_count(void)
-{
-	size_t count;
-
-	carom_fork_lock_acquire(&lock);
-	own_lists();
-	count = group_count;
-	carom_fork_lock_release(&lock);
-	return count;
 }
 
 /* --- the beginning ----------------------------------------------------- */
@@ -186,14 +41,10 @@ static int make_directory(struct carom_cgroup *group, int parent_fd, const char 
 	int r = -EEXIST;
 
 	while (r == -EEXIST) {
-		uint64_t number;
+		uint64_t number = atomic_fetch_add(&last_number, 1) + 1;
 
-		carom_fork_lock_acquire(&lock);
-		own_lists();
-		number = ++last_number;
-		carom_fork_lock_release(&lock);
-		snprintf(group->name, sizeof(group->name), "%.*s-%llu", NAME_MAX_OURS - 8, name,
-			 (unsigned long long)number);
+		snprintf(group->name, sizeof(group->name), "%.*s-%llu", CAROM_CGROUP_NAME_MAX - 24,
+			 name, (unsigned long long)number);
 		r = mkdirat(parent_fd, group->name, 0755) < 0 ? -errno : 0;
 	}
 	return r;
@@ -274,16 +125,6 @@ static int make_in(struct carom_cgroup *group, const char *name, char *reason)
 	return r;
 }
 
-static void count_in(struct carom_cgroup *group)
-{
-	carom_fork_lock_acquire(&lock);
-	own_lists();
-	group_count++;
-	if (group->parent)
-		group->parent->child_count++;
-	carom_fork_lock_release(&lock);
-}
-
 int carom_cgroup_new(const struct carom_cgroup_options *options, char *reason,
 		     struct carom_cgroup **ret_group)
 {
@@ -295,18 +136,17 @@ int carom_cgroup_new(const struct carom_cgroup_options *options, char *reason,
 	group = calloc(1, sizeof(*group));
 	if (!group)
 		return carom_cgroup_say(reason, -ENOMEM, "%s", strerror(ENOMEM));
-	group->fd = -1;
+	group->fd = group->events_fd = -1;
 	group->parent = options->parent;
 	r = carom_cgroup_limits_take(options->limits, reason, &group->limits);
 	if (r == 0)
 		r = make_in(group, options->name ? options->name : "group", reason);
 	if (r < 0) {
-		destroy(group);
+		carom_cgroup_destroy(group);
 		return r;
 	}
 	group->origin = carom_origin();
-	carom_private_fd_add(&group->private_fd, group->fd);
-	count_in(group);
+	carom_cgroup_enlist(group);
 	*ret_group = group;
 	return 0;
 }

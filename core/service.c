@@ -711,6 +711,18 @@ static bool is_ours(const struct carom_service *service)
 	return service && carom_origin_is(service->origin);
 }
 
+void carom_service_watch_everywhere(struct carom_service_pidfd *watch)
+{
+	pthread_mutex_lock(&service_lock);
+	if (is_ours(the_service))
+		carom_service_watch(the_service, watch);
+	for (struct carom_service *service = polled_services; service;
+	     service = service->next_polled)
+		if (is_ours(service))
+			carom_service_watch(service, watch);
+	pthread_mutex_unlock(&service_lock);
+}
+
 int carom_service_get(struct carom_service **ret_service)
 {
 	int r = 0;

@@ -123,6 +123,14 @@ struct carom_service_pidfd {
  */
 int carom_service_watch(struct carom_service *service, struct carom_service_pidfd *watch);
 
+/**
+ * carom_service_watch_everywhere() - by every service that this process has, if it does not yet
+ *
+ * For a watch that is static: it stays until its descriptor is closed, and is called back by
+ * any of their threads. Any thread.
+ */
+void carom_service_watch_everywhere(struct carom_service_pidfd *watch);
+
 /** carom_service_unwatch() - in the loop's thread */
 void carom_service_unwatch(struct carom_service *service, struct carom_service_pidfd *watch);
 

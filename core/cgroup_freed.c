@@ -1,0 +1,216 @@
+/*
+ * Cgroup: the end of groups
+ *
+ * rmdir(2) says EBUSY while a process lives in the group. So a freed group is tried at
+ * once, and if need be waits in the list `freed` for who tries again. A worker's group is
+ * empty as soon as its pidfd is readable, unless something that it started lives on.
+ *
+ * The kernel tells when a group gets empty: its cgroup.events has POLLPRI then. Those of
+ * all groups in the list are in one epoll set, which the loops of the program's services
+ * watch; that set is made when it is first needed.
+ *
+ *   G1  A group is removed only when it is freed and those in it that have handles are
+ *       removed. What a process in it has made there itself goes with it.
+ *   G2  Handles of a group that is freed belong to the list, under the lock.
+ *   G3  After fork() the copy of a handle is memory only: its descriptor is closed there
+ *       (core/private_fd.h), and the list is forgotten.
+ *   G4  cgroup.events is read after it was put into the set: what changes before that is
+ *       seen by the read, what changes later by the set. Each later read, in a pass over
+ *       the list, takes the set's news away.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "core/cgroup_file.h"
+#include "core/cgroup_group_private.h"
+#include "core/cgroup_remove.h"
+#include "core/cleanup.h"
+#include "core/fork_lock.h"
+#include "core/origin.h"
+#include "core/points.h"
+#include "core/service.h"
+
+static CAROM_FORK_LOCK(lock);
+static uint64_t origin; /* whose these are */
+static struct carom_cgroup *freed;
+static size_t group_count;
+static int set_fd = -1;
+
+/* With the lock: in a forked child there are none. */
+static void own_lists(void)
+{
+	if (origin && carom_origin_is(origin))
+		return;
+	origin = carom_origin();
+	freed = NULL;
+	group_count = 0;
+	set_fd = -1;
+}
+
+void carom_cgroup_enlist(struct carom_cgroup *group)
+{
+	carom_private_fd_add(&group->private_fd, group->fd);
+	carom_fork_lock_acquire(&lock);
+	own_lists();
+	group_count++;
+	if (group->parent)
+		group->parent->child_count++;
+	carom_fork_lock_release(&lock);
+}
+
+void carom_cgroup_destroy(struct carom_cgroup *group)
+{
+	carom_private_fd_remove(&group->private_fd);
+	carom_closep(&group->fd);
+	carom_closep(&group->events_fd); /* and out of the set: there is no copy of it */
+	free(group->path);
+	free(group);
+}
+
+/* --- with the lock: removing ------------------------------------------- */
+
+/* G1. Return: is it gone? */
+static bool try_remove(struct carom_cgroup *group)
+{
+	char name[sizeof(group->name) + 3];
+
+	if (group->child_count > 0)
+		return false;
+	if (group->events_fd >= 0)
+		carom_cgroup_events_populated(group->events_fd); /* G4 */
+	snprintf(name, sizeof(name), "../%s", group->name);
+	CAROM_POINT("cgroup.removing");
+	if (carom_cgroup_remove(group->fd, name) < 0)
+		return false;
+	if (group->parent)
+		group->parent->child_count--;
+	group_count--;
+	return true;
+}
+
+/* --- with the lock: watching ------------------------------------------- */
+
+/* Also where the program has closed all descriptors, and the number is another file's. */
+static int put_into_set(int events_fd)
+{
+	struct epoll_event event = { .events = EPOLLPRI };
+
+	if (set_fd >= 0 && epoll_ctl(set_fd, EPOLL_CTL_ADD, events_fd, &event) == 0)
+		return 0;
+	set_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (set_fd < 0)
+		return -errno;
+	return epoll_ctl(set_fd, EPOLL_CTL_ADD, events_fd, &event) < 0 ? -errno : 0;
+}
+
+/* Return: from now on, and so it is to be looked at once more (G4). */
+static bool watch(struct carom_cgroup *group)
+{
+	if (group->events_fd >= 0 || group->child_count > 0)
+		return false;
+	group->events_fd = openat(group->fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	if (group->events_fd >= 0 && put_into_set(group->events_fd) < 0)
+		carom_closep(&group->events_fd); /* it is removed in a later pass */
+	return group->events_fd >= 0;
+}
+
+/* One pass over the list. Return: has any gone? That may have been in the way of another. */
+static bool bury_some(void)
+{
+	struct carom_cgroup **link = &freed;
+	bool any = false;
+
+	while (*link) {
+		struct carom_cgroup *group = *link;
+
+		if (!try_remove(group) && (!watch(group) || !try_remove(group))) {
+			link = &group->next;
+			continue;
+		}
+		*link = group->next;
+		carom_cgroup_destroy(group);
+		any = true;
+	}
+	return any;
+}
+
+static void bury_all(void)
+{
+	while (freed && bury_some())
+		;
+}
+
+static void changed(struct carom_service_pidfd *unused)
+{
+	(void)unused;
+	carom_cgroup_bury();
+}
+
+static struct carom_service_pidfd set_watch = { .ended = changed };
+
+/* --- the public ones --------------------------------------------------- */
+
+size_t carom_cgroup_bury(void)
+{
+	size_t left = 0;
+
+	carom_fork_lock_acquire(&lock);
+	own_lists();
+	bury_all();
+	for (struct carom_cgroup *group = freed; group; group = group->next)
+		left++;
+	carom_fork_lock_release(&lock);
+	return left;
+}
+
+/* With the lock: it is removed later. */
+static void wait_for_end(struct carom_cgroup *group)
+{
+	group->next = freed;
+	freed = group;
+	bury_all();
+	if (freed && set_fd >= 0) {
+		set_watch.fd = set_fd;
+		carom_service_watch_everywhere(&set_watch);
+	}
+}
+
+struct carom_cgroup *carom_cgroup_free(struct carom_cgroup *group)
+{
+	if (!group)
+		return NULL;
+	if (!carom_cgroup_is_own(group)) {
+		group->fd = -1; /* G3 */
+		carom_cgroup_destroy(group);
+		return NULL;
+	}
+	carom_fork_lock_acquire(&lock);
+	if (try_remove(group)) {
+		carom_cgroup_destroy(group);
+		bury_all(); /* the one that it stood in, perhaps */
+	} else {
+		wait_for_end(group);
+	}
+	carom_fork_lock_release(&lock);
+	return NULL;
+}
+
+void carom_cgroup_freep(struct carom_cgroup **group)
+{
+	*group = carom_cgroup_free(*group);
+}
+
+size_t carom_cgroup_count(void)
+{
+	size_t count;
+
+	carom_fork_lock_acquire(&lock);
+	own_lists();
+	count = group_count;
+	carom_fork_lock_release(&lock);
+	return count;
+}
