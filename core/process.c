@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,10 +104,17 @@ __attribute__((noinline)) static void unref(struct carom_process *process)
 	free(process->fds);
 	carom_sandbox_page_free(process->page);
 	carom_sandbox_free(process->sandbox);
+	carom_process_limits_free(process->limits);
 	free(process);
 }
 
 /* --- how it ended, with the lock --------------------------------------- */
+
+static void end_limits(struct carom_process *process)
+{
+	if (process->limits)
+		carom_process_limits_end(process->limits);
+}
 
 /* P2; the caller has a reference of its own. A thread says itself that it has ended. */
 static void look(struct carom_process *process)
@@ -121,6 +129,7 @@ static void look(struct carom_process *process)
 	CAROM_POINT("process.reaped");
 	process->exit = exit;
 	process->state = PROCESS_ENDED;
+	end_limits(process);
 	process->reference_count--; /* P3 */
 }
 
@@ -239,6 +248,7 @@ static void hold_anew(struct carom_process *process)
 			process->exit =
 				(struct carom_exit){ .kind = CAROM_EXIT_TAKEN, .status = -1 };
 			process->state = PROCESS_ENDED;
+			end_limits(process);
 			process->reference_count--;
 		}
 	}
@@ -293,6 +303,8 @@ static int name_child(struct carom_process *process, const struct carom_process_
 
 static int copy_options(struct carom_process *process, const struct carom_process_options *options)
 {
+	int r;
+
 	process->function = options->function;
 	process->run = options->run;
 	process->argument = options->argument;
@@ -310,7 +322,10 @@ static int copy_options(struct carom_process *process, const struct carom_proces
 			return -ENOMEM;
 		memcpy(process->fds, options->fds, options->fd_count * sizeof(int));
 	}
-	return name_child(process, options);
+	r = name_child(process, options);
+	if (r == 0 && options->limits)
+		r = carom_process_limits_new(options->limits, process->self.name, &process->limits);
+	return r;
 }
 
 int carom_process_new(const struct carom_process_options *options,
@@ -336,7 +351,8 @@ int carom_process_new(const struct carom_process_options *options,
 	process->pidfd = -1;
 	process->creator = carom_thread_number();
 	r = carom_context_settings(ours.context, &process->settings, &process->type);
-	if (r == 0 && carom_process_is_thread(process) && !carom_sandbox_is_none(ours.sandbox))
+	if (r == 0 && carom_process_is_thread(process) &&
+	    (!carom_sandbox_is_none(ours.sandbox) || ours.limits))
 		r = -EOPNOTSUPP;
 	if (r == 0)
 		r = copy_options(process, &ours);
@@ -664,6 +680,8 @@ int carom_process_signal(struct carom_process *process, int signal_number)
 		r = -EINVAL;
 	if (r == 0 && process->state == PROCESS_STARTED)
 		r = send_signal(process, signal_number);
+	if (r == 0 && signal_number == SIGKILL && process->limits)
+		r = carom_process_limits_kill(process->limits);
 	carom_fork_lock_release(&lock);
 	return r;
 }
@@ -771,6 +789,19 @@ int carom_process_violation(struct carom_process *process, struct carom_violatio
 	return process->page && carom_sandbox_page_violation(process->page, &exit, ret_violation)
 		       ? 0
 		       : -ENODATA;
+}
+
+int carom_process_out_of_memory(struct carom_process *process, uint64_t *ret_limit_bytes,
+				uint64_t *ret_peak_bytes)
+{
+	struct carom_exit exit;
+	int r = carom_process_exit(process, &exit);
+
+	if (r < 0)
+		return r;
+	return process->limits ? carom_process_limits_memory(process->limits, ret_limit_bytes,
+							     ret_peak_bytes)
+			       : -ENODATA;
 }
 
 int carom_process_exitcode(struct carom_process *process, int *ret_code)

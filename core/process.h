@@ -52,6 +52,7 @@
 #include <sys/types.h>
 
 #include "api.h"
+#include "cgroup_limits.h"
 #include "cleanup.h"
 #include "exit.h"
 #include "registry.h"
@@ -96,6 +97,10 @@ enum carom_choice {
  *                 core/sandbox.h; kept. NULL: all that this process may. It is entered after
  *                 the functions of core/after_fork.h were called; with it, a child by "fork"
  *                 too has no descriptors but 0, 1, 2 and @fds. Not for "thread"
+ * @limits:        what it may use at most, together with all that it starts: it is born in a
+ *                 cgroup of its own, see core/cgroup_limits.h. carom_process_kill() kills all
+ *                 of them, and those that are left when it has ended are killed then. Copied;
+ *                 NULL: no more than this process. Not for "thread"
  */
 struct carom_process_options {
 	size_t size_bytes;
@@ -110,6 +115,7 @@ struct carom_process_options {
 	enum carom_choice daemon;
 	struct carom_context *context;
 	struct carom_sandbox *sandbox;
+	const struct carom_cgroup_limits *limits;
 };
 #define CAROM_PROCESS_OPTIONS(...) CAROM_OPTIONS(carom_process_options, __VA_ARGS__)
 
@@ -121,9 +127,9 @@ struct carom_process_options {
  * Name, authkey and the daemon flag are taken over now; what changes here later does
  * not change them (row PR-03).
  * Return: 0, -EINVAL (both functions, a size without its pointer, an empty name, a
- * daemon flag that is no enum carom_choice), -E2BIG, -ENAMETOOLONG, -ENOMEM,
- * -EOPNOTSUPP ("forkserver", where children can be made by fork(2) alone; a sandbox for a
- * "thread").
+ * daemon flag that is no enum carom_choice, limits that the kernel would refuse, which
+ * is logged with the reason), -E2BIG, -ENAMETOOLONG, -ENOMEM, -EOPNOTSUPP ("forkserver",
+ * where children can be made by fork(2) alone; a sandbox or limits for a "thread").
  */
 CAROM_API int carom_process_new(const struct carom_process_options *options,
 				struct carom_process **ret_process);
@@ -148,6 +154,8 @@ CAROM_API int carom_process_new(const struct carom_process_options *options,
  *	-ECANCELED   this process exits, and waits for its children already
  *	-EAGAIN      no more processes or threads are allowed (RLIMIT_NPROC, pids.max)
  *	-ENOMEM, -EMFILE, -ENFILE
+ *	-EOPNOTSUPP, -EROFS, -EACCES, -EBUSY, -ENODEV  there are limits, and no cgroup can
+ *	             be made for them; what is missing, and what helps, is logged as a warning
  *	-ETOOMANYREFS "forkserver": more descriptors under way than RLIMIT_NOFILE
  *	-ECHILD
  */
@@ -276,6 +284,18 @@ CAROM_API int carom_process_exit(struct carom_process *process, struct carom_exi
  */
 CAROM_API int carom_process_violation(struct carom_process *process,
 				      struct carom_violation *ret_violation);
+
+/**
+ * carom_process_out_of_memory() - was its limit of memory what killed it?
+ * @ret_limit_bytes: memory_bytes of its limits, in whole pages
+ * @ret_peak_bytes:  the most that it used, with all that it had started; 0 before Linux 5.19
+ *
+ * Its exit code is -SIGKILL then, unless the kernel has chosen one of its descendants.
+ * Return: 0, -ENODATA (it was not that, or it has no such limit), and as
+ * carom_process_exit().
+ */
+CAROM_API int carom_process_out_of_memory(struct carom_process *process, uint64_t *ret_limit_bytes,
+					  uint64_t *ret_peak_bytes);
 
 /**
  * carom_process_sentinel() - its pidfd: readable as soon as it has ended

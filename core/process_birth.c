@@ -92,6 +92,13 @@ static int make_page(struct carom_process *process, struct carom_parcel *parcel)
 	return r;
 }
 
+static int make_group(struct carom_process *process, struct carom_parcel *parcel)
+{
+	return process->limits ? carom_process_limits_begin(process->limits, process->self.name,
+							    &parcel->cgroup_fd)
+			       : 0;
+}
+
 pid_t carom_process_birth(struct carom_process *process, int *ret_pidfd)
 {
 	struct carom_parcel parcel;
@@ -109,7 +116,11 @@ pid_t carom_process_birth(struct carom_process *process, int *ret_pidfd)
 	fflush(stderr);
 	pid = make_page(process, &parcel);
 	if (pid == 0)
+		pid = make_group(process, &parcel);
+	if (pid == 0)
 		pid = carom_start(&parcel, ret_pidfd);
+	if (pid < 0 && process->limits)
+		carom_process_limits_end(process->limits);
 	carom_sandbox_page_close(process->page);
 	close_own(fds, process->fd_count);
 	return pid;

@@ -10,6 +10,7 @@
 #include "core/loop.h"
 #include "core/parcel.h"
 #include "core/process.h"
+#include "core/process_limits.h"
 #include "core/sandbox_private.h"
 #include "core/self.h"
 #include "core/service.h"
@@ -31,6 +32,7 @@ enum process_state {
  * @is_watched:    by the library's thread, or about to be
  * @is_cancelled:  a thread: carom_process_cancel()
  * @creator:       a thread: the number of the one that made the handle
+ * @limits:         NULL: it has none
  * @sandbox, @page: NULL: it is in none; the page from its start on
  * @pid, @pidfd, @exit: as @state has them; a thread has neither pid nor pidfd
  * @pidfd_user_count: the library's thread while it watches, and threads that wait
@@ -61,6 +63,7 @@ struct carom_process {
 	size_t fd_count;
 	struct carom_sandbox *sandbox;
 	struct carom_sandbox_page *page;
+	struct carom_process_limits *limits;
 	pid_t pid;
 	pid_t parent_pid;
 	int pidfd;

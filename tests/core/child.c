@@ -4,6 +4,7 @@
 #include "tests/core/births.h"
 #include "tests/core/confined.h"
 #include "tests/core/functions.h"
+#include "tests/core/grouped.h"
 #include "tests/core/habits.h"
 #include "tests/core/kin.h"
 
