@@ -410,6 +410,7 @@ static void count_cpus(void)
 	_exit(carom_cpu_count(CAROM_CPU_QUOTA) == expected_count ? 0 : 1);
 }
 
+/* PR-33 */
 Test(cgroup_group, has_as_many_cpus_as_its_quota)
 {
 	static const struct {
@@ -492,6 +493,7 @@ static void take_a_bit_and_stay(void)
 }
 
 /* One limit around groups that each may have as much. */
+/* PC-21 */
 Test(cgroup_group, limits_the_groups_in_it_together)
 {
 	struct carom_cgroup *pool, *groups[4];
