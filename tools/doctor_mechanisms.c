@@ -122,13 +122,12 @@ static void suggest(const struct carom_doctor_place *place, const struct mechani
 		carom_doctor_delegate_cgroup(place, finding, error);
 	else if (carom_doctor_is_before(place, mechanism->since_major, mechanism->since_minor))
 		suggest_kernel(finding, mechanism);
-	else if (is_ring && error == -EOPNOTSUPP)
-		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with liburing");
 	else if (strcmp(mechanism->name, "seccomp") == 0 && error == -EOPNOTSUPP)
 		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with libseccomp");
 	else if (strcmp(mechanism->name, "landlock") == 0 && error == -EOPNOTSUPP)
-		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED,
-				     "a kernel that is booted with landlock among lsm=");
+		carom_doctor_enable_landlock(finding);
+	else if (is_ring && error == -EOPNOTSUPP)
+		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with liburing");
 	else if (is_ring && is_ring_disabled(place))
 		carom_doctor_set_sysctl(place, finding, "kernel.io_uring_disabled=0");
 	else if (error == -EOPNOTSUPP && !mechanism->calls)

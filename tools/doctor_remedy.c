@@ -108,6 +108,13 @@ void carom_doctor_delegate_cgroup(const struct carom_doctor_place *place,
 	}
 }
 
+void carom_doctor_enable_landlock(struct carom_doctor_finding *finding)
+{
+	carom_doctor_suggest(finding, CAROM_DOCTOR_SET, "lsm=landlock,...");
+	carom_doctor_set(finding->note, "on the command line of the kernel, before those in "
+					"/sys/kernel/security/lsm");
+}
+
 void carom_doctor_set_sysctl(const struct carom_doctor_place *place,
 			     struct carom_doctor_finding *finding, const char *setting)
 {

@@ -18,6 +18,9 @@ void carom_doctor_allow_calls(const struct carom_doctor_place *place,
 void carom_doctor_delegate_cgroup(const struct carom_doctor_place *place,
 				  struct carom_doctor_finding *finding, int error);
 
+/** carom_doctor_enable_landlock() - where the kernel has it, and was started without */
+void carom_doctor_enable_landlock(struct carom_doctor_finding *finding);
+
 /** carom_doctor_set_sysctl() - a parameter of the kernel, as "vm.overcommit_memory=0" */
 void carom_doctor_set_sysctl(const struct carom_doctor_place *place,
 			     struct carom_doctor_finding *finding, const char *setting);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/cleanup.h"
+#include "core/probe.h"
 #include "core/sandbox_private.h"
 #include "tools/doctor_files.h"
 #include "tools/doctor_look.h"
@@ -19,6 +20,10 @@
 #define NAMESPACES                                                    \
 	(CAROM_SANDBOX_USER_NAMESPACE | CAROM_SANDBOX_NET_NAMESPACE | \
 	 CAROM_SANDBOX_MOUNT_NAMESPACE | CAROM_SANDBOX_IPC_NAMESPACE)
+
+/* Those that are mechanisms have their lines already (doctor_mechanisms.c). */
+#define LAYERS \
+	((CAROM_SANDBOX_MANDATORY | NAMESPACES) & ~(CAROM_SANDBOX_LANDLOCK | CAROM_SANDBOX_SECCOMP))
 
 /* --- layers ---------------------------------------------------------------- */
 
@@ -30,22 +35,12 @@ static void name_layer(enum carom_sandbox_layer layer, char name[32])
 }
 
 static void suggest_layer(const struct carom_doctor_place *place, enum carom_sandbox_layer layer,
-			  int error, struct carom_doctor_finding *finding)
+			  struct carom_doctor_finding *finding)
 {
 	if (layer & NAMESPACES) {
 		carom_doctor_allow_calls(place, finding, "unshare mount umount2 pivot_root");
-	} else if (layer != CAROM_SANDBOX_LANDLOCK) {
-		carom_doctor_allow_calls(place, finding, "seccomp prctl");
-	} else if (carom_doctor_is_before(place, 5, 13)) {
-		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "Linux 5.13 or newer");
-	} else if (error == -EOPNOTSUPP) {
-		carom_doctor_suggest(finding, CAROM_DOCTOR_SET, "lsm=landlock,...");
-		carom_doctor_set(finding->note, "on the command line of the kernel, before those "
-						"in /sys/kernel/security/lsm");
 	} else {
-		carom_doctor_allow_calls(place, finding,
-					 "landlock_create_ruleset landlock_add_rule "
-					 "landlock_restrict_self");
+		carom_doctor_allow_calls(place, finding, "prctl setrlimit close_range");
 	}
 }
 
@@ -53,9 +48,6 @@ static const char *cost_of(enum carom_sandbox_layer layer)
 {
 	if (layer & NAMESPACES)
 		return "a sandbox that asks for it cannot be made, unless it may be missing";
-	if (layer == CAROM_SANDBOX_LANDLOCK)
-		return "sandboxes cannot be made, unless the program gives up core dumps "
-		       "(CAROM_SANDBOX_PARENT)";
 	return "sandboxes cannot be made, unless it may be missing";
 }
 
@@ -79,7 +71,7 @@ static void look_at_layer(const struct carom_doctor_place *place,
 	error = carom_sandbox_layer_error(sandbox, layer);
 	carom_doctor_set(finding->reason, "%s", strerrordesc_np(-error));
 	carom_doctor_set(finding->cost, "%s", cost_of(layer));
-	suggest_layer(place, layer, error, finding);
+	suggest_layer(place, layer, finding);
 }
 
 static void tell_in_force(uint64_t layers, char *text)
@@ -106,18 +98,19 @@ static void look_at_layers(const struct carom_doctor_place *place,
 	struct carom_doctor_finding *finding;
 	char why[CAROM_DOCTOR_TEXT_BYTES];
 
+	carom_doctor_set(report->in_force[CAROM_DOCTOR_SANDBOX], "none");
+	if (!carom_probe(CAROM_FEATURE_SECCOMP))
+		return;
 	if (carom_sandbox_new(&options, &sandbox) < 0) {
 		carom_sandbox_check(&options, why, sizeof(why));
 		finding = carom_doctor_add(report, CAROM_DOCTOR_SANDBOX, "sandbox",
 					   CAROM_DOCTOR_LESS, "no sandbox can be made");
 		carom_doctor_set(finding->reason, "%s", why);
 		carom_doctor_set(finding->cost, "a pool that asks for one is an error");
-		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with libseccomp");
-		carom_doctor_set(report->in_force[CAROM_DOCTOR_SANDBOX], "none");
 		return;
 	}
 	for (int i = 0; i < CAROM_SANDBOX_LAYER_COUNT; i++)
-		if ((CAROM_SANDBOX_MANDATORY | NAMESPACES) & (1 << i))
+		if (LAYERS & (1 << i))
 			look_at_layer(place, sandbox, 1 << i, report);
 	tell_in_force(carom_sandbox_layers(sandbox), report->in_force[CAROM_DOCTOR_SANDBOX]);
 }
