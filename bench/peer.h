@@ -100,6 +100,7 @@ struct bench_peer {
 /* What a peer's file offers to the table in bench/bench.c. */
 extern const struct bench_peer bench_peer_carom;
 extern const struct bench_peer bench_peer_carom_parked;
+extern const struct bench_peer bench_peer_carom_open;
 extern const struct bench_peer bench_peer_carom_copy;
 extern const struct bench_peer bench_peer_memcpy;
 extern const struct bench_peer bench_peer_futex;

@@ -1,5 +1,5 @@
 /*
- * Peers: carom, carom-parked
+ * Peers: carom, carom-parked, carom-open
  *
  * The library's pools as a program uses them, by the public headers; its processes
  * are in bench/peer_carom_process.c.
@@ -34,6 +34,7 @@ static _Atomic uint32_t *busy_pid;
 struct carom_side {
 	struct bench_job job;
 	struct carom_pool *pool;
+	struct carom_sandbox *sandbox;
 	struct carom_result *window[BENCH_WINDOW];
 	uint64_t items[ITEMS];
 	uint64_t *many_items;
@@ -93,7 +94,8 @@ static int share_busy_pid(void)
 	return busy_pid == MAP_FAILED ? -errno : 0;
 }
 
-static int new_pool(const struct bench_job *job, uint64_t spin_ns, void **ret_state)
+static int new_pool_in(const struct bench_job *job, uint64_t spin_ns,
+		       enum carom_sandbox_profile profile, void **ret_state)
 {
 	struct carom_side *side = calloc(1, sizeof(*side));
 	int r = side ? share_busy_pid() : -ENOMEM;
@@ -102,15 +104,23 @@ static int new_pool(const struct bench_job *job, uint64_t spin_ns, void **ret_st
 		return r;
 	*ret_state = side;
 	side->job = *job;
-	r = carom_pool_new(
-		&CAROM_POOL_OPTIONS(.worker_count = job->worker_count, .spin_ns = spin_ns),
-		&side->pool);
+	r = carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = profile), &side->sandbox);
+	if (r == 0)
+		r = carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = job->worker_count,
+						       .spin_ns = spin_ns,
+						       .sandbox = side->sandbox),
+				   &side->pool);
 	if (r == 0)
 		r = apply_no_op(side);
 	if (r == 0)
 		r = place_workers(side);
 	bench_place_threads(job->caller_cpu);
 	return r;
+}
+
+static int new_pool(const struct bench_job *job, uint64_t spin_ns, void **ret_state)
+{
+	return new_pool_in(job, spin_ns, CAROM_SANDBOX_NONE, ret_state);
 }
 
 static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
@@ -121,6 +131,12 @@ static int setup(const struct bench_job *job, struct bench_sample *sample, void 
 static int setup_parked(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
 {
 	return new_pool(job, CAROM_SPIN_NEVER, ret_state);
+}
+
+static int setup_confined(const struct bench_job *job, struct bench_sample *sample,
+			  void **ret_state)
+{
+	return new_pool_in(job, CAROM_SPIN_NEVER, CAROM_SANDBOX_STRICT, ret_state);
 }
 
 static int setup_spinning(const struct bench_job *job, struct bench_sample *sample,
@@ -134,6 +150,7 @@ static void teardown(void *state)
 	struct carom_side *side = state;
 
 	carom_pool_free(side->pool);
+	carom_sandbox_free(side->sandbox);
 	free(side->many_items);
 	free(side->many_values);
 	free(side);
@@ -347,6 +364,7 @@ static const struct bench_act acts[] = {
 	ACT(BENCH_ROUND_TRIP_PARKED, setup_parked, operate_round_trip),
 	ACT(BENCH_ROUND_TRIP_SPINNING, setup_spinning, operate_round_trip),
 	ACT(BENCH_ROUND_TRIP, setup, operate_round_trip),
+	ACT(BENCH_ROUND_TRIP_CONFINED, setup_confined, operate_round_trip),
 	ACT(BENCH_THROUGHPUT, setup, operate_throughput),
 	ACT(BENCH_BATCH, setup, operate_batch),
 	ACT(BENCH_BATCH_CHUNKED, setup, operate_batch_chunked),
@@ -379,4 +397,15 @@ const struct bench_peer bench_peer_carom_parked = {
 	.name = "carom-parked",
 	.summary = "this library, told never to spin",
 	.acts = parked_acts,
+};
+
+static const struct bench_act open_acts[] = {
+	ACT(BENCH_ROUND_TRIP_CONFINED, setup_parked, operate_round_trip),
+	{ 0 },
+};
+
+const struct bench_peer bench_peer_carom_open = {
+	.name = "carom-open",
+	.summary = "this library, without the sandbox",
+	.acts = open_acts,
 };

@@ -49,6 +49,13 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.worker_count = 1,
 		.task_count = 1,
 	},
+	[BENCH_ROUND_TRIP_CONFINED] = {
+		.name = "round-trip-confined",
+		.title = "no-op task, nobody spins, worker in the sandbox \"strict\"",
+		.placements = BENCH_ANYWHERE,
+		.worker_count = 1,
+		.task_count = 1,
+	},
 	[BENCH_THROUGHPUT] = {
 		.name = "throughput",
 		.title = "no-op tasks one by one, at most 1024 in flight, 2 workers",
@@ -320,6 +327,7 @@ const struct bench_bar bench_bars[] = {
 	{ BENCH_ROUND_TRIP, TWO_OR_FREE, BENCH_TIMES_FASTER, "billiard", 100 },
 	{ BENCH_ROUND_TRIP, TWO_OR_FREE, BENCH_TIMES_FASTER, "multiprocessing", 100 },
 	{ BENCH_ROUND_TRIP, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "carom-parked", 1.05 },
+	{ BENCH_ROUND_TRIP_CONFINED, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "carom-open", 1.10 },
 	{ BENCH_THROUGHPUT, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "billiard", 50 },
 	{ BENCH_THROUGHPUT, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "libuv", 1 },
 	{ BENCH_BATCH, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "libuv", 2 },

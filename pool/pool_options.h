@@ -190,7 +190,8 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                when it was initialized: what the initializer and on_loop_start have opened
  *                stays open, and threads that they have started keep it from beginning. A task
  *                that calls what it may not ends with CAROM_OUTCOME_SANDBOX_VIOLATION, and
- *                its worker is replaced. Not for threads
+ *                its worker is replaced. Not for threads. Workers of one pool see each other's
+ *                arguments and values: give tenants that are not to, a pool each
  */
 struct carom_pool_options {
 	size_t size_bytes;
