@@ -45,11 +45,7 @@ Test(error, a_hard_limit_says_how_long_it_was, .timeout = 30)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
 	struct carom_outcome outcome;
 
-	cr_expect(eq(int,
-		     carom_pool_apply(pool, hang, NULL, 0, NULL, 0,
-				      &CAROM_TASK_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(20)),
-				      &outcome),
-		     -EREMOTEIO));
+	cr_expect(eq(int, hang_until_limit(pool, CAROM_MILLISECONDS(20), &outcome), -EREMOTEIO));
 	cr_expect(eq(str, exception(&outcome), (char *)"TimeLimitExceeded(0.02,)"));
 }
 

@@ -203,11 +203,7 @@ Test(methods, each_holds_a_hard_limit, .timeout = 60)
 		struct carom_pool *pool = pool_of(context, 1);
 		struct carom_outcome outcome;
 
-		cr_expect(eq(int,
-			     carom_pool_apply(
-				     pool, hang, NULL, 0, NULL, 0,
-				     &CAROM_TASK_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(20)),
-				     &outcome),
+		cr_expect(eq(int, hang_until_limit(pool, CAROM_MILLISECONDS(20), &outcome),
 			     -EREMOTEIO));
 		cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
 		carom_pool_free(pool);

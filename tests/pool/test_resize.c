@@ -6,8 +6,7 @@
 #include <pthread.h>
 
 #include "core/points.h"
-#include "tests/pool/gate.h"
-#include "tests/pool/work.h"
+#include "tests/pool/busy.h"
 
 #define WORKERS_MAX 64
 
@@ -43,37 +42,6 @@ static void expect_gone(int64_t pid)
 	while (kill((pid_t)pid, 0) == 0 && carom_now() < deadline)
 		poll(NULL, 0, 1);
 	cr_expect(kill((pid_t)pid, 0) < 0, "worker %d is still there", (int)pid);
-}
-
-/* ---- work that can be held up ---- */
-
-static struct gate *gate;
-
-static int wait_at_gate(struct carom_call *call)
-{
-	uint32_t number;
-	int r = carom_call_read(call, &number, sizeof(number));
-
-	if (r < 0)
-		return r;
-	gate_pass(gate, number);
-	return carom_reply(call, &(int64_t){ getpid() }, sizeof(int64_t));
-}
-
-static struct carom_pool *new_pool_with_gate(uint64_t workers)
-{
-	gate = gate_new();
-	cr_assert(ne(ptr, gate, NULL));
-	return new_pool(workers);
-}
-
-/* so many tasks, each of which has a worker of its own by now */
-static void occupy(struct carom_pool *pool, struct carom_result **results, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		cr_assert(zero(int, carom_pool_apply_async(pool, wait_at_gate, &i, sizeof(i), NULL,
-							   &results[i])));
-	gate_await(&gate->begun, count);
 }
 
 static int64_t pid_of(struct carom_result *result)

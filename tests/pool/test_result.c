@@ -431,11 +431,7 @@ Test(limit, of_one_task_holds_in_a_pool_without, .timeout = 20)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
 	struct carom_outcome outcome;
 
-	cr_expect(eq(int,
-		     carom_pool_apply(pool, hang, NULL, 0, NULL, 0,
-				      &CAROM_TASK_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(20)),
-				      &outcome),
-		     -EREMOTEIO));
+	cr_expect(eq(int, hang_until_limit(pool, CAROM_MILLISECONDS(20), &outcome), -EREMOTEIO));
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
 }
 

@@ -242,11 +242,7 @@ Test(statistics, tell_why_processes_ended, .timeout = 20)
 	struct carom_pool_statistics now;
 
 	run(pool, exit_7);
-	cr_expect(eq(int,
-		     carom_pool_apply(pool, hang, NULL, 0, NULL, 0,
-				      &CAROM_TASK_OPTIONS(.hard_limit_ns = CAROM_MILLISECONDS(10)),
-				      NULL),
-		     -EREMOTEIO));
+	cr_expect(eq(int, hang_until_limit(pool, CAROM_MILLISECONDS(10), NULL), -EREMOTEIO));
 	/* their tasks are answered first */
 	await(statistics_of(pool).exit_counts[CAROM_EXIT_REASON_LOST] == 1);
 	await(statistics_of(pool).exit_counts[CAROM_EXIT_REASON_LIMIT] == 1);

@@ -12,33 +12,11 @@
 #include <sys/wait.h>
 
 #include "core/points.h"
-#include "tests/pool/gate.h"
-#include "tests/pool/work.h"
+#include "tests/pool/busy.h"
 
 static uint64_t soon(void)
 {
 	return carom_deadline_after(CAROM_SECONDS(30));
-}
-
-static struct gate *gate;
-
-static int wait_at_gate(struct carom_call *call)
-{
-	uint32_t number;
-	int r = carom_call_read(call, &number, sizeof(number));
-
-	if (r < 0)
-		return r;
-	gate_pass(gate, number);
-	return carom_reply(call, &(int64_t){ getpid() }, sizeof(int64_t));
-}
-
-/* the gate is there before the first worker is */
-static struct carom_pool *new_pool_with_gate(uint64_t workers)
-{
-	gate = gate_new();
-	cr_assert(ne(ptr, gate, NULL));
-	return new_pool(workers);
 }
 
 static int ignore_and_hang(struct carom_call *call)
@@ -46,14 +24,6 @@ static int ignore_and_hang(struct carom_call *call)
 	signal(SIGTERM, SIG_IGN);
 	gate_pass(gate, UINT32_MAX - 1);
 	return 0;
-}
-
-static void occupy(struct carom_pool *pool, struct carom_result **results, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		cr_assert(zero(int, carom_pool_apply_async(pool, wait_at_gate, &i, sizeof(i), NULL,
-							   &results[i])));
-	gate_await(&gate->begun, count);
 }
 
 static struct carom_outcome outcome_of(struct carom_result *result)

@@ -128,7 +128,15 @@ static inline int eat(struct carom_call *call)
 	return hang(call);
 }
 
-/* a pipe's ends, made before the pool so that nothing but its numbers travels; closed in workers */
+/* a task that hangs for as long as it may. Return: as carom_pool_apply() */
+static inline int hang_until_limit(struct carom_pool *pool, uint64_t limit_ns,
+				   struct carom_outcome *ret_outcome)
+{
+	struct carom_task_options options = CAROM_TASK_OPTIONS(.hard_limit_ns = limit_ns);
+
+	return carom_pool_apply(pool, hang, NULL, 0, NULL, 0, &options, ret_outcome);
+}
+
 static inline struct carom_pool *new_pool(uint64_t workers)
 {
 	struct carom_pool *pool = NULL;
