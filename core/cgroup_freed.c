@@ -29,10 +29,14 @@
 #include "core/cgroup_group_private.h"
 #include "core/cgroup_remove.h"
 #include "core/cleanup.h"
+#include "core/descriptors.h"
 #include "core/fork_lock.h"
 #include "core/origin.h"
 #include "core/points.h"
 #include "core/service.h"
+#include "core/time.h"
+
+#define SLICE_NS CAROM_MILLISECONDS(20)
 
 static CAROM_FORK_LOCK(lock);
 static uint64_t origin; /* whose these are */
@@ -177,6 +181,21 @@ static void wait_for_end(struct carom_cgroup *group)
 		set_watch.fd = set_fd;
 		carom_service_watch_everywhere(&set_watch);
 	}
+}
+
+/* A loop may take the set's news first; so no wait for them is long. */
+size_t carom_cgroup_bury_until(uint64_t deadline_ns)
+{
+	size_t left;
+
+	while ((left = carom_cgroup_bury()) > 0 && carom_now() < deadline_ns) {
+		uint64_t soon_ns = carom_deadline_after(SLICE_NS);
+
+		if (set_fd < 0)
+			break;
+		carom_descriptor_wait(set_fd, soon_ns < deadline_ns ? soon_ns : deadline_ns);
+	}
+	return left;
 }
 
 struct carom_cgroup *carom_cgroup_free(struct carom_cgroup *group)

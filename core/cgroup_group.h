@@ -83,6 +83,9 @@ void carom_cgroup_freep(struct carom_cgroup **group);
 /** carom_cgroup_bury() - remove freed groups that are empty now. Return: how many are left. */
 size_t carom_cgroup_bury(void);
 
+/** carom_cgroup_bury_until() - likewise, waiting for those that become empty */
+size_t carom_cgroup_bury_until(uint64_t deadline_ns);
+
 /** carom_cgroup_count() - groups of this process that are not removed yet, for leak tests */
 size_t carom_cgroup_count(void);
 

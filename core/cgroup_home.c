@@ -49,6 +49,7 @@
 
 #include "core/cgroup_base.h"
 #include "core/cgroup_file.h"
+#include "core/cgroup_group.h"
 #include "core/cgroup_remove.h"
 #include "core/cleanup.h"
 #include "core/finalizer.h"
@@ -56,9 +57,11 @@
 #include "core/origin.h"
 #include "core/points.h"
 #include "core/process_tree.h"
+#include "core/time.h"
 
 #define ATTEMPT_COUNT 10
 #define NUMBER_COUNT  1000
+#define PATIENCE_NS   CAROM_NS_PER_SEC /* with those who were killed and are not dead yet */
 #define PROGRAM_PROCS CAROM_CGROUP_PROGRAM "/cgroup.procs"
 #define LIST_SIZE     4096 /* of a file of names of controllers */
 
@@ -162,7 +165,9 @@ static int refuse_stranger(pid_t pid, char *reason)
 	return carom_cgroup_say(
 		reason, -EBUSY,
 		"process %d (%s) stands in %s as well, and is not this program's: start the "
-		"program in a group of its own, by `systemd-run %s--scope -p Delegate=yes PROGRAM`",
+		"program in a group of its own, by `systemd-run %s--scope -p Delegate=yes "
+		"PROGRAM`, "
+		"or in a container as its only one",
 		pid, name, home.base.path, geteuid() == 0 ? "" : "--user ");
 }
 
@@ -393,6 +398,7 @@ int carom_cgroup_home_leave(void)
 {
 	int r = 0;
 
+	carom_cgroup_bury_until(carom_deadline_after(PATIENCE_NS));
 	carom_fork_lock_acquire(&lock);
 	if (home.origin && carom_origin_is(home.origin)) {
 		r = leave();

@@ -42,7 +42,13 @@ int carom_cgroup_enable(int fd, const char *path, uint32_t controllers, char *re
  */
 void carom_cgroup_home_lost(void);
 
-/** carom_cgroup_home_leave() - what the program does with it at its end. 0, -EBUSY. */
+/**
+ * carom_cgroup_home_leave() - what the program does with it at its end
+ *
+ * Blocks for a second at most, if freed groups do not get empty.
+ * Return: 0, -EBUSY (processes are left in its groups, or another home has come to stand in
+ * the base): it stays, for the next one to remove.
+ */
 int carom_cgroup_home_leave(void);
 
 #endif
