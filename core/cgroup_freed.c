@@ -43,6 +43,7 @@ static uint64_t origin; /* whose these are */
 static struct carom_cgroup *freed;
 static size_t group_count;
 static int set_fd = -1;
+static struct carom_private_fd private_set_fd;
 
 /* With the lock: in a forked child there are none. */
 static void own_lists(void)
@@ -66,11 +67,21 @@ void carom_cgroup_enlist(struct carom_cgroup *group)
 	carom_fork_lock_release(&lock);
 }
 
+/* By hand: a child that was forked just now may have a copy still, which would keep it there. */
+static void unwatch(struct carom_cgroup *group)
+{
+	if (group->events_fd < 0)
+		return;
+	epoll_ctl(set_fd, EPOLL_CTL_DEL, group->events_fd, NULL);
+	carom_private_fd_remove(&group->private_events_fd);
+	carom_closep(&group->events_fd);
+}
+
 void carom_cgroup_destroy(struct carom_cgroup *group)
 {
 	carom_private_fd_remove(&group->private_fd);
 	carom_closep(&group->fd);
-	carom_closep(&group->events_fd); /* and out of the set: there is no copy of it */
+	unwatch(group);
 	free(group->path);
 	free(group);
 }
@@ -105,9 +116,11 @@ static int put_into_set(int events_fd)
 
 	if (set_fd >= 0 && epoll_ctl(set_fd, EPOLL_CTL_ADD, events_fd, &event) == 0)
 		return 0;
+	carom_private_fd_remove(&private_set_fd);
 	set_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (set_fd < 0)
 		return -errno;
+	carom_private_fd_add(&private_set_fd, set_fd);
 	return epoll_ctl(set_fd, EPOLL_CTL_ADD, events_fd, &event) < 0 ? -errno : 0;
 }
 
@@ -117,9 +130,13 @@ static bool watch(struct carom_cgroup *group)
 	if (group->events_fd >= 0 || group->child_count > 0)
 		return false;
 	group->events_fd = openat(group->fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	if (group->events_fd >= 0 && put_into_set(group->events_fd) < 0)
+	if (group->events_fd < 0 || put_into_set(group->events_fd) < 0) {
 		carom_closep(&group->events_fd); /* it is removed in a later pass */
-	return group->events_fd >= 0;
+		group->events_fd = -1;
+		return false;
+	}
+	carom_private_fd_add(&group->private_events_fd, group->events_fd);
+	return true;
 }
 
 /* One pass over the list. Return: has any gone? That may have been in the way of another. */
@@ -203,7 +220,7 @@ struct carom_cgroup *carom_cgroup_free(struct carom_cgroup *group)
 	if (!group)
 		return NULL;
 	if (!carom_cgroup_is_own(group)) {
-		group->fd = -1; /* G3 */
+		group->fd = group->events_fd = -1; /* G3 */
 		carom_cgroup_destroy(group);
 		return NULL;
 	}

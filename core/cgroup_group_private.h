@@ -27,6 +27,7 @@ struct carom_cgroup {
 	size_t child_count;
 	struct carom_cgroup *next;
 	struct carom_private_fd private_fd;
+	struct carom_private_fd private_events_fd;
 	int fd;
 	int events_fd;
 	struct carom_cgroup_limits limits;

@@ -56,6 +56,7 @@
 #include "core/fork_lock.h"
 #include "core/origin.h"
 #include "core/points.h"
+#include "core/private_fd.h"
 #include "core/process_tree.h"
 #include "core/time.h"
 
@@ -65,15 +66,26 @@
 #define PROGRAM_PROCS CAROM_CGROUP_PROGRAM "/cgroup.procs"
 #define LIST_SIZE     4096 /* of a file of names of controllers */
 
+/** struct file_id - by which a descriptor is known to be what it was */
+struct file_id {
+	dev_t device;
+	ino_t inode;
+};
+
 /**
  * struct home
  * @origin:  whose it is; 0: there is none
+ * @base_id, @id: of the two directories: the program may close all descriptors
  * @enabled: controllers that the base hands on because of this home
  */
 struct home {
 	uint64_t origin;
 	struct carom_cgroup_base base;
 	int fd;
+	struct carom_private_fd private_base_fd;
+	struct carom_private_fd private_fd;
+	struct file_id base_id;
+	struct file_id id;
 	uint32_t enabled;
 	char name[48];
 	char path[PATH_MAX + 64];
@@ -330,13 +342,54 @@ static int hand_down(uint32_t controllers, char *reason)
 
 /* --- the end ----------------------------------------------------------- */
 
+static struct file_id id_of(int fd)
+{
+	struct stat status = { 0 };
+
+	fstat(fd, &status);
+	return (struct file_id){ status.st_dev, status.st_ino };
+}
+
+static bool is_file(int fd, struct file_id id)
+{
+	struct file_id now = id_of(fd);
+
+	return now.device == id.device && now.inode == id.inode;
+}
+
+static void forget_directory(int *fd, struct carom_private_fd *private_fd, struct file_id id)
+{
+	carom_private_fd_remove(private_fd);
+	if (is_file(*fd, id))
+		close(*fd);
+	*fd = -1;
+}
+
 static void forget(void)
 {
-	int base_fd = home.base.fd, fd = home.fd;
-
 	home.origin = 0;
-	close(base_fd);
-	close(fd);
+	forget_directory(&home.base.fd, &home.private_base_fd, home.base_id);
+	forget_directory(&home.fd, &home.private_fd, home.id);
+}
+
+static void keep(void)
+{
+	home.base_id = id_of(home.base.fd);
+	home.id = id_of(home.fd);
+	carom_private_fd_add(&home.private_base_fd, home.base.fd);
+	carom_private_fd_add(&home.private_fd, home.fd);
+	home.origin = carom_origin();
+}
+
+/* H4; and not what a program that has closed all descriptors put in their place. */
+static bool is_there(void)
+{
+	if (!home.origin || !carom_origin_is(home.origin))
+		return false;
+	if (is_file(home.base.fd, home.base_id) && is_file(home.fd, home.id))
+		return true;
+	forget();
+	return false;
 }
 
 /* Groups that nobody ended go, unless there are processes in them. */
@@ -400,7 +453,7 @@ int carom_cgroup_home_leave(void)
 
 	carom_cgroup_bury_until(carom_deadline_after(PATIENCE_NS));
 	carom_fork_lock_acquire(&lock);
-	if (home.origin && carom_origin_is(home.origin)) {
+	if (is_there()) {
 		r = leave();
 		forget();
 	}
@@ -411,7 +464,7 @@ int carom_cgroup_home_leave(void)
 void carom_cgroup_home_lost(void)
 {
 	carom_fork_lock_acquire(&lock);
-	if (home.origin && carom_origin_is(home.origin))
+	if (is_there())
 		forget();
 	carom_fork_lock_release(&lock);
 }
@@ -493,7 +546,7 @@ static int make(char *reason)
 		r = make_once(reason);
 	if (r < 0)
 		return r;
-	home.origin = carom_origin();
+	keep();
 	r = carom_finalizer_add(CAROM_FINALIZER_CGROUP, leave_at_exit, NULL, NULL);
 	if (r < 0) {
 		leave();
@@ -508,7 +561,7 @@ int carom_cgroup_home_get(uint32_t controllers, char *reason, int *ret_fd, const
 	int r = 0;
 
 	carom_fork_lock_acquire(&lock);
-	is_new = !home.origin || !carom_origin_is(home.origin); /* H4 */
+	is_new = !is_there();
 	if (is_new)
 		r = make(reason);
 	if (r == 0) {

@@ -3,6 +3,21 @@
  *
  * What a group of processes may use at most, enforced by the kernel while they run, for
  * all of them together: a process and whatever it starts.
+ *
+ * Groups are made below the cgroup that the program was started in, which has to be its
+ * own: writable, with the controllers, and without processes that are not the program's,
+ * as only a group that has none itself hands controllers on. (The program and its children
+ * step aside into a group of their own for that, and come back at its end.) So:
+ *
+ *	a user's program	systemd-run --user --scope -p Delegate=yes PROGRAM
+ *	a system's		systemd-run --scope -p Delegate=yes PROGRAM
+ *	a service		Delegate=yes in its unit
+ *	a container		with /sys/fs/cgroup writable (podman run --security-opt
+ *				unmask=/sys/fs/cgroup), and the program as its only process
+ *	cgroup v1, or both	boot with systemd.unified_cgroup_hierarchy=1
+ *
+ * Where limits cannot be had, the reason names the file and what helps. Linux 5.10 and
+ * later; a group's memory.peak from 5.19 on.
  */
 #ifndef CAROM_CORE_CGROUP_LIMITS_H
 #define CAROM_CORE_CGROUP_LIMITS_H

@@ -16,6 +16,7 @@
 #include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
 #include "core/clone.h"
+#include "core/fd.h"
 #include "core/leave.h"
 #include "core/points.h"
 #include "core/time.h"
@@ -438,6 +439,33 @@ Test(cgroup_home, is_made_anew_when_it_was_taken_away)
 	cr_expect(has(program_of(getpid()), getpid()));
 	group = carom_cgroup_free(group);
 	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+static void close_all(void)
+{
+	struct carom_cgroup *group;
+	int fds[64];
+
+	CHECK(get(0) == 0);
+	carom_fd_close_except(NULL, 0);
+	for (int i = 0; i < 64; i++) /* other directories in their place */
+		fds[i] = open("/tmp", O_RDONLY | O_DIRECTORY);
+	CHECK(fds[0] == 0);
+	CHECK(carom_cgroup_new(&(struct carom_cgroup_options){ .name = "worker" }, NULL, &group) ==
+	      0);
+	CHECK(access("/tmp/worker-1", F_OK) < 0);
+	CHECK(strstr(carom_cgroup_path(group), ".1/worker-"));
+	carom_cgroup_free(group);
+	CHECK(carom_cgroup_home_leave() == 0);
+	for (int i = 0; i < 64; i++)
+		CHECK(close(fds[i]) == 0); /* they are the program's own */
+}
+
+Test(cgroup_home, is_made_anew_when_its_descriptors_were_taken_away)
+{
+	base = stand_alone();
+	cr_expect(zero(int, apart(close_all)));
 	cr_expect(eq(sz, groups_in(base), 0));
 }
 
