@@ -53,7 +53,7 @@ Test(pool, has_as_many_workers_as_cpus_by_default, .timeout = 10)
 }
 
 /* So many that there are not descriptors enough; but it is not the number that is refused. */
-Test(pool, has_no_more_workers_than_there_can_be_on_more_cpus_than_that, .timeout = 10)
+Test(pool, has_no_more_workers_than_there_can_be_on_more_cpus_than_that, .timeout = 60)
 {
 	struct rlimit limit = { .rlim_cur = 64, .rlim_max = 64 };
 	struct carom_pool *pool = NULL;
