@@ -99,7 +99,8 @@ enum carom_sandbox_layer {
  * @profile:    one of enum carom_sandbox_profile
  * @allow:      names of further system calls, as in man 2 syscalls, ended by NULL. One
  *              that the profile has for some arguments is there for all then, but "clone"
- *              never for namespaces. "fork" allows new processes
+ *              never for namespaces. "fork" allows new processes, which cannot send themselves
+ *              signals: raise(3) and abort(3) are violations there
  * @deny:       names of calls that are not to be there, also if they are in @allow; NULL
  * @read_paths: what may be opened for reading: files, and directories with all beneath;
  *              ended by NULL. NULL: "basic" all, others nothing

@@ -46,6 +46,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -192,6 +193,16 @@ static int enter_landlock(struct entry *entry)
 	return r;
 }
 
+/* Some old programs run where all that can be read can be executed. */
+static int separate_data_from_code(void)
+{
+	int now = personality(0xffffffff); /* asks only */
+
+	if (now < 0 || !(now & READ_IMPLIES_EXEC))
+		return 0;
+	return personality((unsigned long)now & ~(unsigned long)READ_IMPLIES_EXEC) < 0 ? -errno : 0;
+}
+
 /* the filter was compiled before there was this process: F5 in core/sandbox_rules.c */
 static void fill_in_pid(struct sock_filter *program, size_t length)
 {
@@ -208,8 +219,12 @@ static int load_filter(struct entry *entry)
 		.filter = carom_sandbox_program(entry->order),
 	};
 
-	if (!carom_probe(CAROM_FEATURE_SECCOMP))
-		return carom_probe_error(CAROM_FEATURE_SECCOMP);
+	int r = carom_probe_error(CAROM_FEATURE_SECCOMP);
+
+	if (r == 0)
+		r = separate_data_from_code();
+	if (r < 0)
+		return r;
 	fill_in_pid(filter.filter, filter.len);
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0 ? -errno : 0;
 }

@@ -3,6 +3,7 @@
 #include <criterion/new/assert.h>
 
 #include "tests/pool/confined.h"
+#include "tests/core/escapes.h"
 #include "tests/pool/ends.h"
 
 static struct carom_sandbox *sandbox_with(struct carom_sandbox_options options)
@@ -259,4 +260,93 @@ Test(confined, is_nothing_for_threads)
 	cr_expect(carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .sandbox = sandbox,
 						     .context = context_of("thread")),
 				 &pool) == -EOPNOTSUPP);
+}
+
+/* ---- hostile tasks ---- */
+
+static uint64_t secret = 4711;
+static struct world the_world;
+
+static int open_what_is_given(const void *data, size_t size)
+{
+	int pair[2];
+
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return -errno;
+	the_world.directory_fd = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	the_world.terminal_fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (the_world.terminal_fd < 0)
+		the_world.terminal_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	the_world.pipe_fd = pair[1];
+	return 0;
+}
+
+static int attempt(struct carom_call *call)
+{
+	struct world world;
+
+	carom_call_read(call, &world, sizeof(world));
+	world.directory_fd = the_world.directory_fd;
+	world.terminal_fd = the_world.terminal_fd;
+	world.pipe_fd = the_world.pipe_fd;
+	errno = 0;
+	return escapes[world.index].attempt(&world) >= 0 ? 0 : -errno;
+}
+
+/* in the words of the table */
+static void tell_outcome(const struct carom_outcome *outcome, char *text, size_t size)
+{
+	const char *name = strerrorname_np(-outcome->code);
+
+	if (outcome->kind == CAROM_OUTCOME_SANDBOX_VIOLATION)
+		snprintf(text, size, "%s", outcome->message);
+	else if (outcome->kind == CAROM_OUTCOME_FAILED)
+		snprintf(text, size, "%s", name ? name : "?");
+	else
+		snprintf(text, size, "%s", outcome->kind == CAROM_OUTCOME_OK ? HARMLESS : "died");
+}
+
+static bool ends_as_expected(struct carom_pool *pool, const char *expected)
+{
+	struct carom_outcome outcome;
+	char text[80];
+
+	carom_pool_apply(pool, attempt, &the_world, sizeof(the_world), NULL, 0, NULL, &outcome);
+	tell_outcome(&outcome, text, sizeof(text));
+	if (strcmp(text, expected) == 0 ||
+	    (strcmp(expected, "unknown") == 0 && strcmp(text, "died") == 0) ||
+	    (strcmp(expected, "EACCES") == 0 && strcmp(text, "ETXTBSY") == 0))
+		return true;
+	fprintf(stderr, "%s: %s, not %s\n", escapes[the_world.index].name, text, expected);
+	return false;
+}
+
+Test(confined, no_task_escapes, .timeout = 240)
+{
+	enum carom_sandbox_profile profiles[] = { CAROM_SANDBOX_STRICT, CAROM_SANDBOX_BASIC };
+
+#ifndef __x86_64__
+	cr_skip_test("skipped: the table is of x86-64's calls");
+#endif
+	for (size_t i = 0; i < 2; i++) {
+		CAROM_CLEANUP(carom_sandbox_freep)
+		struct carom_sandbox *sandbox = SANDBOX(.profile = profiles[i]);
+		CAROM_CLEANUP(carom_pool_freep)
+		struct carom_pool *pool = POOL(.sandbox = sandbox, .max_restarts = CAROM_NO_LIMIT,
+					       .initializer = open_what_is_given);
+
+		the_world.parent = getpid();
+		the_world.secret = (uintptr_t)&secret;
+		snprintf(the_world.file, sizeof(the_world.file), "/tmp/carom-prey-%d",
+			 (int)getpid());
+		close(open(the_world.file, O_CREAT | O_WRONLY, 0600));
+		for (uint32_t k = 0; k < ESCAPE_COUNT; k++) {
+			the_world.index = k;
+			cr_expect(ends_as_expected(pool,
+						   i == 0 ? escapes[k].strict : escapes[k].basic));
+		}
+		squares(pool);
+		cr_expect(unlink(the_world.file) == 0);
+	}
+	cr_expect(secret == 4711);
 }
