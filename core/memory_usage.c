@@ -149,7 +149,25 @@ int carom_memory_usage_at(int proc_fd, struct carom_memory_usage *ret_usage, uin
 	return read_usage(proc_fd, "status", ret_usage, ret_swapped);
 }
 
+/* as much as it can be: some of it may still be shared since its birth */
+static int read_anonymous(int proc_fd, uint64_t *ret_bytes)
+{
+	uint64_t anonymous, swapped = 0;
+	char text[8192];
+	int r = read_file(proc_fd, "status", text, sizeof(text));
+
+	if (r == 0)
+		r = look_up(text, "\nRssAnon:", &anonymous);
+	if (r < 0)
+		return r;
+	look_up(text, "\nVmSwap:", &swapped);
+	*ret_bytes = anonymous + swapped;
+	return 0;
+}
+
 int carom_memory_private_at(int proc_fd, uint64_t *ret_bytes)
 {
-	return read_private(proc_fd, "smaps_rollup", ret_bytes);
+	int r = read_private(proc_fd, "smaps_rollup", ret_bytes);
+
+	return r == -EACCES ? read_anonymous(proc_fd, ret_bytes) : r;
 }

@@ -32,7 +32,12 @@ int carom_memory_open(pid_t pid);
  */
 int carom_memory_usage_at(int proc_fd, struct carom_memory_usage *ret_usage, uint64_t *ret_swapped);
 
-/** carom_memory_private_at() - as carom_memory_private(); also -EACCES: it is not to be looked into */
+/**
+ * carom_memory_private_at() - as carom_memory_private()
+ *
+ * Of a process that is not to be looked into (a sandboxed one, where this process is not
+ * root): all its anonymous memory, of which some may be shared since its birth.
+ */
 int carom_memory_private_at(int proc_fd, uint64_t *ret_bytes);
 
 #endif

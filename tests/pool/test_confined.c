@@ -1,6 +1,7 @@
 /* Confined: pools whose workers are in sandboxes. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <sys/wait.h>
 
 #include "tests/pool/confined.h"
 #include "tests/core/escapes.h"
@@ -260,6 +261,54 @@ Test(confined, is_nothing_for_threads)
 	cr_expect(carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .sandbox = sandbox,
 						     .context = context_of("thread")),
 				 &pool) == -EOPNOTSUPP);
+}
+
+static int grow_for_ever(struct carom_call *call)
+{
+	for (;;) {
+		char *volatile memory = malloc(1 << 20);
+
+		if (memory)
+			memset(memory, 1, 1 << 20);
+		usleep(1000);
+	}
+	return 0;
+}
+
+/* Only root looks into a process that is not dumpable. The kind of the outcome. */
+static int be_sampled_as_nobody(void)
+{
+	struct carom_sandbox *sandbox = NULL;
+	struct carom_pool *pool = NULL;
+	struct carom_outcome outcome = { 0 };
+
+	if (setgid(65534) < 0 || setuid(65534) < 0 ||
+	    carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT), &sandbox) <
+		    0 ||
+	    carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .sandbox = sandbox,
+					       .max_memory_per_child_bytes = CAROM_MIB(64),
+					       .memory_measure = CAROM_MEMORY_PRIVATE,
+					       .memory_rungs = CAROM_RUNG_SAMPLING),
+			   &pool) < 0)
+		return -1;
+	carom_pool_apply(pool, grow_for_ever, NULL, 0, NULL, 0, NULL, &outcome);
+	carom_pool_free(pool);
+	return outcome.kind;
+}
+
+Test(confined, is_sampled_by_who_may_not_look_into_it, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = STRICT;
+	int status;
+	pid_t pid;
+
+	if (!sandbox || geteuid() != 0)
+		cr_skip_test("skipped: only root can be somebody else");
+	pid = fork();
+	if (pid == 0)
+		_exit(be_sampled_as_nobody());
+	cr_assert(waitpid(pid, &status, 0) == pid);
+	cr_expect(status == CAROM_OUTCOME_MEMORY_LIMIT << 8, "%#x", status);
 }
 
 /* ---- hostile tasks ---- */
