@@ -268,19 +268,24 @@ Test(callback, one_that_fails_breaks_nothing, .timeout = 30)
 	cr_expect(eq(str, good.text, (char *)"as"));
 }
 
+static int fail_at_the_gate(struct carom_result *result, void *userdata)
+{
+	gate_await(&gate->opened, 1);
+	return -EIO;
+}
+
 Test(callback, one_that_fails_breaks_the_pool_where_it_is_to, .timeout = 30)
 {
 	struct carom_pool *pool = new_pool(1);
-	struct log bad = { .answer = -EIO };
-	struct carom_task_options options = CALLS(&bad);
+	struct carom_task_options options =
+		CAROM_TASK_OPTIONS(.callback = fail_at_the_gate, .callbacks_propagate = 1);
 	struct carom_result *result;
 	struct carom_outcome outcome;
 	int64_t x = 5;
 
-	options.callbacks_propagate = 1;
-	options.accept_callback = NULL;
 	cr_assert(zero(int, carom_pool_apply_async(pool, square, &x, 8, &options, NULL)));
-	cr_assert(zero(int, carom_pool_apply_async(pool, hold, NULL, 0, NULL, &result)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, hang, NULL, 0, NULL, &result)));
+	gate_open(gate, 1);
 	cr_expect(zero(int, carom_result_wait(result, CAROM_NO_DEADLINE)));
 	carom_result_outcome(result, &outcome);
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_POOL_BROKEN));

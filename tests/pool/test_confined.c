@@ -249,8 +249,9 @@ Test(confined, does_not_begin_with_threads_that_are_not, .timeout = 60)
 	struct carom_pool *pool = POOL(.sandbox = sandbox, .initializer = start_a_thread);
 	struct carom_outcome outcome;
 
-	run(pool, nothing, &outcome);
-	cr_expect(outcome.kind == CAROM_OUTCOME_POOL_BROKEN, "%d", outcome.kind);
+	if (run(pool, nothing, &outcome) != -ENOTRECOVERABLE) /* else it was over before */
+		cr_expect(outcome.kind == CAROM_OUTCOME_POOL_BROKEN, "%d", outcome.kind);
+	cr_expect(run(pool, nothing, &outcome) == -ENOTRECOVERABLE);
 }
 
 Test(confined, is_nothing_for_threads)
