@@ -56,7 +56,8 @@ struct carom_sandbox;
  *                        write_paths. No sockets but those it has, no other programs, no
  *                        new processes, no executable memory
  * @CAROM_SANDBOX_STRICT: computing, on memory and on descriptors that were given: no
- *                        path is ever opened or looked at, no descriptor made
+ *                        path is ever opened or looked at, no descriptor made. fstat(3) of the
+ *                        C library may fail with EACCES, as it is a stat by path to the kernel
  * @CAROM_SANDBOX_CUSTOM: what this library and the C library need, and `allow`
  */
 enum carom_sandbox_profile {

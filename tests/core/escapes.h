@@ -38,6 +38,18 @@
 
 #include "core/registry.h"
 
+/* old names, which newer architectures do not have; nothing is tried there */
+#ifndef __x86_64__
+#define SYS_open       (-1)
+#define SYS_creat      (-1)
+#define SYS_fork       (-1)
+#define SYS_vfork      (-1)
+#define SYS_unlink     (-1)
+#define SYS_dup2       (-1)
+#define SYS_iopl       (-1)
+#define SYS_modify_ldt (-1)
+#endif
+
 /**
  * struct world - what an attempt may know
  * @secret: an address in the parent

@@ -10,6 +10,7 @@
 
 #include "core/after_fork.h"
 #include "core/cleanup.h"
+#include "core/points.h"
 #include "core/sandbox_private.h"
 #include "tests/core/apart.h"
 #include "tests/core/confined.h"
@@ -28,6 +29,23 @@ static struct carom_sandbox *sandbox_with(struct carom_sandbox_options options)
 }
 
 #define SANDBOX(...) sandbox_with(CAROM_SANDBOX_OPTIONS(__VA_ARGS__))
+
+static void have_sandbox(void)
+{
+	struct carom_sandbox_options options =
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT);
+	char text[512];
+
+	if (carom_sandbox_check(&options, text, sizeof(text)) < 0)
+		_exit(EXIT_FAILURE);
+}
+
+/* Before a test that takes something away: what there is, is found out once a process. */
+static void need_sandbox(void)
+{
+	if (apart(have_sandbox) != 0)
+		cr_skip_test("skipped: no sandbox here");
+}
 
 /* The name of the call that has ended a child; "" if it ended otherwise. Frees it. */
 static void violation_of(struct carom_process *process, struct carom_violation *ret_violation)
@@ -278,7 +296,7 @@ Test(sandbox, tells_which_layers_are_in_force, .timeout = 30)
 		__VA_ARGS__, NULL \
 	}
 
-Test(sandbox, refuses_what_it_cannot_be_by_name, .timeout = 60)
+Test(sandbox, refuses_what_it_cannot_be_by_name, .timeout = 60, .init = need_sandbox)
 {
 	REFUSES(-ENOENT, "\"opne\"", .profile = CAROM_SANDBOX_BASIC, .allow = LIST("opne"));
 	REFUSES(-ENOENT, "\"opne\"", .profile = CAROM_SANDBOX_BASIC, .deny = LIST("uname", "opne"));
@@ -370,7 +388,7 @@ static void with_a_thread_at_its_beginning(void)
 	CHECK(RUN(.function = compute, .context = context_of("fork"), .sandbox = sandbox) == 1);
 }
 
-Test(sandbox, is_not_entered_by_a_child_that_has_threads, .timeout = 30)
+Test(sandbox, is_not_entered_by_a_child_that_has_threads, .timeout = 30, .init = need_sandbox)
 {
 	cr_assert(apart(with_a_thread_at_its_beginning) == 0);
 }
@@ -407,7 +425,7 @@ static void without_landlock(void)
 	CHECK(strcmp(violation.name, "openat") == 0);
 }
 
-Test(sandbox, without_landlock_the_parent_can_be_closed, .timeout = 60)
+Test(sandbox, without_landlock_the_parent_can_be_closed, .timeout = 60, .init = need_sandbox)
 {
 	cr_expect(apart_with("CAROM_DENY", "landlock", without_landlock) == 0);
 }
@@ -421,7 +439,7 @@ static void without_seccomp(void)
 	CHECK(strstr(text, "no seccomp"));
 }
 
-Test(sandbox, without_seccomp_there_is_none, .timeout = 60)
+Test(sandbox, without_seccomp_there_is_none, .timeout = 60, .init = need_sandbox)
 {
 	cr_expect(apart_with("CAROM_DENY", "seccomp", without_seccomp) == 0);
 }
@@ -471,7 +489,7 @@ static void in_a_container(void)
 	CHECK(RUN(.function = compute, .sandbox = sandbox, .context = context_of("spawn")) == 42);
 }
 
-Test(sandbox, stands_within_another_filter, .timeout = 60)
+Test(sandbox, stands_within_another_filter, .timeout = 60, .init = need_sandbox)
 {
 	cr_expect(apart(in_a_container) == 0);
 }
@@ -516,11 +534,8 @@ static void survive_twice(void)
 	carom_sandbox_page_free(page);
 }
 
-Test(sandbox, nobody_survives_a_second_violation, .timeout = 30)
+Test(sandbox, nobody_survives_a_second_violation, .timeout = 30, .init = need_sandbox)
 {
-	if (carom_sandbox_check(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT),
-				(char[200]){ 0 }, 200) == -EOPNOTSUPP)
-		cr_skip_test("skipped: no sandbox here");
 	cr_expect(apart(survive_twice) == 0);
 }
 
@@ -634,6 +649,24 @@ static void start_and_be_killed(int end_fd)
 	      .sandbox = sandbox, .context = context_of("fork"));
 	CHECK(read(ready[0], &byte, 1) == 1);
 	kill(getpid(), SIGKILL);
+}
+
+Test(sandbox, a_child_that_is_killed_on_its_way_in_runs_nothing, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	uint32_t step = 0;
+	int code = -SIGKILL;
+
+	if (carom_point_arm_once("sandbox.step", 1, SIGKILL) == -EOPNOTSUPP)
+		cr_skip_test("skipped: built without points");
+	while (code == -SIGKILL) {
+		carom_point_disarm_all();
+		cr_assert(carom_point_arm_once("sandbox.step", ++step, SIGKILL) == 0);
+		code = RUN(.function = compute, .sandbox = sandbox, .context = context_of("fork"));
+	}
+	carom_point_disarm_all();
+	cr_expect(code == 42 && step > 7, "%d at step %u", code, step);
 }
 
 Test(sandbox, ends_with_its_parent_whatever_namespaces_it_is_in, .timeout = 60)

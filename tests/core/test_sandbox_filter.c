@@ -19,6 +19,10 @@
 #include "core/sandbox_private.h"
 #include "core/sandbox_rules.h"
 
+#ifndef SYS_open
+#define SYS_open (-1)
+#endif
+
 #define X32_BIT 0x40000000
 #define LAST    600
 
