@@ -263,6 +263,17 @@ static void say_why(const struct carom_sandbox *sandbox, int error, char *text, 
 		 carom_strerror(error), remedy);
 }
 
+/* by its report: its status may be somebody else's by now */
+static bool has_come_in(const struct carom_sandbox *sandbox, const struct carom_exit *ended)
+{
+	uint64_t needed = sandbox->order->layers & ~sandbox->order->optional &
+			  ~(uint64_t)CAROM_SANDBOX_PARENT;
+	bool is_well = ended->kind == CAROM_EXIT_TAKEN ||
+		       (ended->kind == CAROM_EXIT_EXITED && ended->status == 0);
+
+	return is_well && (sandbox->layers & needed) == needed;
+}
+
 static int judge(struct carom_sandbox *sandbox, const struct carom_sandbox_report *report,
 		 const struct carom_exit *ended, char *text, size_t size)
 {
@@ -273,8 +284,7 @@ static int judge(struct carom_sandbox *sandbox, const struct carom_sandbox_repor
 		say_why(sandbox, error, text, size);
 		return -EOPNOTSUPP;
 	}
-	if (ended->kind != CAROM_EXIT_TAKEN &&
-	    (ended->kind != CAROM_EXIT_EXITED || ended->status != 0)) {
+	if (!has_come_in(sandbox, ended)) {
 		snprintf(text, size, "a process does not live in it");
 		return -EOPNOTSUPP;
 	}

@@ -651,6 +651,26 @@ static void start_and_be_killed(int end_fd)
 	kill(getpid(), SIGKILL);
 }
 
+static void try_while_children_vanish(void)
+{
+	struct carom_sandbox *sandbox = NULL;
+
+	signal(SIGCHLD, SIG_IGN); /* their status is lost */
+	CHECK(carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT),
+				&sandbox) == 0);
+	sandbox = carom_sandbox_free(sandbox);
+	if (carom_point_arm_once("sandbox.step", 3, SIGKILL) == -EOPNOTSUPP)
+		return;
+	CHECK(carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT),
+				&sandbox) == -EOPNOTSUPP);
+	CHECK(sandbox == NULL);
+}
+
+Test(sandbox, is_believed_by_its_report_and_not_by_a_status, .timeout = 30, .init = need_sandbox)
+{
+	cr_expect(apart(try_while_children_vanish) == 0);
+}
+
 Test(sandbox, a_child_that_is_killed_on_its_way_in_runs_nothing, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_sandbox_freep)
