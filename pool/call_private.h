@@ -20,7 +20,7 @@
 #include "pool/worker.h"
 
 /**
- * struct carom_call - one call of a task function
+ * struct carom_call - one call of a task function; a worker has one, for all its tasks
  * @columns:   where further arguments stand, in row @row; NULL if there is but one
  * @place:     where an item of a batch leaves its value; NULL for a single task
  * @place_size: room there
@@ -51,6 +51,19 @@ struct carom_call {
 	uint32_t trace_size;
 	char *message;
 };
+
+/** carom_call_renew() - for the task in @slot; what is not set here is set before it is looked at */
+static inline void carom_call_renew(struct carom_call *call, struct carom_slot *slot)
+{
+	call->slot = slot;
+	call->columns = NULL;
+	call->place = NULL;
+	call->value_size = 0;
+	call->has_room = false;
+	call->reply_error = 0;
+	call->message_size = 0;
+	call->trace_size = 0;
+}
 
 /** carom_call_settle() - the function has returned @code: that there is a value, or a message */
 int carom_call_settle(struct carom_call *call, int code);

@@ -54,7 +54,8 @@ static inline void carom_ending_leave(struct carom_ending *ending)
 {
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&ending->is_inside, false, memory_order_relaxed);
-	atomic_store_explicit(&ending->is_told, false, memory_order_relaxed);
+	if (atomic_load_explicit(&ending->is_told, memory_order_relaxed))
+		atomic_store_explicit(&ending->is_told, false, memory_order_relaxed);
 }
 
 /** carom_ending_tell() - until it returns, the function is told and not ended; see carom_call_on_shutdown() */

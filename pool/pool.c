@@ -274,11 +274,12 @@ static int start_workers(struct carom_pool *pool)
 
 int carom_pool_new(const struct carom_pool_options *options, struct carom_pool **ret_pool)
 {
-	struct carom_pool *pool = calloc(1, sizeof(*pool));
+	struct carom_pool *pool = aligned_alloc(_Alignof(struct carom_pool), sizeof(*pool));
 	int r;
 
 	if (!pool)
 		return -ENOMEM;
+	memset(pool, 0, sizeof(*pool));
 	init_locks(pool);
 	pool->origin = carom_origin();
 	pool->reference_count = 1;

@@ -184,10 +184,28 @@ struct worker {
 };
 
 struct carom_pool {
-	uint64_t origin;
-	struct carom_service *service;
+	/* what every task reads, and what it writes, stand in a line each */
+	_Alignas(64) uint64_t origin;
 	struct carom_lane *lane;
 	struct carom_tally *tally;
+	struct task *tasks;          /* in task_memory, where a line begins */
+	struct carom_result **spare; /* per slot, the handle that was used with it last */
+	bool is_plain;   /* a task without options has nothing beside its function and argument */
+	bool is_sampled; /* see sampler.c */
+
+	_Alignas(64) pthread_mutex_t lock;
+	enum pool_state state;
+	uint32_t submitter_count;
+	uint64_t reference_count;
+	_Atomic uint32_t slot_waiter_count; /* raised before the lock is let go of, or taken */
+
+	_Alignas(64) uint64_t next_id;
+	uint64_t last_id; /* of those that were taken for this pool */
+	struct carom_arena arguments;
+	struct carom_gate gate;
+	struct carom_notices notices;
+
+	struct carom_service *service;
 	struct carom_pool_options options;
 	struct carom_context_settings context; /* how workers are made */
 	struct carom_pool_hooks hooks;
@@ -195,24 +213,9 @@ struct carom_pool {
 	cpu_set_t cpus; /* for pin_workers */
 	struct carom_semaphore_hooks semaphore;
 	struct carom_sandbox *sandbox; /* NULL: none */
-
-	pthread_mutex_t lock;
-	pthread_cond_t settled; /* a worker was born, or refused, or ended; all was told */
-	enum pool_state state;
-	uint64_t reference_count;
-	uint32_t submitter_count;
-	_Atomic uint32_t slot_waiter_count; /* raised before the lock is let go of, or taken */
-	struct carom_arena arguments;
+	pthread_cond_t settled;        /* a worker was born, or refused, or ended; all was told */
 	struct carom_functions functions; /* for workers made by "spawn" */
 	void *task_memory;
-	struct task *tasks;          /* in it, where a line begins */
-	struct carom_result **spare; /* per slot, the handle that was used with it last */
-	struct carom_gate gate;
-	struct carom_notices notices;
-	bool is_sampled; /* see sampler.c */
-	bool is_plain;   /* a task without options has nothing beside its function and argument */
-	uint64_t next_id;
-	uint64_t last_id; /* of those that were taken for this pool */
 
 	/* supervision: the loop's thread */
 	struct worker *workers;

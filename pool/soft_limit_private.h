@@ -58,8 +58,11 @@ int32_t carom_soft_limit_judge(int code);
 static inline int32_t carom_soft_limit_end(int code)
 {
 	atomic_signal_fence(memory_order_seq_cst);
-	atomic_store_explicit(&carom_soft_limit_at_hand.jump, NULL, memory_order_relaxed);
-	atomic_store_explicit(&carom_soft_limit_at_hand.function, NULL, memory_order_relaxed);
+	if (atomic_load_explicit(&carom_soft_limit_at_hand.jump, memory_order_relaxed))
+		atomic_store_explicit(&carom_soft_limit_at_hand.jump, NULL, memory_order_relaxed);
+	if (atomic_load_explicit(&carom_soft_limit_at_hand.function, memory_order_relaxed))
+		atomic_store_explicit(&carom_soft_limit_at_hand.function, NULL,
+				      memory_order_relaxed);
 	return code == -EINTR || code == -ETIME ? carom_soft_limit_judge(code) : code;
 }
 

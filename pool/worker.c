@@ -69,22 +69,16 @@ static uint64_t count_items(const struct carom_lane *lane, const struct carom_sl
 }
 
 /* false: not all of a batch was done, because this worker is to end, or is being killed */
-static bool run_task(const struct carom_worker *worker, uint32_t slot_index)
+static bool run_task(struct carom_call *call, uint32_t slot_index)
 {
-	struct carom_slot *slot = carom_lane_slot(worker->lane, slot_index);
-	char message[CAROM_OUTCOME_MESSAGE_MAX];
-	struct carom_call call = {
-		.lane = worker->lane,
-		.slot = slot,
-		.worker = worker,
-		.message = message,
-	};
+	struct carom_slot *slot = carom_lane_slot(call->lane, slot_index);
 
+	carom_call_renew(call, slot);
 	carom_soft_limit_enter(slot);
-	slot->pid = worker->pid;
+	slot->pid = call->worker->pid;
 	if (slot->flags & CAROM_TASK_BATCH)
-		return carom_call_run_batch(&call, slot_index);
-	carom_call_run(&call);
+		return carom_call_run_batch(call, slot_index);
+	carom_call_run(call);
 	return true;
 }
 
@@ -102,7 +96,8 @@ static uint64_t kind_of(const struct carom_slot *task)
 }
 
 /* and counted, where that is asked for; false: as run_task() */
-static bool do_task(struct carom_worker *worker, uint32_t slot, uint64_t *ret_item_count)
+static bool do_task(struct carom_worker *worker, struct carom_call *call, uint32_t slot,
+		    uint64_t *ret_item_count)
 {
 	const struct carom_slot *task = carom_lane_slot(worker->lane, slot);
 	struct carom_tally_writer *tally = &worker->tally;
@@ -110,7 +105,7 @@ static bool do_task(struct carom_worker *worker, uint32_t slot, uint64_t *ret_it
 
 	if (tally->sheet)
 		carom_tally_begin(tally, task, slot, carom_lane_sleep_count(worker->lane));
-	if (!run_task(worker, slot))
+	if (!run_task(call, slot))
 		return false;
 	/* before it is finished: from then on the slot may be another task's */
 	*ret_item_count = count_items(worker->lane, task);
@@ -130,6 +125,8 @@ int carom_worker_work(struct carom_worker *worker)
 	struct carom_lane *lane = worker->lane;
 	int code = CAROM_WORKER_EXIT_OK;
 	char trace[CAROM_BACKTRACE_TEXT_MAX];
+	char message[CAROM_OUTCOME_MESSAGE_MAX];
+	struct carom_call call = { .lane = lane, .worker = worker, .message = message };
 	uint32_t slot;
 
 	worker->trace = worker->plan->backtraces ? trace : NULL;
@@ -137,7 +134,7 @@ int carom_worker_work(struct carom_worker *worker)
 	while (carom_lane_claim(lane, &slot) == 0) {
 		uint64_t item_count;
 
-		if (!do_task(worker, slot, &item_count))
+		if (!do_task(worker, &call, slot, &item_count))
 			break; /* claims no more, and is swept */
 		if (carom_recycle_due(&worker->recycle, item_count)) {
 			carom_lane_pass_on(lane);
