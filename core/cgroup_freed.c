@@ -235,6 +235,16 @@ struct carom_cgroup *carom_cgroup_free(struct carom_cgroup *group)
 	return NULL;
 }
 
+struct carom_cgroup *carom_cgroup_lose(struct carom_cgroup *group)
+{
+	if (!group)
+		return NULL;
+	carom_private_fd_remove(&group->private_fd);
+	group->fd = -1;
+	carom_cgroup_destroy(group);
+	return NULL;
+}
+
 void carom_cgroup_freep(struct carom_cgroup **group)
 {
 	*group = carom_cgroup_free(*group);

@@ -80,6 +80,13 @@ int carom_cgroup_new(const struct carom_cgroup_options *options, char *reason,
 struct carom_cgroup *carom_cgroup_free(struct carom_cgroup *group);
 void carom_cgroup_freep(struct carom_cgroup **group);
 
+/**
+ * carom_cgroup_lose() - its descriptor was taken away: forget it without touching that; NULL
+ *
+ * The directory is removed with the home, at the end of the program.
+ */
+struct carom_cgroup *carom_cgroup_lose(struct carom_cgroup *group);
+
 /** carom_cgroup_bury() - remove freed groups that are empty now. Return: how many are left. */
 size_t carom_cgroup_bury(void);
 

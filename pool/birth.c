@@ -91,10 +91,16 @@ static void choose_crash_place(struct worker *worker)
 
 /* ---- by the fork server ---- */
 
+static void ask_server(struct worker *worker);
+
 static void answered(struct carom_birth *birth, const struct carom_child_reply *reply)
 {
 	struct worker *worker = birth->userdata;
 
+	if (reply->error < 0 && carom_group_cannot_bear(worker->pool, reply->error)) {
+		ask_server(worker);
+		return;
+	}
 	worker->born(worker, &(struct carom_newborn){ .pid = reply->pid,
 						      .pidfd = reply->pidfd,
 						      .error = reply->error });
@@ -130,7 +136,8 @@ static void ask_server(struct worker *worker)
 			     .argument = &worker->start,
 			     .size = sizeof(worker->start),
 			     .fds = worker->fds,
-			     .fd_count = choose_fds(worker) },
+			     .fd_count = choose_fds(worker),
+			     .cgroup_fd = carom_group_birthplace(worker->next, pool) },
 		.born = answered,
 		.userdata = worker,
 	};
@@ -183,6 +190,7 @@ static pid_t start_child(struct worker *worker, int *ret_pidfd)
 		.guard_fd = -1,
 		.sandbox_fd = -1, /* it enters it by itself, when it was initialized */
 		.is_exact = worker->next->page != NULL,
+		.cgroup_fd = carom_group_birthplace(worker->next, worker->pool),
 		.argument = &worker->start,
 	};
 	pid_t pid = copy_fds(worker, fds, &parcel.fd_count);
@@ -200,6 +208,8 @@ static void bear_child(struct worker *worker)
 	struct carom_newborn newborn = { .pidfd = -1 };
 	pid_t pid = start_child(worker, &newborn.pidfd);
 
+	if (pid < 0 && carom_group_cannot_bear(worker->pool, pid))
+		pid = start_child(worker, &newborn.pidfd);
 	if (pid < 0)
 		newborn.error = pid;
 	else

@@ -41,12 +41,15 @@
 /**
  * struct autopsy - what is known of a dead worker
  * @was_busy:  it ended with a task that it had begun: whatever it exited with is the task's
+ * @verdict:   of its group, about its memory; @peak_bytes: as carom_group_judge() says
  */
 struct autopsy {
 	struct carom_pool *pool;
 	const struct incarnation *dead;
 	const struct carom_exit *exit;
 	bool was_busy;
+	enum carom_group_verdict verdict;
+	uint64_t peak_bytes;
 };
 
 /* what it was is the worker's word: a number, and the name that belongs to it */
@@ -60,6 +63,31 @@ static bool violated(const struct autopsy *autopsy, struct carom_outcome *ret_ca
 	ret_cause->system_call = violation.number;
 	snprintf(ret_cause->message, sizeof(ret_cause->message), "%s", violation.name);
 	return true;
+}
+
+static bool is_at_limit(const struct autopsy *autopsy)
+{
+	return autopsy->verdict == CAROM_GROUP_OWN_LIMIT ||
+	       autopsy->verdict == CAROM_GROUP_POOL_LIMIT;
+}
+
+static uint64_t limit_of(const struct autopsy *autopsy)
+{
+	const struct carom_pool_limits *limits = &autopsy->pool->limits;
+
+	return autopsy->verdict == CAROM_GROUP_POOL_LIMIT ? limits->pool.memory_bytes
+							  : limits->worker.memory_bytes;
+}
+
+static void describe_memory(const struct autopsy *autopsy, struct carom_outcome *ret_cause)
+{
+	ret_cause->kind = CAROM_OUTCOME_MEMORY_LIMIT;
+	ret_cause->signal = 0;
+	ret_cause->limit_bytes = limit_of(autopsy);
+	ret_cause->peak_bytes = autopsy->peak_bytes;
+	if (autopsy->verdict == CAROM_GROUP_POOL_LIMIT)
+		snprintf(ret_cause->message, sizeof(ret_cause->message),
+			 "the limit of all workers together");
 }
 
 static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
@@ -89,6 +117,11 @@ static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
 		ret_cause->kind = CAROM_OUTCOME_TERMINATED;
 	} else if (autopsy->pool->state == POOL_BROKEN) {
 		carom_pool_describe_break(autopsy->pool, ret_cause);
+	} else if (is_at_limit(autopsy)) {
+		describe_memory(autopsy, ret_cause);
+	} else if (autopsy->verdict == CAROM_GROUP_OUTSIDE) {
+		snprintf(ret_cause->message, sizeof(ret_cause->message),
+			 "by the kernel, for want of memory outside of its limits");
 	}
 }
 
@@ -218,11 +251,27 @@ static enum carom_exit_reason reason_of(const struct autopsy *autopsy, bool was_
 		return CAROM_EXIT_REASON_ENDED;
 	if (state == POOL_TERMINATED || state == POOL_BROKEN)
 		return CAROM_EXIT_REASON_TERMINATED;
+	if (is_at_limit(autopsy))
+		return CAROM_EXIT_REASON_MEMORY_LIMIT;
 	if (!was_ready && failed_to_initialize(autopsy))
 		return CAROM_EXIT_REASON_INIT_FAILED;
 	if (status == CAROM_WORKER_EXIT_RECYCLE && was_ready && !autopsy->was_busy)
 		return CAROM_EXIT_REASON_RECYCLED;
 	return CAROM_EXIT_REASON_LOST;
+}
+
+static void say_limit(const struct autopsy *autopsy)
+{
+	const struct incarnation *dead = autopsy->dead;
+
+	if (is_at_limit(autopsy))
+		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_MEMORY_LIMIT,
+				"worker %u (pid %d) exceeded %s memory limit of %lluKiB, and was "
+				"killed; it had %lluKiB",
+				dead->worker->index, (int)dead->pid,
+				autopsy->verdict == CAROM_GROUP_OWN_LIMIT ? "its" : "the pool's",
+				(unsigned long long)limit_of(autopsy) / 1024,
+				(unsigned long long)autopsy->peak_bytes / 1024);
 }
 
 /* Row RP-08. What was to be is of no concern to anybody. */
@@ -242,6 +291,13 @@ static void say_end(const struct autopsy *autopsy, enum carom_exit_reason reason
 
 /* ---- burying ---- */
 
+/* or perhaps: somebody else has taken its status */
+static bool was_killed(const struct carom_exit *exit)
+{
+	return exit->kind == CAROM_EXIT_TAKEN ||
+	       (exit->kind == CAROM_EXIT_KILLED && exit->status == SIGKILL);
+}
+
 static void bury(struct incarnation *dead, const struct carom_exit *exit)
 {
 	struct worker *worker = dead->worker;
@@ -257,9 +313,14 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	worker->died_ns = carom_now();
 	pthread_mutex_unlock(&pool->lock);
 	carom_pidfd_signal(dead->pidfd, SIGKILL);
+	if (was_killed(exit))
+		autopsy.verdict = carom_group_judge(dead, &autopsy.peak_bytes);
+	if (!dead->execution)
+		carom_group_kill(dead);
 	carom_start_timeout_end(dead);
 	sweep(&autopsy);
 	reason = reason_of(&autopsy, was_ready);
+	say_limit(&autopsy);
 	say_end(&autopsy, reason);
 	pthread_mutex_lock(&pool->lock);
 	carom_event_down(pool, dead, exit, reason);
@@ -321,6 +382,7 @@ static void forget(struct incarnation *dead)
 
 	carom_limits_gone(dead);
 	carom_sampler_forget(dead);
+	carom_group_forget(dead);
 	if (dead->thread) {
 		carom_thread_worker_free(dead->thread);
 	} else {
@@ -344,6 +406,7 @@ void carom_burial_lose_fd(struct incarnation *child)
 	carom_private_fd_remove(&child->private_pidfd);
 	child->pidfd = -1;
 	carom_sampler_lose(child);
+	carom_group_lose(child);
 }
 
 /* U5 */

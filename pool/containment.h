@@ -46,6 +46,7 @@
 #include <stdint.h>
 
 #include "../core/api.h"
+#include "../core/cgroup_limits.h"
 
 CAROM_BEGIN_DECLS
 
@@ -69,6 +70,9 @@ enum carom_memory_rung {
  * @memory_rungs: those in force, of enum carom_memory_rung; 0: none
  * @max_memory_per_child_bytes: what they keep; 0: nothing
  * @sampling_period_ns: where sampling is in force; else 0
+ * @is_grouped:   1: each worker is in a control group of its own
+ * @worker:       the limits of that, as the kernel has them; all 0: none
+ * @pool:         likewise, of all workers together
  * @reason:       why there are no control groups, though they were asked for, or a limit
  *                of memory was: a sentence for people. Empty: there are, or none is needed
  *
@@ -78,6 +82,9 @@ struct carom_pool_limits {
 	uint64_t memory_rungs;
 	uint64_t max_memory_per_child_bytes;
 	uint64_t sampling_period_ns;
+	uint64_t is_grouped;
+	struct carom_cgroup_limits worker;
+	struct carom_cgroup_limits pool;
 	char reason[CAROM_LIMITS_REASON_MAX];
 };
 
@@ -90,6 +97,47 @@ struct carom_pool_limits {
  * Return: 0, -ECHILD.
  */
 CAROM_API int carom_pool_limits(struct carom_pool *pool, struct carom_pool_limits *ret_limits);
+
+/**
+ * struct carom_worker_usage - what a worker, and all that it has started, has used
+ * @pid:          of the worker
+ * @memory_bytes: now
+ * @memory_peak_bytes: the most since it was made. Sampled: the most that was seen
+ * @memory_limit_count: how often it came to the limit, which the kernel then made it keep by
+ *                taking back what it could
+ * @memory_high_count: how often it was slowed down for memory_high_bytes
+ * @cpu_ns:       CPU time
+ * @cpu_throttled_ns: for so long it was stopped for its quota
+ * @process_count: processes and threads
+ * @process_refused_count: how often one could not be made for the limit
+ *
+ * UINT64_MAX: it is not known. Where workers are in groups all is but for what this kernel
+ * does not count (the peak before Linux 5.19), and what needs a limit of its kind: what is
+ * about CPU and processes beyond @cpu_ns. Where memory is sampled, the first two are.
+ * Later versions may append to it.
+ */
+struct carom_worker_usage {
+	int64_t pid;
+	uint64_t memory_bytes;
+	uint64_t memory_peak_bytes;
+	uint64_t memory_limit_count;
+	uint64_t memory_high_count;
+	uint64_t cpu_ns;
+	uint64_t cpu_throttled_ns;
+	uint64_t process_count;
+	uint64_t process_refused_count;
+};
+
+/**
+ * carom_pool_worker_usage() - of one worker
+ * @index: as in struct carom_worker_info
+ *
+ * Context: MT-Safe, AS-Unsafe. Reads some files; waits for the library's thread, which does.
+ * Return: 0; -ESRCH: there is no process in that place at this moment; -EINVAL: no such
+ * place; -EOPNOTSUPP: workers that are threads; -ECHILD.
+ */
+CAROM_API int carom_pool_worker_usage(struct carom_pool *pool, uint64_t index,
+				      struct carom_worker_usage *ret_usage);
 
 CAROM_END_DECLS
 

@@ -10,20 +10,19 @@
 #include "pool/containment.h"
 
 struct carom_pool;
-struct carom_pool_options;
 
 /**
  * carom_containment_check() - options that make sense together, with defaults filled in
- * Return: 0, -EINVAL, which is logged with the reason.
+ * Return: 0, -EINVAL, -E2BIG, which is logged with the reason.
  */
-int carom_containment_check(struct carom_pool_options *options);
+int carom_containment_check(struct carom_pool *pool);
 
 /**
  * carom_containment_choose() - by which means the limits of a new pool are kept
  *
  * Once its start method is chosen, before anything else is made.
- * Return: 0, -EOPNOTSUPP: a limit cannot be kept, or not by the means that are required,
- * which is logged with the reason.
+ * Return: 0, or, logged with the reason: a limit cannot be kept, or not by the means that
+ * are required: -EOPNOTSUPP, or what carom_cgroup_new() says.
  */
 int carom_containment_choose(struct carom_pool *pool);
 

@@ -27,6 +27,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "core/cgroup_group.h"
 #include "core/log.h"
 #include "core/origin.h"
 #include "core/points.h"
@@ -385,9 +386,11 @@ int carom_limits_terminate(struct carom_pool *pool, uint32_t slot, uint32_t gene
 /**
  * struct execution - a worker that is being killed, and all that it has started
  * @victim: NULL once it is gone
+ * @group:  what its group was; NULL: it is there still, or was in none
  */
 struct execution {
 	struct carom_pool *pool;
+	struct carom_cgroup *group;
 	struct incarnation *victim;
 	struct carom_process_tree *tree;
 	struct carom_loop_timer timer;
@@ -406,6 +409,9 @@ static void end_execution(struct execution *execution)
 		execution->victim->execution = NULL;
 	carom_loop_timer_clear(carom_service_loop(pool->service), &execution->timer);
 	carom_process_tree_kill(execution->tree);
+	if (execution->group)
+		carom_cgroup_kill(execution->group);
+	carom_cgroup_free(execution->group);
 	free(execution);
 }
 
@@ -413,6 +419,7 @@ void carom_limits_lose(struct carom_pool *pool)
 {
 	while (pool->executions) {
 		pool->executions->tree = carom_process_tree_lose(pool->executions->tree);
+		pool->executions->group = carom_cgroup_lose(pool->executions->group);
 		end_execution(pool->executions);
 	}
 }
@@ -463,7 +470,8 @@ void carom_limits_kill_by(struct incarnation *victim, int signal_number)
 	if (victim->execution || victim->thread)
 		return; /* a thread ends by itself when it comes to the end of its task */
 	if (signal_number == SIGKILL || !begin_grace(victim)) {
-		carom_process_tree_kill_now(victim->pid, victim->pidfd);
+		if (!carom_group_kill(victim))
+			carom_process_tree_kill_now(victim->pid, victim->pidfd);
 		return;
 	}
 	carom_log_event(CAROM_LOG_DEBUG, CAROM_LOG_EVENT_TERM_SENT,
@@ -539,6 +547,7 @@ void carom_limits_gone(struct incarnation *dead)
 	if (!execution)
 		return;
 	execution->victim = NULL;
+	execution->group = carom_group_take(dead);
 	if (!carom_process_tree_is_there(execution->tree))
 		end_execution(execution);
 }

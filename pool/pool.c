@@ -77,7 +77,7 @@ static int check_options(struct carom_pool *pool, const struct carom_pool_option
 		return -EINVAL;
 	if (!worker_options_are_good(ret))
 		return -EINVAL;
-	r = carom_containment_check(ret);
+	r = carom_containment_check(pool);
 	if (r < 0)
 		return r;
 	if (!ret->slot_count)
@@ -111,6 +111,7 @@ static void let_service_go(struct carom_pool *pool)
 
 static void destroy(struct carom_pool *pool)
 {
+	carom_groups_end(pool);
 	let_service_go(pool);
 	for (uint32_t slot = 0; pool->spare && slot < pool->options.slot_count; slot++)
 		free(pool->spare[slot]);

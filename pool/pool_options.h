@@ -19,6 +19,7 @@
 
 CAROM_BEGIN_DECLS
 
+struct carom_cgroup_limits;
 struct carom_context;
 struct carom_pool_hooks;
 struct carom_sandbox;
@@ -184,6 +185,10 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                carom_memory_rung. 0 means CAROM_RUNGS_USUAL: a control group, or sampling
  *                where there is none; and replacing workers after tasks
  * @required_rungs: those of them without which there is to be no pool
+ * @worker_limits: further limits of each worker and all that it starts, kept by a control
+ *                group, without which there is no pool then: processes, CPU time, a second limit
+ *                of memory above max_memory_per_child_bytes. Read during the call; may be NULL
+ * @pool_limits:  likewise, of all workers together
  *
  * @sandbox:      what its workers may ask of the kernel while they run tasks, see
  *                core/sandbox.h; kept. NULL: all that the program may. A worker enters it
@@ -242,6 +247,8 @@ struct carom_pool_options {
 
 	uint64_t memory_rungs;
 	uint64_t required_rungs;
+	const struct carom_cgroup_limits *worker_limits;
+	const struct carom_cgroup_limits *pool_limits;
 
 	struct carom_sandbox *sandbox;
 };

@@ -33,6 +33,7 @@
 #include "pool/containment_private.h"
 #include "pool/function.h"
 #include "pool/gate.h"
+#include "pool/group.h"
 #include "pool/map.h"
 #include "pool/notice.h"
 #include "pool/pool.h"
@@ -136,6 +137,7 @@ struct task {
  * @kill_signal: it is to be killed for a task, beginning with this one; then 0 again
  * @execution: its killing, once that has begun
  * @page: of its sandbox; NULL: it has none
+ * @group: its control group, which it is in; NULL: none
  * @sample: its memory, where that is sampled. The loop's thread
  */
 struct incarnation {
@@ -152,6 +154,7 @@ struct incarnation {
 	int kill_signal;
 	struct execution *execution;
 	struct carom_sandbox_page *page;
+	struct carom_cgroup *group;
 	struct carom_sample sample;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
@@ -247,9 +250,12 @@ struct carom_pool {
 	bool anybody_doomed;
 	struct execution *executions;
 
-	struct carom_pool_limits limits; /* in force: see containment.c */
-	bool is_proven;                  /* with the lock, as the next */
-	bool is_too_small;               /* a worker cannot live within them */
+	struct carom_pool_limits limits;          /* in force: see containment.c */
+	bool is_proven;                           /* with the lock, as the next */
+	bool is_too_small;                        /* a worker cannot live within them */
+	struct carom_cgroup_limits worker_limits; /* as asked for */
+	struct carom_cgroup_limits pool_limits;
+	struct carom_groups groups;
 	struct carom_sampler sampler;
 
 	/* a polled pool: see poll.c */

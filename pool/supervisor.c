@@ -33,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/error.h"
 #include "core/log.h"
 #include "core/points.h"
 #include "core/process_private.h"
@@ -317,6 +318,20 @@ static void choose_value_range(struct worker *worker)
 	carom_arena_discard(carom_lane_values(pool->lane, worker->index), begin, end - begin);
 }
 
+/* who is not held to its limits does not begin */
+static bool may_work(struct incarnation *child)
+{
+	int r = carom_group_admit(child);
+
+	if (r == 0)
+		return true;
+	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LIMITS_REFUSED,
+			"worker %u (pid %d) cannot be moved to its control group: %s",
+			child->worker->index, (int)child->pid, carom_strerror(r));
+	carom_pidfd_signal(child->pidfd, SIGKILL);
+	return false;
+}
+
 static void adopt(struct worker *worker, struct incarnation *child)
 {
 	struct carom_pool *pool = worker->pool;
@@ -340,7 +355,8 @@ static void adopt(struct worker *worker, struct incarnation *child)
 	is_limited = pool->limit_next_ns != CAROM_NO_DEADLINE;
 	pthread_mutex_unlock(&pool->lock);
 	carom_tally_born(pool->tally, worker->index, child->thread ? getpid() : child->pid);
-	carom_lane_admit(pool->lane, worker->index, child->pid); /* S4 */
+	if (may_work(child))
+		carom_lane_admit(pool->lane, worker->index, child->pid); /* S4 */
 	carom_burial_expect(child);
 	if (is_limited)
 		carom_loop_timer_set(carom_service_loop(pool->service), &pool->limit_timer,
@@ -379,6 +395,7 @@ static void born(struct worker *worker, const struct carom_newborn *newborn)
 	carom_sandbox_page_close(child->page);
 	if (newborn->error < 0) {
 		carom_sandbox_page_free(child->page);
+		carom_group_forget(child);
 		free(child);
 		not_born(worker, newborn->error);
 	} else {
@@ -396,7 +413,7 @@ static void born(struct worker *worker, const struct carom_newborn *newborn)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* memory for the next process, and the page of its sandbox */
+/* memory for the next process, the page of its sandbox, its group */
 static int prepare(struct worker *worker)
 {
 	struct incarnation *next = calloc(1, sizeof(*next));
@@ -406,10 +423,14 @@ static int prepare(struct worker *worker)
 		return -ENOMEM;
 	if (!carom_sandbox_is_none(worker->pool->sandbox))
 		r = carom_sandbox_page_new(worker->pool->sandbox, &next->page);
-	if (r < 0)
+	if (r == 0)
+		r = carom_group_make(next, worker->pool);
+	if (r < 0) {
+		carom_sandbox_page_free(next->page);
 		free(next);
-	else
+	} else {
 		worker->next = next;
+	}
 	return r;
 }
 
@@ -686,6 +707,7 @@ static void loop_lost(struct carom_service_user *user, int error)
 	carom_private_fd_remove(&pool->private_bell_fd);
 	carom_lane_lose_fds(pool->lane);
 	carom_tally_lose_fd(pool->tally);
+	carom_groups_lose(pool);
 	pool->lane_fd = -1;
 	pool->bell_fd = -1;
 	for (uint32_t i = 0; i < pool->place_count; i++)

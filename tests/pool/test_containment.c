@@ -147,6 +147,7 @@ static void expect_memory_limit(const struct carom_outcome *outcome, uint64_t li
 /* ---- what a program sees ---- */
 
 /* PC-21 */
+/* WL-08 */
 Test(containment, a_task_that_takes_too_much_is_answered_memory_limit, .timeout = 60)
 {
 	struct carom_outcome outcome;
@@ -646,7 +647,7 @@ static void kill_many(void)
 		struct carom_worker_info infos[2];
 		int before = 0;
 
-		for (int i = 0; i < 60; i++) {
+		for (int i = 0; i < 24; i++) {
 			carom_pool_apply(pool, eat, &mib, sizeof(mib), NULL, 0, NULL, NULL);
 			if (i == 9) {
 				CHECK(carom_pool_wait_ready(pool, CAROM_NO_DEADLINE) == 0);
