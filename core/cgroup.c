@@ -126,13 +126,18 @@ struct mount {
 	const char *options;
 };
 
+static bool is_octal(const char *text)
+{
+	return strspn(text, "01234567") >= 3;
+}
+
 /* Blanks and backslashes of paths stand as three octal digits. */
 static void unescape(char *text)
 {
 	char *to = text;
 
 	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
+		if (from[0] == '\\' && is_octal(from + 1)) {
 			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
 			from += 4;
 		} else {

@@ -281,6 +281,7 @@ Test(cgroup_base, is_not_found_in_nonsense)
 		"26 22 0:26 / - cgroup2 cgroup2 rw\n",
 		"26 22 0:26 / /sys/fs/cgroup\\ rw - cgroup2 cgroup2 rw\n",
 		"26 22 0:26 / /sys/fs/cgroup\\0 rw - cgroup2 cgroup2 rw\n",
+		"26 22 0:26 /sy\\s/.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
 		"26 22 0:26 /.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
 		"26 22 0:26 /a/.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
 		"- - - - - - - - -\n",
