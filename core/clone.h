@@ -33,7 +33,8 @@ const char *carom_clone_way_name(void);
  * @as_sibling: the child's parent is the caller's parent (CLONE_PARENT); the
  *              caller must be a fork server: single-threaded and made by fork()
  * @cgroup_fd:  directory of a cgroup v2 leaf the child is born in, or is moved into
- *              before it returns from here; 0 means none (descriptor 0 is never a cgroup)
+ *              before it returns from here (by clone, perhaps after this process
+ *              does); 0 means none (descriptor 0 is never a cgroup)
  * @ret_born_pid: if not NULL, shared memory in which the kernel stores the
  *              child's pid before the child runs and before this call returns
  *              (CLONE_PARENT_SETTID), so that another process that shares the

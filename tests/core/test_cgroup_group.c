@@ -48,18 +48,25 @@ static struct carom_cgroup *new_group(struct carom_cgroup *parent,
 	return group;
 }
 
-/* A child that is born in the group and does what it is told. */
+/* A child that is born in the group, or has entered it, and does what it is told. */
 static pid_t start_in(struct carom_cgroup *group, void (*function)(void))
 {
-	int pidfd = -1;
-	pid_t pid = carom_clone(
-		&(struct carom_clone_options){ .cgroup_fd = carom_cgroup_fd(group) }, &pidfd);
+	int pidfd = -1, ready[2];
+	char byte;
+	pid_t pid;
 
+	CHECK(pipe(ready) == 0);
+	pid = carom_clone(&(struct carom_clone_options){ .cgroup_fd = carom_cgroup_fd(group) },
+			  &pidfd);
 	CHECK(pid >= 0);
 	if (pid == 0) {
-		function();
+		if (write(ready[1], "", 1) == 1)
+			function();
 		_exit(0);
 	}
+	CHECK(read(ready[0], &byte, 1) == 1);
+	close(ready[0]);
+	close(ready[1]);
 	close(pidfd);
 	return pid;
 }
@@ -125,16 +132,12 @@ static void leave_a_daemon(void)
 static void kill_daemons(void)
 {
 	struct carom_cgroup *group, *inner;
-	int pidfd = -1;
 	pid_t pid;
 
 	group = new_group(NULL, NULL);
 	inner = new_group(group, NULL);
 	CHECK(status_of(start_in(group, leave_a_daemon)) == 0);
-	pid = carom_clone(&(struct carom_clone_options){ .cgroup_fd = carom_cgroup_fd(inner) },
-			  &pidfd);
-	if (pid == 0)
-		sleep_on();
+	pid = start_in(inner, sleep_on);
 	CHECK(carom_cgroup_is_populated(group) == 1);
 	CHECK(carom_cgroup_kill(group) == 0);
 	CHECK(carom_cgroup_wait_empty(group, SOON) == 0);
