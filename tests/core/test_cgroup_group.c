@@ -520,7 +520,7 @@ Test(cgroup_group, limits_the_groups_in_it_together)
 	}
 	do /* four times 12 do not fit: at least one is killed, and at least one is not */
 		cr_assert(zero(int, carom_cgroup_memory_events(pool, true, &events)));
-	while (events.oom == 0);
+	while (events.oom_kill == 0);
 	cr_expect(zero(int, carom_cgroup_memory_peak(pool, &peak)));
 	cr_expect(le(u64, peak, 32 * MIB));
 	cr_expect(zero(int, carom_cgroup_kill(pool)));
