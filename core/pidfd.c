@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -165,7 +164,8 @@ int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exi
  * @flags:        PF_...
  * @thread_count: threads that the kernel still counts
  * @exit_code:    wait status; 0 too where we may not see it
- * @is_hidden:    we may not
+ * @is_hidden:    we may not, for it has changed its credentials or is not dumpable: then its
+ *                code is at 1. Without memory, it is at 0, and nobody can tell
  */
 struct stat_line {
 	unsigned long flags;
@@ -174,10 +174,8 @@ struct stat_line {
 	bool is_hidden;
 };
 
-/* @ret_is_hidden: the process has changed its credentials, and we are not privileged */
-static int read_stat(pid_t pid, char *text, size_t size, bool *ret_is_hidden)
+static int read_stat(pid_t pid, char *text, size_t size)
 {
-	struct stat owner;
 	char path[32];
 	CAROM_CLEANUP(carom_closep) int fd = -1;
 	ssize_t n;
@@ -186,13 +184,10 @@ static int read_stat(pid_t pid, char *text, size_t size, bool *ret_is_hidden)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	if (fstat(fd, &owner) < 0)
-		return -errno;
 	n = read(fd, text, size - 1);
 	if (n <= 0)
 		return n < 0 ? -errno : -ESRCH;
 	text[n] = '\0';
-	*ret_is_hidden = geteuid() != 0 && owner.st_uid != geteuid();
 	return 0;
 }
 
@@ -201,12 +196,14 @@ static int parse_stat(const char *text, struct stat_line *ret_line)
 {
 	const char *state = strrchr(text, ')');
 	struct stat_line line = { 0 };
+	unsigned long code_address;
 
 	if (!state || sscanf(state,
 			     ") %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d"
-			     " %*d %*d %ld",
-			     &line.flags, &line.thread_count) != 2)
+			     " %*d %*d %ld %*d %*u %*u %*d %*u %lu",
+			     &line.flags, &line.thread_count, &code_address) != 3)
 		return -EBADMSG;
+	line.is_hidden = code_address <= 1;
 	line.exit_code = (int)strtol(strrchr(text, ' '), NULL, 10); /* field 52, the last one */
 	*ret_line = line;
 	return 0;
@@ -214,15 +211,10 @@ static int parse_stat(const char *text, struct stat_line *ret_line)
 
 static int read_line(pid_t pid, struct stat_line *ret_line)
 {
-	bool is_hidden = false;
 	char text[1024];
-	int r = read_stat(pid, text, sizeof(text), &is_hidden);
+	int r = read_stat(pid, text, sizeof(text));
 
-	if (r == 0)
-		r = parse_stat(text, ret_line);
-	if (r == 0)
-		ret_line->is_hidden = is_hidden;
-	return r;
+	return r < 0 ? r : parse_stat(text, ret_line);
 }
 
 bool carom_thread_is_ending(pid_t tid)

@@ -315,7 +315,7 @@ Test(sandbox, refuses_what_it_cannot_be_by_name, .timeout = 60, .init = need_san
 		.layers = CAROM_SANDBOX_PID_NAMESPACE);
 }
 
-Test(sandbox, options_of_another_age_are_taken_or_refused)
+Test(sandbox, options_of_another_age_are_taken_or_refused, .init = need_sandbox)
 {
 	struct {
 		struct carom_sandbox_options options;
