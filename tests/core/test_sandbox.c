@@ -612,7 +612,7 @@ static uint64_t time_to_load(const struct carom_sandbox_order *order)
 	return took;
 }
 
-/* It is some 60 to 100 us; only a machine that does much else takes longer each time. */
+/* It is some 60 to 100 us, and milliseconds where the machine itself is emulated. */
 Test(sandbox, filter_is_loaded_in_no_time, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_sandbox_freep)
@@ -625,7 +625,7 @@ Test(sandbox, filter_is_loaded_in_no_time, .timeout = 60)
 		best = took < best ? took : best;
 	}
 	dprintf(STDERR_FILENO, "the filter of strict is loaded in %.1f us\n", (double)best / 1e3);
-	cr_expect(best < CAROM_MILLISECONDS(1));
+	cr_expect(best < CAROM_MILLISECONDS(50));
 }
 
 /* --- its end ----------------------------------------------------------- */
