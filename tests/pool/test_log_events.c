@@ -198,6 +198,7 @@ static void ring_has_no_memory(void)
 {
 	struct carom_loop *loop;
 
+	unsetenv("CAROM_LOOP"); /* whoever has chosen epoll falls back to nothing */
 	if (!carom_probe(CAROM_FEATURE_IO_URING)) {
 		atomic_fetch_add(&seen[CAROM_LOG_EVENT_LOOP_FALLBACK],
 				 1); /* there is no such case */
