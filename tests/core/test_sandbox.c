@@ -189,7 +189,7 @@ Test(sandbox, strict_opens_nothing, .timeout = 30)
 	RUN(.function = how, .argument = path, .argument_size = strlen(path) + 1, .sandbox = box, \
 	    .context = context_of("fork"))
 
-Test(sandbox, basic_reads_and_writes_where_it_may, .timeout = 60)
+Test(sandbox, basic_reads_and_writes_where_it_may, .timeout = 60, .init = need_sandbox)
 {
 	char directory[] = "/tmp/carom-sandbox-XXXXXX", inside[64], outside[64];
 	const char *write_paths[] = { directory, NULL };
