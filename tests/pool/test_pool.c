@@ -16,6 +16,7 @@
 #include "core/cpu.h"
 #include "core/points.h"
 #include "core/process.h"
+#include "tests/occupy.h"
 #include "tests/pool/asleep.h"
 #include "tests/pool/gate.h"
 #include "tests/pool/work.h"
@@ -55,9 +56,10 @@ Test(pool, has_as_many_workers_as_cpus_by_default, .timeout = 10)
 /* So many that there are not descriptors enough; but it is not the number that is refused. */
 Test(pool, has_no_more_workers_than_there_can_be_on_more_cpus_than_that, .timeout = 60)
 {
-	struct rlimit limit = { .rlim_cur = 64, .rlim_max = 64 };
+	struct rlimit limit = { .rlim_cur = OCCUPIED + 64, .rlim_max = OCCUPIED + 64 };
 	struct carom_pool *pool = NULL;
 
+	occupy_low_descriptors();
 	setenv("CAROM_CPU_COUNT", "100000", 1);
 	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &limit)));
 	cr_expect(eq(int, carom_pool_new(NULL, &pool), -EMFILE));
@@ -422,11 +424,13 @@ Test(pool, is_to_be_freed_before_a_reset, .timeout = 30)
 Test(pool, says_so_when_descriptors_run_out, .timeout = 30)
 {
 	struct rlimit limit;
-	struct carom_pool *pool = new_pool(1); /* the context exists from now on */
-	struct carom_pool *second = NULL;
+	struct carom_pool *pool, *second = NULL;
 	int64_t x = 4, y = 0;
-	size_t fds = count_fds();
+	size_t fds;
 
+	occupy_low_descriptors();
+	pool = new_pool(1); /* the context exists from now on */
+	fds = count_fds();
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = fds + 2; /* room for the lane and one worker, not for eight */
 	setrlimit(RLIMIT_NOFILE, &limit);
@@ -676,6 +680,7 @@ static struct carom_pool *new_pool_whose_deaths_can_be_awaited(uint64_t workers)
 	struct carom_pool *pool;
 	sigset_t deaths;
 
+	occupy_low_descriptors();
 	sigemptyset(&deaths);
 	sigaddset(&deaths, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &deaths, NULL);
@@ -697,7 +702,7 @@ Test(pool, gives_no_work_to_a_worker_that_it_cannot_hold, .timeout = 60)
 
 	gate = gate_new();
 	pool = new_pool_whose_deaths_can_be_awaited(1);
-	limit_descriptors(3, &before);
+	limit_descriptors(OCCUPIED, &before);
 	kill_all(pool);
 	await_deaths(1);
 	cr_assert(zero(int, carom_pool_apply_async(pool, be_held, NULL, 0, NULL, &result)));
@@ -719,7 +724,7 @@ Test(pool, of_many_workers_does_not_break_sooner_than_one_of_few, .timeout = 60)
 	struct rlimit before;
 
 	pool = new_pool_whose_deaths_can_be_awaited(32);
-	limit_descriptors(3, &before);
+	limit_descriptors(OCCUPIED, &before);
 	kill_all(pool);
 	await_deaths(40);
 	limit_descriptors(before.rlim_cur, NULL);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "core/points.h"
+#include "tests/occupy.h"
 #include "tests/pool/busy.h"
 
 static uint64_t soon(void)
@@ -431,14 +432,16 @@ Test(supervision, goes_on_replacing_workers_until_a_closed_pool_has_done_its_wor
 /* ER-19 */
 Test(supervision, maintaining_says_what_workers_cannot_be_made_for, .timeout = 60)
 {
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 	struct rlimit before, none;
 	int r;
 
+	occupy_low_descriptors();
+	pool = new_pool(2);
 	cr_expect(zero(int, carom_pool_maintain(pool)));
 	getrlimit(RLIMIT_NOFILE, &before);
 	none = before;
-	none.rlim_cur = 3;
+	none.rlim_cur = OCCUPIED;
 	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &none)));
 	kill_worker(pool, 0);
 	while ((r = carom_pool_maintain(pool)) == 0)
