@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/probe.h"
+
 static int membarrier(int command)
 {
 	int r = (int)syscall(SYS_membarrier, command, 0);
@@ -17,9 +19,7 @@ static int membarrier(int command)
 
 bool carom_barrier_is_possible(void)
 {
-	int commands = membarrier(MEMBARRIER_CMD_QUERY);
-
-	return commands > 0 && commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED;
+	return carom_probe(CAROM_FEATURE_MEMBARRIER);
 }
 
 int carom_barrier_join(void)

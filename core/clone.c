@@ -12,6 +12,12 @@
  *           pidfd: one that ended before, and whose status the host program's
  *           waitpid(-1) took, would leave a pid that may be somebody else's.
  *
+ * Where pidfd_open(2) is denied only a clone gives a pidfd. Then carom_fork() forks a
+ * process in between, which the atfork handlers run in, and that clones the child as
+ * its sibling, hands the pidfd over, and ends. Whoever kills it in between leaves at
+ * most a child that ends by itself, because nobody opens its gate. The last way is none
+ * then.
+ *
  * What raw clone breaks under glibc, and find_cure() with cure() repairs:
  *
  *   - glibc keeps the thread's id in memory, and mutexes are owned by that id: a
@@ -37,6 +43,9 @@
  * afterwards: between the two the child may have ended and the host program may
  * have reaped it. pidfd_open() then finds nobody, or in theory a stranger with
  * the same number; who takes the pidfd over asks carom_pidfd_is_child().
+ * Where pidfd_open(2) is denied the clone gives the pidfd, and its maker stores the pid.
+ * The child waits at a gate until that is done: if the maker dies before, it ends, and
+ * stays a zombie of the program, which has never heard of it.
  */
 #include "core/clone.h"
 #include "core/pidfd.h"
@@ -56,6 +65,9 @@
 
 #include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
+#include "core/cleanup.h"
+#include "core/descriptors.h"
+#include "core/forkserver_private.h"
 #include "core/guard.h"
 #include "core/log.h"
 #include "core/log_private.h"
@@ -195,6 +207,14 @@ static pid_t by_clone3(const struct carom_clone_options *options, const struct c
 	return pid;
 }
 
+static pid_t end_unheld(pid_t pid, int error)
+{
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	return error;
+}
+
 /*
  * The child exists, and there is no descriptor for it. A sibling's parent knows
  * it by the page; an own child is ended, so that none is left that nobody holds.
@@ -205,40 +225,7 @@ static pid_t without_pidfd(const struct carom_clone_options *options, pid_t pid,
 		return pid;
 	if (error == -ESRCH) /* ended, and somebody reaped it: the number is not ours any more */
 		return error;
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-	return error;
-}
-
-static pid_t by_clone(const struct carom_clone_options *options, const struct cure *cure,
-		      int *ret_pidfd)
-{
-	unsigned long flags = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-	int pidfd = -1;
-	void *parent_tid = &pidfd;
-	pid_t pid;
-
-	flags |= options->as_sibling ? CLONE_PARENT : SIGCHLD;
-	if (options->ret_born_pid) {
-		flags |= CLONE_PARENT_SETTID;
-		parent_tid = (void *)options->ret_born_pid;
-	} else {
-		flags |= CLONE_PIDFD;
-	}
-	/* the last two change places between architectures; without CLONE_SETTLS one is unused */
-	pid = (pid_t)syscall(SYS_clone, flags, NULL, parent_tid, cure->tid, cure->tid);
-	if (pid < 0)
-		return -errno;
-	if (pid == 0)
-		return 0;
-	if (options->ret_born_pid) {
-		pidfd = carom_pidfd_open(pid);
-		if (pidfd < 0)
-			pid = without_pidfd(options, pid, pidfd);
-	}
-	*ret_pidfd = pidfd < 0 ? -1 : pidfd;
-	return pid;
+	return end_unheld(pid, error);
 }
 
 /*
@@ -266,6 +253,73 @@ static pid_t wait_for_parent(int gate[2], const struct carom_guard *guard)
 		_exit(EXIT_FAILURE);
 	CAROM_POINT("fork.released");
 	return 0;
+}
+
+/* @parent_tid: takes the pidfd, or with CLONE_PARENT_SETTID the pid */
+static pid_t clone_plainly(unsigned long flags, bool as_sibling, void *parent_tid,
+			   const struct cure *cure)
+{
+	pid_t pid;
+
+	flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+	flags |= as_sibling ? CLONE_PARENT : SIGCHLD;
+	/* the last two change places between architectures; without CLONE_SETTLS one is unused */
+	pid = (pid_t)syscall(SYS_clone, flags, NULL, parent_tid, cure->tid, cure->tid);
+	return pid < 0 ? -errno : pid;
+}
+
+static pid_t by_clone_told(const struct carom_clone_options *options, const struct cure *cure,
+			   int *ret_pidfd)
+{
+	pid_t pid = clone_plainly(CLONE_PARENT_SETTID, options->as_sibling,
+				  (void *)options->ret_born_pid, cure);
+	int pidfd;
+
+	if (pid <= 0)
+		return pid;
+	pidfd = carom_pidfd_open(pid);
+	if (pidfd < 0)
+		pid = without_pidfd(options, pid, pidfd);
+	*ret_pidfd = pidfd < 0 ? -1 : pidfd;
+	return pid;
+}
+
+static pid_t by_clone_gated(const struct carom_clone_options *options, const struct cure *cure,
+			    int *ret_pidfd)
+{
+	int gate[2];
+	int pidfd = -1;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) < 0)
+		return -errno;
+	pid = clone_plainly(CLONE_PIDFD, options->as_sibling, &pidfd, cure);
+	if (pid == 0)
+		return wait_for_parent(gate, NULL);
+	close(gate[0]);
+	if (pid > 0) {
+		atomic_store(options->ret_born_pid, pid);
+		send(gate[1], "", 1, MSG_NOSIGNAL);
+		*ret_pidfd = pidfd;
+	}
+	close(gate[1]);
+	return pid;
+}
+
+static pid_t by_clone(const struct carom_clone_options *options, const struct cure *cure,
+		      int *ret_pidfd)
+{
+	int pidfd = -1;
+	pid_t pid;
+
+	if (options->ret_born_pid)
+		return carom_probe(CAROM_FEATURE_PIDFD_OPEN)
+			       ? by_clone_told(options, cure, ret_pidfd)
+			       : by_clone_gated(options, cure, ret_pidfd);
+	pid = clone_plainly(CLONE_PIDFD, options->as_sibling, &pidfd, cure);
+	if (pid > 0)
+		*ret_pidfd = pidfd;
+	return pid;
 }
 
 /* The child waits at its gate; it is not let through in a group that it is not to be in. */
@@ -312,8 +366,10 @@ static pid_t by_fork(const struct carom_clone_options *options, const struct car
 {
 	int gate[2];
 	pid_t pid;
-	int r = options->as_sibling ? -EOPNOTSUPP : check_cgroup(options->cgroup_fd);
+	int r = check_cgroup(options->cgroup_fd);
 
+	if (options->as_sibling || !carom_probe(CAROM_FEATURE_PIDFD_OPEN))
+		return -EOPNOTSUPP;
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) < 0)
@@ -327,6 +383,116 @@ static pid_t by_fork(const struct carom_clone_options *options, const struct car
 	if (pid > 0)
 		pid = open_gate(options, pid, gate[1], ret_pidfd);
 	close(gate[1]);
+	return pid;
+}
+
+/* --- through a process in between -------------------------------------- */
+
+/* In between: AS-Safe calls only. It says the child's pid, or why there is none; the child returns. */
+static pid_t clone_sibling(int gate[2], int report[2], const struct carom_guard *guard)
+{
+	struct cure cure = { 0 };
+	int pidfd = -1;
+	pid_t pid = find_cure(&cure);
+
+	if (pid == 0)
+		pid = clone_plainly(CLONE_PIDFD, true, &pidfd, &cure);
+	if (pid == 0) {
+		cure_child(&cure);
+		close(report[0]);
+		close(report[1]);
+		return wait_for_parent(gate, guard);
+	}
+	CAROM_POINT("fork.between");
+	carom_packet_send(report[1], &pid, sizeof(pid), &pidfd, pid > 0, MSG_DONTWAIT);
+	_exit(EXIT_SUCCESS);
+}
+
+/* After the one in between has ended. Without a packet, or its pidfd, the gate stays shut. */
+static pid_t hear_of_birth(int report_fd, int *ret_pidfd)
+{
+	int fds[CAROM_PACKET_FDS_MAX];
+	size_t fd_count = 0;
+	bool is_cut = false;
+	pid_t pid = 0;
+
+	if (carom_packet_receive(report_fd, &pid, sizeof(pid), MSG_DONTWAIT, fds, &fd_count,
+				 &is_cut) != sizeof(pid))
+		return -EAGAIN; /* killed, or no room: too many descriptors under way */
+	if (pid > 0 && fd_count == 0)
+		return end_unheld(pid, -EMFILE);
+	if (pid > 0)
+		*ret_pidfd = fds[0];
+	return pid;
+}
+
+/* A lock that was held at the fork may stop the one in between for ever. */
+static pid_t fork_twice(int gate[2], int report[2], const struct carom_guard *guard,
+			uint64_t deadline_ns, int *ret_pidfd)
+{
+	pid_t between = fork();
+	pid_t pid;
+	int r;
+
+	if (between == 0)
+		return clone_sibling(gate, report, guard);
+	if (between < 0)
+		return -errno;
+	carom_closep(&report[1]);
+	report[1] = -1;
+	r = carom_descriptor_wait(report[0], deadline_ns);
+	if (r < 0)
+		kill(between, SIGKILL);
+	while (waitpid(between, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	pid = hear_of_birth(report[0], ret_pidfd);
+	return pid == -EAGAIN && r == -ETIMEDOUT ? r : pid;
+}
+
+static void close_pair(int pair[2])
+{
+	carom_closep(&pair[0]);
+	carom_closep(&pair[1]);
+}
+
+/* The child is held, and waits at its gate. */
+static pid_t let_through(int gate_fd, int cgroup_fd, pid_t pid, int *pidfd)
+{
+	int r = admit(cgroup_fd, pid);
+
+	if (r < 0) {
+		carom_closep(pidfd);
+		return end_unheld(pid, r);
+	}
+	send(gate_fd, "", 1, MSG_NOSIGNAL);
+	return pid;
+}
+
+static pid_t by_fork_twice(const struct carom_guard *guard, int cgroup_fd, uint64_t deadline_ns,
+			   int *ret_pidfd)
+{
+	int gate[2], report[2];
+	int pidfd = -1;
+	pid_t pid = check_cgroup(cgroup_fd);
+
+	if (pid < 0)
+		return pid;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) < 0)
+		return -errno;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0) {
+		pid = -errno;
+		close_pair(gate);
+		return pid;
+	}
+	pid = fork_twice(gate, report, guard, deadline_ns, &pidfd);
+	if (pid == 0)
+		return 0; /* it has closed them on its way */
+	if (pid > 0)
+		pid = let_through(gate[1], cgroup_fd, pid, &pidfd);
+	if (pid > 0)
+		*ret_pidfd = pidfd;
+	close_pair(gate);
+	close_pair(report);
 	return pid;
 }
 
@@ -380,11 +546,14 @@ pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd)
 	return pid;
 }
 
-pid_t carom_fork(const struct carom_guard *guard, int cgroup_fd, int *ret_pidfd)
+pid_t carom_fork(const struct carom_guard *guard, int cgroup_fd, uint64_t deadline_ns,
+		 int *ret_pidfd)
 {
 	const struct carom_clone_options options = { .cgroup_fd = cgroup_fd };
 	uint64_t mask = carom_signals_block();
-	pid_t pid = by_fork(&options, guard, ret_pidfd);
+	pid_t pid = carom_probe(CAROM_FEATURE_PIDFD_OPEN)
+			    ? by_fork(&options, guard, ret_pidfd)
+			    : by_fork_twice(guard, cgroup_fd, deadline_ns, ret_pidfd);
 
 	carom_signals_restore(mask);
 	return pid;

@@ -57,13 +57,15 @@ struct carom_clone_options {
  * AS-Safe functions in it, or go through a fork server.
  *
  * With @as_sibling and legacy clone(2), *@ret_pidfd may be -1: the child is there,
- * and only its parent, by the pid in the page, can take hold of it.
+ * and only its parent, by the pid in the page, can take hold of it. Where pidfd_open(2)
+ * is denied too the pid is stored after the child was made, which does not go on before.
  *
  * Return: 0 in the child, its pid in the parent, or
  *	-EAGAIN, -ENOMEM, -EMFILE, -ENFILE
  *	-ESRCH       only by fork(): somebody killed the child before it ran, and
  *	             somebody else in this program reaped it
- *	-EOPNOTSUPP  @as_sibling by fork(); a thread that the C library did not make
+ *	-EOPNOTSUPP  @as_sibling by fork(); a thread that the C library did not make;
+ *	             fork() where pidfd_open(2) is denied
  *	and for @cgroup_fd what clone3(2), or write(2) to its cgroup.procs, says of it.
  *	By clone, what only the child finds out ends it with EXIT_FAILURE
  */
@@ -73,15 +75,22 @@ pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd);
  * carom_fork() - a copy of this process by glibc's fork()
  * @guard:     armed in the child before anything else that is done there
  * @cgroup_fd: as in struct carom_clone_options
+ * @deadline_ns: until when a process in between has to be through the handlers
  * @ret_pidfd: in the parent: the child's pidfd, CLOEXEC, the caller's
  *
  * For a child that is to run the program's code: handlers of pthread_atfork() run,
  * and the C library's own locks are usable in the child. A child whose parent is gone
  * does not come back from here.
  *
+ * Where pidfd_open(2) is denied there is a process in between: the handlers run in that
+ * one, which ends, and the child has its memory. The program's SIGCHLD may tell of it.
+ * It is killed if a lock that was held at the fork stops it for too long: -ETIMEDOUT.
+ *
  * Return: 0 in the child, its pid in the parent, or -EAGAIN, -ENOMEM, -EMFILE,
- * -ENFILE, -ESRCH (as for carom_clone()), and what write(2) says of @cgroup_fd.
+ * -ENFILE, -ESRCH (as for carom_clone()), -ETIMEDOUT, and what write(2) says of
+ * @cgroup_fd; -EOPNOTSUPP where neither pidfd_open(2) nor CLONE_PIDFD is allowed.
  */
-pid_t carom_fork(const struct carom_guard *guard, int cgroup_fd, int *ret_pidfd);
+pid_t carom_fork(const struct carom_guard *guard, int cgroup_fd, uint64_t deadline_ns,
+		 int *ret_pidfd);
 
 #endif

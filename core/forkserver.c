@@ -33,7 +33,9 @@
  *       question second, the answer is about the process that the pidfd holds.
  *
  * Legacy clone(2) stores the pid as well, and so leaves no gap here; the pidfd that
- * it cannot give is opened afterwards by the server, and I3 is asked of it too.
+ * it cannot give is opened afterwards by the server, and I3 is asked of it too. Where
+ * pidfd_open(2) is denied a pid from the page cannot be held: that child is ended, and
+ * counts as not made.
  */
 #include "core/forkserver.h"
 
@@ -56,6 +58,7 @@
 #include "core/log.h"
 #include "core/origin.h"
 #include "core/points.h"
+#include "core/probe.h"
 #include "core/clone.h"
 #include "core/pidfd.h"
 #include "core/signals.h"
@@ -125,6 +128,11 @@ static int watch(int epoll_fd, int fd)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+static pid_t no_error(pid_t pid)
+{
+	return pid < 0 ? -errno : pid;
+}
+
 /*
  * glibc's fork(), so that atfork handlers run. The pidfd is opened afterwards, as
  * fork() gives none: a server that the host program has reaped by then is one that
@@ -133,19 +141,22 @@ static int watch(int epoll_fd, int fd)
 static int fork_server(struct carom_forkserver *server, int server_fd)
 {
 	pid_t program_pid = getpid();
+	bool is_held = !carom_probe(CAROM_FEATURE_PIDFD_OPEN); /* from birth, or never */
 	uint64_t mask = carom_signals_block();
 	pid_t pid;
 
 	carom_after_fork_spare(true);
-	pid = fork();
+	pid = is_held ? carom_fork(NULL, 0, carom_deadline_after(ATTEMPT_NS), &server->pidfd)
+		      : no_error(fork());
 	carom_after_fork_spare(false);
 	if (pid == 0)
 		carom_forkserver_serve(server_fd, server->born, program_pid);
 	carom_signals_restore(mask);
 	if (pid < 0)
-		return -errno;
+		return pid;
 	server->pid = pid;
-	server->pidfd = carom_pidfd_open(pid);
+	if (!is_held)
+		server->pidfd = carom_pidfd_open(pid);
 	if (server->pidfd >= 0)
 		return 0;
 	if (server->pidfd == -ESRCH)
@@ -407,7 +418,9 @@ static void adopt(struct carom_child_reply *reply)
 	}
 	if (reply->pidfd != -ESRCH)
 		discard(reply->pid);
-	fail(reply, reply->pidfd == -ESRCH ? -ESRCH : -EMFILE);
+	fail(reply, reply->pidfd == -ESRCH        ? -ESRCH
+		    : reply->pidfd == -EOPNOTSUPP ? -EPIPE /* as if it had not been made */
+						  : -EMFILE);
 }
 
 static void settle_reply(struct carom_child_reply *reply, bool has_pidfd, bool is_cut)

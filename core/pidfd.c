@@ -10,6 +10,10 @@
  * from the instant the other one has claimed the child. The kernel keeps the
  * status with the pidfd (Linux 6.15), but only once the child is released, a
  * little later; the pidfd reports POLLHUP then.
+ *
+ * A container may deny pidfd_open(2) and pidfd_send_signal(2), and still give pidfds at
+ * the birth of children. Then the number of a pidfd's process is what the kernel says it
+ * is now, and says so no more once it was reaped.
  */
 #include "core/pidfd.h"
 
@@ -44,9 +48,26 @@ _Static_assert(sizeof(struct pidfd_info_v2) == 64, "the size is part of the requ
 
 int carom_pidfd_open(pid_t pid)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int pidfd;
 
+	if (!carom_probe(CAROM_FEATURE_PIDFD_OPEN))
+		return -EOPNOTSUPP;
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return pidfd < 0 ? -errno : pidfd;
+}
+
+int carom_pidfd_pin(pid_t pid)
+{
+	char path[32];
+	int fd = carom_pidfd_open(pid);
+
+	if (fd != -EOPNOTSUPP)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return fd;
 }
 
 static int look(int pidfd, int options, siginfo_t *ret_info, struct rusage *ret_usage)
@@ -267,9 +288,77 @@ int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit)
 	return 0;
 }
 
+/* --- whoever it is ----------------------------------------------------- */
+
+/* The beginning of a small file of /proc; -ESRCH: the process is gone. */
+static int read_at(int directory_fd, const char *path, char *text, size_t size)
+{
+	CAROM_CLEANUP(carom_closep) int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (n <= 0)
+		return n < 0 && errno != ENOENT ? -errno : -ESRCH;
+	text[n] = '\0';
+	return 0;
+}
+
+/* As the kernel tells it for a pidfd: -1 of a process that was reaped, 0 of one outside. */
+static pid_t number_of_pidfd(int pidfd)
+{
+	struct pidfd_info_v2 info = { 0 };
+	char path[48], text[512];
+	const char *line;
+	long number = 0;
+	int r;
+
+	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) == 0)
+		return (pid_t)info.pids[0];
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	r = read_at(AT_FDCWD, path, text, sizeof(text));
+	if (r < 0)
+		return r == -ESRCH ? -EBADF : r;
+	line = strstr(text, "\nPid:");
+	if (line)
+		number = strtol(line + strlen("\nPid:"), NULL, 10);
+	return !line ? -EBADF : number > 0 ? (pid_t)number : -ESRCH;
+}
+
+/* Below 0: why not. A directory of /proc/PID reads as long as its process is not reaped. */
+static pid_t number_of(int fd)
+{
+	char text[64];
+	int r = read_at(fd, "stat", text, sizeof(text));
+
+	return r == -ENOTDIR ? number_of_pidfd(fd) : r < 0 ? r : (pid_t)atoi(text);
+}
+
+bool carom_pidfd_has_ended(int pidfd)
+{
+	char text[512];
+	const char *state;
+	int r = carom_probe(CAROM_FEATURE_PIDFD_OPEN) ? -ENOTDIR
+						      : read_at(pidfd, "stat", text, sizeof(text));
+
+	if (r == -ENOTDIR)
+		return wait_readable(pidfd, POLLIN, 0);
+	state = r < 0 ? NULL : strrchr(text, ')');
+	return !state || strchr("ZX", state[2]);
+}
+
 /* --- signals ----------------------------------------------------------- */
+
+static int signal_by_number(int pidfd, int signal_number)
+{
+	pid_t pid = number_of(pidfd);
+
+	if (pid < 0)
+		return pid;
+	return kill(pid, signal_number) < 0 ? -errno : 0;
+}
 
 int carom_pidfd_signal(int pidfd, int signal_number)
 {
+	if (!carom_probe(CAROM_FEATURE_PIDFD_SIGNAL))
+		return signal_by_number(pidfd, signal_number);
 	return syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0) < 0 ? -errno : 0;
 }

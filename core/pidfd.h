@@ -15,9 +15,22 @@
 
 /**
  * carom_pidfd_open() - hold an own child that has not been reaped, by its pid
- * Return: a descriptor, CLOEXEC; -ESRCH, -EMFILE, -ENFILE, -ENOMEM.
+ * Return: a descriptor, CLOEXEC; -ESRCH, -EMFILE, -ENFILE, -ENOMEM; -EOPNOTSUPP where
+ * pidfd_open(2) is denied.
  */
 int carom_pidfd_open(pid_t pid);
+
+/**
+ * carom_pidfd_pin() - the same for any process, which need not be waited for
+ *
+ * Where pidfd_open(2) is denied: its directory in /proc, which is that process's and no
+ * later one's either. It goes with carom_pidfd_signal() and carom_pidfd_has_ended() alone.
+ * Return: a descriptor, CLOEXEC; -ESRCH, -EMFILE, -ENFILE, -ENOMEM.
+ */
+int carom_pidfd_pin(pid_t pid);
+
+/** carom_pidfd_has_ended() - a zombie has, too. Of carom_pidfd_pin() or any other pidfd. */
+bool carom_pidfd_has_ended(int pidfd);
 
 /**
  * carom_pidfd_is_child() - is this an own child that nobody has reaped yet?
@@ -68,7 +81,14 @@ void carom_pid_end(pid_t pid, struct carom_exit *ret_exit);
 /** carom_thread_is_ending() - has this thread of any process begun to end, or is it gone? */
 bool carom_thread_is_ending(pid_t tid);
 
-/** carom_pidfd_signal() - pidfd_send_signal(2). 0, -ESRCH, -EPERM, -EINVAL, -EBADF. */
+/**
+ * carom_pidfd_signal() - pidfd_send_signal(2)
+ *
+ * Where that is denied, kill(2) with the number that the kernel gives for @pidfd: it hits
+ * another process only if this one is reaped, and its number used again, in between.
+ * Return: 0, -ESRCH, -EPERM, -EINVAL, -EBADF; where it is denied, also what open(2) says
+ * of /proc, -EMFILE among it.
+ */
 int carom_pidfd_signal(int pidfd, int signal_number);
 
 #endif

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
@@ -347,6 +348,15 @@ static int ask_landlock(void)
 	return no_error(syscall(SYS_LANDLOCK_CREATE_RULESET, NULL, 0, 1));
 }
 
+static int ask_membarrier(void)
+{
+	long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0);
+
+	if (commands < 0)
+		return -errno;
+	return commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED ? 0 : -EOPNOTSUPP;
+}
+
 /* --- the own cgroup ---------------------------------------------------- */
 
 static int ask_directory(const char *directory)
@@ -449,12 +459,12 @@ static const struct feature {
 	[CAROM_FEATURE_PIDFD_OPEN] = {
 		"pidfd_open", ask_pidfd_open, NEEDS_NONE,
 		"a child that is known by its pid is held by a pidfd",
-		NULL,
+		"children are held from birth or not at all, by fork(2) through another process",
 	},
 	[CAROM_FEATURE_PIDFD_SIGNAL] = {
 		"pidfd_signal", ask_pidfd_signal, NEEDS_NONE,
 		"signals go to a process and never to another that has got its number",
-		NULL,
+		"signals go by number, which another process may have got an instant before",
 	},
 	[CAROM_FEATURE_PIDFD_WAIT] = {
 		"pidfd_wait", ask_pidfd_wait, NEEDS_NONE,
@@ -490,6 +500,11 @@ static const struct feature {
 		"madv_populate", ask_madv_populate, NEEDS_NONE,
 		"pages are made at once",
 		"pages are touched one by one",
+	},
+	[CAROM_FEATURE_MEMBARRIER] = {
+		"membarrier", ask_membarrier, NEEDS_NONE,
+		"parts of a map are claimed without a barrier each",
+		"parts of a map are claimed with a barrier each",
 	},
 	[CAROM_FEATURE_CGROUP_V2] = {
 		"cgroup_v2", ask_cgroup_v2, NEEDS_NONE,

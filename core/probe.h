@@ -21,15 +21,16 @@ enum carom_feature {
 	CAROM_FEATURE_IO_URING,
 	CAROM_FEATURE_IO_URING_FUTEX, /* IORING_OP_FUTEX_WAIT, Linux 6.7 */
 	CAROM_FEATURE_FUTEX_WAITV,    /* Linux 5.16 */
-	CAROM_FEATURE_PIDFD_OPEN,     /* Linux 5.3, as the next two; no way without them */
-	CAROM_FEATURE_PIDFD_SIGNAL,   /* pidfd_send_signal(2) */
-	CAROM_FEATURE_PIDFD_WAIT,     /* waitid(P_PIDFD) */
+	CAROM_FEATURE_PIDFD_OPEN,     /* Linux 5.3 */
+	CAROM_FEATURE_PIDFD_SIGNAL,   /* pidfd_send_signal(2), Linux 5.1 */
+	CAROM_FEATURE_PIDFD_WAIT,     /* waitid(P_PIDFD), Linux 5.4; no way without it */
 	CAROM_FEATURE_PIDFD_INFO,     /* PIDFD_GET_INFO with exit status, Linux 6.15 */
 	CAROM_FEATURE_CLOSE_RANGE,
 	CAROM_FEATURE_MEMFD,         /* with seals; no way without it */
 	CAROM_FEATURE_MEMFD_NOEXEC,  /* MFD_NOEXEC_SEAL, Linux 6.3 */
 	CAROM_FEATURE_WIPE_ON_FORK,  /* MADV_WIPEONFORK; no way without it */
 	CAROM_FEATURE_MADV_POPULATE, /* MADV_POPULATE_WRITE, Linux 5.14 */
+	CAROM_FEATURE_MEMBARRIER,    /* MEMBARRIER_CMD_GLOBAL_EXPEDITED, Linux 4.16 */
 	CAROM_FEATURE_CGROUP_V2,     /* the own cgroup v2 directory is writable */
 	CAROM_FEATURE_CGROUP_KILL,   /* cgroup.kill, Linux 5.14 */
 	CAROM_FEATURE_SECCOMP,  /* filters by seccomp(2), Linux 4.14, and libseccomp to make them */

@@ -235,7 +235,10 @@ static int hold_again(const struct carom_process *process)
 	return pidfd;
 }
 
-/* P2, P3: the library's thread watches no more; who asks looks */
+/*
+ * P2, P3: the library's thread watches no more; who asks looks. A child that no pidfd can be
+ * had for any more is ended: it could not be waited for.
+ */
 static void hold_anew(struct carom_process *process)
 {
 	int pidfd = hold_again(process);
@@ -247,6 +250,8 @@ static void hold_anew(struct carom_process *process)
 		if (process->state == PROCESS_STARTED) {
 			process->exit =
 				(struct carom_exit){ .kind = CAROM_EXIT_TAKEN, .status = -1 };
+			if (pidfd == -EOPNOTSUPP)
+				carom_pid_end(process->pid, &process->exit);
 			process->state = PROCESS_ENDED;
 			end_limits(process);
 			process->reference_count--;

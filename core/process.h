@@ -341,7 +341,7 @@ CAROM_API struct carom_process *carom_current_process(void);
  * carom_parent_process() - who started this one; NULL in the root
  *
  * Name, pid, is_alive, join and sentinel work; nobody but its own parent learns how it ended.
- * Not to be freed. Row PR-25.
+ * Where pidfd_open(2) is denied, join and sentinel say -EOPNOTSUPP. Not to be freed. Row PR-25.
  */
 CAROM_API struct carom_process *carom_parent_process(void);
 

@@ -109,6 +109,8 @@ static int give_sentinel(struct carom_process *process, void *unused)
 		return -EBADF;
 	if (carom_process_is_thread(process))
 		return -EOPNOTSUPP;
+	if (process->is_special && process->pidfd == -EOPNOTSUPP)
+		return -EOPNOTSUPP;
 	return process->pidfd < 0 ? -EINVAL : process->pidfd;
 }
 

@@ -100,5 +100,7 @@ int carom_special_join(struct carom_process *process, uint64_t deadline_ns)
 		return -ECHILD;
 	if (process->pid == getpid())
 		return -EDEADLK;
-	return process->pidfd < 0 ? 0 : carom_descriptor_wait(process->pidfd, deadline_ns);
+	if (process->pidfd < 0)
+		return process->pid == getppid() ? process->pidfd : 0;
+	return carom_descriptor_wait(process->pidfd, deadline_ns);
 }

@@ -18,8 +18,9 @@
  *       it could not be found again.
  *
  * A process group is named by the pidfd of its leader, which is free of races too
- * (Linux 6.9). Before that it is named by its number, and only while the leader is a
- * child of this process that nobody has reaped: until then the number is taken.
+ * (Linux 6.9). Before that, and where pidfd_send_signal(2) is denied, it is named by its
+ * number, and only while the leader is a child of this process that nobody has reaped:
+ * until then the number is taken.
  */
 #include "core/process_tree.h"
 
@@ -253,7 +254,7 @@ static void stop_below(const struct pass *pass, pid_t parent, int parent_pidfd, 
 static void stop_with_all_below(const struct pass *pass, pid_t pid, pid_t parent, int parent_pidfd,
 				int depth)
 {
-	CAROM_CLEANUP(carom_closep) int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	CAROM_CLEANUP(carom_closep) int pidfd = carom_pidfd_pin(pid);
 
 	if (pidfd < 0 || carom_process_parent(pid) != parent)
 		return;
@@ -312,7 +313,7 @@ static bool signal_group(pid_t leader, int pidfd, int signal_number)
 	if (syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL,
 		    PIDFD_SIGNAL_PROCESS_GROUP) == 0)
 		return true;
-	return errno == EINVAL && carom_pidfd_is_child(pidfd) && getpgid(leader) == leader &&
+	return errno != ESRCH && carom_pidfd_is_child(pidfd) && getpgid(leader) == leader &&
 	       kill(-leader, signal_number) == 0;
 }
 

@@ -16,6 +16,7 @@
 #include "core/guard.h"
 #include "core/signals.h"
 #include "core/start.h"
+#include "core/time.h"
 
 /* Not all that the program has open, of which a child that is to be confined must know nothing. */
 static void keep_its_own(const struct carom_parcel *parcel)
@@ -40,7 +41,8 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 	if (r < 0)
 		return r;
 	carom_after_fork_delay(true); /* they come after what carom_bootstrap() does first */
-	pid = carom_fork(&guard, parcel->cgroup_fd, ret_pidfd);
+	pid = carom_fork(&guard, parcel->cgroup_fd, carom_deadline_after(CAROM_SECONDS(10)),
+			 ret_pidfd);
 	carom_after_fork_delay(false);
 	if (pid == 0) {
 		carom_signals_restore(0); /* whatever the calling thread has blocked */

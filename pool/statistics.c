@@ -9,15 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/origin.h"
+#include "core/pidfd.h"
 #include "pool/pool_private.h"
 #include "pool/tally.h"
 
@@ -248,9 +247,12 @@ int carom_statistics_open(int64_t pid, int64_t fd, struct carom_statistics **ret
 	if (!reader)
 		return -ENOMEM;
 	/* before the descriptor is opened: what is opened then is that process's, or it has ended */
-	reader->pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	reader->pidfd = carom_pidfd_pin((pid_t)pid);
 	if (reader->pidfd < 0)
-		return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
+		return reader->pidfd == -EMFILE || reader->pidfd == -ENFILE ||
+				       reader->pidfd == -ENOMEM
+			       ? reader->pidfd
+			       : -ENOENT;
 	r = map_there(reader, pid, fd);
 	if (r < 0)
 		return r;
@@ -276,9 +278,7 @@ void carom_statistics_freep(struct carom_statistics **reader)
 
 bool carom_statistics_is_live(const struct carom_statistics *reader)
 {
-	struct pollfd end = { .fd = reader->pidfd, .events = POLLIN };
-
-	return poll(&end, 1, 0) == 0;
+	return !carom_pidfd_has_ended(reader->pidfd);
 }
 
 void carom_statistics_pool(const struct carom_statistics *reader,

@@ -187,7 +187,11 @@ static int ask_parent(const void *argument, size_t size, const int *fds, size_t 
 
 	if (!parent || carom_process_pid(parent) != getppid())
 		return 1;
-	if (carom_process_is_alive(parent) != 1 || carom_process_sentinel(parent) < 0)
+	if (carom_process_is_alive(parent) != 1)
+		return 2;
+	if (carom_process_sentinel(parent) == -EOPNOTSUPP)
+		return carom_process_join(parent, CAROM_NO_DEADLINE) == -EOPNOTSUPP ? 6 : 7;
+	if (carom_process_sentinel(parent) < 0)
 		return 2;
 	if (carom_process_join(parent, CAROM_PASSED) != -ETIMEDOUT)
 		return 3;

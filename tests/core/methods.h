@@ -16,11 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/clone.h"
 #include "core/context.h"
+#include "core/pidfd.h"
 #include "core/process.h"
 #include "core/time.h"
 #include "tests/core/functions.h"
@@ -142,12 +142,14 @@ static inline bool is_reaped_soon(int pidfd)
 	uint64_t deadline_ns = carom_deadline_after(30 * CAROM_NS_PER_SEC);
 	struct pollfd poll_fd = { .fd = pidfd };
 
-	while (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0) {
+	int r;
+
+	while ((r = carom_pidfd_signal(pidfd, 0)) == 0) {
 		if (carom_now() > deadline_ns)
 			return false;
 		poll(&poll_fd, 1, 1); /* POLLHUP, where the kernel knows it */
 	}
-	return errno == ESRCH;
+	return r == -ESRCH;
 }
 
 /* What a child writes to its first descriptor until it closes it. */

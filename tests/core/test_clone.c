@@ -20,19 +20,12 @@
 #include "core/probe.h"
 #include "core/clone.h"
 #include "core/guard.h"
+#include "core/descriptors.h"
 #include "core/pidfd.h"
 #include "core/time.h"
-#include "tests/core/apart.h"
+#include "tests/core/ways.h"
 
 #define SOON carom_deadline_after(CAROM_SECONDS(10))
-
-static void each_way(void (*body)(void))
-{
-	static const char *const ways[] = { "clone3", "clone", "fork" };
-
-	for (int i = 0; i < 3; i++)
-		cr_expect(zero(int, apart_with("CAROM_CLONE", ways[i], body)), "by %s", ways[i]);
-}
 
 /* A child that waits for a signal, and is there when this returns. */
 static pid_t sleeper(int *ret_pidfd)
@@ -128,7 +121,9 @@ Test(clone, refuses_what_is_no_pidfd, .timeout = 5)
 	cr_expect(eq(int, carom_pidfd_wait(-1, CAROM_PASSED, &exit), -EBADF));
 	cr_expect(eq(int, carom_pidfd_wait(9999, CAROM_PASSED, &exit), -EBADF));
 	cr_expect(eq(int, carom_pidfd_signal(file_fd, 0), -EBADF));
-	cr_expect(eq(int, carom_pidfd_open(INT32_MAX), -ESRCH));
+	cr_expect(eq(int, carom_pidfd_open(INT32_MAX),
+		     denial_of("pidfd_open") ? -EOPNOTSUPP : -ESRCH));
+	cr_expect(eq(int, carom_pidfd_pin(INT32_MAX), -ESRCH));
 	cr_expect(eq(int, exit.status, 77), "outputs stay untouched on failure");
 }
 
@@ -368,9 +363,9 @@ static void leave_dependent_child(void)
 /* A4: PDEATHSIG */
 Test(clone, child_dies_with_its_parent, .timeout = 120)
 {
-	static const char *const ways[] = { "clone3", "clone", "fork" };
-
 	for (int i = 0; i < 3; i++) {
+		if (!can_be_made_by(ways[i]))
+			continue;
 		cr_assert(zero(int, pipe(report)));
 		cr_expect(eq(int, apart_with("CAROM_CLONE", ways[i], leave_dependent_child),
 			     SIGKILL));
@@ -501,6 +496,7 @@ static void look_at_a_stranger(void)
 
 Test(clone, that_is_no_child_but_runs_is_said_to_run, .timeout = 120)
 {
+	NEEDS("pidfd_open");
 	cr_expect(zero(int, apart(look_at_a_stranger)));
 }
 
@@ -645,6 +641,100 @@ Test(clone, way_is_the_best_that_is_allowed, .timeout = 120)
 	cr_expect(zero(int, way_when_denied("clone3,clone_pidfd", "fork")));
 	cr_expect(zero(int, way_when_denied("tid_address", "fork")));
 	cr_expect(zero(int, apart_with("CAROM_CLONE", "fork", refuse_by_fork)));
+}
+
+/* --- where pidfds are given at birth or not at all --------------------- */
+
+static pid_t program_pid, handled_in;
+
+static void note_fork(void)
+{
+	handled_in = getpid();
+}
+
+static pid_t fork_held(int *ret_pidfd)
+{
+	return carom_fork(NULL, 0, SOON, ret_pidfd);
+}
+
+static void fork_and_reap(void)
+{
+	struct carom_exit exit;
+	int fds = count_fds(), pidfd = -1;
+	pid_t pid;
+
+	program_pid = getpid();
+	CHECK(pthread_atfork(NULL, NULL, note_fork) == 0);
+	CHECK(carom_pidfd_open(getppid()) == -EOPNOTSUPP);
+	pid = fork_held(&pidfd);
+	if (pid == 0)
+		_exit(getppid() == program_pid && handled_in != 0 && handled_in != getpid() ? 7
+											    : 1);
+	CHECK(pid > 0 && carom_pidfd_is_child(pidfd));
+	CHECK(fcntl(pidfd, F_GETFD) == FD_CLOEXEC);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_EXITED && exit.status == 7);
+	close(pidfd);
+	CHECK(count_fds() == fds);
+	CHECK(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
+}
+
+Test(clone, of_a_program_without_pidfd_open_forks_through_another_process, .timeout = 120)
+{
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open", fork_and_reap)));
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open,clone3", fork_and_reap)));
+}
+
+static void wait_for_ever(void)
+{
+	for (;;)
+		pause();
+}
+
+static void fork_among_stuck_handlers(void)
+{
+	int pidfd = 77;
+
+	CHECK(pthread_atfork(NULL, NULL, wait_for_ever) == 0);
+	CHECK(carom_fork(NULL, 0, carom_deadline_after(CAROM_MILLISECONDS(50)), &pidfd) ==
+	      -ETIMEDOUT);
+	CHECK(pidfd == 77);
+	CHECK(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
+}
+
+Test(clone, that_a_handler_stops_on_its_way_is_given_up, .timeout = 120)
+{
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open", fork_among_stuck_handlers)));
+}
+
+static void signal_by_number(void)
+{
+	int file_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct carom_exit exit;
+	int pidfd;
+	pid_t pid = sleeper(&pidfd);
+	int pin_fd = carom_pidfd_pin(pid);
+
+	CHECK(pin_fd >= 0 && !carom_pidfd_has_ended(pin_fd) && !carom_pidfd_has_ended(pidfd));
+	CHECK(carom_pidfd_signal(pin_fd, 0) == 0 && carom_pidfd_signal(pidfd, 0) == 0);
+	CHECK(carom_pidfd_signal(pidfd, 99) == -EINVAL);
+	CHECK(carom_pidfd_signal(pidfd, SIGTERM) == 0);
+	CHECK(carom_descriptor_wait(pidfd, SOON) == 0);
+	CHECK(carom_pidfd_has_ended(pin_fd) && carom_pidfd_has_ended(pidfd));
+	CHECK(carom_pidfd_signal(pin_fd, 0) == 0); /* a zombie is still there */
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0 && exit.status == SIGTERM);
+	CHECK(carom_pidfd_signal(pidfd, SIGKILL) == -ESRCH);
+	CHECK(carom_pidfd_signal(pin_fd, SIGKILL) == -ESRCH);
+	CHECK(carom_pidfd_has_ended(pin_fd));
+	CHECK(carom_pidfd_signal(file_fd, 0) == -EBADF && carom_pidfd_signal(-1, 0) == -EBADF);
+	CHECK(carom_pidfd_pin(INT32_MAX) == -ESRCH);
+}
+
+Test(clone, takes_signals_by_number_where_pidfds_take_none, .timeout = 120)
+{
+	cr_expect(zero(int, apart(signal_by_number)));
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_signal", signal_by_number)));
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open,pidfd_signal", signal_by_number)));
 }
 
 /* --- cgroups ----------------------------------------------------------- */

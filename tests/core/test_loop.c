@@ -33,6 +33,7 @@
 #include "core/cleanup.h"
 #include "core/probe.h"
 #include "core/time.h"
+#include "tests/needs.h"
 
 /* Far beyond any wait that works; a test that needs it has failed. */
 #define SOON carom_deadline_after(CAROM_SECONDS(20))
@@ -372,6 +373,7 @@ LOOP_TEST(tells_which_of_a_thousand_processes_died)
 	static pid_t pids[COUNT];
 	int dead_fd = -1;
 
+	NEEDS("pidfd_open");
 	raise_descriptor_limit(COUNT + 100);
 	for (int i = 0; i < COUNT; i++) {
 		pids[i] = sleeping_child();
@@ -1001,6 +1003,7 @@ LOOP_TEST(is_polled_for_a_death)
 				       .ready = note_fd,
 				       .userdata = &dead_fd };
 
+	NEEDS("pidfd_open");
 	cr_assert(zero(int, carom_loop_watch_fd(loop, &watch)));
 	cr_expect(zero(int, carom_loop_run_once(loop, CAROM_PASSED)));
 	cr_expect(zero(int, poll_loop(loop, 0)));

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "core/service.h"
+#include "core/pidfd.h"
 #include "tests/core/apart.h"
 #include "tests/core/methods.h"
 
@@ -191,8 +192,7 @@ Test(process_handle, active_children_are_those_that_run, .timeout = 60)
 		wait_for_pidfd(pidfd);
 		cr_assert(carom_active_children(active, 1) == 1);
 		cr_expect(active[0] == second.process);
-		cr_expect(syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno == ESRCH,
-			  "a zombie");
+		cr_expect(carom_pidfd_signal(pidfd, 0) == -ESRCH, "a zombie");
 		carom_process_free(active[0]);
 		tell(&second, 2);
 		wait_for_pidfd(carom_process_sentinel(second.process));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/pidfd.h"
 #include "core/process_tree.h"
 
 enum { ROOT, CHILD, GRANDCHILD, MEMBERS };
@@ -52,14 +53,16 @@ static void begin(void)
 	for (int i = 0; i < MEMBERS; i++) {
 		while (!atomic_load(&pids[i]))
 			poll(NULL, 0, 1);
-		fds[i] = (int)syscall(SYS_pidfd_open, atomic_load(&pids[i]), 0);
+		fds[i] = carom_pidfd_pin(atomic_load(&pids[i]));
 		cr_assert(ge(int, fds[i], 0));
 	}
 }
 
 static bool has_ended(int which, int within_ms)
 {
-	return poll(&(struct pollfd){ .fd = fds[which], .events = POLLIN }, 1, within_ms) == 1;
+	while (!carom_pidfd_has_ended(fds[which]) && within_ms-- > 0)
+		poll(NULL, 0, 1);
+	return carom_pidfd_has_ended(fds[which]);
 }
 
 static void expect_all_ended(void)

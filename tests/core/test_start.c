@@ -16,6 +16,7 @@
 #include "tests/core/apart.h"
 #include "tests/core/births.h"
 #include "tests/core/methods.h"
+#include "tests/needs.h"
 
 /* By "spawn" what cannot be by the fork server, where none can be. */
 static struct carom_context *context_here(const char *method)
@@ -497,6 +498,7 @@ Test(start, fork_server_ends_with_the_program, .timeout = 60)
 	pid_t test = getpid(), program, server;
 
 	NEED_FORKSERVER();
+	NEEDS("pidfd_open");
 	cr_assert(pipe(ends) == 0);
 	server_pidfd = ends[1];
 	program = fork();
@@ -766,6 +768,7 @@ Test(start, child_holds_its_parent, .timeout = 60)
 {
 	struct carom_context *context;
 
+	NEEDS("pidfd_open");
 	EACH_METHOD(context)
 	cr_expect(RUN(.context = context, .function = look_at_parent) == 0, "%s", methods[each_]);
 }
