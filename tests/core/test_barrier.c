@@ -28,7 +28,7 @@ static void be_often(struct duel *duel)
 		_exit(1);
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		while (atomic_load(&duel->round) != round)
-			;
+			sched_yield();
 		atomic_store_explicit(&duel->often, round, memory_order_relaxed);
 		atomic_signal_fence(memory_order_seq_cst);
 		duel->often_saw =

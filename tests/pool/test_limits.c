@@ -14,6 +14,7 @@
 #include "pool/call_private.h"
 #include "pool/pool_private.h"
 #include "pool/soft_limit_private.h"
+#include "tests/needs.h"
 #include "tests/pool/gate.h"
 #include "tests/pool/work.h"
 
@@ -445,6 +446,7 @@ static struct carom_outcome outcome_of_the_stubborn(struct carom_pool *pool)
 
 static int pidfd_of(int64_t pid)
 {
+	NEEDS("pidfd_open");
 	return (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 }
 

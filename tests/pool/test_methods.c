@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "shm/futex.h"
 #include "tests/core/apart.h"
+#include "tests/needs.h"
 #include "tests/pool/methods.h"
 
 static struct carom_pool *pool_of(struct carom_context *context, uint64_t workers)
@@ -292,6 +293,7 @@ Test(methods, each_has_workers_that_end_with_the_program, .timeout = 120)
 		int pidfds[2], pipe_fds[2];
 		pid_t program;
 
+		NEEDS("pidfd_open");
 		cr_assert(zero(int, pipe(pipe_fds)));
 		program = fork();
 		if (program == 0) {

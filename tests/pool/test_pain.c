@@ -2,6 +2,7 @@
  * What users of other pools suffer from, where it is not with a part of the pool that
  * has a suite of its own.
  */
+#include "tests/needs.h"
 #include "tests/pool/work.h"
 
 #include <criterion/criterion.h>
@@ -121,6 +122,7 @@ static void kill_program(int *pidfds)
 	int ends[2];
 	pid_t program;
 
+	NEEDS("pidfd_open");
 	cr_assert(zero(int, pipe(ends)));
 	program = fork();
 	if (program == 0)

@@ -188,6 +188,17 @@ Test(segment, is_populated_without_the_advice_too, .timeout = 60)
 		cr_assert(eq(int, bytes[i], 0xa5));
 }
 
+Test(segment, could_be_executed_where_that_cannot_be_sealed, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
+
+	setenv("CAROM_DENY", "memfd_noexec", 1);
+	cr_assert(zero(int, carom_segment_new(&CAROM_SEGMENT_OPTIONS(.size = 4096), &segment)));
+	cr_expect(
+		zero(int, fcntl(carom_segment_fd(segment), F_GET_SEALS) & 0x20)); /* F_SEAL_EXEC */
+	cr_expect(ne(int, fcntl(carom_segment_fd(segment), F_GET_SEALS) & F_SEAL_SHRINK, 0));
+}
+
 Test(segment, shows_its_name_and_stays_out_of_core_dumps, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
