@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/barrier.h"
+#include "tests/core/apart.h"
 
 #define ROUNDS 20000
 
@@ -52,13 +53,15 @@ Test(barrier, one_of_two_sees_the_other, .timeout = 60)
 	struct duel *duel = share_duel();
 	uint32_t missed = 0;
 	int status;
-	pid_t pid;
+	pid_t pid, test = getpid();
 
 	if (!carom_barrier_is_possible())
 		cr_skip_test("membarrier(2) is not to be had");
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		end_with(test);
 		be_often(duel);
+	}
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		bool rarely_saw;
 
