@@ -64,9 +64,9 @@ static pid_t start_in(struct carom_cgroup *group, void (*function)(void))
 			function();
 		_exit(0);
 	}
-	CHECK(read(ready[0], &byte, 1) == 1);
-	close(ready[0]);
 	close(ready[1]);
+	CHECK(read(ready[0], &byte, 1) >= 0); /* it may have been killed before */
+	close(ready[0]);
 	close(pidfd);
 	return pid;
 }
@@ -519,7 +519,7 @@ Test(cgroup_group, limits_the_groups_in_it_together)
 		pids[i] = start_in(groups[i], take_a_bit_and_stay);
 	}
 	do /* four times 12 do not fit: at least one is killed, and at least one is not */
-		cr_assert(zero(int, carom_cgroup_memory_events(pool, true, &events)));
+		cr_assert(zero(int, carom_cgroup_memory_events(pool, false, &events)));
 	while (events.oom_kill == 0);
 	cr_expect(zero(int, carom_cgroup_memory_peak(pool, &peak)));
 	cr_expect(le(u64, peak, 32 * MIB));
