@@ -163,7 +163,7 @@ static void deny_calls(void)
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		DENY(SYS_io_uring_setup, EPERM),
 		DENY(SYS_clone3, ENOSYS),
-		DENY(SYS_pidfd_send_signal, EPERM),
+		DENY(SYS_waitid, EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 
@@ -225,9 +225,10 @@ Test(doctor, tells_what_does_not_work_at_all)
 	deny_calls();
 	done = shell("exec $C doctor");
 	cr_expect(eq(int, done->status, 2));
-	shell_expect_has(done->out, line_of("NO", "pidfd_signal"));
+	shell_expect_has(done->out, line_of("NO", "pidfd_wait"));
 	shell_expect_has(done->out, "there is no way without it");
-	shell_expect_has(done->out, "costs          processes and pools cannot be used");
+	shell_expect_has(done->out,
+			 "costs          processes and pools cannot be used");
 	shell_expect_has(done->out, "a seccomp filter is in force on this process");
 }
 
