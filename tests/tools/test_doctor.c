@@ -227,8 +227,7 @@ Test(doctor, tells_what_does_not_work_at_all)
 	cr_expect(eq(int, done->status, 2));
 	shell_expect_has(done->out, line_of("NO", "pidfd_wait"));
 	shell_expect_has(done->out, "there is no way without it");
-	shell_expect_has(done->out,
-			 "costs          processes and pools cannot be used");
+	shell_expect_has(done->out, "costs          processes and pools cannot be used");
 	shell_expect_has(done->out, "a seccomp filter is in force on this process");
 }
 
