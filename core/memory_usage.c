@@ -152,7 +152,7 @@ int carom_memory_usage_at(int proc_fd, struct carom_memory_usage *ret_usage, uin
 /* as much as it can be: some of it may still be shared since its birth */
 static int read_anonymous(int proc_fd, uint64_t *ret_bytes)
 {
-	uint64_t anonymous, swapped = 0;
+	uint64_t anonymous = 0, swapped = 0;
 	char text[8192];
 	int r = read_file(proc_fd, "status", text, sizeof(text));
 
