@@ -50,7 +50,7 @@
 #include "core/time.h"
 #include "shm/blocks.h"
 #include "shm/heap_check.h"
-#include "shm/lock.h"
+#include "shm/mutex.h"
 #include "shm/memfd.h"
 
 #define SIZE_DEFAULT CAROM_GIB(64)
@@ -67,7 +67,7 @@ struct heap_file {
 	uint64_t magic;
 	uint64_t address;
 	uint64_t size;
-	struct carom_lock lock;
+	struct carom_mutex lock;
 };
 
 /**
@@ -145,7 +145,7 @@ static int write_file(struct carom_heap *heap)
 	file->address = (uintptr_t)file;
 	file->size = heap->size;
 	file->magic = MAGIC;
-	return carom_lock_init(&file->lock);
+	return carom_mutex_init(&file->lock);
 }
 
 int carom_heap_new(const struct carom_heap_options *options, struct carom_heap **ret_heap)
@@ -183,12 +183,12 @@ int carom_heap_new(const struct carom_heap_options *options, struct carom_heap *
 /* A holder that died may have left a change half done: finish it (I2). */
 static int try_enter(struct carom_heap *heap)
 {
-	int r = carom_lock_acquire(&heap->file->lock, CAROM_NO_DEADLINE);
+	int r = carom_mutex_acquire(&heap->file->lock, CAROM_NO_DEADLINE);
 
 	if (r == -EOWNERDEAD) {
 		carom_blocks_redo(&heap->file->blocks);
 		CAROM_POINT("heap.repaired");
-		r = carom_lock_consistent(&heap->file->lock);
+		r = carom_mutex_consistent(&heap->file->lock);
 	}
 	return r;
 }
@@ -204,7 +204,7 @@ static void enter(struct carom_heap *heap)
 static void leave(struct carom_heap *heap)
 {
 	CAROM_POINT("heap.leaving");
-	carom_lock_release(&heap->file->lock);
+	carom_mutex_release(&heap->file->lock);
 }
 
 /* ---- joining ---- */

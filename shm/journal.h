@@ -3,7 +3,7 @@
  *
  * Words in shared memory that change all together or not at all, though the
  * process that changes them may be killed at any instruction. For memory under a
- * lock that survives its holder (shm/lock.h):
+ * lock that survives its holder (shm/mutex.h):
  *
  *	carom_change_begin(&change, &shared->journal, shared);
  *	carom_change_put(&change, offset_of_a, carom_change_get(&change, offset_of_a) + 1);

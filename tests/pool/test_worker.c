@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "shm/lock.h"
+#include "shm/mutex.h"
 #include "tests/needs.h"
 #include "tests/pool/ends.h"
 
@@ -23,7 +23,7 @@ static struct shared {
 	_Atomic int gate;
 	int exit_codes[64];
 	int64_t loop_start_pid;
-	struct carom_lock lock;
+	struct carom_mutex lock;
 } * shared;
 
 static void set_up(void)
@@ -605,17 +605,17 @@ Test(worker, that_is_told_between_items_leaves_the_rest_to_others, .timeout = 20
 
 static int hold_lock(struct carom_call *call)
 {
-	carom_lock_acquire(&shared->lock, CAROM_NO_DEADLINE);
+	carom_mutex_acquire(&shared->lock, CAROM_NO_DEADLINE);
 	return wait_for_the_end(call);
 }
 
 static int take_lock(struct carom_call *call)
 {
-	int64_t r = carom_lock_acquire(&shared->lock, CAROM_NO_DEADLINE);
+	int64_t r = carom_mutex_acquire(&shared->lock, CAROM_NO_DEADLINE);
 
 	if (r == -EOWNERDEAD)
-		carom_lock_consistent(&shared->lock);
-	carom_lock_release(&shared->lock);
+		carom_mutex_consistent(&shared->lock);
+	carom_mutex_release(&shared->lock);
 	return carom_reply(call, &r, sizeof(r));
 }
 
@@ -624,7 +624,7 @@ Test(worker, that_is_terminated_with_a_lock_gives_it_back, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 
-	cr_assert(zero(int, carom_lock_init(&shared->lock)));
+	cr_assert(zero(int, carom_mutex_init(&shared->lock)));
 	pool = new_pool(1);
 	cr_assert(zero(int, carom_pool_apply_async(pool, hold_lock, NULL, 0, NULL, NULL)));
 	await_count(&shared->call_count, 1);

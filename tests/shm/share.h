@@ -9,12 +9,12 @@
 
 #include "core/process.h"
 #include "core/time.h"
-#include "shm/lock.h"
+#include "shm/mutex.h"
 #include "shm/segment.h"
 
 /** struct account - what stands in the segment: a lock, and what it protects */
 struct account {
-	struct carom_lock lock;
+	struct carom_mutex lock;
 	int64_t from, to;
 };
 
@@ -33,11 +33,11 @@ static int move_money(const void *argument, size_t size, const int *fds, size_t 
 	if (!account)
 		return 1;
 	for (int i = 0; i < *(const int *)argument; i++) {
-		if (carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) != 0)
+		if (carom_mutex_acquire(&account->lock, CAROM_NO_DEADLINE) != 0)
 			return 2;
 		account->from--;
 		account->to++;
-		if (carom_lock_release(&account->lock) != 0)
+		if (carom_mutex_release(&account->lock) != 0)
 			return 3;
 	}
 	return 0;
@@ -49,15 +49,15 @@ static int find_locked(const void *argument, size_t size, const int *fds, size_t
 {
 	struct account *account = account_of(fds[0]);
 
-	if (!account || carom_lock_try(&account->lock) != -EBUSY)
+	if (!account || carom_mutex_try(&account->lock) != -EBUSY)
 		return 1;
-	if (carom_lock_owner(&account->lock) != getppid())
+	if (carom_mutex_owner(&account->lock) != getppid())
 		return 2;
 	if (write(fds[1], "!", 1) != 1)
 		return 3;
-	if (carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) != 0 || account->to != 7)
+	if (carom_mutex_acquire(&account->lock, CAROM_NO_DEADLINE) != 0 || account->to != 7)
 		return 4;
-	return carom_lock_release(&account->lock) == 0 ? 0 : 5;
+	return carom_mutex_release(&account->lock) == 0 ? 0 : 5;
 }
 CAROM_REGISTER(find_locked);
 
@@ -66,7 +66,7 @@ static int die_with_lock(const void *argument, size_t size, const int *fds, size
 {
 	struct account *account = account_of(fds[0]);
 
-	if (!account || carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) != 0)
+	if (!account || carom_mutex_acquire(&account->lock, CAROM_NO_DEADLINE) != 0)
 		return 1;
 	account->from--;
 	raise(SIGKILL);

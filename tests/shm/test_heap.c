@@ -529,10 +529,9 @@ static void kill_once_at(const char *point, uint64_t seed)
 
 static bool is_about_heaps(const char *point)
 {
-	static const char *const alone[] = {
-		"lock.pending",         "lock.taken",    "lock.linked",
-		"lock.release_pending", "lock.unlinked", "lock.given"
-	};
+	static const char *const alone[] = { "mutex.pending",  "mutex.taken",
+					     "mutex.linked",   "mutex.release_pending",
+					     "mutex.unlinked", "mutex.given" };
 
 	for (size_t i = 0; i < sizeof(alone) / sizeof(*alone); i++)
 		if (strcmp(point, alone[i]) == 0)

@@ -9,7 +9,7 @@ static struct account *new_account(struct carom_segment **ret_segment)
 	cr_assert(carom_segment_new(&CAROM_SEGMENT_OPTIONS(.size = sizeof(struct account)),
 				    ret_segment) == 0);
 	account = carom_segment_data(*ret_segment);
-	cr_assert(carom_lock_init(&account->lock) == 0);
+	cr_assert(carom_mutex_init(&account->lock) == 0);
 	return account;
 }
 
@@ -50,13 +50,13 @@ Test(share, lock_that_is_held_here_is_held_for_children_of_every_method, .timeou
 		fds[0] = carom_segment_fd(segment);
 		fds[1] = ends[1];
 		account->to = 0;
-		cr_assert(carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) == 0);
+		cr_assert(carom_mutex_acquire(&account->lock, CAROM_NO_DEADLINE) == 0);
 		process = START(.context = context, .function = find_locked, .fds = fds,
 				.fd_count = 2);
 		close(ends[1]);
 		cr_expect(read(ends[0], &byte, 1) == 1, "%s", methods[each_]);
 		account->to = 7;
-		cr_assert(carom_lock_release(&account->lock) == 0);
+		cr_assert(carom_mutex_release(&account->lock) == 0);
 		cr_expect(exitcode_of(process) == 0, "%s", methods[each_]);
 		carom_process_free(process);
 		close(ends[0]);
@@ -75,11 +75,11 @@ Test(share, lock_outlives_a_holder_of_every_method, .timeout = 60)
 	{
 		cr_expect(RUN(.context = context, .function = die_with_lock, .fds = &fd,
 			      .fd_count = 1) == -SIGKILL);
-		cr_expect(carom_lock_acquire(&account->lock, CAROM_NO_DEADLINE) == -EOWNERDEAD,
+		cr_expect(carom_mutex_acquire(&account->lock, CAROM_NO_DEADLINE) == -EOWNERDEAD,
 			  "%s", methods[each_]);
 		cr_expect(eq(i64, account->from, -1));
 		account->from = 0;
-		cr_assert(carom_lock_consistent(&account->lock) == 0);
-		cr_assert(carom_lock_release(&account->lock) == 0);
+		cr_assert(carom_mutex_consistent(&account->lock) == 0);
+		cr_assert(carom_mutex_release(&account->lock) == 0);
 	}
 }

@@ -1,5 +1,5 @@
 /*
- * Lock: a mutex between processes that survives its holder. Every promise is
+ * Mutex: a lock between processes that survives its holder. Every promise is
  * tested twice: on the robust list, and on the pthread library's mutex, which
  * stands in where the list is not to be had.
  */
@@ -12,19 +12,19 @@
 #include <stdbool.h>
 
 #include "core/points.h"
-#include "shm/lock.h"
+#include "shm/mutex.h"
 
-#define BOTH(name)                                         \
-	static void name(void);                            \
-	Test(lock, name, .timeout = 60)                    \
-	{                                                  \
-		name();                                    \
-	}                                                  \
-	Test(lock, name##_without_the_list, .timeout = 60) \
-	{                                                  \
-		setenv("CAROM_DENY", "robust_list", 1);    \
-		name();                                    \
-	}                                                  \
+#define BOTH(name)                                          \
+	static void name(void);                             \
+	Test(mutex, name, .timeout = 60)                    \
+	{                                                   \
+		name();                                     \
+	}                                                   \
+	Test(mutex, name##_without_the_list, .timeout = 60) \
+	{                                                   \
+		setenv("CAROM_DENY", "robust_list", 1);     \
+		name();                                     \
+	}                                                   \
 	static void name(void)
 
 /**
@@ -32,7 +32,7 @@
  * @a, @b: equal whenever nobody holds the lock
  */
 struct table {
-	struct carom_lock lock;
+	struct carom_mutex lock;
 	uint64_t a;
 	uint64_t b;
 	_Atomic uint32_t inside;
@@ -47,17 +47,17 @@ static struct table *new_table(void)
 {
 	struct table *table = share(sizeof(*table));
 
-	cr_assert(zero(int, carom_lock_init(&table->lock)));
+	cr_assert(zero(int, carom_mutex_init(&table->lock)));
 	return table;
 }
 
-static uint32_t word_of(struct carom_lock *lock)
+static uint32_t word_of(struct carom_mutex *lock)
 {
 	return atomic_load((_Atomic uint32_t *)lock);
 }
 
 /* A process or thread that waits says so in the word, in either implementation. */
-static bool has_sleeper(struct carom_lock *lock)
+static bool has_sleeper(struct carom_mutex *lock)
 {
 	return word_of(lock) & FUTEX_WAITERS;
 }
@@ -67,7 +67,7 @@ static pid_t child_that_holds(struct table *table)
 	pid_t pid = child();
 
 	if (pid == 0) {
-		if (carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE) != 0)
+		if (carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE) != 0)
 			_exit(1);
 		atomic_store(&table->ready, 1);
 		for (;;)
@@ -84,16 +84,16 @@ static pid_t child_that_acquires(struct table *table)
 	pid_t pid = child();
 
 	if (pid == 0)
-		_exit(-carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE));
+		_exit(-carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE));
 	return pid;
 }
 
 static void count_to(struct table *table, int count)
 {
 	for (int i = 0; i < count; i++) {
-		carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE);
+		carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE);
 		table->a++;
-		carom_lock_release(&table->lock);
+		carom_mutex_release(&table->lock);
 	}
 }
 
@@ -138,12 +138,12 @@ BOTH(tells_the_next_one_that_its_holder_died)
 	pid_t holder = child_that_holds(table);
 
 	killed(holder);
-	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
-	cr_expect(zero(int, carom_lock_consistent(&table->lock)));
-	cr_expect(zero(int, carom_lock_release(&table->lock)));
+	cr_expect(eq(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(zero(int, carom_mutex_consistent(&table->lock)));
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
 
-	cr_expect(zero(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE)));
-	cr_expect(zero(int, carom_lock_release(&table->lock)));
+	cr_expect(zero(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE)));
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
 }
 
 BOTH(wakes_a_sleeper_when_its_holder_dies)
@@ -155,7 +155,7 @@ BOTH(wakes_a_sleeper_when_its_holder_dies)
 	killed(holder);
 	cr_expect(eq(int, ended(waiter), EOWNERDEAD));
 	/* the waiter ended while it had the lock, and had repaired nothing */
-	cr_expect(eq(int, carom_lock_try(&table->lock), -EOWNERDEAD));
+	cr_expect(eq(int, carom_mutex_try(&table->lock), -EOWNERDEAD));
 }
 
 BOTH(is_lost_if_nobody_repairs)
@@ -164,18 +164,18 @@ BOTH(is_lost_if_nobody_repairs)
 	pid_t waiters[3];
 
 	killed(child_that_holds(table));
-	cr_assert(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_assert(eq(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
 	for (int i = 0; i < 3; i++)
 		waiters[i] = child_that_acquires(table);
 	for (int i = 0; i < 3; i++)
 		await_asleep(waiters[i]);
-	cr_expect(zero(int, carom_lock_release(&table->lock)));
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
 
 	for (int i = 0; i < 3; i++)
 		cr_expect(eq(int, ended(waiters[i]), ENOTRECOVERABLE));
-	cr_expect(eq(int, carom_lock_try(&table->lock), -ENOTRECOVERABLE));
-	cr_expect(zero(int, carom_lock_init(&table->lock)));
-	cr_expect(zero(int, carom_lock_try(&table->lock)));
+	cr_expect(eq(int, carom_mutex_try(&table->lock), -ENOTRECOVERABLE));
+	cr_expect(zero(int, carom_mutex_init(&table->lock)));
+	cr_expect(zero(int, carom_mutex_try(&table->lock)));
 }
 
 BOTH(tells_the_next_one_if_the_repairer_dies_too)
@@ -185,15 +185,15 @@ BOTH(tells_the_next_one_if_the_repairer_dies_too)
 	killed(child_that_holds(table));
 	for (int i = 0; i < 3; i++)
 		cr_expect(eq(int, ended(child_that_acquires(table)), EOWNERDEAD));
-	cr_expect(eq(int, carom_lock_try(&table->lock), -EOWNERDEAD));
-	cr_expect(zero(int, carom_lock_consistent(&table->lock)));
-	cr_expect(zero(int, carom_lock_release(&table->lock)));
-	cr_expect(zero(int, carom_lock_try(&table->lock)));
+	cr_expect(eq(int, carom_mutex_try(&table->lock), -EOWNERDEAD));
+	cr_expect(zero(int, carom_mutex_consistent(&table->lock)));
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
+	cr_expect(zero(int, carom_mutex_try(&table->lock)));
 }
 
 static void *end_while_holding(void *table)
 {
-	carom_lock_acquire(&((struct table *)table)->lock, CAROM_NO_DEADLINE);
+	carom_mutex_acquire(&((struct table *)table)->lock, CAROM_NO_DEADLINE);
 	return NULL;
 }
 
@@ -204,7 +204,7 @@ BOTH(counts_a_thread_that_ends_as_dead)
 
 	cr_assert(zero(int, pthread_create(&thread, NULL, end_while_holding, table)));
 	pthread_join(thread, NULL);
-	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(eq(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
 }
 
 BOTH(counts_a_holder_that_execs_as_dead)
@@ -216,14 +216,14 @@ BOTH(counts_a_holder_that_execs_as_dead)
 	cr_assert(zero(int, pipe2(input, O_CLOEXEC)));
 	pid = child();
 	if (pid == 0) {
-		carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE);
+		carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE);
 		atomic_store(&table->ready, 1);
 		dup2(input[0], 0);
 		execlp("cat", "cat", NULL);
 		_exit(1);
 	}
 	await(atomic_load(&table->ready));
-	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(eq(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
 	close(input[1]);
 	cr_expect(zero(int, ended(pid))); /* it lived on */
 }
@@ -233,18 +233,18 @@ BOTH(is_not_inherited_by_a_child)
 	struct table *table = new_table();
 	pid_t pid;
 
-	cr_assert(zero(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE)));
+	cr_assert(zero(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE)));
 	pid = child();
 	if (pid == 0) {
-		if (carom_lock_release(&table->lock) != -EPERM)
+		if (carom_mutex_release(&table->lock) != -EPERM)
 			_exit(1);
-		if (carom_lock_try(&table->lock) != -EBUSY)
+		if (carom_mutex_try(&table->lock) != -EBUSY)
 			_exit(2);
 		_exit(0);
 	}
 	cr_expect(zero(int, ended(pid)));
-	cr_expect(eq(int, carom_lock_owner(&table->lock), getpid()));
-	cr_expect(zero(int, carom_lock_release(&table->lock)));
+	cr_expect(eq(int, carom_mutex_owner(&table->lock), getpid()));
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
 }
 
 BOTH(works_in_the_child_of_a_holder)
@@ -255,13 +255,13 @@ BOTH(works_in_the_child_of_a_holder)
 	if (parent == 0) {
 		pid_t pid;
 
-		carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE);
+		carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE);
 		pid = child_that_acquires(table);
 		await(has_sleeper(&table->lock));
-		carom_lock_release(&table->lock);
+		carom_mutex_release(&table->lock);
 		if (ended(pid) != 0) /* it got the lock, and ended with it */
 			_exit(1);
-		_exit(-carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE));
+		_exit(-carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE));
 	}
 	cr_expect(eq(int, ended(parent), EOWNERDEAD));
 }
@@ -271,19 +271,19 @@ BOTH(says_why_it_was_not_acquired)
 	struct table *table = new_table();
 	pid_t holder;
 
-	cr_expect(eq(int, carom_lock_release(&table->lock), -EPERM));
-	cr_expect(eq(int, carom_lock_consistent(&table->lock), -EPERM));
+	cr_expect(eq(int, carom_mutex_release(&table->lock), -EPERM));
+	cr_expect(eq(int, carom_mutex_consistent(&table->lock), -EPERM));
 
-	cr_assert(zero(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE)));
-	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EDEADLK));
-	cr_expect(eq(int, carom_lock_try(&table->lock), -EDEADLK));
-	cr_expect(eq(int, carom_lock_consistent(&table->lock), -EINVAL));
-	cr_expect(zero(int, carom_lock_release(&table->lock)));
+	cr_assert(zero(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE)));
+	cr_expect(eq(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE), -EDEADLK));
+	cr_expect(eq(int, carom_mutex_try(&table->lock), -EDEADLK));
+	cr_expect(eq(int, carom_mutex_consistent(&table->lock), -EINVAL));
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
 
 	holder = child_that_holds(table);
-	cr_expect(eq(int, carom_lock_try(&table->lock), -EBUSY));
-	cr_expect(eq(int, carom_lock_release(&table->lock), -EPERM));
-	cr_expect(eq(int, carom_lock_consistent(&table->lock), -EPERM));
+	cr_expect(eq(int, carom_mutex_try(&table->lock), -EBUSY));
+	cr_expect(eq(int, carom_mutex_release(&table->lock), -EPERM));
+	cr_expect(eq(int, carom_mutex_consistent(&table->lock), -EPERM));
 	killed(holder);
 }
 
@@ -293,12 +293,12 @@ BOTH(waits_no_longer_than_the_deadline)
 	pid_t holder = child_that_holds(table);
 	uint64_t deadline = carom_deadline_after(CAROM_MILLISECONDS(20));
 
-	cr_expect(eq(int, carom_lock_acquire(&table->lock, deadline), -ETIMEDOUT));
+	cr_expect(eq(int, carom_mutex_acquire(&table->lock, deadline), -ETIMEDOUT));
 	cr_expect(ge(u64, carom_now(), deadline));
-	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_PASSED), -ETIMEDOUT));
+	cr_expect(eq(int, carom_mutex_acquire(&table->lock, CAROM_PASSED), -ETIMEDOUT));
 
 	killed(holder);
-	cr_expect(eq(int, carom_lock_acquire(&table->lock, CAROM_PASSED), -EOWNERDEAD));
+	cr_expect(eq(int, carom_mutex_acquire(&table->lock, CAROM_PASSED), -EOWNERDEAD));
 }
 
 static void ignore_signal(int signal_number)
@@ -315,7 +315,7 @@ BOTH(goes_on_waiting_after_a_signal)
 
 		sigaction(SIGUSR1, &action, NULL);
 		atomic_store(&table->ready, 1);
-		_exit(-carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE));
+		_exit(-carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE));
 	}
 	await(atomic_load(&table->ready) && has_sleeper(&table->lock));
 	for (int i = 0; i < 10; i++)
@@ -329,29 +329,29 @@ BOTH(names_its_holder)
 	struct table *table = new_table();
 	pid_t holder;
 
-	cr_expect(zero(int, carom_lock_owner(&table->lock)));
+	cr_expect(zero(int, carom_mutex_owner(&table->lock)));
 	holder = child_that_holds(table);
-	cr_expect(eq(int, carom_lock_owner(&table->lock), holder));
+	cr_expect(eq(int, carom_mutex_owner(&table->lock), holder));
 	killed(holder);
-	cr_assert(eq(int, carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
-	cr_expect(eq(int, carom_lock_owner(&table->lock), getpid()));
-	carom_lock_consistent(&table->lock);
-	carom_lock_release(&table->lock);
-	cr_expect(zero(int, carom_lock_owner(&table->lock)));
+	cr_assert(eq(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(eq(int, carom_mutex_owner(&table->lock), getpid()));
+	carom_mutex_consistent(&table->lock);
+	carom_mutex_release(&table->lock);
+	cr_expect(zero(int, carom_mutex_owner(&table->lock)));
 }
 
 BOTH(works_at_another_address)
 {
-	int fd = memfd_create("lock", MFD_CLOEXEC);
+	int fd = memfd_create("mutex", MFD_CLOEXEC);
 	struct table *here, *there;
 
 	cr_assert(zero(int, ftruncate(fd, sizeof(*here))));
 	here = mmap(NULL, sizeof(*here), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	there = mmap(NULL, sizeof(*here), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	cr_assert(zero(int, carom_lock_init(&here->lock)));
+	cr_assert(zero(int, carom_mutex_init(&here->lock)));
 	killed(child_that_holds(there));
-	cr_expect(eq(int, carom_lock_acquire(&here->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
-	cr_expect(eq(int, carom_lock_try(&there->lock), -EDEADLK));
+	cr_expect(eq(int, carom_mutex_acquire(&here->lock, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(eq(int, carom_mutex_try(&there->lock), -EDEADLK));
 	close(fd);
 }
 
@@ -361,23 +361,23 @@ BOTH(works_at_another_address)
 
 BOTH(is_handed_on_with_all_the_others_held)
 {
-	struct carom_lock *locks = share(MANY * sizeof(*locks));
+	struct carom_mutex *locks = share(MANY * sizeof(*locks));
 	int owner_deaths = 0;
 	pid_t pid;
 
 	for (int i = 0; i < MANY; i++)
-		cr_assert(zero(int, carom_lock_init(&locks[i])));
+		cr_assert(zero(int, carom_mutex_init(&locks[i])));
 	pid = child();
 	if (pid == 0) {
 		for (int i = 0; i < MANY; i++)
-			carom_lock_acquire(&locks[i], CAROM_NO_DEADLINE);
+			carom_mutex_acquire(&locks[i], CAROM_NO_DEADLINE);
 		for (int i = 0; i < MANY; i += 2) /* the odd ones stay */
-			carom_lock_release(&locks[i]);
+			carom_mutex_release(&locks[i]);
 		raise(SIGKILL);
 	}
 	ended(pid);
 	for (int i = 0; i < MANY; i++) {
-		int r = carom_lock_try(&locks[i]);
+		int r = carom_mutex_try(&locks[i]);
 
 		cr_assert(eq(int, r, i % 2 ? -EOWNERDEAD : 0));
 		owner_deaths += r == -EOWNERDEAD;
@@ -391,7 +391,7 @@ enum { MIX = 12 };
  * struct mix - locks of both makers, every third mutex with priority inheritance
  */
 struct mix {
-	struct carom_lock locks[MIX];
+	struct carom_mutex locks[MIX];
 	pthread_mutex_t mutexes[MIX];
 	uint32_t lock_held[MIX];
 	uint32_t mutex_held[MIX];
@@ -403,7 +403,7 @@ static struct mix *new_mix(void)
 	pthread_mutexattr_t attributes;
 
 	for (int i = 0; i < MIX; i++) {
-		cr_assert(zero(int, carom_lock_init(&mix->locks[i])));
+		cr_assert(zero(int, carom_mutex_init(&mix->locks[i])));
 		pthread_mutexattr_init(&attributes);
 		pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
 		pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
@@ -420,8 +420,8 @@ static int toggle(struct mix *mix, uint32_t i)
 	int r;
 
 	if (i < MIX)
-		r = *held ? carom_lock_release(&mix->locks[i])
-			  : carom_lock_acquire(&mix->locks[i], CAROM_NO_DEADLINE);
+		r = *held ? carom_mutex_release(&mix->locks[i])
+			  : carom_mutex_acquire(&mix->locks[i], CAROM_NO_DEADLINE);
 	else
 		r = *held ? pthread_mutex_unlock(&mix->mutexes[i - MIX])
 			  : pthread_mutex_lock(&mix->mutexes[i - MIX]);
@@ -450,14 +450,14 @@ BOTH(stands_among_robust_mutexes)
 			hold_some_and_die(mix, seed + (uint64_t)round);
 		cr_assert(eq(int, ended(pid), -SIGKILL));
 		for (int i = 0; i < MIX; i++) {
-			cr_expect(eq(int, carom_lock_try(&mix->locks[i]),
+			cr_expect(eq(int, carom_mutex_try(&mix->locks[i]),
 				     mix->lock_held[i] ? -EOWNERDEAD : 0));
 			cr_expect(eq(int, pthread_mutex_trylock(&mix->mutexes[i]),
 				     mix->mutex_held[i] ? EOWNERDEAD : 0));
 		}
 		for (int i = 0; i < MIX; i++) { /* this process's list holds too */
-			carom_lock_consistent(&mix->locks[i]);
-			cr_expect(zero(int, carom_lock_release(&mix->locks[i])));
+			carom_mutex_consistent(&mix->locks[i]);
+			cr_expect(zero(int, carom_mutex_release(&mix->locks[i])));
 			pthread_mutex_consistent(&mix->mutexes[i]);
 			cr_expect(zero(int, pthread_mutex_unlock(&mix->mutexes[i])));
 		}
@@ -470,25 +470,25 @@ BOTH(stands_among_robust_mutexes)
 /* One use of the lock, checked: alone inside, and the state whole or announced as torn. */
 static void use_once(struct table *table, uint64_t *seed)
 {
-	int r = carom_lock_acquire(&table->lock, CAROM_NO_DEADLINE);
+	int r = carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE);
 
 	if (r == -EOWNERDEAD) {
 		atomic_fetch_add(&table->owner_deaths, 1);
 		atomic_store(&table->inside, 0);
 		table->b = table->a;
-		carom_lock_consistent(&table->lock);
+		carom_mutex_consistent(&table->lock);
 	} else if (r != 0 || table->a != table->b) {
 		atomic_fetch_add(&table->violations, 1);
 	}
 	if (atomic_fetch_add(&table->inside, 1) != 0)
 		atomic_fetch_add(&table->violations, 1);
 	table->a++;
-	CAROM_POINT("lock.test_inside");
+	CAROM_POINT("mutex.test_inside");
 	if (chance(seed) % 4 == 0)
 		sched_yield(); /* let others find it held, and fall asleep */
 	table->b++;
 	atomic_fetch_sub(&table->inside, 1);
-	if (carom_lock_release(&table->lock) != 0)
+	if (carom_mutex_release(&table->lock) != 0)
 		atomic_fetch_add(&table->violations, 1);
 	atomic_fetch_add(&table->rounds, 1);
 }
@@ -507,8 +507,8 @@ static pid_t child_that_uses(struct table *table, uint64_t seed)
 
 static bool dies_as_owner(const char *point)
 {
-	static const char *const names[] = { "lock.taken", "lock.linked", "lock.test_inside",
-					     "lock.release_pending", "lock.unlinked" };
+	static const char *const names[] = { "mutex.taken", "mutex.linked", "mutex.test_inside",
+					     "mutex.release_pending", "mutex.unlinked" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(point, names[i]) == 0)
@@ -557,7 +557,7 @@ static void kill_often_at(const char *point, uint64_t *seed)
 	munmap(table, sizeof(*table));
 }
 
-Test(lock, survives_a_death_at_every_step, .timeout = 600)
+Test(mutex, survives_a_death_at_every_step, .timeout = 600)
 {
 	uint64_t seed = new_seed();
 	const char *name;
@@ -566,7 +566,7 @@ Test(lock, survives_a_death_at_every_step, .timeout = 600)
 	if (!carom_point_name(0))
 		cr_skip_test("built without -Dpoints=true");
 	for (size_t i = 0; (name = carom_point_name(i)); i++) {
-		if (strncmp(name, "lock.", 5) != 0)
+		if (strncmp(name, "mutex.", 5) != 0)
 			continue;
 		kill_often_at(name, &seed);
 		points++;
@@ -597,5 +597,5 @@ BOTH(survives_deaths_at_random)
 		cr_expect(zero(int, ended(pids[i])));
 	use_once(table, &seed); /* the last to die may have held it, with nobody left to notice */
 	cr_expect(zero(u32, atomic_load(&table->violations)));
-	cr_expect(zero(int, carom_lock_owner(&table->lock)));
+	cr_expect(zero(int, carom_mutex_owner(&table->lock)));
 }

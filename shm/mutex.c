@@ -1,5 +1,5 @@
 /*
- * Lock
+ * Mutex
  *
  * All that decides is one futex word:
  *
@@ -8,7 +8,7 @@
  *	tid                 held; with OWNER_DIED: held by one who was told to repair
  *	OWNER_DIED          its holder died; free for whoever repairs
  *
- * WAITERS may be added to each of them. The node of a lock that is held, being
+ * WAITERS may be added to each of them. The node of a mutex that is held, being
  * taken or being released stands on the thread's robust list (shm/robust.h), so
  * that the kernel, when the thread dies, turns `tid` into OWNER_DIED and wakes a
  * sleeper.
@@ -20,12 +20,12 @@
  *       releaser's own, or, if it died in between, the kernel's for its pending
  *       node.
  *   I3  WAITERS is cleared only by a releaser whose wake-up found nobody asleep,
- *       and only if nobody took the lock since: nobody falls asleep on a free
+ *       and only if nobody took the mutex since: nobody falls asleep on a free
  *       word (the kernel compares it), so there still is no sleeper. "Since" is
  *       the generation, which every release that leaves WAITERS counts up and
  *       which is compared in the same instruction.
  *   I4  `broken` is written by holders only and never goes back. Whoever takes a
- *       broken lock releases it again and thereby wakes the next sleeper.
+ *       broken mutex releases it again and thereby wakes the next sleeper.
  *
  * The order is nptl's: taking goes pending, word, link, pending off; releasing
  * goes pending, unlink, word, wake, pending off. Death between any two of them:
@@ -42,8 +42,8 @@
  *	                            costs the next release a system call, no more
  *
  * Why a generation, as an interleaving without it. R releases, leaves WAITERS,
- * wakes nobody and is preempted before it clears the bit. A takes the lock; B and
- * E fall asleep; A releases and wakes B. Now R clears the bit. C takes the lock as
+ * wakes nobody and is preempted before it clears the bit. A takes the mutex; B and
+ * E fall asleep; A releases and wakes B. Now R clears the bit. C takes the mutex as
  * if nobody slept; B dies before it looks, and the kernel sees an owner, C, and
  * leaves it at that. C releases without a wake-up, and E sleeps for ever.
  *
@@ -56,9 +56,9 @@
  * series since that time. An older one wakes only for the word 0; there a sleeper
  * whose releaser died within the two instructions waits for the next release.
  *
- * tests/model/lock.pml has this protocol, exhaustively.
+ * tests/model/mutex.pml has this protocol, exhaustively.
  */
-#include "shm/lock.h"
+#include "shm/mutex.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -79,29 +79,29 @@
 
 #define SPIN_COUNT 100
 
-enum lock_kind {
-	KIND_NONE, /* zeroed memory is no lock */
+enum mutex_kind {
+	KIND_NONE, /* zeroed memory is no mutex */
 	KIND_OWN,
 	KIND_PTHREAD,
 };
 
 /**
- * struct lock_word - the word, and what tells its free states apart
+ * struct mutex_word - the word, and what tells its free states apart
  * @value:      the futex word
  * @generation: releases that left WAITERS; changed by the holder only (I3)
  */
-struct lock_word {
+struct mutex_word {
 	uint32_t value;
 	uint32_t generation;
 };
 
 /**
- * struct own_lock - a node of the robust list
+ * struct own_mutex - a node of the robust list
  * @both:   @value and @generation as one, for the exchange of I3
  * @broken: given up by a holder that did not repair (I4)
  * @link:   changed by the holder only; addresses are the holder's
  */
-struct own_lock {
+struct own_mutex {
 	union {
 		struct {
 			_Atomic uint32_t value;
@@ -113,40 +113,40 @@ struct own_lock {
 	uint32_t unused[3];
 	struct carom_robust_link link;
 };
-_Static_assert(offsetof(struct own_lock, link.next) == CAROM_ROBUST_DISTANCE,
+_Static_assert(offsetof(struct own_mutex, link.next) == CAROM_ROBUST_DISTANCE,
 	       "where the kernel looks for the word");
 
 /**
- * struct mutex_lock - what stands in for it
+ * struct posix_mutex - what stands in for it
  * @owner:  thread id, which a pthread mutex does not tell
  * @torn:   its holder was told to repair, and has not yet
  * @broken: as above
  */
-struct mutex_lock {
-	pthread_mutex_t mutex;
+struct posix_mutex {
+	pthread_mutex_t pthread;
 	_Atomic int32_t owner;
 	_Atomic uint32_t torn;
 	_Atomic uint32_t broken;
 };
 
 /**
- * struct lock - what stands in struct carom_lock
- * @kind: written once, before the lock is shared
+ * struct mutex - what stands in struct carom_mutex
+ * @kind: written once, before the mutex is shared
  */
-struct lock {
+struct mutex {
 	union {
-		struct own_lock own;
-		struct mutex_lock mutex;
+		struct own_mutex own;
+		struct posix_mutex posix;
 	};
 	uint32_t kind;
 };
-_Static_assert(sizeof(struct lock) <= sizeof(struct carom_lock), "the storage has room");
+_Static_assert(sizeof(struct mutex) <= sizeof(struct carom_mutex), "the storage has room");
 
 /* ---- the word ---- */
 
 static uint64_t as_one(uint32_t value, uint32_t generation)
 {
-	struct lock_word halves = { .value = value, .generation = generation };
+	struct mutex_word halves = { .value = value, .generation = generation };
 	uint64_t one;
 
 	memcpy(&one, &halves, sizeof(one));
@@ -154,23 +154,23 @@ static uint64_t as_one(uint32_t value, uint32_t generation)
 }
 
 /* A1: sees all that was written before R1 or R2, or, by the kernel's exchange, by the dead. */
-static bool exchange(struct own_lock *lock, uint32_t *seen, uint32_t value)
+static bool exchange(struct own_mutex *mutex, uint32_t *seen, uint32_t value)
 {
-	return atomic_compare_exchange_strong_explicit(&lock->value, seen, value,
+	return atomic_compare_exchange_strong_explicit(&mutex->value, seen, value,
 						       memory_order_acquire, memory_order_relaxed);
 }
 
 /*
- * Return: 0 or -EOWNERDEAD with the lock taken, -EBUSY or -EDEADLK with *@ret_seen
+ * Return: 0 or -EOWNERDEAD with the mutex taken, -EBUSY or -EDEADLK with *@ret_seen
  * the word that says so.
  */
-static int take_if_free(struct own_lock *lock, uint32_t tid, uint32_t *ret_seen)
+static int take_if_free(struct own_mutex *mutex, uint32_t tid, uint32_t *ret_seen)
 {
 	/* relaxed: a first guess, which the exchange checks */
-	uint32_t seen = atomic_load_explicit(&lock->value, memory_order_relaxed);
+	uint32_t seen = atomic_load_explicit(&mutex->value, memory_order_relaxed);
 
 	while ((seen & FUTEX_TID_MASK) == 0)
-		if (exchange(lock, &seen, seen | tid)) /* I1: flags stay as they are */
+		if (exchange(mutex, &seen, seen | tid)) /* I1: flags stay as they are */
 			return seen & FUTEX_OWNER_DIED ? -EOWNERDEAD : 0;
 	*ret_seen = seen;
 	return (seen & FUTEX_TID_MASK) == tid ? -EDEADLK : -EBUSY;
@@ -200,92 +200,92 @@ static void relax(void)
 }
 
 /* Sleep while the word is @seen, once it says that somebody sleeps. */
-static int sleep_on(struct own_lock *lock, uint32_t seen, uint64_t deadline_ns)
+static int sleep_on(struct own_mutex *mutex, uint32_t seen, uint64_t deadline_ns)
 {
 	uint32_t marked = seen | FUTEX_WAITERS;
 
 	/* relaxed: the kernel compares the word again before it lets us sleep */
 	if (seen != marked &&
-	    !atomic_compare_exchange_strong_explicit(&lock->value, &seen, marked,
+	    !atomic_compare_exchange_strong_explicit(&mutex->value, &seen, marked,
 						     memory_order_relaxed, memory_order_relaxed))
 		return 0;
-	CAROM_POINT("lock.marked");
-	return carom_futex_wait(&lock->value, marked, deadline_ns);
+	CAROM_POINT("mutex.marked");
+	return carom_futex_wait(&mutex->value, marked, deadline_ns);
 }
 
-static int wait_and_take(struct own_lock *lock, uint32_t tid, uint64_t deadline_ns)
+static int wait_and_take(struct own_mutex *mutex, uint32_t tid, uint64_t deadline_ns)
 {
 	int looks = spin_count();
 	uint32_t seen;
 	int r;
 
 	for (;;) {
-		r = take_if_free(lock, tid, &seen);
+		r = take_if_free(mutex, tid, &seen);
 		if (r != -EBUSY)
 			return r;
 		if (looks-- > 0) {
 			relax();
 			continue;
 		}
-		if (sleep_on(lock, seen, deadline_ns) == -ETIMEDOUT)
+		if (sleep_on(mutex, seen, deadline_ns) == -ETIMEDOUT)
 			return -ETIMEDOUT;
-		CAROM_POINT("lock.awake");
+		CAROM_POINT("mutex.awake");
 	}
 }
 
 /* The holder lets go of the word; the node is unlinked and pending. */
-static void give(struct own_lock *lock, uint32_t tid)
+static void give(struct own_mutex *mutex, uint32_t tid)
 {
 	uint32_t seen = tid, generation;
 
-	/* R1: publishes what was written under the lock; pairs with A1 in exchange() */
-	if (atomic_compare_exchange_strong_explicit(&lock->value, &seen, 0, memory_order_release,
+	/* R1: publishes what was written under the mutex; pairs with A1 in exchange() */
+	if (atomic_compare_exchange_strong_explicit(&mutex->value, &seen, 0, memory_order_release,
 						    memory_order_relaxed))
 		return;
 	/* relaxed: only the holder changes it, and R2 carries it on */
-	generation = atomic_load_explicit(&lock->generation, memory_order_relaxed) + 1;
-	atomic_store_explicit(&lock->generation, generation, memory_order_relaxed);
+	generation = atomic_load_explicit(&mutex->generation, memory_order_relaxed) + 1;
+	atomic_store_explicit(&mutex->generation, generation, memory_order_relaxed);
 	/* R2: as R1. A plain store: others add WAITERS to a held word, no more than that. */
-	atomic_store_explicit(&lock->value, FUTEX_WAITERS, memory_order_release);
-	CAROM_POINT("lock.freed");
-	if (carom_futex_wake(&lock->value, 1) == 0) {
+	atomic_store_explicit(&mutex->value, FUTEX_WAITERS, memory_order_release);
+	CAROM_POINT("mutex.freed");
+	if (carom_futex_wake(&mutex->value, 1) == 0) {
 		uint64_t free_with_waiters = as_one(FUTEX_WAITERS, generation);
 
-		CAROM_POINT("lock.nobody");
+		CAROM_POINT("mutex.nobody");
 		/* release: the next A1 may read this word instead of R2's */
-		atomic_compare_exchange_strong_explicit(&lock->both, &free_with_waiters,
+		atomic_compare_exchange_strong_explicit(&mutex->both, &free_with_waiters,
 							as_one(0, generation), memory_order_release,
 							memory_order_relaxed);
 	}
 }
 
-/* ---- the lock on the robust list ---- */
+/* ---- the mutex on the robust list ---- */
 
-static bool own_held_by(const struct own_lock *lock, uint32_t tid)
+static bool own_held_by(const struct own_mutex *mutex, uint32_t tid)
 {
 	/* relaxed: it is this thread's id only if this thread wrote it */
-	uint32_t seen = atomic_load_explicit(&lock->value, memory_order_relaxed);
+	uint32_t seen = atomic_load_explicit(&mutex->value, memory_order_relaxed);
 
 	return (seen & FUTEX_TID_MASK) == tid;
 }
 
-static void own_give_back(const struct carom_robust *self, struct own_lock *lock, uint32_t tid)
+static void own_give_back(const struct carom_robust *self, struct own_mutex *mutex, uint32_t tid)
 {
-	/* relaxed: the bit is this thread's as long as it holds the lock */
-	uint32_t seen = atomic_load_explicit(&lock->value, memory_order_relaxed);
+	/* relaxed: the bit is this thread's as long as it holds the mutex */
+	uint32_t seen = atomic_load_explicit(&mutex->value, memory_order_relaxed);
 
-	carom_robust_begin(self, &lock->link);
-	CAROM_POINT("lock.release_pending");
+	carom_robust_begin(self, &mutex->link);
+	CAROM_POINT("mutex.release_pending");
 	if (seen & FUTEX_OWNER_DIED)
-		atomic_store_explicit(&lock->broken, 1, memory_order_relaxed); /* carried by R2 */
-	carom_robust_remove(&lock->link);
-	CAROM_POINT("lock.unlinked");
-	give(lock, tid);
-	CAROM_POINT("lock.given");
+		atomic_store_explicit(&mutex->broken, 1, memory_order_relaxed); /* carried by R2 */
+	carom_robust_remove(&mutex->link);
+	CAROM_POINT("mutex.unlinked");
+	give(mutex, tid);
+	CAROM_POINT("mutex.given");
 	carom_robust_end(self);
 }
 
-static int own_acquire(struct own_lock *lock, uint64_t deadline_ns, bool may_wait)
+static int own_acquire(struct own_mutex *mutex, uint64_t deadline_ns, bool may_wait)
 {
 	const struct carom_robust *self = carom_robust_self();
 	uint32_t tid, seen;
@@ -294,27 +294,27 @@ static int own_acquire(struct own_lock *lock, uint64_t deadline_ns, bool may_wai
 	if (!self)
 		return -EOPNOTSUPP;
 	tid = carom_robust_tid(self);
-	carom_robust_begin(self, &lock->link);
-	CAROM_POINT("lock.pending");
-	r = take_if_free(lock, tid, &seen);
+	carom_robust_begin(self, &mutex->link);
+	CAROM_POINT("mutex.pending");
+	r = take_if_free(mutex, tid, &seen);
 	if (r == -EBUSY && may_wait)
-		r = wait_and_take(lock, tid, deadline_ns);
+		r = wait_and_take(mutex, tid, deadline_ns);
 	if (r == 0 || r == -EOWNERDEAD) {
-		CAROM_POINT("lock.taken");
-		carom_robust_push(self, &lock->link);
-		CAROM_POINT("lock.linked");
+		CAROM_POINT("mutex.taken");
+		carom_robust_push(self, &mutex->link);
+		CAROM_POINT("mutex.linked");
 	}
 	carom_robust_end(self);
 	if (r != 0 && r != -EOWNERDEAD)
 		return r;
 	/* relaxed: A1 has brought it */
-	if (atomic_load_explicit(&lock->broken, memory_order_relaxed) == 0)
+	if (atomic_load_explicit(&mutex->broken, memory_order_relaxed) == 0)
 		return r;
-	own_give_back(self, lock, tid);
+	own_give_back(self, mutex, tid);
 	return -ENOTRECOVERABLE;
 }
 
-static int own_release(struct own_lock *lock)
+static int own_release(struct own_mutex *mutex)
 {
 	const struct carom_robust *self = carom_robust_self();
 	uint32_t tid;
@@ -322,21 +322,21 @@ static int own_release(struct own_lock *lock)
 	if (!self)
 		return -EPERM;
 	tid = carom_robust_tid(self);
-	if (!own_held_by(lock, tid))
+	if (!own_held_by(mutex, tid))
 		return -EPERM;
-	own_give_back(self, lock, tid);
+	own_give_back(self, mutex, tid);
 	return 0;
 }
 
-static int own_consistent(struct own_lock *lock)
+static int own_consistent(struct own_mutex *mutex)
 {
 	const struct carom_robust *self = carom_robust_self();
 	uint32_t seen;
 
-	if (!self || !own_held_by(lock, carom_robust_tid(self)))
+	if (!self || !own_held_by(mutex, carom_robust_tid(self)))
 		return -EPERM;
 	/* release: a death after this must not hide the repair from the next holder */
-	seen = atomic_fetch_and_explicit(&lock->value, ~(uint32_t)FUTEX_OWNER_DIED,
+	seen = atomic_fetch_and_explicit(&mutex->value, ~(uint32_t)FUTEX_OWNER_DIED,
 					 memory_order_release);
 	return seen & FUTEX_OWNER_DIED ? 0 : -EINVAL;
 }
@@ -344,7 +344,7 @@ static int own_consistent(struct own_lock *lock)
 /*
  * ---- the pthread library's mutex instead ----
  *
- * Giving a lock up is done here as above (I4) and not by the library: glibc 2.36
+ * Giving a mutex up is done here as above (I4) and not by the library: glibc 2.36
  * does not wake the next sleeper when a mutex is not recoverable, because it
  * compares a word that has WAITERS set as a signed number.
  *
@@ -354,7 +354,7 @@ static int own_consistent(struct own_lock *lock)
 
 #define LOOK_AGAIN_NS CAROM_MILLISECONDS(100)
 
-static int mutex_init(pthread_mutex_t *mutex)
+static int posix_init(pthread_mutex_t *mutex)
 {
 	pthread_mutexattr_t attributes;
 	int r = pthread_mutexattr_init(&attributes);
@@ -373,9 +373,9 @@ static int mutex_init(pthread_mutex_t *mutex)
  * The C library's mutex stores 0 when it is released, so a sleeper can be forgotten as
  * told at the top: C releases a word without WAITERS, and E sleeps until somebody
  * contends again. So each sleeper contends again itself, now and then. This is the one
- * place that looks whether something happened, and only where the own lock cannot be.
+ * place that looks whether something happened, and only where the own one cannot be.
  */
-static int mutex_wait_until(pthread_mutex_t *mutex, uint64_t until_ns)
+static int posix_wait_until(pthread_mutex_t *mutex, uint64_t until_ns)
 {
 	struct timespec until = { .tv_sec = (time_t)(until_ns / CAROM_NS_PER_SEC),
 				  .tv_nsec = (long)(until_ns % CAROM_NS_PER_SEC) };
@@ -383,7 +383,7 @@ static int mutex_wait_until(pthread_mutex_t *mutex, uint64_t until_ns)
 	return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
 }
 
-static int mutex_wait(pthread_mutex_t *mutex, uint64_t deadline_ns)
+static int posix_wait(pthread_mutex_t *mutex, uint64_t deadline_ns)
 {
 #ifdef __SANITIZE_THREAD__ /* does not know pthread_mutex_clocklock(), and kills nobody */
 	if (deadline_ns == CAROM_NO_DEADLINE)
@@ -392,141 +392,141 @@ static int mutex_wait(pthread_mutex_t *mutex, uint64_t deadline_ns)
 	for (;;) {
 		uint64_t until = carom_deadline_after(LOOK_AGAIN_NS);
 		bool last = until >= deadline_ns;
-		int r = mutex_wait_until(mutex, last ? deadline_ns : until);
+		int r = posix_wait_until(mutex, last ? deadline_ns : until);
 
 		if (last || r != -ETIMEDOUT)
 			return r;
 	}
 }
 
-static bool mutex_held(const struct mutex_lock *lock)
+static bool posix_held(const struct posix_mutex *mutex)
 {
-	return atomic_load_explicit(&lock->owner, memory_order_relaxed) == gettid();
+	return atomic_load_explicit(&mutex->owner, memory_order_relaxed) == gettid();
 }
 
-static void mutex_repaired(struct mutex_lock *lock)
+static void posix_repaired(struct posix_mutex *mutex)
 {
-	pthread_mutex_consistent(&lock->mutex);
-	atomic_store_explicit(&lock->torn, 0, memory_order_relaxed);
+	pthread_mutex_consistent(&mutex->pthread);
+	atomic_store_explicit(&mutex->torn, 0, memory_order_relaxed);
 }
 
-static void mutex_give_back(struct mutex_lock *lock)
+static void posix_give_back(struct posix_mutex *mutex)
 {
-	if (atomic_load_explicit(&lock->torn, memory_order_relaxed)) {
-		atomic_store_explicit(&lock->broken, 1, memory_order_relaxed);
-		mutex_repaired(lock); /* in the library's eyes */
+	if (atomic_load_explicit(&mutex->torn, memory_order_relaxed)) {
+		atomic_store_explicit(&mutex->broken, 1, memory_order_relaxed);
+		posix_repaired(mutex); /* in the library's eyes */
 	}
-	atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
-	pthread_mutex_unlock(&lock->mutex);
+	atomic_store_explicit(&mutex->owner, 0, memory_order_relaxed);
+	pthread_mutex_unlock(&mutex->pthread);
 }
 
 /* @r: what the library said */
-static int mutex_acquired(struct mutex_lock *lock, int r)
+static int posix_acquired(struct posix_mutex *mutex, int r)
 {
 	if (r != 0 && r != -EOWNERDEAD)
 		return r;
-	atomic_store_explicit(&lock->owner, gettid(), memory_order_relaxed);
+	atomic_store_explicit(&mutex->owner, gettid(), memory_order_relaxed);
 	if (r == -EOWNERDEAD)
-		atomic_store_explicit(&lock->torn, 1, memory_order_relaxed);
-	if (atomic_load_explicit(&lock->broken, memory_order_relaxed) == 0)
+		atomic_store_explicit(&mutex->torn, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&mutex->broken, memory_order_relaxed) == 0)
 		return r;
-	mutex_give_back(lock);
+	posix_give_back(mutex);
 	return -ENOTRECOVERABLE;
 }
 
-static int mutex_acquire(struct mutex_lock *lock, uint64_t deadline_ns)
+static int posix_acquire(struct posix_mutex *mutex, uint64_t deadline_ns)
 {
-	return mutex_acquired(lock, mutex_wait(&lock->mutex, deadline_ns));
+	return posix_acquired(mutex, posix_wait(&mutex->pthread, deadline_ns));
 }
 
-static int mutex_try(struct mutex_lock *lock)
+static int posix_try(struct posix_mutex *mutex)
 {
-	return mutex_acquired(lock, -pthread_mutex_trylock(&lock->mutex));
+	return posix_acquired(mutex, -pthread_mutex_trylock(&mutex->pthread));
 }
 
-static int mutex_release(struct mutex_lock *lock)
+static int posix_release(struct posix_mutex *mutex)
 {
-	if (!mutex_held(lock))
+	if (!posix_held(mutex))
 		return -EPERM;
-	mutex_give_back(lock);
+	posix_give_back(mutex);
 	return 0;
 }
 
-static int mutex_consistent(struct mutex_lock *lock)
+static int posix_consistent(struct posix_mutex *mutex)
 {
-	if (!mutex_held(lock))
+	if (!posix_held(mutex))
 		return -EPERM;
-	if (!atomic_load_explicit(&lock->torn, memory_order_relaxed))
+	if (!atomic_load_explicit(&mutex->torn, memory_order_relaxed))
 		return -EINVAL;
-	mutex_repaired(lock);
+	posix_repaired(mutex);
 	return 0;
 }
 
 /* ---- either ---- */
 
-static struct lock *inside(struct carom_lock *lock)
+static struct mutex *inside(struct carom_mutex *mutex)
 {
-	struct lock *l = (struct lock *)lock;
+	struct mutex *m = (struct mutex *)mutex;
 
-	assert(l->kind != KIND_NONE); /* carom_lock_init() was not called */
-	return l;
+	assert(m->kind != KIND_NONE); /* carom_mutex_init() was not called */
+	return m;
 }
 
-int carom_lock_init(struct carom_lock *lock)
+int carom_mutex_init(struct carom_mutex *mutex)
 {
-	struct lock *l = (struct lock *)lock;
+	struct mutex *m = (struct mutex *)mutex;
 	int r;
 
-	memset(lock, 0, sizeof(*lock));
+	memset(mutex, 0, sizeof(*mutex));
 	if (carom_probe(CAROM_FEATURE_ROBUST_LIST)) {
-		l->kind = KIND_OWN;
+		m->kind = KIND_OWN;
 		return 0;
 	}
-	r = mutex_init(&l->mutex.mutex);
+	r = posix_init(&m->posix.pthread);
 	if (r == 0)
-		l->kind = KIND_PTHREAD;
+		m->kind = KIND_PTHREAD;
 	return r;
 }
 
-int carom_lock_acquire(struct carom_lock *lock, uint64_t deadline_ns)
+int carom_mutex_acquire(struct carom_mutex *mutex, uint64_t deadline_ns)
 {
-	struct lock *l = inside(lock);
+	struct mutex *m = inside(mutex);
 
-	if (l->kind == KIND_OWN)
-		return own_acquire(&l->own, deadline_ns, true);
-	return mutex_acquire(&l->mutex, deadline_ns);
+	if (m->kind == KIND_OWN)
+		return own_acquire(&m->own, deadline_ns, true);
+	return posix_acquire(&m->posix, deadline_ns);
 }
 
-int carom_lock_try(struct carom_lock *lock)
+int carom_mutex_try(struct carom_mutex *mutex)
 {
-	struct lock *l = inside(lock);
+	struct mutex *m = inside(mutex);
 
-	if (l->kind == KIND_OWN)
-		return own_acquire(&l->own, CAROM_PASSED, false);
-	return mutex_try(&l->mutex);
+	if (m->kind == KIND_OWN)
+		return own_acquire(&m->own, CAROM_PASSED, false);
+	return posix_try(&m->posix);
 }
 
-int carom_lock_release(struct carom_lock *lock)
+int carom_mutex_release(struct carom_mutex *mutex)
 {
-	struct lock *l = inside(lock);
+	struct mutex *m = inside(mutex);
 
-	return l->kind == KIND_OWN ? own_release(&l->own) : mutex_release(&l->mutex);
+	return m->kind == KIND_OWN ? own_release(&m->own) : posix_release(&m->posix);
 }
 
-int carom_lock_consistent(struct carom_lock *lock)
+int carom_mutex_consistent(struct carom_mutex *mutex)
 {
-	struct lock *l = inside(lock);
+	struct mutex *m = inside(mutex);
 
-	return l->kind == KIND_OWN ? own_consistent(&l->own) : mutex_consistent(&l->mutex);
+	return m->kind == KIND_OWN ? own_consistent(&m->own) : posix_consistent(&m->posix);
 }
 
-pid_t carom_lock_owner(const struct carom_lock *lock)
+pid_t carom_mutex_owner(const struct carom_mutex *mutex)
 {
-	const struct lock *l = (const struct lock *)lock;
+	const struct mutex *m = (const struct mutex *)mutex;
 
 	/* relaxed: out of date at once, whatever the order */
-	if (l->kind == KIND_OWN)
-		return (pid_t)(atomic_load_explicit(&l->own.value, memory_order_relaxed) &
+	if (m->kind == KIND_OWN)
+		return (pid_t)(atomic_load_explicit(&m->own.value, memory_order_relaxed) &
 			       FUTEX_TID_MASK);
-	return atomic_load_explicit(&l->mutex.owner, memory_order_relaxed);
+	return atomic_load_explicit(&m->posix.owner, memory_order_relaxed);
 }

@@ -1,17 +1,17 @@
 /*
- * Lock: the protocol of shm/lock.c, with the kernel's part in a death.
+ * Mutex: the protocol of shm/mutex.c, with the kernel's part in a death.
  *
- * PROCESSES processes use one lock USES times altogether, shared out in any way.
+ * PROCESSES processes use one mutex USES times altogether, shared out in any way.
  * DEATHS times one of them is killed between any two of its steps, and a fresh one
  * goes on in its place. A step is one access to the word or one system call.
  * Searched exhaustively:
  *
  *	exclusion     who is inside is the owner, and nobody takes that away
- *	honesty       who gets the lock and is not told so finds the state whole
- *	no lost one   the kernel finds the lock of whoever dies with it
+ *	honesty       who gets the mutex and is not told so finds the state whole
+ *	no lost one   the kernel finds the mutex of whoever dies with it
  *	no lost wake  no run ends with a process asleep (an invalid end state)
  *
- * The mistakes that the design note of shm/lock.c explains can be put back, and
+ * The mistakes that the design note of shm/mutex.c explains can be put back, and
  * the search then finds them: -DSTORE_ZERO, -DNO_GENERATION (with -DPROCESSES=4
  * -DDEATHS=1 -DUSES=5), and -DOLD_KERNEL for what the note says of kernels before
  * 6.2. tests/model/search does all of this: 6 million states, in seconds. Four
@@ -33,12 +33,12 @@
 
 #define NOBODY PROCESSES /* processes are 0 .. PROCESSES - 1 */
 
-/* the lock */
+/* the mutex */
 byte owner = NOBODY;
 bool waiters, owner_died, broken;
 
 /*
- * The generation, told the other way round: whether the lock was released with
+ * The generation, told the other way round: whether the mutex was released with
  * waiters since this process did that.
  */
 bool newer[PROCESSES];
@@ -47,7 +47,7 @@ bool newer[PROCESSES];
 bool asleep[PROCESSES], pending[PROCESSES], linked[PROCESSES];
 bool killed[PROCESSES], wake_due[PROCESSES];
 
-/* what the lock protects */
+/* what the mutex protects */
 bool torn;
 
 byte uses;
@@ -205,7 +205,7 @@ given_up:
 inline kill(victim)
 {
 	atomic {
-		/* elsewhere a death is none of the lock's business */
+		/* elsewhere a death is none of the mutex's business */
 		(pending[victim] || linked[victim]) && !killed[victim] -> killed[victim] = true;
 		asleep[victim] = false;
 		if
