@@ -23,7 +23,7 @@
  *       has begun nothing beyond `end`, whatever `begun` says; if the parent dies there,
  *       its workers die with it. The barrier that this needs between the worker's store
  *       and its look, some 6 ns an item, the parent has the kernel make instead, in the
- *       rare case that it takes back (core/barrier.h), where that can be had.
+ *       rare case that it takes back (core/membarrier.h), where that can be had.
  *   B3  A worker that is told to end does so between two items: then none is running,
  *       and whoever finds the batch goes on with the next.
  */

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/barrier.h"
+#include "core/membarrier.h"
 #include "core/points.h"
 #include "pool/column.h"
 #include "pool/map_private.h"
@@ -42,7 +42,7 @@ uint64_t carom_map_not_begun(const struct map *map, uint32_t slot)
 /* B4 in batch.c: the workers' half of the barrier is made here */
 static bool everybody_sees(const struct carom_pool *pool)
 {
-	return !pool->plan.barrier || carom_barrier_all() == 0;
+	return !pool->plan.barrier || carom_membarrier_all() == 0;
 }
 
 /* B4, M3 */

@@ -12,7 +12,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "core/barrier.h"
+#include "core/membarrier.h"
 #include "core/log.h"
 #include "pool/pool_private.h"
 
@@ -137,7 +137,7 @@ int carom_pool_plan(struct carom_pool *pool)
 		.ceiling_bytes = carom_containment_has(pool, CAROM_RUNG_RLIMIT),
 		.signals = options->worker_signals,
 		.backtraces = options->backtraces,
-		.barrier = carom_barrier_is_possible(),
+		.barrier = carom_membarrier_is_possible(),
 		.hooks = pool->hooks,
 	};
 	note_cpus(pool);

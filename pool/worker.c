@@ -29,7 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/barrier.h"
+#include "core/membarrier.h"
 #include "core/backtrace.h"
 #include "core/error.h"
 #include "core/finalizer_private.h"
@@ -130,7 +130,7 @@ int carom_worker_work(struct carom_worker *worker)
 	uint32_t slot;
 
 	worker->trace = worker->plan->backtraces ? trace : NULL;
-	worker->has_barrier = worker->plan->barrier && carom_barrier_join() == 0;
+	worker->has_barrier = worker->plan->barrier && carom_membarrier_join() == 0;
 	while (carom_lane_claim(lane, &slot) == 0) {
 		uint64_t item_count;
 

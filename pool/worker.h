@@ -28,7 +28,7 @@ struct carom_lane;
  * @ceiling_bytes: see ceiling.h; 0: none
  * @signals: one of enum carom_worker_signals
  * @backtraces: tasks that fail say where
- * @barrier: the parent has core/barrier.h
+ * @barrier: the parent has core/membarrier.h
  * @hooks:   those that run in a worker, and their userdata
  */
 struct carom_worker_plan {

@@ -1,7 +1,7 @@
 /*
- * Barrier
+ * Membarrier
  */
-#include "core/barrier.h"
+#include "core/membarrier.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -17,17 +17,17 @@ static int membarrier(int command)
 	return r < 0 ? -errno : r;
 }
 
-bool carom_barrier_is_possible(void)
+bool carom_membarrier_is_possible(void)
 {
 	return carom_probe(CAROM_FEATURE_MEMBARRIER);
 }
 
-int carom_barrier_join(void)
+int carom_membarrier_join(void)
 {
 	return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
 }
 
-int carom_barrier_all(void)
+int carom_membarrier_all(void)
 {
 	return membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
 }

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/barrier.h"
+#include "core/membarrier.h"
 #include "tests/core/apart.h"
 
 #define ROUNDS 20000
@@ -25,7 +25,7 @@ struct duel {
 /* the side that does not pay; no barrier but the compiler's between store and load */
 static void be_often(struct duel *duel)
 {
-	if (carom_barrier_join() < 0)
+	if (carom_membarrier_join() < 0)
 		_exit(1);
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		while (atomic_load(&duel->round) != round)
@@ -48,14 +48,14 @@ static struct duel *share_duel(void)
 	return shared;
 }
 
-Test(barrier, one_of_two_sees_the_other, .timeout = 60)
+Test(membarrier, one_of_two_sees_the_other, .timeout = 60)
 {
 	struct duel *duel = share_duel();
 	uint32_t missed = 0;
 	int status;
 	pid_t pid, test = getpid();
 
-	if (!carom_barrier_is_possible())
+	if (!carom_membarrier_is_possible())
 		cr_skip_test("membarrier(2) is not to be had");
 	pid = fork();
 	if (pid == 0) {
@@ -67,7 +67,7 @@ Test(barrier, one_of_two_sees_the_other, .timeout = 60)
 
 		atomic_store(&duel->round, round);
 		atomic_store(&duel->rarely, round);
-		cr_assert(zero(int, carom_barrier_all()));
+		cr_assert(zero(int, carom_membarrier_all()));
 		rarely_saw = atomic_load(&duel->often) == round;
 		while (atomic_load(&duel->done) != round)
 			sched_yield();
