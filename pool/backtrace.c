@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "core/origin.h"
+#include "pool/answer.h"
 #include "pool/crash.h"
 #include "pool/pool_private.h"
-#include "pool/value.h"
 
 /* ---- crashes ---- */
 
@@ -59,14 +59,14 @@ static char *copy_text(struct carom_result *result)
 {
 	uint32_t slot = carom_result_slot(result);
 	struct carom_outcome outcome;
-	struct carom_value value;
+	struct carom_answer value;
 
 	outcome_of(result, slot, &outcome);
 	if (outcome.kind != CAROM_OUTCOME_FAILED)
 		return NULL;
 	if (slot == CAROM_LANE_NO_SLOT)
 		return copy_behind_message(result->value, result->value_size);
-	if (carom_value_of(result->pool->lane, slot, false, &value) < 0)
+	if (carom_answer_of(result->pool->lane, slot, false, &value) < 0)
 		return NULL;
 	return copy_behind_message(value.data, value.size);
 }

@@ -33,8 +33,8 @@
 #include "core/points.h"
 #include "core/shutdown_private.h"
 #include "core/time.h"
+#include "pool/answer.h"
 #include "pool/call_private.h"
-#include "pool/value.h"
 
 static int make_room_for_batch(struct carom_call *call, const struct carom_batch *batch)
 {

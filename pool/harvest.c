@@ -10,8 +10,8 @@
  */
 #include <stdlib.h>
 
+#include "pool/answer.h"
 #include "pool/pool_private.h"
-#include "pool/value.h"
 
 #define EMPTIED_MIN CAROM_MIB(8)
 #define FIRST_PAGE  4096 /* where a block that is given back has its link */
@@ -21,10 +21,10 @@
 static void give_value_back(struct carom_pool *pool, uint32_t slot)
 {
 	struct task *task = &pool->tasks[slot];
-	struct carom_value value;
+	struct carom_answer value;
 	void *base;
 
-	if (carom_value_of(pool->lane, slot, task->batch, &value) < 0 || !value.reserved)
+	if (carom_answer_of(pool->lane, slot, task->batch, &value) < 0 || !value.reserved)
 		return;
 	base = carom_lane_values(pool->lane, value.worker);
 	if (task->orphaned) {

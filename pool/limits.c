@@ -33,8 +33,8 @@
 #include "core/points.h"
 #include "core/process_tree.h"
 #include "core/time.h"
+#include "pool/answer.h"
 #include "pool/pool_private.h"
-#include "pool/value.h"
 
 #define WARN_AGAIN_NS CAROM_MILLISECONDS(1) /* and then twice as much each time */
 #define WARN_MAX      11

@@ -15,8 +15,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pool/answer.h"
 #include "pool/map_private.h"
-#include "pool/value.h"
 
 /* ---- one item's end ---- */
 
@@ -64,8 +64,8 @@ struct carom_outcome carom_map_never_begun(const struct map *map, int code)
 
 static int place_value(struct map *map, uint32_t slot, uint64_t index)
 {
-	struct carom_value value;
-	int r = carom_value_of(map->pool->lane, slot, false, &value);
+	struct carom_answer value;
+	int r = carom_answer_of(map->pool->lane, slot, false, &value);
 
 	if (r < 0 || !map->out_size)
 		return r < 0 ? r : value.size ? -EMSGSIZE : 0;
@@ -138,9 +138,9 @@ static void collect_items(struct map *map, const struct task *task, void *values
 static void *batch_values(const struct map *map, uint32_t slot)
 {
 	const struct task *task = &map->pool->tasks[slot];
-	struct carom_value value;
+	struct carom_answer value;
 
-	if (carom_value_of(map->pool->lane, slot, true, &value) < 0 ||
+	if (carom_answer_of(map->pool->lane, slot, true, &value) < 0 ||
 	    value.size < carom_batch_values_size(task->count, map->out_size))
 		return NULL;
 	return (void *)(uintptr_t)value.data;

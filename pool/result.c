@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "core/origin.h"
+#include "pool/answer.h"
 #include "pool/pool_private.h"
-#include "pool/value.h"
 
 uint32_t carom_result_slot(const struct carom_result *result)
 {
@@ -31,10 +31,10 @@ uint32_t carom_result_slot(const struct carom_result *result)
 static void take_message(const struct carom_pool *pool, uint32_t slot,
 			 struct carom_outcome *outcome)
 {
-	struct carom_value value;
+	struct carom_answer value;
 	size_t length;
 
-	if (carom_value_of(pool->lane, slot, false, &value) < 0)
+	if (carom_answer_of(pool->lane, slot, false, &value) < 0)
 		return;
 	length = value.size < sizeof(outcome->message) ? value.size : sizeof(outcome->message) - 1;
 	memcpy(outcome->message, value.data, length);
@@ -109,11 +109,11 @@ int64_t carom_slot_pid(const struct carom_pool *pool, uint32_t slot)
 
 static int copy_value(struct carom_result *result, uint32_t slot)
 {
-	struct carom_value value;
+	struct carom_answer value;
 
 	result->value = result->inline_value;
 	result->value_size = 0;
-	result->error = carom_value_of(result->pool->lane, slot, false, &value);
+	result->error = carom_answer_of(result->pool->lane, slot, false, &value);
 	if (result->error < 0)
 		return 0;
 	if (value.size > sizeof(result->inline_value)) {
@@ -206,7 +206,7 @@ bool carom_result_ready(struct carom_result *result)
 static int find_value(struct carom_result *result, const void **ret_data, size_t *ret_size)
 {
 	uint32_t slot = carom_result_slot(result);
-	struct carom_value value;
+	struct carom_answer value;
 	int r;
 
 	if (slot == CAROM_LANE_NO_SLOT) {
@@ -218,7 +218,7 @@ static int find_value(struct carom_result *result, const void **ret_data, size_t
 	}
 	if (!carom_slot_succeeded(result->pool, slot))
 		return -EREMOTEIO;
-	r = carom_value_of(result->pool->lane, slot, false, &value);
+	r = carom_answer_of(result->pool->lane, slot, false, &value);
 	if (r < 0)
 		return r;
 	*ret_data = value.data;

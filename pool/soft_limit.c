@@ -25,9 +25,9 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "pool/answer.h"
 #include "pool/call_private.h"
 #include "pool/soft_limit_private.h"
-#include "pool/value.h"
 
 _Thread_local struct soft_limit carom_soft_limit_at_hand __attribute__((tls_model("initial-exec")));
 

@@ -38,10 +38,10 @@
 #include "core/points.h"
 #include "core/process_private.h"
 #include "core/time.h"
+#include "pool/answer.h"
 #include "pool/burial.h"
 #include "pool/event.h"
 #include "pool/pool_private.h"
-#include "pool/value.h"
 
 #define START_ATTEMPTS_MAX 3 /* of births for a new pool whose fork server dies */
 
@@ -297,11 +297,11 @@ static void choose_value_range(struct worker *worker)
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 		bool batch = pool->tasks[slot].batch;
-		struct carom_value value;
+		struct carom_answer value;
 
 		if (carom_slot_state(word) != CAROM_SLOT_DONE ||
 		    carom_slot_owner(word) != worker->index ||
-		    carom_value_of(pool->lane, slot, batch, &value) < 0 || !value.reserved ||
+		    carom_answer_of(pool->lane, slot, batch, &value) < 0 || !value.reserved ||
 		    value.offset < begin || value.offset >= end)
 			continue;
 		first = value.offset < first ? value.offset : first;

@@ -40,6 +40,7 @@
 #include "core/shutdown.h"
 #include "core/streams.h"
 #include "ipc/lane.h"
+#include "pool/answer.h"
 #include "pool/call_private.h"
 #include "pool/ceiling.h"
 #include "pool/crash.h"
@@ -47,7 +48,6 @@
 #include "pool/exit_code.h"
 #include "pool/outcome.h"
 #include "pool/soft_limit_private.h"
-#include "pool/value.h"
 
 _Static_assert(CAROM_WORKER_EXIT_SOFTWARE == CAROM_SHUTDOWN_IMPATIENT, "core gives this status");
 

@@ -1,11 +1,11 @@
 /*
- * Value
+ * Answer
  *
  * What a worker leaves in a slot, seen from the parent: lengths and offsets are
  * loaded once and checked before anything is read through them.
  */
-#ifndef CAROM_POOL_VALUE_H
-#define CAROM_POOL_VALUE_H
+#ifndef CAROM_POOL_ANSWER_H
+#define CAROM_POOL_ANSWER_H
 
 #include <errno.h>
 #include <stdbool.h>
@@ -15,12 +15,12 @@
 #include "ipc/lane.h"
 
 /**
- * struct carom_value - bytes in shared memory
+ * struct carom_answer - bytes in shared memory
  * @reserved: 0 if they stand in the slot; else the size of their block in an arena
  * @worker: whose arena
  * @offset: where in it
  */
-struct carom_value {
+struct carom_answer {
 	const void *data;
 	uint64_t size;
 	uint64_t reserved;
@@ -28,20 +28,20 @@ struct carom_value {
 	uint32_t worker;
 };
 
-/** carom_value_in_arena() - as carom_value_of(), of one that has this size, and so no room in the slot */
-int carom_value_in_arena(const struct carom_lane *lane, uint32_t slot, bool batch, uint64_t size,
-			 struct carom_value *ret_value);
+/** carom_answer_in_arena() - as carom_answer_of(), of one that has this size, and so no room in the slot */
+int carom_answer_in_arena(const struct carom_lane *lane, uint32_t slot, bool batch, uint64_t size,
+			  struct carom_answer *ret_answer);
 
-/** carom_value_of() - the value of a DONE slot (of a batch: all its values). 0, or -EBADMSG: it points outside its arena. */
-static inline int carom_value_of(const struct carom_lane *lane, uint32_t slot, bool batch,
-				 struct carom_value *ret_value)
+/** carom_answer_of() - what stands in a DONE slot (of a batch: all its values). 0, or -EBADMSG: it points outside its arena. */
+static inline int carom_answer_of(const struct carom_lane *lane, uint32_t slot, bool batch,
+				  struct carom_answer *ret_answer)
 {
 	const struct carom_slot *task = carom_lane_slot(lane, slot);
 	uint64_t size = *(const volatile uint64_t *)&task->value_size;
 
 	if (size > CAROM_LANE_INLINE)
-		return carom_value_in_arena(lane, slot, batch, size, ret_value);
-	*ret_value = (struct carom_value){ .data = task->value.bytes, .size = size };
+		return carom_answer_in_arena(lane, slot, batch, size, ret_answer);
+	*ret_answer = (struct carom_answer){ .data = task->value.bytes, .size = size };
 	return 0;
 }
 

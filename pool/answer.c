@@ -1,7 +1,7 @@
 /*
- * Value
+ * Answer
  */
-#include "pool/value.h"
+#include "pool/answer.h"
 
 #include <errno.h>
 
@@ -10,8 +10,8 @@ static uint64_t load_once(const uint64_t *word)
 	return *(const volatile uint64_t *)word;
 }
 
-int carom_value_in_arena(const struct carom_lane *lane, uint32_t slot, bool batch, uint64_t size,
-			 struct carom_value *ret_value)
+int carom_answer_in_arena(const struct carom_lane *lane, uint32_t slot, bool batch, uint64_t size,
+			  struct carom_answer *ret_answer)
 {
 	const struct carom_slot *task = carom_lane_slot(lane, slot);
 	uint32_t owner = carom_slot_owner(atomic_load(&task->word));
@@ -23,7 +23,7 @@ int carom_value_in_arena(const struct carom_lane *lane, uint32_t slot, bool batc
 	if (owner >= carom_lane_worker_count(lane) || size > reserved || !room || room > end ||
 	    offset > end - room || offset % CAROM_ARENA_ALIGNMENT)
 		return -EBADMSG;
-	*ret_value = (struct carom_value){
+	*ret_answer = (struct carom_answer){
 		.data = (unsigned char *)carom_lane_values(lane, owner) + offset,
 		.size = size,
 		.reserved = reserved,
