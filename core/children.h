@@ -3,6 +3,8 @@
 #define CAROM_CORE_CHILDREN_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 /** carom_children_terminate_daemons() - SIGTERM to the daemonic ones */
 void carom_children_terminate_daemons(void);
@@ -23,5 +25,8 @@ void carom_children_hold_anew(void);
 
 /** carom_children_unwatch() - wait until the library's thread knows that all have ended; start over */
 void carom_children_unwatch(void);
+
+/** carom_children_name() - of the child with this pid; cut to @size. MT-Safe. Return: 0, -ESRCH. */
+int carom_children_name(pid_t pid, char *name, size_t size);
 
 #endif

@@ -657,6 +657,18 @@ size_t carom_active_children(struct carom_process **ret_processes, size_t count)
 	return n;
 }
 
+int carom_children_name(pid_t pid, char *name, size_t size)
+{
+	int r = -ESRCH;
+
+	carom_fork_lock_acquire(&lock);
+	for (struct carom_process *process = list; process && r < 0; process = process->next)
+		if (process->pid == pid && process->state == PROCESS_STARTED)
+			r = snprintf(name, size, "%s", process->self.name);
+	carom_fork_lock_release(&lock);
+	return r < 0 ? r : 0;
+}
+
 /* --- signals ----------------------------------------------------------- */
 
 /* with the lock; a zombie of another user's refuses signals as if it still ran */

@@ -27,6 +27,15 @@ int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t d
 	return -errno;
 }
 
+int carom_futex_wait_interruptible(const _Atomic uint32_t *word, uint32_t expected,
+				   uint64_t deadline_ns)
+{
+	/* with any deadline it is not restarted; this one is centuries away */
+	if (deadline_ns == CAROM_NO_DEADLINE)
+		deadline_ns--;
+	return carom_futex_wait(word, expected, deadline_ns);
+}
+
 int carom_futex_wake(const _Atomic uint32_t *word, int count)
 {
 	int saved_errno = errno;

@@ -18,6 +18,15 @@
  */
 int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
 
+/**
+ * carom_futex_wait_interruptible() - as carom_futex_wait(), ended by every signal handler
+ *
+ * The kernel itself goes on with a wait without a deadline if the handler was installed
+ * with SA_RESTART: not with this one.
+ */
+int carom_futex_wait_interruptible(const _Atomic uint32_t *word, uint32_t expected,
+				   uint64_t deadline_ns);
+
 /** carom_futex_wake() - wake up to @count sleepers. Return: how many were woken. AS-Safe. */
 int carom_futex_wake(const _Atomic uint32_t *word, int count);
 

@@ -62,11 +62,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,7 +76,9 @@
 #include "core/points.h"
 #include "core/probe.h"
 #include "core/time.h"
+#include "shm/describe.h"
 #include "shm/futex.h"
+#include "shm/mutex_private.h"
 #include "shm/robust.h"
 
 #define SPIN_COUNT 100
@@ -83,6 +87,12 @@ enum mutex_kind {
 	KIND_NONE, /* zeroed memory is no mutex */
 	KIND_OWN,
 	KIND_PTHREAD,
+};
+
+enum patience {
+	TRY,
+	WAIT,
+	WAIT_UNTIL_A_SIGNAL,
 };
 
 /**
@@ -121,12 +131,14 @@ _Static_assert(offsetof(struct own_mutex, link.next) == CAROM_ROBUST_DISTANCE,
  * @owner:  thread id, which a pthread mutex does not tell
  * @torn:   its holder was told to repair, and has not yet
  * @broken: as above
+ * @bell:   a futex word: 1 if anybody waits at it for the mutex to be released
  */
 struct posix_mutex {
 	pthread_mutex_t pthread;
 	_Atomic int32_t owner;
 	_Atomic uint32_t torn;
 	_Atomic uint32_t broken;
+	_Atomic uint32_t bell;
 };
 
 /**
@@ -141,6 +153,17 @@ struct mutex {
 	uint32_t kind;
 };
 _Static_assert(sizeof(struct mutex) <= sizeof(struct carom_mutex), "the storage has room");
+
+/**
+ * struct holder - for people
+ * @tid:     0: nobody
+ * @is_torn: its last holder died; who has it now is to repair
+ */
+struct holder {
+	pid_t tid;
+	bool is_torn;
+	bool is_broken;
+};
 
 /* ---- the word ---- */
 
@@ -200,7 +223,8 @@ static void relax(void)
 }
 
 /* Sleep while the word is @seen, once it says that somebody sleeps. */
-static int sleep_on(struct own_mutex *mutex, uint32_t seen, uint64_t deadline_ns)
+static int sleep_on(struct own_mutex *mutex, uint32_t seen, uint64_t deadline_ns,
+		    enum patience patience)
 {
 	uint32_t marked = seen | FUTEX_WAITERS;
 
@@ -210,10 +234,14 @@ static int sleep_on(struct own_mutex *mutex, uint32_t seen, uint64_t deadline_ns
 						     memory_order_relaxed, memory_order_relaxed))
 		return 0;
 	CAROM_POINT("mutex.marked");
+	if (patience == WAIT_UNTIL_A_SIGNAL)
+		return carom_futex_wait_interruptible(&mutex->value, marked, deadline_ns);
 	return carom_futex_wait(&mutex->value, marked, deadline_ns);
 }
 
-static int wait_and_take(struct own_mutex *mutex, uint32_t tid, uint64_t deadline_ns)
+/* Who was woken is told so, and not that its wait was interrupted or too long. */
+static int wait_and_take(struct own_mutex *mutex, uint32_t tid, uint64_t deadline_ns,
+			 enum patience patience)
 {
 	int looks = spin_count();
 	uint32_t seen;
@@ -227,8 +255,9 @@ static int wait_and_take(struct own_mutex *mutex, uint32_t tid, uint64_t deadlin
 			relax();
 			continue;
 		}
-		if (sleep_on(mutex, seen, deadline_ns) == -ETIMEDOUT)
-			return -ETIMEDOUT;
+		r = sleep_on(mutex, seen, deadline_ns, patience);
+		if (r == -ETIMEDOUT || (r == -EINTR && patience == WAIT_UNTIL_A_SIGNAL))
+			return r;
 		CAROM_POINT("mutex.awake");
 	}
 }
@@ -285,7 +314,7 @@ static void own_give_back(const struct carom_robust *self, struct own_mutex *mut
 	carom_robust_end(self);
 }
 
-static int own_acquire(struct own_mutex *mutex, uint64_t deadline_ns, bool may_wait)
+static int own_acquire(struct own_mutex *mutex, uint64_t deadline_ns, enum patience patience)
 {
 	const struct carom_robust *self = carom_robust_self();
 	uint32_t tid, seen;
@@ -297,8 +326,8 @@ static int own_acquire(struct own_mutex *mutex, uint64_t deadline_ns, bool may_w
 	carom_robust_begin(self, &mutex->link);
 	CAROM_POINT("mutex.pending");
 	r = take_if_free(mutex, tid, &seen);
-	if (r == -EBUSY && may_wait)
-		r = wait_and_take(mutex, tid, deadline_ns);
+	if (r == -EBUSY && patience != TRY)
+		r = wait_and_take(mutex, tid, deadline_ns, patience);
 	if (r == 0 || r == -EOWNERDEAD) {
 		CAROM_POINT("mutex.taken");
 		carom_robust_push(self, &mutex->link);
@@ -399,6 +428,28 @@ static int posix_wait(pthread_mutex_t *mutex, uint64_t deadline_ns)
 	}
 }
 
+/*
+ * The library's own wait goes on after signals. This one sleeps at a bell which the next
+ * release rings; that of a death rings nowhere, and neither does one that looks at the bell
+ * right before this sets it.
+ */
+static int posix_wait_until_a_signal(struct posix_mutex *mutex, uint64_t deadline_ns)
+{
+	for (;;) {
+		uint64_t until = carom_deadline_after(LOOK_AGAIN_NS);
+		bool last = until >= deadline_ns;
+		int r;
+
+		atomic_store_explicit(&mutex->bell, 1, memory_order_relaxed);
+		r = -pthread_mutex_trylock(&mutex->pthread);
+		if (r != -EBUSY)
+			return r;
+		r = carom_futex_wait_interruptible(&mutex->bell, 1, last ? deadline_ns : until);
+		if (r == -EINTR || (last && r == -ETIMEDOUT))
+			return r;
+	}
+}
+
 static bool posix_held(const struct posix_mutex *mutex)
 {
 	return atomic_load_explicit(&mutex->owner, memory_order_relaxed) == gettid();
@@ -412,12 +463,17 @@ static void posix_repaired(struct posix_mutex *mutex)
 
 static void posix_give_back(struct posix_mutex *mutex)
 {
+	uint32_t must_ring;
+
 	if (atomic_load_explicit(&mutex->torn, memory_order_relaxed)) {
 		atomic_store_explicit(&mutex->broken, 1, memory_order_relaxed);
 		posix_repaired(mutex); /* in the library's eyes */
 	}
 	atomic_store_explicit(&mutex->owner, 0, memory_order_relaxed);
+	must_ring = atomic_exchange_explicit(&mutex->bell, 0, memory_order_relaxed);
 	pthread_mutex_unlock(&mutex->pthread);
+	if (must_ring)
+		carom_futex_wake(&mutex->bell, INT_MAX);
 }
 
 /* @r: what the library said */
@@ -434,14 +490,13 @@ static int posix_acquired(struct posix_mutex *mutex, int r)
 	return -ENOTRECOVERABLE;
 }
 
-static int posix_acquire(struct posix_mutex *mutex, uint64_t deadline_ns)
+static int posix_acquire(struct posix_mutex *mutex, uint64_t deadline_ns, enum patience patience)
 {
+	if (patience == TRY)
+		return posix_acquired(mutex, -pthread_mutex_trylock(&mutex->pthread));
+	if (patience == WAIT_UNTIL_A_SIGNAL)
+		return posix_acquired(mutex, posix_wait_until_a_signal(mutex, deadline_ns));
 	return posix_acquired(mutex, posix_wait(&mutex->pthread, deadline_ns));
-}
-
-static int posix_try(struct posix_mutex *mutex)
-{
-	return posix_acquired(mutex, -pthread_mutex_trylock(&mutex->pthread));
 }
 
 static int posix_release(struct posix_mutex *mutex)
@@ -488,22 +543,28 @@ int carom_mutex_init(struct carom_mutex *mutex)
 	return r;
 }
 
-int carom_mutex_acquire(struct carom_mutex *mutex, uint64_t deadline_ns)
+static int acquire(struct carom_mutex *mutex, uint64_t deadline_ns, enum patience patience)
 {
 	struct mutex *m = inside(mutex);
 
 	if (m->kind == KIND_OWN)
-		return own_acquire(&m->own, deadline_ns, true);
-	return posix_acquire(&m->posix, deadline_ns);
+		return own_acquire(&m->own, deadline_ns, patience);
+	return posix_acquire(&m->posix, deadline_ns, patience);
+}
+
+int carom_mutex_acquire(struct carom_mutex *mutex, uint64_t deadline_ns)
+{
+	return acquire(mutex, deadline_ns, WAIT);
+}
+
+int carom_mutex_acquire_interruptible(struct carom_mutex *mutex, uint64_t deadline_ns)
+{
+	return acquire(mutex, deadline_ns, WAIT_UNTIL_A_SIGNAL);
 }
 
 int carom_mutex_try(struct carom_mutex *mutex)
 {
-	struct mutex *m = inside(mutex);
-
-	if (m->kind == KIND_OWN)
-		return own_acquire(&m->own, CAROM_PASSED, false);
-	return posix_try(&m->posix);
+	return acquire(mutex, CAROM_PASSED, TRY);
 }
 
 int carom_mutex_release(struct carom_mutex *mutex)
@@ -513,6 +574,13 @@ int carom_mutex_release(struct carom_mutex *mutex)
 	return m->kind == KIND_OWN ? own_release(&m->own) : posix_release(&m->posix);
 }
 
+void carom_mutex_releasep(struct carom_mutex **mutex)
+{
+	if (*mutex)
+		carom_mutex_release(*mutex);
+	*mutex = NULL;
+}
+
 int carom_mutex_consistent(struct carom_mutex *mutex)
 {
 	struct mutex *m = inside(mutex);
@@ -520,13 +588,53 @@ int carom_mutex_consistent(struct carom_mutex *mutex)
 	return m->kind == KIND_OWN ? own_consistent(&m->own) : posix_consistent(&m->posix);
 }
 
+/* Each word is loaded by itself; together they need not be true of any one moment. */
+static struct holder find_holder(const struct mutex *m)
+{
+	struct holder holder;
+	uint32_t seen;
+
+	/* relaxed, all of them: out of date at once, whatever the order */
+	if (m->kind == KIND_OWN) {
+		seen = atomic_load_explicit(&m->own.value, memory_order_relaxed);
+		holder.tid = (pid_t)(seen & FUTEX_TID_MASK);
+		holder.is_torn = (seen & FUTEX_OWNER_DIED) != 0;
+		holder.is_broken = atomic_load_explicit(&m->own.broken, memory_order_relaxed) != 0;
+		return holder;
+	}
+	holder.tid = atomic_load_explicit(&m->posix.owner, memory_order_relaxed);
+	holder.is_torn = atomic_load_explicit(&m->posix.torn, memory_order_relaxed) != 0;
+	holder.is_broken = atomic_load_explicit(&m->posix.broken, memory_order_relaxed) != 0;
+	return holder;
+}
+
 pid_t carom_mutex_owner(const struct carom_mutex *mutex)
 {
-	const struct mutex *m = (const struct mutex *)mutex;
+	return find_holder((const struct mutex *)mutex).tid;
+}
 
-	/* relaxed: out of date at once, whatever the order */
-	if (m->kind == KIND_OWN)
-		return (pid_t)(atomic_load_explicit(&m->own.value, memory_order_relaxed) &
-			       FUTEX_TID_MASK);
-	return atomic_load_explicit(&m->posix.owner, memory_order_relaxed);
+char *carom_mutex_describe_holder(const struct carom_mutex *mutex, char *text, size_t size)
+{
+	struct holder holder = find_holder((const struct mutex *)mutex);
+	char thread[CAROM_DESCRIBE_MAX];
+
+	if (holder.is_broken)
+		snprintf(text, size, "broken");
+	else if (holder.tid)
+		snprintf(text, size, "owner=%s%s",
+			 carom_describe_thread(holder.tid, thread, sizeof(thread)),
+			 holder.is_torn ? " repairs" : "");
+	else
+		snprintf(text, size,
+			 holder.is_torn ? "owner died, to be repaired" : "owner=nobody");
+	return text;
+}
+
+char *carom_mutex_describe(const struct carom_mutex *mutex, char *text, size_t size)
+{
+	char holder[CAROM_DESCRIBE_MAX];
+
+	snprintf(text, size, "<Mutex %s>",
+		 carom_mutex_describe_holder(mutex, holder, sizeof(holder)));
+	return text;
 }

@@ -17,6 +17,9 @@
  *	...
  *	carom_mutex_release(&account->lock);
  *
+ * CAROM_CLEANUP(carom_mutex_releasep) releases it at the end of a block, whichever way
+ * that is left.
+ *
  * The mutex stands in storage of the caller's, in memory mapped with MAP_SHARED by
  * all who use it (at any address), and between threads of one process just as
  * well. It takes nothing else, so nothing ends it: memory in which a mutex is
@@ -40,6 +43,7 @@
 #ifndef CAROM_SHM_MUTEX_H
 #define CAROM_SHM_MUTEX_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -82,6 +86,17 @@ CAROM_API int carom_mutex_init(struct carom_mutex *mutex);
 CAROM_API int carom_mutex_acquire(struct carom_mutex *mutex, uint64_t deadline_ns);
 
 /**
+ * carom_mutex_acquire_interruptible() - the same, and a signal ends the wait
+ *
+ * Any signal whose handler runs in this thread, SA_RESTART or not. One that is handled right
+ * before the thread falls asleep comes too early: who must not miss any sets a deadline.
+ *
+ * Context: as carom_mutex_acquire().
+ * Return: as carom_mutex_acquire(), or -EINTR: a handler ran, and the caller has not got it.
+ */
+CAROM_API int carom_mutex_acquire_interruptible(struct carom_mutex *mutex, uint64_t deadline_ns);
+
+/**
  * carom_mutex_try() - get the mutex if nobody holds it
  *
  * Context: MT-Safe, AS-Unsafe lock. Never blocks.
@@ -100,6 +115,25 @@ CAROM_API int carom_mutex_try(struct carom_mutex *mutex);
  * Return: 0, or -EPERM: the calling thread does not hold it.
  */
 CAROM_API int carom_mutex_release(struct carom_mutex *mutex);
+
+/**
+ * carom_mutex_releasep() - for CAROM_CLEANUP(): release the mutex in *@mutex, if there is one
+ * @mutex: NULL afterwards
+ *
+ *	CAROM_CLEANUP(carom_mutex_releasep) struct carom_mutex *held = NULL;
+ *
+ *	r = carom_mutex_acquire(&account->lock, deadline);
+ *	if (r < 0 && r != -EOWNERDEAD)
+ *		return r;
+ *	held = &account->lock;
+ *	if (r == -EOWNERDEAD && !repair(account))
+ *		return -ENOTRECOVERABLE;	// and so says everybody from now on
+ *
+ * carom_take_ptr() keeps it from being released.
+ *
+ * Context: as carom_mutex_release().
+ */
+CAROM_API void carom_mutex_releasep(struct carom_mutex **mutex);
 
 /**
  * carom_mutex_consistent() - declare repaired what the mutex protects
@@ -123,6 +157,26 @@ CAROM_API int carom_mutex_consistent(struct carom_mutex *mutex);
  * Return: the holder's thread id (the pid, for a main thread); 0 if nobody is.
  */
 CAROM_API pid_t carom_mutex_owner(const struct carom_mutex *mutex);
+
+/**
+ * carom_mutex_describe() - one line for people
+ * @text: cut at @size bytes, always with a NUL; 400 hold every line
+ *
+ *	<Mutex owner=nobody>
+ *	<Mutex owner='Process-2' pid=4711>
+ *	<Mutex owner='Process-2' pid=4711 thread=4713 stopped>
+ *	<Mutex owner='cat' pid=4711 repairs>	the last one died; this one was told so
+ *	<Mutex owner died, to be repaired>	and nobody has acquired it since
+ *	<Mutex broken>				-ENOTRECOVERABLE
+ *
+ * This process, its parent and its children have their names, all others what stands in
+ * /proc/PID/comm. "stopped" is an owner that a signal or a debugger holds up; "gone" one
+ * that has ended and that the kernel did not hand on.
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Never blocks for long.
+ * Return: @text.
+ */
+CAROM_API char *carom_mutex_describe(const struct carom_mutex *mutex, char *text, size_t size);
 
 CAROM_END_DECLS
 

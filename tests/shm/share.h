@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/process.h"
@@ -60,6 +62,28 @@ static int find_locked(const void *argument, size_t size, const int *fds, size_t
 	return carom_mutex_release(&account->lock) == 0 ? 0 : 5;
 }
 CAROM_REGISTER(find_locked);
+
+/* Its parent holds the lock and is named; then it holds it itself, and sees to its second descriptor. */
+static int hold_in_turn(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct account *account = account_of(fds[0]);
+	char text[400], expected[400];
+	char byte;
+
+	if (!account)
+		return 1;
+	snprintf(expected, sizeof(expected), "<Mutex owner='MainProcess' pid=%d>", (int)getppid());
+	if (strcmp(carom_mutex_describe(&account->lock, text, sizeof(text)), expected) != 0)
+		return 2;
+	if (write(fds[1], "!", 1) != 1)
+		return 3;
+	if (carom_mutex_acquire(&account->lock, CAROM_NO_DEADLINE) != 0)
+		return 4;
+	if (write(fds[1], "!", 1) != 1 || read(fds[1], &byte, 1) != 1)
+		return 5;
+	return carom_mutex_release(&account->lock) == 0 ? 0 : 6;
+}
+CAROM_REGISTER(hold_in_turn);
 
 /* Dies with the lock, in the middle of something. */
 static int die_with_lock(const void *argument, size_t size, const int *fds, size_t fd_count)

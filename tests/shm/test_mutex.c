@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "core/cleanup.h"
 #include "core/points.h"
 #include "shm/mutex.h"
 
@@ -324,6 +326,98 @@ BOTH(goes_on_waiting_after_a_signal)
 	cr_expect(eq(int, ended(waiter), EOWNERDEAD));
 }
 
+/* Until the signal, sent again and again: one that comes before the wait counts for nothing. */
+static int signalled_while_it_acquires(struct table *table, int flags, uint64_t deadline_ns)
+{
+	pid_t waiter = child();
+
+	if (waiter == 0) {
+		struct sigaction action = { .sa_handler = ignore_signal, .sa_flags = flags };
+		int r;
+
+		sigaction(SIGUSR1, &action, NULL);
+		atomic_store(&table->ready, 1);
+		r = carom_mutex_acquire_interruptible(&table->lock, deadline_ns);
+		atomic_store(&table->ready, 2);
+		_exit(-r);
+	}
+	await(atomic_load(&table->ready) == 1);
+	while (atomic_load(&table->ready) == 1) {
+		kill(waiter, SIGUSR1);
+		sched_yield();
+	}
+	atomic_store(&table->ready, 0);
+	return ended(waiter);
+}
+
+/* SY-14 */
+BOTH(stops_waiting_at_a_signal_if_asked)
+{
+	struct table *table = new_table();
+	pid_t holder = child_that_holds(table);
+	uint64_t deadline = carom_deadline_after(CAROM_SECONDS(60));
+
+	cr_expect(eq(int, signalled_while_it_acquires(table, 0, CAROM_NO_DEADLINE), EINTR));
+	cr_expect(
+		eq(int, signalled_while_it_acquires(table, SA_RESTART, CAROM_NO_DEADLINE), EINTR));
+	cr_expect(eq(int, signalled_while_it_acquires(table, SA_RESTART, deadline), EINTR));
+	killed(holder);
+}
+
+BOTH(is_acquired_by_one_who_may_be_interrupted)
+{
+	struct table *table = new_table();
+	uint64_t soon = carom_deadline_after(CAROM_MILLISECONDS(5));
+	pid_t holder, waiter;
+
+	cr_assert(zero(int, carom_mutex_acquire_interruptible(&table->lock, CAROM_PASSED)));
+	cr_expect(eq(int, carom_mutex_acquire_interruptible(&table->lock, soon), -EDEADLK));
+	waiter = child();
+	if (waiter == 0)
+		_exit(-carom_mutex_acquire_interruptible(&table->lock, CAROM_NO_DEADLINE));
+	await_asleep(waiter);
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
+	cr_expect(zero(int, ended(waiter))); /* it got it, and ended with it */
+	cr_expect(eq(int, carom_mutex_acquire_interruptible(&table->lock, CAROM_PASSED),
+		     -EOWNERDEAD));
+	cr_expect(zero(int, carom_mutex_consistent(&table->lock)));
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
+
+	holder = child_that_holds(table);
+	cr_expect(eq(int, carom_mutex_acquire_interruptible(&table->lock, soon), -ETIMEDOUT));
+	killed(holder);
+}
+
+static int use_and_leave_early(struct table *table, bool keep)
+{
+	CAROM_CLEANUP(carom_mutex_releasep) struct carom_mutex *held = NULL;
+	int r = carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE);
+
+	if (r < 0 && r != -EOWNERDEAD)
+		return r;
+	held = &table->lock;
+	if (r == -EOWNERDEAD)
+		return r; /* repaired nothing */
+	if (keep)
+		held = NULL;
+	return 0;
+}
+
+/* SY-12 */
+BOTH(is_released_when_its_block_is_left)
+{
+	struct table *table = new_table();
+
+	cr_expect(zero(int, use_and_leave_early(table, false)));
+	cr_expect(zero(int, carom_mutex_owner(&table->lock)));
+	cr_expect(zero(int, use_and_leave_early(table, true)));
+	cr_expect(zero(int, carom_mutex_release(&table->lock)));
+
+	killed(child_that_holds(table));
+	cr_expect(eq(int, use_and_leave_early(table, false), -EOWNERDEAD));
+	cr_expect(eq(int, use_and_leave_early(table, false), -ENOTRECOVERABLE));
+}
+
 BOTH(names_its_holder)
 {
 	struct table *table = new_table();
@@ -338,6 +432,115 @@ BOTH(names_its_holder)
 	carom_mutex_consistent(&table->lock);
 	carom_mutex_release(&table->lock);
 	cr_expect(zero(int, carom_mutex_owner(&table->lock)));
+}
+
+static bool says(struct carom_mutex *mutex, const char *expected)
+{
+	char text[400];
+
+	if (strcmp(carom_mutex_describe(mutex, text, sizeof(text)), expected) == 0)
+		return true;
+	fprintf(stderr, "# %s, not %s\n", text, expected);
+	return false;
+}
+
+__attribute__((format(printf, 1, 2))) static const char *line(const char *format, ...)
+{
+	static char text[400];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	return text;
+}
+
+static void hold_with_name(struct table *table)
+{
+	prctl(PR_SET_NAME, "a (strange) \n'1");
+	carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE);
+	atomic_store(&table->ready, 1);
+	for (;;)
+		pause();
+}
+
+BOTH(is_described)
+{
+	struct table *table = new_table();
+	int status;
+	pid_t pid;
+	char cut[8];
+
+	cr_expect(says(&table->lock, "<Mutex owner=nobody>"));
+	cr_assert(zero(int, carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE)));
+	cr_expect(says(&table->lock, line("<Mutex owner='MainProcess' pid=%d>", getpid())));
+	cr_expect(eq(str, carom_mutex_describe(&table->lock, cut, sizeof(cut)), (char *)"<Mutex "));
+	cr_assert(zero(int, carom_mutex_release(&table->lock)));
+
+	pid = child();
+	if (pid == 0)
+		hold_with_name(table);
+	await(atomic_load(&table->ready));
+	cr_expect(says(&table->lock, line("<Mutex owner='a (strange) \\n'1' pid=%d>", pid)));
+	kill(pid, SIGSTOP);
+	cr_assert(eq(int, waitpid(pid, &status, WUNTRACED), pid));
+	cr_expect(
+		says(&table->lock, line("<Mutex owner='a (strange) \\n'1' pid=%d stopped>", pid)));
+	killed(pid);
+}
+
+static void *hold_in_thread(void *argument)
+{
+	struct table *table = argument;
+
+	carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE);
+	table->a = (uint64_t)gettid();
+	atomic_store(&table->ready, 1);
+	await(atomic_load(&table->stop));
+	carom_mutex_release(&table->lock);
+	return NULL;
+}
+
+BOTH(is_described_with_the_thread)
+{
+	struct table *table = new_table();
+	pthread_t thread;
+
+	cr_assert(zero(int, pthread_create(&thread, NULL, hold_in_thread, table)));
+	await(atomic_load(&table->ready));
+	cr_expect(says(&table->lock, line("<Mutex owner='MainProcess' pid=%d thread=%d>", getpid(),
+					  (int)table->a)));
+	atomic_store(&table->stop, 1);
+	pthread_join(thread, NULL);
+}
+
+Test(mutex, is_described_after_a_death, .timeout = 60)
+{
+	struct table *table = new_table();
+
+	killed(child_that_holds(table));
+	cr_expect(says(&table->lock, "<Mutex owner died, to be repaired>"));
+	cr_assert(eq(int, carom_mutex_try(&table->lock), -EOWNERDEAD));
+	cr_expect(says(&table->lock, line("<Mutex owner='MainProcess' pid=%d repairs>", getpid())));
+	cr_assert(zero(int, carom_mutex_release(&table->lock)));
+	cr_expect(says(&table->lock, "<Mutex broken>"));
+}
+
+Test(mutex, is_described_after_a_death_without_the_list, .timeout = 60)
+{
+	struct table *table;
+	pid_t pid;
+
+	setenv("CAROM_DENY", "robust_list", 1);
+	table = new_table();
+	pid = child_that_holds(table);
+	killed(pid);
+	/* nobody knows before it is acquired */
+	cr_expect(says(&table->lock, line("<Mutex owner='?' pid=%d gone>", pid)));
+	cr_assert(eq(int, carom_mutex_try(&table->lock), -EOWNERDEAD));
+	cr_expect(says(&table->lock, line("<Mutex owner='MainProcess' pid=%d repairs>", getpid())));
+	cr_assert(zero(int, carom_mutex_release(&table->lock)));
+	cr_expect(says(&table->lock, "<Mutex broken>"));
 }
 
 BOTH(works_at_another_address)

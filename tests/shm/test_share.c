@@ -1,4 +1,6 @@
 /* Share: shared memory and its locks under every start method, by a descriptor that is passed. */
+#include <sys/socket.h>
+
 #include "tests/core/methods.h"
 #include "tests/shm/share.h"
 
@@ -60,6 +62,41 @@ Test(share, lock_that_is_held_here_is_held_for_children_of_every_method, .timeou
 		cr_expect(exitcode_of(process) == 0, "%s", methods[each_]);
 		carom_process_free(process);
 		close(ends[0]);
+	}
+}
+
+/* SY-11 */
+Test(share, lock_names_who_holds_it_under_every_method, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
+	struct account *account = new_account(&segment);
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		char text[400], expected[400], byte;
+		struct carom_process *process;
+		int ends[2], fds[2];
+
+		cr_assert(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+		fds[0] = carom_segment_fd(segment);
+		fds[1] = ends[1];
+		cr_assert(carom_mutex_acquire(&account->lock, CAROM_NO_DEADLINE) == 0);
+		process = START(.context = context, .function = hold_in_turn, .name = "the holder",
+				.fds = fds, .fd_count = 2);
+		cr_expect(read(ends[0], &byte, 1) == 1, "%s", methods[each_]);
+		cr_assert(carom_mutex_release(&account->lock) == 0);
+		cr_expect(read(ends[0], &byte, 1) == 1, "%s", methods[each_]);
+		snprintf(expected, sizeof(expected), "<Mutex owner='the holder' pid=%d>",
+			 (int)carom_process_pid(process));
+		cr_expect(strcmp(carom_mutex_describe(&account->lock, text, sizeof(text)),
+				 expected) == 0,
+			  "%s: %s", methods[each_], text);
+		cr_expect(write(ends[0], "!", 1) == 1);
+		cr_expect(exitcode_of(process) == 0, "%s", methods[each_]);
+		carom_process_free(process);
+		close(ends[0]);
+		close(ends[1]);
 	}
 }
 
