@@ -102,6 +102,7 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_MEMORY_LIMIT = 430,      /* a worker is killed, or was, at its limit */
 	CAROM_LOG_EVENT_MEMORY_RUNG = 431,    /* a limit is kept by weaker means, or not at all */
 	CAROM_LOG_EVENT_LIMITS_REFUSED = 432, /* a pool's limits make no sense, or cannot be had */
+	CAROM_LOG_EVENT_PROTOCOL_VIOLATION = 433, /* of an isolated worker, which is killed */
 };
 
 /**

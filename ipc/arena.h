@@ -17,6 +17,7 @@
 #define CAROM_IPC_ARENA_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CAROM_ARENA_ALIGNMENT 64
@@ -63,5 +64,13 @@ void carom_arena_discard(void *base, uint64_t offset, uint64_t size);
 
 /** carom_arena_room() - bytes that a block of @size really takes; 0 if it can take none */
 uint64_t carom_arena_room(uint64_t size);
+
+/** carom_arena_is_block() - can a block of @size bytes be at @offset of an arena that ends at @end? */
+static inline bool carom_arena_is_block(uint64_t end, uint64_t offset, uint64_t size)
+{
+	uint64_t room = carom_arena_room(size);
+
+	return room && room <= end && offset <= end - room && offset % CAROM_ARENA_ALIGNMENT == 0;
+}
 
 #endif

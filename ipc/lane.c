@@ -4,6 +4,11 @@
  *	header | workers | ring | notices | slots |  arguments  |  values of worker 0 | of worker 1 ...
  *	`------- control: all write ----'  parent       one worker each
  *
+ * A lane that is dealt is its one worker's, and has its arguments in a file of their own,
+ * of which the worker gets a descriptor for reading only: a mapping of the other one could
+ * be moved or grown over what stands beside it. One that deals is nobody's but the
+ * parent's, and has room for values once.
+ *
  * The control part is given its pages at once, on both sides. The payload part is
  * as wide as address space allows, and costs memory only where it is used: a value
  * of any size is written in place, and no second mechanism for large ones exists.
@@ -73,6 +78,8 @@ static void lay_out(struct lane_header *header, const struct carom_lane_options 
 	header->slot_count = options->slot_count;
 	header->ring_count = ring_count;
 	header->backlog_max = options->backlog_max;
+	header->kind = options->kind;
+	header->arena_count = options->kind == CAROM_LANE_DEALING ? 1 : options->worker_count;
 	header->payload_size = options->payload_size;
 	header->spin_ns = options->spin_ns ? options->spin_ns : SPIN_DEFAULT_NS;
 	header->workers_offset = round_up(sizeof(*header), 128);
@@ -87,10 +94,11 @@ static void lay_out(struct lane_header *header, const struct carom_lane_options 
 
 static int total_size(const struct lane_header *layout, uint64_t *ret_size)
 {
+	bool has_arguments = layout->kind != CAROM_LANE_DEALT;
 	uint64_t size;
 
-	if (__builtin_mul_overflow(layout->payload_size, layout->worker_count + UINT64_C(1),
-				   &size) ||
+	if (__builtin_mul_overflow(layout->payload_size,
+				   layout->arena_count + (uint64_t)has_arguments, &size) ||
 	    __builtin_add_overflow(size, layout->control_size, ret_size))
 		return -EOVERFLOW;
 	return 0;
@@ -115,6 +123,7 @@ static void take_view(struct carom_lane *lane, void *control, const struct lane_
 	lane->ring_count = layout->ring_count;
 	lane->backlog_max = layout->backlog_max;
 	lane->mask_words = (layout->worker_count + 63) / 64;
+	lane->view.is_dealing = layout->kind == CAROM_LANE_DEALING;
 	carom_patience_init(&lane->patience, layout->spin_ns == CAROM_LANE_SPIN_NEVER || cpus < 2
 						     ? 0
 						     : layout->spin_ns);
@@ -155,9 +164,49 @@ static int make_private(struct carom_lane *lane)
 	return 0;
 }
 
+/* by descriptor, and not by a seal: what stood there is to be given back to the machine */
+static int map_arguments(struct carom_lane *lane, const struct lane_header *layout)
+{
+	return carom_segment_new(
+		&CAROM_SEGMENT_OPTIONS(.name = "carom-arguments", .size = layout->payload_size),
+		&lane->arguments_segment);
+}
+
+/* not even a copy of this process is to have what is between the parent and one worker */
+static int keep_to_oneself(struct carom_segment *segment)
+{
+	return madvise(carom_segment_data(segment), carom_segment_size(segment), MADV_DONTFORK) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+static int set_apart(struct carom_lane *lane, const struct lane_header *layout)
+{
+	int r = layout->kind == CAROM_LANE_SHARED ? 0 : keep_to_oneself(lane->segment);
+
+	if (r == 0 && layout->kind == CAROM_LANE_DEALT)
+		r = map_arguments(lane, layout);
+	if (r == 0 && lane->arguments_segment)
+		r = keep_to_oneself(lane->arguments_segment);
+	return r;
+}
+
 static void freep(struct carom_lane **lane)
 {
 	carom_lane_free(*lane);
+}
+
+static void place_payload(struct carom_lane *lane)
+{
+	unsigned char *behind = (unsigned char *)lane->header + lane->control_size;
+
+	if (lane->arguments_segment) {
+		lane->view.arguments = carom_segment_data(lane->arguments_segment);
+		lane->view.values = behind;
+	} else {
+		lane->view.arguments = behind;
+		lane->view.values = behind + lane->view.payload_size;
+	}
 }
 
 int carom_lane_new(const struct carom_lane_options *options, struct carom_lane **ret_lane)
@@ -173,15 +222,18 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
 		round_up(options->payload_size ? options->payload_size : PAYLOAD_DEFAULT, 4096);
 	lay_out(&layout, &chosen);
 	r = map_segment(lane, &layout, options->payload_size != 0);
+	if (r == 0)
+		r = set_apart(lane, &layout);
 	if (r < 0)
 		return r;
 	memcpy(carom_segment_data(lane->segment), &layout, sizeof(layout));
 	take_view(lane, carom_segment_data(lane->segment), &layout);
 	carom_lane_use(lane, lane->view.worker_count);
-	lane->view.arguments = (unsigned char *)lane->header + lane->control_size;
-	lane->view.values = lane->view.arguments + lane->view.payload_size;
+	place_payload(lane);
 	lane->view.worker = CAROM_LANE_NOBODY;
 	r = make_private(lane);
+	if (r == 0 && options->kind == CAROM_LANE_DEALING)
+		r = carom_dealer_new(lane, options);
 	if (r < 0)
 		return r;
 	*ret_lane = carom_take_ptr(lane);
@@ -217,12 +269,14 @@ static bool layout_is_ours(const struct lane_header *layout)
 		.backlog_max = layout->backlog_max,
 		.payload_size = layout->payload_size,
 		.spin_ns = layout->spin_ns,
+		.kind = (enum carom_lane_kind)layout->kind,
 	};
 	struct lane_header expected;
 
 	if (layout->worker_count - UINT32_C(1) >= CAROM_LANE_WORKERS_MAX ||
 	    layout->slot_count - UINT32_C(1) >= CAROM_LANE_SLOTS_MAX || !layout->payload_size ||
-	    layout->payload_size % 4096)
+	    layout->payload_size % 4096 || layout->kind == CAROM_LANE_DEALING ||
+	    layout->kind > CAROM_LANE_DEALT)
 		return false;
 	lay_out(&expected, &options);
 	return memcmp(&expected, layout, offsetof(struct lane_header, head)) == 0;
@@ -248,7 +302,26 @@ static void become_worker(struct carom_lane *lane, uint32_t worker, uint64_t beg
 			 &lane->workers[worker].returned);
 }
 
-int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
+static int map_payload(struct carom_lane *lane, const struct lane_header *layout, int fd,
+		       int arguments_fd, uint32_t worker)
+{
+	bool is_apart = layout->kind == CAROM_LANE_DEALT;
+	uint64_t values = layout->control_size +
+			  (is_apart ? 0 : (worker + UINT64_C(1)) * layout->payload_size);
+	uint64_t size;
+	int r;
+
+	if (is_apart && (carom_memfd_check(arguments_fd, &size) < 0 || size < layout->payload_size))
+		return -EBADMSG;
+	r = map_part(is_apart ? arguments_fd : fd, is_apart ? 0 : layout->control_size,
+		     layout->payload_size, PROT_READ, false, &lane->view.arguments);
+	if (r < 0)
+		return r;
+	return map_part(fd, values, layout->payload_size, PROT_READ | PROT_WRITE, false,
+			&lane->view.values);
+}
+
+int carom_lane_attach(int fd, int arguments_fd, uint32_t worker, uint64_t begin, uint64_t end,
 		      struct carom_lane **ret_lane)
 {
 	CAROM_CLEANUP(freep) struct carom_lane *lane = calloc(1, sizeof(*lane));
@@ -265,12 +338,7 @@ int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
 	if (r < 0)
 		return r;
 	take_view(lane, control, &layout);
-	r = map_part(fd, layout.control_size, layout.payload_size, PROT_READ, false,
-		     &lane->view.arguments);
-	if (r < 0)
-		return r;
-	r = map_part(fd, layout.control_size + (worker + UINT64_C(1)) * layout.payload_size,
-		     layout.payload_size, PROT_READ | PROT_WRITE, false, &lane->view.values);
+	r = map_payload(lane, &layout, fd, arguments_fd, worker);
 	if (r < 0)
 		return r;
 	become_worker(lane, worker, begin, end);
@@ -305,6 +373,8 @@ struct carom_lane *carom_lane_free(struct carom_lane *lane)
 		free(lane);
 		return NULL;
 	}
+	carom_dealer_free(lane->dealer);
+	carom_segment_free(lane->arguments_segment);
 	if (lane->segment) {
 		carom_segment_free(lane->segment);
 	} else if (lane->header) {
@@ -331,6 +401,8 @@ void carom_lane_lose_fds(struct carom_lane *lane)
 {
 	lane->bell_fd = -1;
 	carom_segment_lose_fd(lane->segment);
+	if (lane->dealer)
+		carom_dealer_lose_fds(lane->dealer);
 }
 
 struct carom_lane_worker *carom_lane_worker(const struct carom_lane *lane, uint32_t worker)

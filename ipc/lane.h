@@ -186,6 +186,7 @@ struct carom_lane;
 /**
  * struct carom_lane_view - where a lane's parts are in this process; each lane begins with it
  * @worker: whose view it is; CAROM_LANE_NOBODY: the parent's
+ * @is_dealing: the parent's of a lane that deals
  *
  * For the accessors below, which are on every task's way.
  */
@@ -197,12 +198,21 @@ struct carom_lane_view {
 	uint32_t worker_count;
 	uint32_t slot_count;
 	uint32_t worker;
+	bool is_dealing;
 };
 
 static inline const struct carom_lane_view *carom_lane_view(const struct carom_lane *lane)
 {
 	return (const struct carom_lane_view *)lane;
 }
+
+/**
+ * enum carom_lane_kind - who has the lane
+ * @CAROM_LANE_SHARED:  the parent and all workers, which take tasks from it
+ * @CAROM_LANE_DEALING: the parent alone, which deals tasks to workers that have a lane each
+ * @CAROM_LANE_DEALT:   the parent and one worker: such a lane. See lane_deal.c
+ */
+enum carom_lane_kind { CAROM_LANE_SHARED, CAROM_LANE_DEALING, CAROM_LANE_DEALT };
 
 /**
  * struct carom_lane_options - what carom_lane_new() makes
@@ -219,6 +229,7 @@ struct carom_lane_options {
 	uint32_t backlog_max;
 	uint64_t payload_size;
 	uint64_t spin_ns;
+	enum carom_lane_kind kind;
 };
 
 #define CAROM_LANE_SPIN_NEVER UINT64_MAX
@@ -231,6 +242,7 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
 /**
  * carom_lane_attach() - a worker's view of the lane
  * @fd:        stays the caller's
+ * @arguments_fd: of a lane that was dealt: where arguments stand; else -1. The caller's
  * @worker:    which worker this is
  * @begin, @end: the range of its value arena that it may allocate from
  *
@@ -239,7 +251,7 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
  * Return: 0, -EBADMSG (not a lane, or of another version), -EINVAL (@worker is none
  * of the lane's), -ENOMEM.
  */
-int carom_lane_attach(int fd, uint32_t worker, uint64_t begin, uint64_t end,
+int carom_lane_attach(int fd, int arguments_fd, uint32_t worker, uint64_t begin, uint64_t end,
 		      struct carom_lane **ret_lane);
 
 /**
@@ -299,8 +311,24 @@ static inline void *carom_lane_values(const struct carom_lane *lane, uint32_t wo
 {
 	const struct carom_lane_view *view = carom_lane_view(lane);
 
-	return view->worker == CAROM_LANE_NOBODY ? view->values + worker * view->payload_size
-						 : view->values;
+	return view->worker == CAROM_LANE_NOBODY && !view->is_dealing
+		       ? view->values + worker * view->payload_size
+		       : view->values;
+}
+
+/** carom_lane_look() - what a worker has done to the task that it was dealt; see carom_lane_word() */
+void carom_lane_look(struct carom_lane *lane, uint32_t slot);
+
+/**
+ * carom_lane_word() - the slot's word, as it can be relied on
+ *
+ * The parent's; in a lane that deals with the caller's lock.
+ */
+static inline uint64_t carom_lane_word(struct carom_lane *lane, uint32_t slot)
+{
+	if (carom_lane_view(lane)->is_dealing)
+		carom_lane_look(lane, slot);
+	return atomic_load(&carom_lane_slot(lane, slot)->word);
 }
 
 /* ---- the parent: submitting; one thread at a time (the pool's lock sees to it) ---- */
@@ -384,7 +412,8 @@ void carom_lane_warned(struct carom_lane *lane, uint32_t slot, bool sent);
  * carom_lane_await() - wait until a slot has ended, was given back, or is in use again
  * @generation: of the task that is waited for
  * @may_spin:   false after a submission that had to wake a worker
- * Return: 0 or -ETIMEDOUT.
+ * Return: 0 or -ETIMEDOUT. In a lane that deals also -EAGAIN: it may have ended, which
+ * carom_lane_look() sees, with the lock; then ask again.
  */
 int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation,
 		     uint64_t deadline_ns, bool may_spin);
@@ -470,8 +499,14 @@ bool carom_lane_give_leave(struct carom_lane *lane, uint32_t slot, uint32_t gene
  */
 void carom_lane_use(struct carom_lane *lane, uint32_t count);
 
-/** carom_lane_prepare() - a worker is about to be made: reset its entry */
-void carom_lane_prepare(struct carom_lane *lane, uint32_t worker);
+/**
+ * carom_lane_prepare() - a worker is about to be made: reset its entry, or make its lane
+ * Return: 0; a lane that deals also -ENOMEM, -EMFILE, -ENFILE, -EFBIG, -EOPNOTSUPP (no /proc).
+ */
+int carom_lane_prepare(struct carom_lane *lane, uint32_t worker);
+
+/** carom_lane_life() - a worker's life word, until its place is prepared for another */
+struct carom_life *carom_lane_life(const struct carom_lane *lane, uint32_t worker);
 
 /**
  * carom_lane_admit() - the process that was made for @worker may take work
@@ -528,7 +563,79 @@ void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how);
 uint64_t carom_lane_progress(const struct carom_lane *lane);
 
 /** carom_lane_anything_ready() - is there a task that no worker has begun? */
-bool carom_lane_anything_ready(const struct carom_lane *lane);
+bool carom_lane_anything_ready(struct carom_lane *lane);
+
+/* ---- a lane that deals; with the caller's lock, but for what says otherwise ---- */
+
+/** carom_lane_deals() - do workers have a lane each? Without the lock */
+static inline bool carom_lane_deals(const struct carom_lane *lane)
+{
+	return carom_lane_view(lane)->is_dealing;
+}
+
+#define CAROM_LANE_HAND_FDS 3
+
+/**
+ * carom_lane_hand_fds() - what the process that is made for @worker is given
+ * @ret_fds: its lane, its arguments, its bell: they stay the lane's
+ */
+void carom_lane_hand_fds(const struct carom_lane *lane, uint32_t worker,
+			 int ret_fds[CAROM_LANE_HAND_FDS]);
+
+/** carom_lane_handed_over() - it has them, or will not be: they are closed here */
+void carom_lane_handed_over(struct carom_lane *lane, uint32_t worker);
+
+/** carom_lane_hand_bell() - readable when this worker wants to be looked at; stays the lane's */
+int carom_lane_hand_bell(const struct carom_lane *lane, uint32_t worker);
+
+/**
+ * carom_lane_hand_rang() - its bell is readable: look at what it has done, and deal
+ * Return: 0; 1: carom_lane_move_stalled() is to be called CAROM_LANE_STALLED_NS later;
+ * -EPIPE: it has closed its end, so nothing comes any more.
+ */
+int carom_lane_hand_rang(struct carom_lane *lane, uint32_t worker);
+
+#define CAROM_LANE_STALLED_NS CAROM_MILLISECONDS(10)
+
+/**
+ * carom_lane_move_stalled() - what was dealt so long ago, and was not begun, is dealt to others
+ * Return: true: some is not begun yet: to be called again, as long after this.
+ */
+bool carom_lane_move_stalled(struct carom_lane *lane);
+
+/**
+ * typedef carom_lane_foul_fn - a worker has written what it may not
+ * @what: static text: which field. Called once for each process, with the lock
+ */
+typedef void carom_lane_foul_fn(uint32_t worker, const char *what, void *userdata);
+
+void carom_lane_on_foul(struct carom_lane *lane, carom_lane_foul_fn *function, void *userdata);
+
+/** carom_lane_keep() - these bytes of the argument arena stand in each worker's at the same place */
+void carom_lane_keep(struct carom_lane *lane, uint64_t offset, uint64_t size);
+
+/** carom_lane_watch_ends() - before carom_lane_await_any(): whoever is at a task tells of its end */
+void carom_lane_watch_ends(struct carom_lane *lane);
+
+/** carom_lane_hand_values() - where a worker's own value arena is mapped: it may write there */
+const void *carom_lane_hand_values(const struct carom_lane *lane, uint32_t worker);
+
+/** carom_lane_done_count() - how many tasks the process in this place has ended */
+uint64_t carom_lane_done_count(const struct carom_lane *lane, uint32_t worker);
+
+/* ---- of a task that runs, in any lane: what its worker says, as far as it can be believed ---- */
+
+/** carom_lane_item_progress() - of a batch */
+uint64_t carom_lane_item_progress(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_started_ns() - when it, or its item, was begun; 0 if that is not noted */
+uint64_t carom_lane_started_ns(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_fetch() - have the values of a batch that its worker has not ended where they are read */
+void carom_lane_fetch(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_batch_at_hand() - the header of a batch that its worker reads; NULL: it is the parent's own */
+struct carom_batch *carom_lane_batch_at_hand(struct carom_lane *lane, uint32_t slot);
 
 /* ---- a worker; its main thread, or the thread that it is ---- */
 

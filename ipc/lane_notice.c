@@ -162,6 +162,13 @@ bool carom_lane_give_leave(struct carom_lane *lane, uint32_t slot, uint32_t gene
 		    seen & (CAROM_SLOT_GRANTED | CAROM_SLOT_REFUSED))
 			return false;
 	} while (!atomic_compare_exchange_weak(&task->word, &seen, seen | answer));
+	if (lane->dealer) {
+		lane = carom_dealer_task(lane, slot, &slot, &seen);
+		if (!lane)
+			return true; /* and it will be killed */
+		task = &lane->view.slots[slot];
+		atomic_fetch_or(&task->word, answer);
+	}
 	carom_futex_wake(slot_futex(task), INT_MAX);
 	return true;
 }

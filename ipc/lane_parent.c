@@ -75,6 +75,8 @@ uint32_t carom_lane_used_count(const struct carom_lane *lane)
 
 void carom_lane_give(struct carom_lane *lane, uint32_t slot)
 {
+	if (lane->dealer)
+		carom_dealer_drop(lane, slot);
 	/* relaxed: workers look at a slot only by way of a ring cell of its generation */
 	atomic_store_explicit(
 		&lane->view.slots[slot].word,
@@ -140,7 +142,7 @@ static int make_room(struct carom_lane *lane, uint32_t count)
 	return has_room(lane, count) ? 0 : -EAGAIN;
 }
 
-static void push(struct carom_lane *lane, uint32_t slot)
+void carom_lane_push(struct carom_lane *lane, uint32_t slot)
 {
 	uint64_t position = lane->tail++;
 
@@ -195,15 +197,18 @@ int carom_lane_submit(struct carom_lane *lane, const uint32_t *slots, uint32_t c
 		return r;
 	for (uint32_t i = 0; i < count; i++) {
 		make_ready(lane, slots[i], cpu);
-		push(lane, slots[i]);
+		carom_lane_push(lane, slots[i]);
 	}
 	atomic_thread_fence(memory_order_seq_cst); /* P2 */
-	*ret_woke = needs_wake(lane) && carom_lane_wake_one(lane);
+	if (lane->dealer)
+		*ret_woke = carom_dealer_deal(lane);
+	else
+		*ret_woke = needs_wake(lane) && carom_lane_wake_one(lane);
 	return 0;
 }
 
 /* a task was answered by this side */
-static void tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited)
+void carom_lane_tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited)
 {
 	struct carom_slot *task = &lane->view.slots[slot];
 
@@ -218,7 +223,12 @@ static void tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited)
 bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 {
 	struct carom_slot *task = &lane->view.slots[slot];
-	uint64_t seen = atomic_load(&task->word);
+	uint64_t seen;
+
+	if (lane->dealer && carom_dealer_was_dealt(lane, slot) &&
+	    !carom_dealer_take_back(lane, slot))
+		return false;
+	seen = atomic_load(&task->word);
 
 	while (carom_slot_state(seen) == CAROM_SLOT_READY) {
 		uint64_t lost = CAROM_SLOT_WORD(carom_slot_generation(seen), CAROM_LANE_NOBODY, 0,
@@ -226,7 +236,9 @@ bool carom_lane_withdraw(struct carom_lane *lane, uint32_t slot)
 
 		if (!atomic_compare_exchange_weak(&task->word, &seen, lost))
 			continue;
-		tell_waiters(lane, slot, seen & CAROM_SLOT_WAITED);
+		carom_lane_tell_waiters(lane, slot, seen & CAROM_SLOT_WAITED);
+		if (lane->dealer)
+			carom_dealer_deal(lane); /* who had it has nothing to do now */
 		return true;
 	}
 	return false;
@@ -250,68 +262,124 @@ bool carom_lane_force_end(struct carom_lane *lane, uint32_t slot)
 
 /* ---- holding a worker to its task (P6) ---- */
 
-/* is it the same task still, whatever flags have come and gone? */
-static bool is_same_task(uint64_t word, uint64_t seen)
+/*
+ * Where the word of a task is that its owner looks at: in a lane that deals, it is in the
+ * owner's own. Return: that lane, with *@slot and *@word in it; NULL: it has ended, or its
+ * owner is past being held, and will be killed.
+ */
+static struct carom_lane *lane_of(struct carom_lane *lane, uint32_t *slot, uint64_t *word)
 {
-	return !((word ^ seen) & ~CAROM_SLOT_FLAGS);
+	return lane->dealer ? carom_dealer_task(lane, *slot, slot, word) : lane;
 }
 
-bool carom_lane_evict(struct carom_lane *lane, uint32_t slot, uint64_t word)
+/* sets flags, if it is the same task still and none of @unless stands there; what was seen */
+static bool set_flags(struct carom_lane *lane, uint32_t slot, uint64_t word, uint64_t flags,
+		      uint64_t unless, uint64_t *ret_seen)
+{
+	_Atomic uint64_t *truth = &lane->view.slots[slot].word;
+	uint64_t seen = word;
+
+	for (uint32_t i = 0; i < LANE_TRIES_MAX; i++) {
+		if (!lane_is_same_task(seen, word) || seen & unless)
+			return false;
+		if (atomic_compare_exchange_weak(truth, &seen, seen | flags)) {
+			*ret_seen = seen;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool set_lost(struct carom_lane *lane, uint32_t slot, uint64_t word)
 {
 	struct carom_slot *task = &lane->view.slots[slot];
 	uint64_t seen = word;
 	uint64_t lost = CAROM_SLOT_WORD(carom_slot_generation(word), carom_slot_owner(word),
 					CAROM_SLOT_DOOMED, CAROM_SLOT_LOST);
 
-	while (!atomic_compare_exchange_weak(&task->word, &seen, lost))
-		if (!is_same_task(seen, word))
+	for (uint32_t i = 0; i < LANE_TRIES_MAX; i++) {
+		if (!lane_is_same_task(seen, word))
 			return false;
-	tell_waiters(lane, slot, true); /* and an owner that stands */
+		if (atomic_compare_exchange_weak(&task->word, &seen, lost))
+			return true;
+	}
+	return false;
+}
+
+bool carom_lane_evict(struct carom_lane *lane, uint32_t slot, uint64_t word)
+{
+	uint32_t own_slot = slot;
+	uint64_t own_word = word;
+	struct carom_lane *owner = lane->dealer ? lane_of(lane, &own_slot, &own_word) : NULL;
+
+	if (owner && !set_lost(owner, own_slot, own_word))
+		carom_lane_look(lane, slot); /* it has ended meanwhile, or is foul */
+	else if (owner)
+		carom_futex_wake(slot_futex(&owner->view.slots[own_slot]), INT_MAX);
+	if (!set_lost(lane, slot, word))
+		return false;
+	if (lane->dealer)
+		carom_dealer_evicted(lane, slot);
+	carom_lane_tell_waiters(lane, slot, true); /* and an owner that stands */
 	return true;
 }
 
 bool carom_lane_condemn(struct carom_lane *lane, uint32_t slot, uint64_t word)
 {
-	_Atomic uint64_t *truth = &lane->view.slots[slot].word;
-	uint64_t seen = word;
+	uint64_t truth = word, seen;
+	uint32_t at = slot;
+	struct carom_lane *owner = lane_of(lane, &at, &truth);
 
-	while (!atomic_compare_exchange_weak(truth, &seen, seen | CAROM_SLOT_CONDEMNED))
-		if (!is_same_task(seen, word))
-			return false;
-	return true;
+	if (!owner)
+		return lane_is_same_task(atomic_load(&lane->view.slots[slot].word), word);
+	return set_flags(owner, at, truth, CAROM_SLOT_CONDEMNED, 0, &seen);
 }
 
 void carom_lane_pardon(struct carom_lane *lane, uint32_t slot)
 {
+	uint64_t word;
+
+	lane = lane_of(lane, &slot, &word);
+	if (!lane)
+		return;
 	atomic_fetch_and(&lane->view.slots[slot].word, ~CAROM_SLOT_CONDEMNED);
 	carom_futex_wake(slot_futex(&lane->view.slots[slot]), INT_MAX);
 }
 
 void carom_lane_doom(struct carom_lane *lane, uint32_t slot)
 {
+	uint64_t word;
+
+	lane = lane_of(lane, &slot, &word);
+	if (!lane)
+		return;
 	atomic_fetch_or(&lane->view.slots[slot].word, CAROM_SLOT_DOOMED);
-	carom_lane_pardon(lane, slot);
+	atomic_fetch_and(&lane->view.slots[slot].word, ~CAROM_SLOT_CONDEMNED);
+	carom_futex_wake(slot_futex(&lane->view.slots[slot]), INT_MAX);
 }
 
 bool carom_lane_warn(struct carom_lane *lane, uint32_t slot, uint64_t word)
 {
-	_Atomic uint64_t *truth = &lane->view.slots[slot].word;
-	uint64_t seen = word;
+	uint64_t seen;
 
-	do {
-		if (!is_same_task(seen, word) || seen & (CAROM_SLOT_CONDEMNED | CAROM_SLOT_DOOMED))
-			return false;
-	} while (!atomic_compare_exchange_weak(truth, &seen,
-					       seen | CAROM_SLOT_SOFT | CAROM_SLOT_SIGNALLING));
+	lane = lane_of(lane, &slot, &word);
+	if (!lane || !set_flags(lane, slot, word, CAROM_SLOT_SOFT | CAROM_SLOT_SIGNALLING,
+				CAROM_SLOT_CONDEMNED | CAROM_SLOT_DOOMED, &seen))
+		return false;
 	lane->own[slot].was_warned = seen & CAROM_SLOT_SOFT;
 	return true;
 }
 
 void carom_lane_warned(struct carom_lane *lane, uint32_t slot, bool sent)
 {
-	bool keep = sent || lane->own[slot].was_warned; /* P7 */
-	uint64_t flags = CAROM_SLOT_SIGNALLING | (keep ? 0 : CAROM_SLOT_SOFT);
+	uint64_t flags = CAROM_SLOT_SIGNALLING;
+	uint64_t word;
 
+	lane = lane_of(lane, &slot, &word);
+	if (!lane)
+		return;
+	if (!sent && !lane->own[slot].was_warned) /* P7 */
+		flags |= CAROM_SLOT_SOFT;
 	atomic_fetch_and(&lane->view.slots[slot].word, ~flags);
 	carom_futex_wake(slot_futex(&lane->view.slots[slot]), INT_MAX);
 }
@@ -324,21 +392,40 @@ void carom_lane_use(struct carom_lane *lane, uint32_t count)
 	atomic_store(&lane->header->used_count, count);
 }
 
-void carom_lane_prepare(struct carom_lane *lane, uint32_t worker)
+int carom_lane_prepare(struct carom_lane *lane, uint32_t worker)
 {
 	struct carom_lane_worker *entry = &lane->workers[worker];
 
+	if (lane->dealer)
+		return carom_dealer_prepare(lane, worker);
 	atomic_store(&entry->wake, 0);
 	atomic_store(&entry->dismissed, 0);
 	atomic_store(&entry->life.word, 0);
 	atomic_store(&entry->ready_ns, 0);
 	atomic_store(&entry->returned, 0);
+	return 0;
+}
+
+/* the entry of a worker, which is in its own lane if it has one; NULL: there is none yet */
+static struct carom_lane_worker *entry_of(const struct carom_lane *lane, uint32_t worker)
+{
+	if (!lane->dealer)
+		return &lane->workers[worker];
+	lane = carom_dealer_lane(lane, worker);
+	return lane ? &lane->workers[0] : NULL;
+}
+
+struct carom_life *carom_lane_life(const struct carom_lane *lane, uint32_t worker)
+{
+	return &entry_of(lane, worker)->life;
 }
 
 void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid)
 {
-	struct carom_life *life = &lane->workers[worker].life;
+	struct carom_life *life = carom_lane_life(lane, worker);
 
+	if (lane->dealer)
+		carom_dealer_admit(lane, worker, pid);
 	atomic_store(&life->word, carom_life_word(pid));
 	/* all: who watched over the one before may sleep here yet, and would take the only wake-up */
 	carom_futex_wake(&life->word, INT_MAX);
@@ -346,18 +433,19 @@ void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid)
 
 uint64_t carom_lane_ready_ns(const struct carom_lane *lane, uint32_t worker)
 {
-	uint64_t ready_ns = atomic_load(&lane->workers[worker].ready_ns);
+	const struct carom_lane_worker *entry = entry_of(lane, worker);
+	uint64_t ready_ns = entry ? atomic_load(&entry->ready_ns) : 0;
 
 	return ready_ns == LANE_GIVEN_UP ? 0 : ready_ns;
 }
 
 bool carom_lane_give_up(struct carom_lane *lane, uint32_t worker)
 {
+	struct carom_lane_worker *entry = entry_of(lane, worker);
 	uint64_t not_yet = 0;
 
 	/* one of this and carom_lane_ready()'s exchange comes first, and the other fails */
-	return atomic_compare_exchange_strong(&lane->workers[worker].ready_ns, &not_yet,
-					      LANE_GIVEN_UP);
+	return !entry || atomic_compare_exchange_strong(&entry->ready_ns, &not_yet, LANE_GIVEN_UP);
 }
 
 /*
@@ -369,7 +457,7 @@ static void offer_again(struct carom_lane *lane, uint32_t slot, uint32_t worker)
 	_Atomic uint64_t *truth = &lane->view.slots[slot].word;
 	uint64_t word = atomic_load(truth);
 
-	push(lane, slot); /* there is room: see RING_CELLS_PER_SLOT */
+	carom_lane_push(lane, slot); /* there is room: see RING_CELLS_PER_SLOT */
 	CAROM_POINT("sweep.offered");
 	while (carom_slot_state(word) == CAROM_SLOT_READY && carom_slot_owner(word) == worker)
 		if (atomic_compare_exchange_weak(
@@ -450,6 +538,10 @@ static void sweep_hints(struct carom_lane *lane, uint32_t worker)
 			wake_worker(lane, other);
 	if (carom_lane_nonempty(lane))
 		carom_lane_wake_one(lane);
+}
+
+static void tell_of_death(struct carom_lane *lane)
+{
 	if (atomic_load(&lane->header->watcher_count))
 		carom_lane_announce(lane);
 	carom_lane_announce_ready(lane);
@@ -459,16 +551,26 @@ static void sweep_hints(struct carom_lane *lane, uint32_t worker)
 void carom_lane_sweep(struct carom_lane *lane, uint32_t worker, carom_sweep_fn *verdict,
 		      void *userdata)
 {
+	if (lane->dealer)
+		carom_dealer_bury(lane, worker);
 	sweep_slots(lane, worker, verdict, userdata);
 	CAROM_POINT("sweep.slots");
 	atomic_thread_fence(memory_order_seq_cst); /* P2, for what was offered again */
-	sweep_hints(lane, worker);
+	if (lane->dealer)
+		carom_dealer_deal(lane);
+	else
+		sweep_hints(lane, worker);
+	tell_of_death(lane);
 	CAROM_POINT("sweep.hints");
 }
 
 void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how)
 {
 	atomic_store(&lane->header->stop, how);
+	if (lane->dealer) {
+		carom_dealer_stop(lane, how);
+		return;
+	}
 	for (uint32_t worker = 0; worker < lane->used_count; worker++)
 		wake_worker(lane, worker);
 }
@@ -476,6 +578,10 @@ void carom_lane_stop(struct carom_lane *lane, enum carom_lane_stop how)
 /* the word, then the wake-up, as in park(): the worker sees the one or the other */
 void carom_lane_dismiss(struct carom_lane *lane, uint32_t worker)
 {
+	if (lane->dealer) {
+		carom_dealer_dismiss(lane, worker);
+		return;
+	}
 	atomic_store(&lane->workers[worker].dismissed, 1);
 	wake_worker(lane, worker);
 }
@@ -490,10 +596,10 @@ uint64_t carom_lane_progress(const struct carom_lane *lane)
 	return atomic_load(&lane->header->head);
 }
 
-bool carom_lane_anything_ready(const struct carom_lane *lane)
+bool carom_lane_anything_ready(struct carom_lane *lane)
 {
 	for (uint32_t slot = 0; slot < lane->taken_count; slot++)
-		if (carom_slot_state(atomic_load(&lane->view.slots[slot].word)) == CAROM_SLOT_READY)
+		if (carom_slot_state(carom_lane_word(lane, slot)) == CAROM_SLOT_READY)
 			return true;
 	return false;
 }

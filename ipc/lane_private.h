@@ -28,6 +28,8 @@ struct lane_header {
 	uint32_t slot_count;
 	uint32_t ring_count;
 	uint32_t backlog_max;
+	uint32_t kind;
+	uint32_t arena_count; /* of values */
 	uint64_t payload_size;
 	uint64_t spin_ns;
 	uint64_t workers_offset;
@@ -57,24 +59,32 @@ struct lane_header {
  * @generation:    of its latest submission
  * @was_warned:    SOFT stood in its word before carom_lane_warn()
  * @sleeper_count: threads of the parent that sleep on its word, or are about to
+ * @is_void:       of a lane that was dealt: nobody is to wait there, whatever the word says
  */
 struct lane_own_slot {
 	uint32_t generation;
 	bool was_warned;
+	_Atomic bool is_void;
 	_Atomic uint32_t sleeper_count;
 };
+
+struct lane_dealer;
 
 /**
  * struct carom_lane - one process's view
  * @used_count, @tail, @head_seen, @own, @free_*: the parent's own: private, and never read from the lane
  * @interrupted, @sleep_count, @arena: a worker's own
  * @is_shared: the mappings are those of another view
+ * @arguments_segment: of the parent's in a lane that is dealt: where they stand
+ * @dealer: of a lane that deals, see lane_deal.c
  * @quick_parks, @move_*: see step_aside()
  * @settle:          see carom_lane_on_warned()
  */
 struct carom_lane {
 	struct carom_lane_view view;
 	struct carom_segment *segment;
+	struct carom_segment *arguments_segment;
+	struct lane_dealer *dealer;
 	struct lane_header *header;
 	struct carom_lane_worker *workers;
 	_Atomic uint64_t *ring;
@@ -172,6 +182,77 @@ static inline void cpu_relax(void)
 	__asm__ volatile("yield");
 #endif
 }
+
+/* of a compare-and-swap that only a worker that means no good can make fail so often */
+#define LANE_TRIES_MAX 10000
+
+/* is it the same task still, whatever flags have come and gone? */
+static inline bool lane_is_same_task(uint64_t word, uint64_t seen)
+{
+	return !((word ^ seen) & ~CAROM_SLOT_FLAGS);
+}
+
+/* ---- lane_parent.c ---- */
+
+/** carom_lane_push() - a hint that a slot is READY */
+void carom_lane_push(struct carom_lane *lane, uint32_t slot);
+
+/** carom_lane_tell_waiters() - a task was answered by this side */
+void carom_lane_tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited);
+
+/* ---- lane_wait.c ---- */
+
+/** carom_lane_is_over() - has the task of @generation ended? A slot that was given back is FREE in it. */
+static inline bool carom_lane_is_over(uint64_t word, uint32_t generation)
+{
+	return carom_slot_ended(word) || carom_slot_state(word) == CAROM_SLOT_FREE ||
+	       carom_slot_generation(word) != generation;
+}
+
+/* ---- lane_deal.c: what the parent's functions come to in a lane that deals ---- */
+
+int carom_dealer_new(struct carom_lane *lane, const struct carom_lane_options *options);
+struct lane_dealer *carom_dealer_free(struct lane_dealer *dealer);
+void carom_dealer_lose_fds(struct lane_dealer *dealer);
+
+/** carom_dealer_deal() - what waits, to who has nothing to do; true if somebody had to be woken */
+bool carom_dealer_deal(struct carom_lane *lane);
+
+/**
+ * carom_dealer_task() - where a task is that was dealt and has not ended
+ * @ret_slot, @ret_word: in the lane that is returned; looked at once
+ * Return: that lane; or NULL: it was not dealt, or has ended, or its worker is foul.
+ */
+struct carom_lane *carom_dealer_task(struct carom_lane *lane, uint32_t slot, uint32_t *ret_slot,
+				     uint64_t *ret_word);
+
+/** carom_dealer_was_dealt() - does some worker have it? */
+bool carom_dealer_was_dealt(const struct carom_lane *lane, uint32_t slot);
+
+/** carom_dealer_restless() - its worker writes to the slot's word without end */
+void carom_dealer_restless(struct carom_lane *lane, uint32_t slot);
+
+/** carom_dealer_take_back() - a task that was dealt and not begun; true if it is nobody's now */
+bool carom_dealer_take_back(struct carom_lane *lane, uint32_t slot);
+
+/** carom_dealer_evicted() - the task in this slot was answered while its worker had it */
+void carom_dealer_evicted(struct carom_lane *lane, uint32_t slot);
+
+/** carom_dealer_drop() - what a task has left is not needed any more */
+void carom_dealer_drop(struct carom_lane *lane, uint32_t slot);
+
+int carom_dealer_await(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+		       uint64_t deadline_ns, bool may_spin);
+int carom_dealer_prepare(struct carom_lane *lane, uint32_t worker);
+
+/** carom_dealer_bury() - a worker is dead: what it has ended counts, its lane is nobody's */
+void carom_dealer_bury(struct carom_lane *lane, uint32_t worker);
+void carom_dealer_stop(struct carom_lane *lane, enum carom_lane_stop how);
+void carom_dealer_dismiss(struct carom_lane *lane, uint32_t worker);
+void carom_dealer_admit(struct carom_lane *lane, uint32_t worker, pid_t pid);
+
+/** carom_dealer_lane() - of a worker; NULL: it has none */
+struct carom_lane *carom_dealer_lane(const struct carom_lane *lane, uint32_t worker);
 
 /** carom_lane_nonempty() - is there a hint at the head of the ring? */
 bool carom_lane_nonempty(const struct carom_lane *lane);

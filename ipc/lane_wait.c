@@ -20,13 +20,6 @@
 
 /* ---- for one task ---- */
 
-/* a slot that was given back is FREE in the generation that ended */
-static bool is_over(uint64_t word, uint32_t generation)
-{
-	return carom_slot_ended(word) || carom_slot_state(word) == CAROM_SLOT_FREE ||
-	       carom_slot_generation(word) != generation;
-}
-
 /* is somebody at it, or about to take it up, on a CPU other than this one? */
 static bool runs_elsewhere(const struct carom_lane *lane, uint64_t word, uint32_t cpu)
 {
@@ -45,7 +38,7 @@ static bool watch(struct carom_slot *task, uint32_t generation, uint64_t *ret_wo
 {
 	for (int i = 0; i < LOOKS; i++) {
 		*ret_word = atomic_load(&task->word);
-		if (is_over(*ret_word, generation))
+		if (carom_lane_is_over(*ret_word, generation))
 			return true;
 		cpu_relax();
 	}
@@ -77,13 +70,26 @@ static bool spin_for_end(struct carom_lane *lane, struct carom_slot *task, uint3
 	return over;
 }
 
-static int sleep_until_over(struct carom_slot *task, uint32_t generation, uint64_t deadline_ns)
+/* a worker that has the lane for itself may mean no good; and the parent may have answered meanwhile */
+static bool is_in_vain(const struct carom_lane *lane, uint32_t slot, uint32_t *tries)
 {
+	return lane->arguments_segment &&
+	       (atomic_load(&lane->own[slot].is_void) || ++*tries > LANE_TRIES_MAX);
+}
+
+static int sleep_until_over(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+			    uint64_t deadline_ns)
+{
+	struct carom_slot *task = &lane->view.slots[slot];
+	uint32_t tries = 0;
+
 	for (;;) {
 		uint64_t word = atomic_load(&task->word);
 
-		if (is_over(word, generation))
+		if (carom_lane_is_over(word, generation))
 			return 0;
+		if (is_in_vain(lane, slot, &tries))
+			return -EAGAIN;
 		if (!(word & CAROM_SLOT_WAITED)) {
 			if (!atomic_compare_exchange_weak(&task->word, &word,
 							  word | CAROM_SLOT_WAITED))
@@ -91,7 +97,9 @@ static int sleep_until_over(struct carom_slot *task, uint32_t generation, uint64
 			word |= CAROM_SLOT_WAITED;
 		}
 		if (carom_futex_wait(slot_futex(task), (uint32_t)word, deadline_ns) == -ETIMEDOUT)
-			return is_over(atomic_load(&task->word), generation) ? 0 : -ETIMEDOUT;
+			return carom_lane_is_over(atomic_load(&task->word), generation)
+				       ? 0
+				       : -ETIMEDOUT;
 	}
 }
 
@@ -102,7 +110,7 @@ static int sleep_for_end(struct carom_lane *lane, uint32_t slot, uint32_t genera
 	int r;
 
 	atomic_fetch_add(&lane->own[slot].sleeper_count, 1);
-	r = sleep_until_over(&lane->view.slots[slot], generation, deadline_ns);
+	r = sleep_until_over(lane, slot, generation, deadline_ns);
 	atomic_fetch_sub(&lane->own[slot].sleeper_count, 1);
 	return r;
 }
@@ -114,8 +122,10 @@ int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation
 	uint64_t begun;
 	int r;
 
-	if (is_over(atomic_load(&task->word), generation))
+	if (carom_lane_is_over(atomic_load(&task->word), generation))
 		return 0;
+	if (lane->dealer)
+		return carom_dealer_await(lane, slot, generation, deadline_ns, may_spin);
 	if (deadline_ns == CAROM_PASSED)
 		return -ETIMEDOUT;
 	if (!may_spin || !lane->patience.limit_ns)

@@ -17,11 +17,9 @@ int carom_answer_in_arena(const struct carom_lane *lane, uint32_t slot, bool bat
 	uint32_t owner = carom_slot_owner(atomic_load(&task->word));
 	uint64_t offset = load_once(&task->value.offset);
 	uint64_t reserved = batch ? size : load_once(&task->value.reserved);
-	uint64_t end = carom_lane_payload_size(lane);
-	uint64_t room = carom_arena_room(reserved);
 
-	if (owner >= carom_lane_worker_count(lane) || size > reserved || !room || room > end ||
-	    offset > end - room || offset % CAROM_ARENA_ALIGNMENT)
+	if (owner >= carom_lane_worker_count(lane) || size > reserved ||
+	    !carom_arena_is_block(carom_lane_payload_size(lane), offset, reserved))
 		return -EBADMSG;
 	*ret_answer = (struct carom_answer){
 		.data = (unsigned char *)carom_lane_values(lane, owner) + offset,

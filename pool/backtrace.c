@@ -20,7 +20,9 @@
 void carom_task_take_crash(struct task *task, const struct worker *worker)
 {
 	const struct carom_pool *pool = worker->pool;
-	const unsigned char *values = carom_lane_values(pool->lane, worker->index);
+	const unsigned char *values = carom_lane_deals(pool->lane)
+					      ? carom_lane_hand_values(pool->lane, worker->index)
+					      : carom_lane_values(pool->lane, worker->index);
 	const struct carom_backtrace *left = (const void *)(values + worker->start.crash_offset);
 
 	free(task->crash);

@@ -112,8 +112,14 @@ static size_t choose_fds(struct worker *worker)
 	const struct carom_pool *pool = worker->pool;
 	size_t count = 0;
 
-	worker->fds[count++] = pool->lane_fd;
-	if (pool->options.polled)
+	worker->start.isolated = carom_lane_deals(pool->lane);
+	if (worker->start.isolated) {
+		carom_lane_hand_fds(pool->lane, worker->index, worker->fds);
+		count = CAROM_LANE_HAND_FDS;
+	} else {
+		worker->fds[count++] = pool->lane_fd;
+	}
+	if (pool->options.polled && !worker->start.isolated)
 		worker->fds[count++] = pool->bell_fd;
 	worker->start.counts = carom_tally_is_on(pool->tally);
 	if (worker->start.counts)

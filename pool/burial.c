@@ -33,6 +33,7 @@
 #include "core/time.h"
 #include "pool/event.h"
 #include "pool/exit_code.h"
+#include "pool/isolation.h"
 #include "pool/pool_private.h"
 #include "pool/thread_worker.h"
 
@@ -113,6 +114,8 @@ static void describe_cause(const struct autopsy *autopsy, uint32_t slot,
 		ret_cause->kind = CAROM_OUTCOME_SANDBOX_VIOLATION;
 	if (task->is_refused) { /* whoever cancelled it was told so */
 		ret_cause->kind = CAROM_OUTCOME_CANCELLED;
+	} else if (autopsy->dead->foul) {
+		carom_isolation_describe(autopsy->dead, ret_cause);
 	} else if (autopsy->pool->state == POOL_TERMINATED) {
 		ret_cause->kind = CAROM_OUTCOME_TERMINATED;
 	} else if (autopsy->pool->state == POOL_BROKEN) {
@@ -205,6 +208,8 @@ static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
 /* values that the dead process left stay where they are; its place in the arena goes on without */
 static void orphan_values(struct carom_pool *pool, uint32_t index)
 {
+	if (carom_lane_deals(pool->lane))
+		return; /* they were copied */
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
 		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
 
@@ -255,7 +260,8 @@ static enum carom_exit_reason reason_of(const struct autopsy *autopsy, bool was_
 		return CAROM_EXIT_REASON_MEMORY_LIMIT;
 	if (!was_ready && failed_to_initialize(autopsy))
 		return CAROM_EXIT_REASON_INIT_FAILED;
-	if (status == CAROM_WORKER_EXIT_RECYCLE && was_ready && !autopsy->was_busy)
+	if (status == CAROM_WORKER_EXIT_RECYCLE && was_ready && !autopsy->was_busy &&
+	    carom_isolation_believes_recycling(autopsy->dead))
 		return CAROM_EXIT_REASON_RECYCLED;
 	return CAROM_EXIT_REASON_LOST;
 }
@@ -278,7 +284,9 @@ static void say_limit(const struct autopsy *autopsy)
 static void say_end(const struct autopsy *autopsy, enum carom_exit_reason reason)
 {
 	const struct incarnation *dead = autopsy->dead;
-	bool is_loss = reason == CAROM_EXIT_REASON_LOST || reason == CAROM_EXIT_REASON_INIT_FAILED;
+	bool is_loss = reason == CAROM_EXIT_REASON_LOST ||
+		       reason == CAROM_EXIT_REASON_INIT_FAILED ||
+		       reason == CAROM_EXIT_REASON_PROTOCOL;
 	struct carom_outcome cause = { 0 };
 	bool is_violation = violated(autopsy, &cause);
 	char text[32];
@@ -326,8 +334,10 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	carom_event_down(pool, dead, exit, reason);
 	pthread_mutex_unlock(&pool->lock);
 	carom_tally_ended(pool->tally, worker->index, reason);
-	if (!dead->thread)
+	if (!dead->thread) {
 		carom_loop_unwatch_word(carom_service_loop(pool->service), &dead->life_watch);
+		carom_isolation_unwatch(dead);
+	}
 	carom_supervisor_ended(worker, reason, was_ready);
 }
 
@@ -451,17 +461,18 @@ static void expect_process(struct incarnation *alive)
 {
 	struct carom_pool *pool = alive->worker->pool;
 	struct carom_loop *loop = carom_service_loop(pool->service);
-	struct carom_lane_worker *entry = carom_lane_worker(pool->lane, alive->worker->index);
+	struct carom_life *life = carom_lane_life(pool->lane, alive->worker->index);
 	struct carom_exit exit;
 
 	alive->exit_watch = (struct carom_loop_fd){ .fd = alive->pidfd,
 						    .ready = exit_readable,
 						    .userdata = alive };
-	alive->life_watch = (struct carom_loop_word){ .word = &entry->life.word,
+	alive->life_watch = (struct carom_loop_word){ .word = &life->word,
 						      .expected = carom_life_word(alive->pid),
 						      .changed = life_changed,
 						      .userdata = alive };
-	if (carom_loop_watch_fd(loop, &alive->exit_watch) == 0) {
+	if (carom_isolation_watch(alive) == 0 &&
+	    carom_loop_watch_fd(loop, &alive->exit_watch) == 0) {
 		carom_loop_watch_word(loop, &alive->life_watch); /* without it the pidfd does */
 		carom_start_timeout_begin(alive);
 		return;

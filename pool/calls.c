@@ -165,7 +165,7 @@ void carom_calls_look(struct carom_pool *pool, uint32_t slot)
 {
 	struct task *task = &pool->tasks[slot];
 	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
-	uint64_t word = atomic_load(&lines->word);
+	uint64_t word = carom_lane_word(pool->lane, slot);
 	bool ended = carom_slot_ended(word);
 
 	if (task->filling || (!ended && carom_slot_state(word) != CAROM_SLOT_RUNNING))

@@ -41,7 +41,7 @@ bool carom_task_withdraw_for(struct carom_pool *pool, uint32_t slot,
 			     const struct carom_outcome *cause)
 {
 	struct task *task = &pool->tasks[slot];
-	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+	uint64_t word = carom_lane_word(pool->lane, slot);
 
 	if (task->filling || carom_slot_state(word) != CAROM_SLOT_READY)
 		return false;
@@ -72,7 +72,7 @@ static int cancel_slot(struct carom_pool *pool, uint32_t slot)
 		return -EALREADY;
 	if (carom_task_withdraw(pool, slot, CAROM_OUTCOME_CANCELLED, 0))
 		return 0;
-	word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+	word = carom_lane_word(pool->lane, slot);
 	if (carom_slot_ended(word))
 		return -EALREADY;
 	if (carom_lane_slot(pool->lane, slot)->flags & CAROM_TASK_LEAVE &&
@@ -135,7 +135,7 @@ struct termination {
 
 static bool terminate_slot(const struct termination *wish, uint32_t slot)
 {
-	uint64_t word = atomic_load(&carom_lane_slot(wish->pool->lane, slot)->word);
+	uint64_t word = carom_lane_word(wish->pool->lane, slot);
 
 	return carom_task_withdraw(wish->pool, slot, CAROM_OUTCOME_TERMINATED, wish->signal) ||
 	       carom_limits_terminate(wish->pool, slot, carom_slot_generation(word),
@@ -144,7 +144,7 @@ static bool terminate_slot(const struct termination *wish, uint32_t slot)
 
 static bool is_run_by(const struct carom_pool *pool, uint32_t slot, int64_t pid)
 {
-	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+	uint64_t word = carom_lane_word(pool->lane, slot);
 	uint32_t owner = carom_slot_owner(word);
 
 	return carom_slot_state(word) == CAROM_SLOT_RUNNING &&
@@ -218,7 +218,7 @@ static bool was_begun(const struct carom_result *result)
 
 	if (slot == CAROM_LANE_NO_SLOT)
 		return result->outcome.worker_index >= 0;
-	word = atomic_load(&carom_lane_slot(result->pool->lane, slot)->word);
+	word = carom_lane_word(result->pool->lane, slot);
 	if (!carom_slot_ended(word))
 		return carom_slot_state(word) == CAROM_SLOT_RUNNING;
 	carom_outcome_of_slot(result->pool, slot, &outcome);

@@ -24,7 +24,8 @@ static void give_value_back(struct carom_pool *pool, uint32_t slot)
 	struct carom_answer value;
 	void *base;
 
-	if (carom_answer_of(pool->lane, slot, task->batch, &value) < 0 || !value.reserved)
+	if (carom_lane_deals(pool->lane) || /* it is the lane's own, and goes with the slot */
+	    carom_answer_of(pool->lane, slot, task->batch, &value) < 0 || !value.reserved)
 		return;
 	base = carom_lane_values(pool->lane, value.worker);
 	if (task->orphaned) {
@@ -94,7 +95,7 @@ void carom_pool_abandon(struct carom_pool *pool, uint32_t slot)
 static bool harvest_slot(struct carom_pool *pool, uint32_t slot)
 {
 	struct task *task = &pool->tasks[slot];
-	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+	uint64_t word = carom_lane_word(pool->lane, slot);
 
 	if (task->filling || task->held || task->left || !carom_slot_ended(word))
 		return false;

@@ -16,6 +16,7 @@ const char *carom_exit_reason_name(enum carom_exit_reason reason)
 		[CAROM_EXIT_REASON_INIT_FAILED] = "initializer failed",
 		[CAROM_EXIT_REASON_INIT_TIMEOUT] = "initializer timed out",
 		[CAROM_EXIT_REASON_MEMORY_LIMIT] = "memory limit",
+		[CAROM_EXIT_REASON_PROTOCOL] = "protocol violation",
 	};
 
 	return (unsigned int)reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";

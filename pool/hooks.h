@@ -35,6 +35,7 @@ enum carom_exit_reason {
 	CAROM_EXIT_REASON_INIT_FAILED, /* its initializer failed */
 	CAROM_EXIT_REASON_INIT_TIMEOUT, /* it was not ready in time */
 	CAROM_EXIT_REASON_MEMORY_LIMIT, /* killed at its memory limit */
+	CAROM_EXIT_REASON_PROTOCOL, /* killed: isolated, it wrote into its lane what it may not */
 };
 
 /** carom_exit_reason_name() - "ended", "recycled", "lost", "limit", ... MT-Safe, AS-Safe; static text. */

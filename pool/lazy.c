@@ -33,7 +33,7 @@ uint32_t carom_lazy_count(const struct carom_pool *pool)
 	if (!pool->options.lazy_start)
 		return pool->worker_count;
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
-		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+		uint64_t word = carom_lane_word(pool->lane, slot);
 
 		wanted += carom_slot_state(word) == CAROM_SLOT_READY ||
 			  carom_slot_state(word) == CAROM_SLOT_RUNNING;

@@ -102,12 +102,11 @@ uint64_t carom_limits_first_due(const struct task *task)
 
 static struct sight look(struct carom_pool *pool, uint32_t slot, uint64_t now_ns)
 {
-	struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
 	struct sight sight = { .slot = slot, .task = &pool->tasks[slot], .now_ns = now_ns };
 
-	sight.word = atomic_load(&lines->word);
-	sight.progress = atomic_load(&lines->value.progress);
-	sight.started_ns = *(volatile uint64_t *)&lines->started_ns;
+	sight.word = carom_lane_word(pool->lane, slot);
+	sight.progress = carom_lane_item_progress(pool->lane, slot);
+	sight.started_ns = carom_lane_started_ns(pool->lane, slot);
 	return sight;
 }
 
@@ -119,10 +118,9 @@ static bool is_batch(const struct task *task)
 /* does the worker run the same item still? To be asked while it is held there. */
 static bool is_same_item(const struct carom_pool *pool, const struct sight *sight)
 {
-	const struct carom_slot *lines = carom_lane_slot(pool->lane, sight->slot);
-
-	return !is_batch(sight->task) || (atomic_load(&lines->value.progress) == sight->progress &&
-					  sight->progress >> 32 != (sight->progress & UINT32_MAX));
+	return !is_batch(sight->task) ||
+	       (carom_lane_item_progress(pool->lane, sight->slot) == sight->progress &&
+		sight->progress >> 32 != (sight->progress & UINT32_MAX));
 }
 
 /*
@@ -247,7 +245,7 @@ static bool answer(struct carom_pool *pool, const struct sight *sight,
 		return false;
 	}
 	if (all)
-		progress = atomic_load(&carom_lane_slot(pool->lane, sight->slot)->value.progress);
+		progress = carom_lane_item_progress(pool->lane, sight->slot);
 	task->condemned = true;
 	task->cause = *cause;
 	/* a batch that is no map's any more is of interest to nobody, but as its worker's deed */
@@ -506,7 +504,7 @@ void carom_limits_kill(struct carom_pool *pool)
 
 static bool is_on_its_way(const struct carom_pool *pool, uint32_t slot)
 {
-	uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+	uint64_t word = carom_lane_word(pool->lane, slot);
 
 	return carom_slot_state(word) == CAROM_SLOT_READY ||
 	       carom_slot_state(word) == CAROM_SLOT_RUNNING;

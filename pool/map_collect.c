@@ -218,13 +218,20 @@ static bool may_go_on(const struct carom_pool *pool)
 	return pool->state == POOL_RUNNING || pool->state == POOL_CLOSED;
 }
 
+/* of one that its worker does not end; it may be writing there still */
+static void *values_so_far(const struct map *map, uint32_t slot)
+{
+	carom_lane_fetch(map->pool->lane, slot);
+	return batch_values(map, slot);
+}
+
 /* takes what ended; what is nonsense has no value: what of it was begun is not to be told */
 void carom_map_account(struct map *map, uint32_t slot, uint64_t progress,
 		       const struct carom_outcome *cause)
 {
 	struct task *task = &map->pool->tasks[slot];
 	uint64_t begun = progress >> 32, ended = progress & UINT32_MAX;
-	void *values = ended > task->accounted ? batch_values(map, slot) : NULL;
+	void *values = ended > task->accounted ? values_so_far(map, slot) : NULL;
 	struct carom_outcome ok = { .kind = CAROM_OUTCOME_OK,
 				    .worker_index = cause->worker_index,
 				    .worker_pid = cause->worker_pid,

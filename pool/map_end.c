@@ -18,12 +18,12 @@
 static void drop_running(struct map *map, uint32_t slot)
 {
 	struct carom_outcome cancelled = carom_map_no_value(CAROM_OUTCOME_CANCELLED, 0);
-	struct carom_slot *lines = carom_lane_slot(map->pool->lane, slot);
 	struct task *task = &map->pool->tasks[slot];
 
 	if (task->batch) {
-		atomic_store(&carom_map_batch(map, slot)->end, 0);
-		carom_map_account(map, slot, atomic_load(&lines->value.progress), &cancelled);
+		carom_map_set_end(map, slot, 0);
+		carom_map_account(map, slot, carom_lane_item_progress(map->pool->lane, slot),
+				  &cancelled);
 	}
 	carom_map_account_rest(map, task, &cancelled);
 	carom_map_let_go(map, slot);

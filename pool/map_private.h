@@ -92,7 +92,26 @@ struct cut {
 /** carom_map_word() - of a slot: what state its task is in */
 static inline uint64_t carom_map_word(const struct map *map, uint32_t slot)
 {
-	return atomic_load(&carom_lane_slot(map->pool->lane, slot)->word);
+	return carom_lane_word(map->pool->lane, slot);
+}
+
+/** carom_map_has_worker() - some worker is at it, or has it and is about to begin */
+static inline bool carom_map_has_worker(const struct map *map, uint32_t slot)
+{
+	uint64_t word = carom_map_word(map, slot);
+
+	return carom_slot_state(word) == CAROM_SLOT_RUNNING ||
+	       (carom_slot_state(word) == CAROM_SLOT_READY &&
+		carom_slot_owner(word) != CAROM_LANE_NOBODY);
+}
+
+/** carom_map_waits_for_worker() - nobody has it yet */
+static inline bool carom_map_waits_for_worker(const struct map *map, uint32_t slot)
+{
+	uint64_t word = carom_map_word(map, slot);
+
+	return carom_slot_state(word) == CAROM_SLOT_READY &&
+	       carom_slot_owner(word) == CAROM_LANE_NOBODY;
 }
 
 /** carom_map_batch() - the header that a part's worker reads; only if it is a batch */
@@ -164,6 +183,9 @@ void carom_map_tell_if_ended(struct map *map);
 
 /** carom_map_not_begun() - how many items of a part that runs nobody has begun, as far as can be told */
 uint64_t carom_map_not_begun(const struct map *map, uint32_t slot);
+
+/** carom_map_set_end() - of a batch that runs: from which item on none is to be begun */
+void carom_map_set_end(struct map *map, uint32_t slot, uint64_t end);
 
 /** carom_map_take_back() - of a part that runs, the items from @from on; false if a worker is, or was, there */
 bool carom_map_take_back(struct map *map, uint32_t slot, uint64_t from);

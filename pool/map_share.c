@@ -22,8 +22,7 @@
 /* up to which item a part was begun, by its worker or those before it */
 static uint64_t begun_of(const struct map *map, uint32_t slot)
 {
-	struct carom_slot *lines = carom_lane_slot(map->pool->lane, slot);
-	uint64_t begun = atomic_load(&lines->value.progress) >> 32;
+	uint64_t begun = carom_lane_item_progress(map->pool->lane, slot) >> 32;
 	uint64_t accounted = map->pool->tasks[slot].accounted;
 
 	return begun > accounted ? begun : accounted;
@@ -36,6 +35,8 @@ uint64_t carom_map_not_begun(const struct map *map, uint32_t slot)
 
 	if (!task->batch || task->held || task->condemned)
 		return 0;
+	if (task->attempt && begun == task->accounted)
+		begun++; /* its attempts are counted here: it is begun here again */
 	return begun < task->end ? task->end - begun : 0;
 }
 
@@ -45,20 +46,29 @@ static bool everybody_sees(const struct carom_pool *pool)
 	return !pool->plan.barrier || carom_membarrier_all() == 0;
 }
 
+/* where its worker reads it, and where it is read from if another one is to do it */
+void carom_map_set_end(struct map *map, uint32_t slot, uint64_t end)
+{
+	struct carom_batch *at_hand = carom_lane_batch_at_hand(map->pool->lane, slot);
+
+	atomic_store(&carom_map_batch(map, slot)->end, end);
+	if (at_hand)
+		atomic_store(&at_hand->end, end);
+}
+
 /* B4, M3 */
 bool carom_map_take_back(struct map *map, uint32_t slot, uint64_t from)
 {
-	struct carom_batch *batch = carom_map_batch(map, slot);
 	struct task *task = &map->pool->tasks[slot];
 	bool taken;
 
-	atomic_store(&batch->end, from | CAROM_BATCH_UNDECIDED);
+	carom_map_set_end(map, slot, from | CAROM_BATCH_UNDECIDED);
 	CAROM_POINT("map.undecided");
 	taken = everybody_sees(map->pool) && begun_of(map, slot) <= from &&
-		carom_slot_state(carom_map_word(map, slot)) == CAROM_SLOT_RUNNING;
+		carom_map_has_worker(map, slot);
 	if (taken)
 		task->end = from;
-	atomic_store(&batch->end, task->end);
+	carom_map_set_end(map, slot, task->end);
 	return taken;
 }
 
@@ -74,10 +84,9 @@ static uint64_t idle_workers(const struct map *map)
 
 		if (slot == CAROM_LANE_NO_SLOT)
 			continue;
-		if (map->pool->tasks[slot].filling ||
-		    carom_slot_state(carom_map_word(map, slot)) == CAROM_SLOT_READY)
+		if (map->pool->tasks[slot].filling || carom_map_waits_for_worker(map, slot))
 			return 0;
-		running += carom_slot_state(carom_map_word(map, slot)) == CAROM_SLOT_RUNNING;
+		running += carom_map_has_worker(map, slot);
 	}
 	return running < map->pool->worker_count ? map->pool->worker_count - running : 0;
 }
@@ -91,7 +100,7 @@ static uint32_t fullest_part(const struct map *map)
 		uint32_t slot = map->parts[part].slot;
 
 		if (slot == CAROM_LANE_NO_SLOT || carom_map_not_begun(map, slot) <= most ||
-		    carom_slot_state(carom_map_word(map, slot)) != CAROM_SLOT_RUNNING)
+		    !carom_map_has_worker(map, slot))
 			continue;
 		fullest = slot;
 		most = carom_map_not_begun(map, slot);

@@ -51,6 +51,8 @@ static int place_initializer_data(struct carom_pool *pool)
 	memcpy((unsigned char *)carom_lane_arguments(pool->lane) + plan->initializer_offset,
 	       options->initializer_data, options->initializer_size);
 	plan->initializer_size = options->initializer_size;
+	if (carom_lane_deals(pool->lane))
+		carom_lane_keep(pool->lane, plan->initializer_offset, plan->initializer_size);
 	return 0;
 }
 

@@ -116,9 +116,24 @@ int carom_pool_sleep(struct carom_pool *pool, uint64_t deadline_ns)
 	return r;
 }
 
+/* in a lane that deals, who waits also sees that the task has ended */
+static int await_end(struct carom_pool *pool, uint32_t slot, uint32_t generation,
+		     uint64_t deadline_ns, bool may_spin)
+{
+	int r;
+
+	while (r = carom_lane_await(pool->lane, slot, generation, deadline_ns, may_spin),
+	       r == -EAGAIN) {
+		pthread_mutex_lock(&pool->lock);
+		carom_lane_look(pool->lane, slot);
+		pthread_mutex_unlock(&pool->lock);
+	}
+	return r;
+}
+
 static bool has_ended(struct carom_pool *pool, uint32_t slot, uint32_t generation)
 {
-	return carom_lane_await(pool->lane, slot, generation, CAROM_PASSED, false) == 0;
+	return await_end(pool, slot, generation, CAROM_PASSED, false) == 0;
 }
 
 int carom_pool_await(struct carom_pool *pool, uint32_t slot, uint32_t generation,
@@ -127,7 +142,7 @@ int carom_pool_await(struct carom_pool *pool, uint32_t slot, uint32_t generation
 	int r = 0;
 
 	if (!is_polled(pool))
-		return carom_lane_await(pool->lane, slot, generation, deadline_ns, may_spin);
+		return await_end(pool, slot, generation, deadline_ns, may_spin);
 	while (!has_ended(pool, slot, generation)) {
 		if (r < 0)
 			return r;
@@ -138,8 +153,14 @@ int carom_pool_await(struct carom_pool *pool, uint32_t slot, uint32_t generation
 
 int carom_pool_await_any(struct carom_pool *pool, uint32_t ticket, uint64_t deadline_ns)
 {
-	return is_polled(pool) ? drive(pool, deadline_ns)
-			       : carom_lane_await_any(pool->lane, ticket, deadline_ns);
+	if (is_polled(pool))
+		return drive(pool, deadline_ns);
+	if (carom_lane_deals(pool->lane)) {
+		pthread_mutex_lock(&pool->lock);
+		carom_lane_watch_ends(pool->lane);
+		pthread_mutex_unlock(&pool->lock);
+	}
+	return carom_lane_await_any(pool->lane, ticket, deadline_ns);
 }
 
 int carom_pool_await_ready(struct carom_pool *pool, uint32_t ticket, uint64_t deadline_ns)

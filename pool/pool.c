@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/options.h"
 #include "core/origin.h"
+#include "pool/isolation.h"
 #include "pool/pool_private.h"
 
 #define SLOTS_DEFAULT 4096
@@ -22,6 +23,8 @@
 
 /* CAROM_SCHEDULE_THROUGHPUT: so many tasks wait for who is awake before another one is woken */
 #define BACKLOG_MAX 16
+
+#define ISOLATED_PAYLOAD CAROM_GIB(1)
 
 /* ---- making ---- */
 
@@ -217,11 +220,16 @@ static int make_memory(struct carom_pool *pool)
 			pool->options.schedule == CAROM_SCHEDULE_THROUGHPUT ? BACKLOG_MAX : 0,
 		.payload_size = pool->options.payload_size,
 		.spin_ns = pool->options.spin_ns,
+		.kind = pool->options.isolated ? CAROM_LANE_DEALING : CAROM_LANE_SHARED,
 	};
-	int r = make_lane(pool, &options);
+	int r;
 
+	if (pool->options.isolated && !options.payload_size)
+		options.payload_size = ISOLATED_PAYLOAD;
+	r = make_lane(pool, &options);
 	if (r < 0)
 		return r;
+	carom_isolation_begin(pool);
 	r = carom_tally_new(&pool->options, carom_lane_worker_count(pool->lane), &pool->tally);
 	if (r < 0)
 		return r;
@@ -293,6 +301,8 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 		r = carom_birth_choose(pool);
 	if (r == 0)
 		r = carom_containment_choose(pool);
+	if (r == 0)
+		r = carom_isolation_choose(pool);
 	if (r == 0)
 		r = get_service(pool);
 	if (r == 0)

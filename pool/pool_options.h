@@ -195,8 +195,18 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                when it was initialized: what the initializer and on_loop_start have opened
  *                stays open, and threads that they have started keep it from beginning. A task
  *                that calls what it may not ends with CAROM_OUTCOME_SANDBOX_VIOLATION, and
- *                its worker is replaced. Not for threads. Workers of one pool see each other's
- *                arguments and values: give tenants that are not to, a pool each
+ *                its worker is replaced. Not for threads. Its workers are isolated as
+ *                well; but not with statistics: then they see each other's arguments and values
+ *
+ * @isolated:     1: each worker has memory of its own to take
+ *                tasks from and to leave values in, which no other worker can see, and of
+ *                which the program believes nothing: a worker that writes nonsense there is
+ *                killed, and costs its task, which is lost with the message "protocol
+ *                violation: ...". Arguments and values are copied once more, while other
+ *                submitters wait; a worker has no more than one task at a time, whatever the
+ *                schedule; payload_size is 1 GiB if it is 0, and bounds what a worker can
+ *                make the program take. Not with statistics, and not for threads. A worker
+ *                made by "fork" begins as a copy of all that the program has in its memory
  */
 struct carom_pool_options {
 	size_t size_bytes;
@@ -251,6 +261,8 @@ struct carom_pool_options {
 	const struct carom_cgroup_limits *pool_limits;
 
 	struct carom_sandbox *sandbox;
+
+	uint64_t isolated;
 };
 #define CAROM_POOL_OPTIONS(...) CAROM_OPTIONS(carom_pool_options, __VA_ARGS__)
 

@@ -139,6 +139,8 @@ struct task {
  * @page: of its sandbox; NULL: it has none
  * @group: its control group, which it is in; NULL: none
  * @sample: its memory, where that is sampled. The loop's thread
+ * @bell_watch: of a worker that has a lane of its own
+ * @foul: what it has written there and may not; NULL: nothing
  */
 struct incarnation {
 	struct worker *worker;
@@ -158,6 +160,8 @@ struct incarnation {
 	struct carom_sample sample;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
+	struct carom_loop_fd bell_watch;
+	const char *foul;
 };
 
 /**
@@ -243,6 +247,8 @@ struct carom_pool {
 	struct carom_loop_timer grace_timer;
 	struct carom_poke break_poke;
 	struct carom_loop_timer limit_timer;
+	struct carom_loop_timer stall_timer; /* see isolation.c */
+	bool stall_is_awaited;
 	struct carom_poke limit_poke;
 	struct carom_poke drain_poke;
 	struct carom_poke fill_poke;

@@ -88,7 +88,7 @@ void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 int64_t carom_slot_pid(const struct carom_pool *pool, uint32_t slot)
 {
 	const struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
-	uint64_t word = atomic_load(&lines->word);
+	uint64_t word = carom_lane_word(pool->lane, slot);
 	uint32_t owner = carom_slot_owner(word);
 
 	switch (carom_slot_state(word)) {

@@ -143,7 +143,7 @@ static bool find_running(struct carom_pool *pool)
 		if (pool->workers[i].current)
 			pool->workers[i].current->sample.is_running = false;
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
-		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+		uint64_t word = carom_lane_word(pool->lane, slot);
 		uint32_t owner = carom_slot_owner(word);
 		struct incarnation *runner;
 		struct sight sight;

@@ -41,6 +41,7 @@
 #include "pool/answer.h"
 #include "pool/burial.h"
 #include "pool/event.h"
+#include "pool/isolation.h"
 #include "pool/pool_private.h"
 
 #define START_ATTEMPTS_MAX 3 /* of births for a new pool whose fork server dies */
@@ -161,7 +162,7 @@ void carom_pool_find_busy(struct carom_pool *pool, uint64_t ret_busy[CAROM_LANE_
 {
 	memset(ret_busy, 0, CAROM_LANE_MASK_WORDS * sizeof(*ret_busy));
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
-		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+		uint64_t word = carom_lane_word(pool->lane, slot);
 		uint32_t owner = carom_slot_owner(word);
 
 		if (carom_slot_state(word) == CAROM_SLOT_RUNNING && owner < CAROM_LANE_WORKERS_MAX)
@@ -233,7 +234,8 @@ static void failed_to_start(struct carom_pool *pool, enum carom_exit_reason reas
 static bool counts_as_death(enum carom_exit_reason reason)
 {
 	return reason == CAROM_EXIT_REASON_LOST || reason == CAROM_EXIT_REASON_INIT_FAILED ||
-	       reason == CAROM_EXIT_REASON_INIT_TIMEOUT || reason == CAROM_EXIT_REASON_MEMORY_LIMIT;
+	       reason == CAROM_EXIT_REASON_INIT_TIMEOUT ||
+	       reason == CAROM_EXIT_REASON_MEMORY_LIMIT || reason == CAROM_EXIT_REASON_PROTOCOL;
 }
 
 /* Rows RP-01, RP-02, RP-04; false: the pool is broken */
@@ -289,13 +291,18 @@ static void choose_value_range(struct worker *worker)
 	uint64_t half = carom_lane_payload_size(pool->lane) / 2 & ~UINT64_C(4095);
 	uint64_t begin, end, first, last;
 
+	if (carom_lane_deals(pool->lane)) { /* its arena is new */
+		worker->start.begin = 0;
+		worker->start.end = carom_lane_payload_size(pool->lane);
+		return;
+	}
 	worker->upper_half = !worker->upper_half;
 	begin = worker->upper_half ? half : 0;
 	end = begin + half;
 	first = end;
 	last = begin;
 	for (uint32_t slot = 0; slot < carom_lane_taken_count(pool->lane); slot++) {
-		uint64_t word = atomic_load(&carom_lane_slot(pool->lane, slot)->word);
+		uint64_t word = carom_lane_word(pool->lane, slot);
 		bool batch = pool->tasks[slot].batch;
 		struct carom_answer value;
 
@@ -391,6 +398,8 @@ static void born(struct worker *worker, const struct carom_newborn *newborn)
 	struct carom_pool *pool = worker->pool;
 	struct incarnation *child = worker->next;
 
+	if (carom_lane_deals(pool->lane))
+		carom_lane_handed_over(pool->lane, worker->index);
 	worker->next = NULL;
 	carom_sandbox_page_close(child->page);
 	if (newborn->error < 0) {
@@ -413,15 +422,27 @@ static void born(struct worker *worker, const struct carom_newborn *newborn)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* memory for the next process, the page of its sandbox, its group */
+static int prepare_lane(struct worker *worker)
+{
+	struct carom_pool *pool = worker->pool;
+	int r;
+
+	pthread_mutex_lock(&pool->lock);
+	r = carom_lane_prepare(pool->lane, worker->index);
+	pthread_mutex_unlock(&pool->lock);
+	return r;
+}
+
+/* its lane, memory for the next process, the page of its sandbox, its group */
 static int prepare(struct worker *worker)
 {
 	struct incarnation *next = calloc(1, sizeof(*next));
-	int r = 0;
+	int r;
 
 	if (!next)
 		return -ENOMEM;
-	if (!carom_sandbox_is_none(worker->pool->sandbox))
+	r = prepare_lane(worker);
+	if (r == 0 && !carom_sandbox_is_none(worker->pool->sandbox))
 		r = carom_sandbox_page_new(worker->pool->sandbox, &next->page);
 	if (r == 0)
 		r = carom_group_make(next, worker->pool);
@@ -437,7 +458,6 @@ static int prepare(struct worker *worker)
 static void request_worker(struct worker *worker)
 {
 	struct carom_pool *pool = worker->pool;
-
 	int r = prepare(worker);
 
 	if (r < 0) {
@@ -445,7 +465,6 @@ static void request_worker(struct worker *worker)
 		return;
 	}
 	pthread_mutex_lock(&pool->lock);
-	carom_lane_prepare(pool->lane, worker->index);
 	choose_value_range(worker);
 	pool->request_count++;
 	pthread_mutex_unlock(&pool->lock);
@@ -727,6 +746,7 @@ void carom_supervisor_end(struct carom_pool *pool)
 	carom_service_detach(pool->service, &pool->loss);
 	carom_loop_timer_clear(loop, &pool->retry_timer);
 	carom_loop_timer_clear(loop, &pool->limit_timer);
+	carom_isolation_end(pool);
 	carom_service_unpoke(pool->service, &pool->limit_poke);
 	carom_loop_timer_clear(loop, &pool->grace_timer);
 	carom_service_unpoke(pool->service, &pool->drain_poke);

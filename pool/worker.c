@@ -309,6 +309,21 @@ int carom_worker_live_as_thread(struct carom_worker *worker, const struct carom_
 	return code;
 }
 
+/* to the pool's lane, or to its own */
+static int join_lane(struct carom_worker *worker, const struct carom_worker_start *start,
+		     const int *fds)
+{
+	uint32_t index = start->isolated ? 0 : worker->index;
+	int arguments_fd = start->isolated ? fds[1] : -1;
+	int r = carom_lane_attach(fds[0], arguments_fd, index, start->begin, start->end,
+				  &worker->lane);
+
+	close(fds[0]);
+	if (start->isolated)
+		close(arguments_fd);
+	return r;
+}
+
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
 	static struct carom_worker_start start; /* exit handlers may run when this has returned */
@@ -327,16 +342,17 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 		.recycle = { .limits = start.plan.limits },
 		.sandbox_fd = start.has_sandbox ? fds[--fd_count] : -1,
 	};
-	if (carom_lane_attach(fds[0], worker.index, start.begin, start.end, &worker.lane) < 0)
+	if (start.isolated && fd_count != CAROM_LANE_HAND_FDS)
 		return CAROM_WORKER_EXIT_FAILURE;
-	close(fds[0]);
+	if (join_lane(&worker, &start, fds) < 0)
+		return CAROM_WORKER_EXIT_FAILURE;
 	if (start.counts) {
 		if (carom_tally_attach(fds[--fd_count], worker.index, &worker.tally) < 0)
 			return CAROM_WORKER_EXIT_FAILURE;
 		close(fds[fd_count]);
 	}
 	if (fd_count > 1)
-		carom_lane_set_bell(worker.lane, out_of_the_way(fds[1]));
+		carom_lane_set_bell(worker.lane, out_of_the_way(fds[fd_count - 1]));
 	carom_lane_await_admission(worker.lane);
 	live(&worker, &start);
 }

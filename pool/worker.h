@@ -54,6 +54,7 @@ int carom_plan_resolve(struct carom_worker_plan *plan);
  * @index:      which worker of the pool
  * @begin, @end: the part of its value arena that it may allocate from
  * @cpu:        where it is to run; -1: anywhere
+ * @isolated:   it has a lane of its own: its descriptors are that, its arguments', its bell
  * @counts:     the last of its descriptors is a tally's
  * @has_sandbox: and then comes the page of its sandbox
  * @crash_offset, @has_crash_place: where in its value arena it leaves where it crashed
@@ -64,6 +65,7 @@ struct carom_worker_start {
 	uint64_t begin;
 	uint64_t end;
 	int64_t cpu;
+	uint64_t isolated;
 	uint64_t counts;
 	uint64_t has_sandbox;
 	uint64_t crash_offset;

@@ -140,3 +140,9 @@ void carom_segment_lose_fd(struct carom_segment *segment)
 {
 	segment->fd = -1;
 }
+
+void carom_segment_close_fd(struct carom_segment *segment)
+{
+	carom_closep(&segment->fd);
+	segment->fd = -1;
+}

@@ -7,4 +7,7 @@
 /** carom_segment_lose_fd() - its descriptor was taken away, and is not to be closed; the memory stays */
 void carom_segment_lose_fd(struct carom_segment *segment);
 
+/** carom_segment_close_fd() - it is not handed to anybody any more; the memory stays */
+void carom_segment_close_fd(struct carom_segment *segment);
+
 #endif

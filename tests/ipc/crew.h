@@ -62,7 +62,7 @@ static inline pid_t new_worker(struct carom_lane *lane, uint32_t index)
 		int fd = dup(carom_lane_fd(lane));
 
 		carom_lane_free(lane);
-		if (carom_lane_attach(fd, index, 0, UINT64_MAX, &lane) < 0 ||
+		if (carom_lane_attach(fd, -1, index, 0, UINT64_MAX, &lane) < 0 ||
 		    carom_lane_ready(lane) < 0)
 			_exit(99);
 		close(fd);

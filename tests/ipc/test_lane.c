@@ -29,7 +29,7 @@ Test(lane, a_task_is_done_by_a_worker, .timeout = 20)
 	if (pid == 0) {
 		struct carom_lane *view;
 
-		if (carom_lane_attach(carom_lane_fd(lane), 0, 0, UINT64_MAX, &view) < 0 ||
+		if (carom_lane_attach(carom_lane_fd(lane), -1, 0, 0, UINT64_MAX, &view) < 0 ||
 		    carom_lane_ready(view) < 0)
 			_exit(1);
 		while (carom_lane_claim(view, &slot) == 0) {
@@ -835,7 +835,7 @@ Test(lane, a_process_that_a_task_forks_has_nothing_of_the_lane, .timeout = 20)
 static int attach(int fd, uint32_t worker)
 {
 	struct carom_lane *untouched = (void *)16, *lane = untouched;
-	int r = carom_lane_attach(fd, worker, 0, UINT64_MAX, &lane);
+	int r = carom_lane_attach(fd, -1, worker, 0, UINT64_MAX, &lane);
 
 	if (r < 0)
 		cr_expect(eq(ptr, lane, untouched));

@@ -12,7 +12,11 @@ static inline void await_workers_asleep(struct carom_pool *pool, int count)
 	struct carom_worker_info infos[8];
 
 	for (int i = 0; i < count; i++) {
-		await(lane_is_idle(pool->lane, (uint32_t)i));
+		bool deals = carom_lane_deals(pool->lane);
+		const struct carom_lane *lane =
+			deals ? carom_dealer_lane(pool->lane, (uint32_t)i) : pool->lane;
+
+		await(lane_is_idle(lane, deals ? 0 : (uint32_t)i));
 		carom_pool_workers(pool, infos, 8);
 		await_asleep((pid_t)infos[i].pid);
 	}

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "pool/call_private.h"
+#include "tests/pool/isolated.h"
 #include "tests/pool/work.h"
 
 #define THREADS 16
@@ -234,6 +235,7 @@ static void expect_an_end(int (*end)(struct carom_pool *pool), enum carom_outcom
 
 Test(abuse, of_a_slot_leaves_no_task_without_an_answer_at_the_end, .timeout = 60)
 {
+	SKIP_IF_ISOLATED("such a worker is killed at once");
 	expect_an_end(carom_pool_terminate, CAROM_OUTCOME_TERMINATED);
 	expect_an_end(carom_pool_close, CAROM_OUTCOME_LOST);
 }

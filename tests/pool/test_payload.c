@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "pool/call_private.h"
+#include "tests/pool/isolated.h"
 #include "tests/pool/work.h"
 
 /* ---- large ---- */
@@ -79,6 +80,7 @@ Test(payload, pain_19_beyond_2_gib_without_a_copy_too_many, .timeout = 300)
 	const void *value;
 	size_t size;
 
+	SKIP_IF_ISOLATED("no value is larger than half a GiB");
 	if (available_memory() < 3 * both)
 		cr_skip_test("needs %d GiB of free memory", (int)(3 * both >> 30));
 	pool = new_pool(1);
@@ -198,6 +200,7 @@ Test(payload, pain_7_a_garbled_value_costs_its_own_task, .timeout = 20)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(1);
 	int64_t x = 3, y = 0;
 
+	SKIP_IF_ISOLATED("such a worker is killed");
 	for (int i = 0; i < 10; i++) {
 		CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
 		const void *data;
@@ -256,6 +259,7 @@ Test(payload, of_a_garbled_chunk_costs_that_chunk, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_pool(2);
 
+	SKIP_IF_ISOLATED("such a worker is killed");
 	expect_chunk_lost(pool, garble_the_chunk, CAROM_OUTCOME_FAILED);
 	expect_chunk_lost(pool, overstate_the_chunk, CAROM_OUTCOME_LOST);
 	expect_chunk_lost(pool, garble_the_chunk, CAROM_OUTCOME_FAILED);

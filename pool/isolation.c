@@ -1,0 +1,162 @@
+/*
+ * Isolation
+ *
+ * A pool that isolates its workers has a lane that deals (ipc/lane_deal.c); here stands
+ * what that needs of the loop, and what becomes of a worker that plays foul: it is killed at
+ * once, by whichever thread has seen it, and its burial answers its task. Nothing that it
+ * does in between is heard.
+ */
+#include "pool/isolation.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/sandbox_private.h"
+#include "core/time.h"
+#include "pool/pool_private.h"
+
+static void stall_expired(struct carom_loop_timer *timer);
+
+/* with the lock, which also keeps its pidfd open: U2 in burial.c */
+static void played_foul(uint32_t index, const char *what, void *userdata)
+{
+	struct carom_pool *pool = userdata;
+	struct incarnation *culprit = pool->workers[index].current;
+
+	if (!culprit)
+		return; /* it is dead */
+	culprit->foul = what;
+	if (!culprit->is_doomed) {
+		culprit->is_doomed = true;
+		culprit->doom = CAROM_EXIT_REASON_PROTOCOL;
+	}
+	carom_pidfd_signal(culprit->pidfd, SIGKILL);
+	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_PROTOCOL_VIOLATION,
+			"worker %u (pid %d) is killed for a protocol violation: %s", index,
+			(int)culprit->pid, what);
+}
+
+int carom_isolation_choose(struct carom_pool *pool)
+{
+	const char *forced = getenv("CAROM_ISOLATED");
+	bool is_possible = pool->context.method != CAROM_START_THREAD && !pool->options.statistics;
+
+	if (pool->options.isolated)
+		return is_possible ? 0 : -EOPNOTSUPP;
+	if (!carom_sandbox_is_none(pool->sandbox) && is_possible) {
+		pool->options.isolated = 1;
+		return 0;
+	}
+	pool->options.isolated = forced && strcmp(forced, "1") == 0 && is_possible;
+	return 0;
+}
+
+void carom_isolation_begin(struct carom_pool *pool)
+{
+	pool->stall_timer.expired = stall_expired;
+	pool->stall_timer.userdata = pool;
+	if (carom_lane_deals(pool->lane))
+		carom_lane_on_foul(pool->lane, played_foul, pool);
+}
+
+void carom_isolation_end(struct carom_pool *pool)
+{
+	carom_loop_timer_clear(carom_service_loop(pool->service), &pool->stall_timer);
+}
+
+/* ---- the bell ---- */
+
+/* a worker that stands still, when others have nothing to do */
+static void look_again(struct carom_pool *pool)
+{
+	if (pool->stall_is_awaited)
+		return;
+	pool->stall_is_awaited = true;
+	carom_loop_timer_set(carom_service_loop(pool->service), &pool->stall_timer,
+			     carom_deadline_after(CAROM_LANE_STALLED_NS));
+}
+
+static void look_no_more(struct carom_pool *pool)
+{
+	if (pool->stall_is_awaited)
+		carom_loop_timer_clear(carom_service_loop(pool->service), &pool->stall_timer);
+	pool->stall_is_awaited = false;
+}
+
+static void stall_expired(struct carom_loop_timer *timer)
+{
+	struct carom_pool *pool = timer->userdata;
+	bool again;
+
+	pool->stall_is_awaited = false;
+	pthread_mutex_lock(&pool->lock);
+	again = carom_lane_move_stalled(pool->lane);
+	pthread_mutex_unlock(&pool->lock);
+	if (again)
+		look_again(pool);
+}
+
+static void bell_rings(struct carom_loop_fd *watch)
+{
+	struct incarnation *alive = watch->userdata;
+	struct carom_pool *pool = alive->worker->pool;
+	int r;
+
+	pthread_mutex_lock(&pool->lock);
+	r = carom_lane_hand_rang(pool->lane, alive->worker->index);
+	pthread_mutex_unlock(&pool->lock);
+	if (r > 0)
+		look_again(pool);
+	else
+		look_no_more(pool);
+	if (r >= 0)
+		return;
+	/* it is ending, and this comes too late to change how; or it has closed the bell itself */
+	carom_pidfd_signal(alive->pidfd, SIGKILL);
+	carom_isolation_unwatch(alive);
+}
+
+int carom_isolation_watch(struct incarnation *alive)
+{
+	struct carom_pool *pool = alive->worker->pool;
+
+	if (!carom_lane_deals(pool->lane))
+		return 0;
+	alive->bell_watch = (struct carom_loop_fd){
+		.fd = carom_lane_hand_bell(pool->lane, alive->worker->index),
+		.ready = bell_rings,
+		.userdata = alive,
+	};
+	return carom_loop_watch_fd(carom_service_loop(pool->service), &alive->bell_watch);
+}
+
+void carom_isolation_unwatch(struct incarnation *dead)
+{
+	struct carom_pool *pool = dead->worker->pool;
+
+	if (carom_lane_deals(pool->lane))
+		carom_loop_unwatch_fd(carom_service_loop(pool->service), &dead->bell_watch);
+}
+
+/* ---- its end ---- */
+
+void carom_isolation_describe(const struct incarnation *dead, struct carom_outcome *outcome)
+{
+	if (dead->foul)
+		snprintf(outcome->message, sizeof(outcome->message), "protocol violation: %s",
+			 dead->foul);
+}
+
+bool carom_isolation_believes_recycling(const struct incarnation *dead)
+{
+	const struct carom_pool *pool = dead->worker->pool;
+	const struct carom_recycle_limits *limits = &pool->plan.limits;
+
+	return !carom_lane_deals(pool->lane) ||
+	       ((limits->max_tasks || limits->max_bytes) &&
+		carom_lane_done_count(pool->lane, dead->worker->index));
+}
