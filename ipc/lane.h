@@ -210,7 +210,7 @@ static inline const struct carom_lane_view *carom_lane_view(const struct carom_l
  * enum carom_lane_kind - who has the lane
  * @CAROM_LANE_SHARED:  the parent and all workers, which take tasks from it
  * @CAROM_LANE_DEALING: the parent alone, which deals tasks to workers that have a lane each
- * @CAROM_LANE_DEALT:   the parent and one worker: such a lane. See lane_deal.c
+ * @CAROM_LANE_DEALT:   the parent and one worker: such a lane. See lane_dealer.c
  */
 enum carom_lane_kind { CAROM_LANE_SHARED, CAROM_LANE_DEALING, CAROM_LANE_DEALT };
 

@@ -76,7 +76,7 @@ struct lane_dealer;
  * @interrupted, @sleep_count, @arena: a worker's own
  * @is_shared: the mappings are those of another view
  * @arguments_segment: of the parent's in a lane that is dealt: where they stand
- * @dealer: of a lane that deals, see lane_deal.c
+ * @dealer: of a lane that deals, see lane_dealer.c
  * @quick_parks, @move_*: see step_aside()
  * @settle:          see carom_lane_on_warned()
  */
@@ -209,7 +209,7 @@ static inline bool carom_lane_is_over(uint64_t word, uint32_t generation)
 	       carom_slot_generation(word) != generation;
 }
 
-/* ---- lane_deal.c: what the parent's functions come to in a lane that deals ---- */
+/* ---- lane_dealer.c and its like: what the parent's functions come to in a lane that deals ---- */
 
 int carom_dealer_new(struct carom_lane *lane, const struct carom_lane_options *options);
 struct lane_dealer *carom_dealer_free(struct lane_dealer *dealer);

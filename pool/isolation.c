@@ -1,7 +1,7 @@
 /*
  * Isolation
  *
- * A pool that isolates its workers has a lane that deals (ipc/lane_deal.c); here stands
+ * A pool that isolates its workers has a lane that deals (ipc/lane_dealer.c); here stands
  * what that needs of the loop, and what becomes of a worker that plays foul: it is killed at
  * once, by whichever thread has seen it, and its burial answers its task. Nothing that it
  * does in between is heard.

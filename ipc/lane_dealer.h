@@ -1,0 +1,201 @@
+/*
+ * What the sources share that make a lane deal: the dealer, and the hands it deals to. All
+ * of it is the parent's, private, and used with the caller's lock, but for what says otherwise.
+ */
+#ifndef CAROM_IPC_LANE_DEALER_H
+#define CAROM_IPC_LANE_DEALER_H
+
+#include "core/private_fd.h"
+#include "ipc/lane.h"
+#include "ipc/lane_private.h"
+
+#define HAND_SLOTS 4
+
+struct lane_hand;
+
+/**
+ * struct lane_deal - a task in a hand
+ * @at:         its slot there, which is always the same one
+ * @slot:       its slot in the parent's lane
+ * @generation: of the slot in the hand
+ * @is_begun, @progress, @is_timed, @started_progress: what was seen of it
+ * @is_evicted: it was answered already
+ */
+struct lane_deal {
+	struct lane_hand *hand;
+	uint32_t at;
+	uint32_t slot;
+	uint32_t generation;
+	bool is_used;
+	bool is_begun;
+	bool is_timed;
+	bool is_evicted;
+	_Atomic uint32_t sleeper_count;
+	uint64_t progress;
+	uint64_t started_progress;
+	uint64_t dealt_ns;
+	uint64_t argument_offset;
+	uint64_t argument_size; /* of its block; 0: none */
+};
+
+enum hand_fd { HAND_LANE, HAND_ARGUMENTS, HAND_BELL, HAND_BELL_READ, HAND_READERS, HAND_FDS };
+
+/**
+ * struct lane_hand - what the parent has of a worker
+ * @lane:     NULL: there has been no worker
+ * @fds:      HAND_LANE and HAND_READERS are those of the lane's segments
+ * @is_open:  it may be dealt to (K3)
+ * @is_foul:  nothing that it says is heard (K1)
+ * @is_stalled: that is because it did not take up what it was dealt
+ * @arm_count, @ring_count: K4
+ */
+struct lane_hand {
+	struct carom_lane *lane;
+	uint32_t worker;
+	uint32_t used_count;
+	pid_t pid;
+	bool is_open;
+	bool is_leaving;
+	_Atomic bool is_foul;
+	bool is_stalled;
+	bool is_armed;
+	uint64_t arm_count;
+	uint64_t ring_count;
+	uint64_t done_count;
+	struct carom_arena arguments;
+	int fds[HAND_FDS];
+	struct carom_private_fd private_fds[HAND_FDS];
+	struct lane_deal deals[HAND_SLOTS];
+};
+
+/**
+ * struct entry - of a slot in the parent's lane
+ * @deal: where its task is; NULL: nowhere
+ * @offset, @size: the block that its value was copied to; 0: none
+ */
+struct entry {
+	_Atomic(struct lane_deal *) deal;
+	uint64_t offset;
+	uint64_t size;
+};
+
+/**
+ * struct lane_dealer
+ * @entries:   one per slot
+ * @free:      a bit per hand that may be dealt to and has nothing
+ * @slow:      a bit per hand that has not taken up what it was dealt: others come first
+ * @values:    where values are copied to
+ * @unbegun_count: tasks that were dealt, and not seen to be begun
+ * @all_armed: whoever has a task rings when it has ended it
+ * @is_dealing: further down the stack
+ */
+struct lane_dealer {
+	struct lane_hand *hands;
+	uint32_t hand_count;
+	struct entry *entries;
+	uint64_t free[CAROM_LANE_MASK_WORDS];
+	uint64_t slow[CAROM_LANE_MASK_WORDS];
+	struct carom_arena values;
+	uint64_t kept_offset;
+	uint64_t kept_size;
+	uint64_t spin_ns;
+	uint64_t unbegun_count;
+	bool all_armed;
+	bool is_dealing;
+	enum carom_lane_stop stop;
+	carom_lane_foul_fn *foul;
+	void *userdata;
+};
+
+static inline uint64_t load_once(const uint64_t *word)
+{
+	return *(const volatile uint64_t *)word;
+}
+
+static inline struct lane_hand *hand_of(const struct carom_lane *lane, uint32_t worker)
+{
+	return &lane->dealer->hands[worker];
+}
+
+static inline struct carom_slot *lines_of(const struct lane_deal *deal)
+{
+	return &deal->hand->lane->view.slots[deal->at];
+}
+
+static inline struct lane_deal *deal_of(const struct carom_lane *lane, uint32_t slot)
+{
+	return atomic_load(&lane->dealer->entries[slot].deal);
+}
+
+/* ---- lane_deal.c ---- */
+
+/** carom_hand_set_free() - may it be dealt to at once? */
+void carom_hand_set_free(struct carom_lane *lane, const struct lane_hand *hand, bool is_free);
+
+/** carom_hand_shut() - nothing more is dealt to it */
+void carom_hand_shut(struct carom_lane *lane, struct lane_hand *hand);
+
+/** carom_hand_set_slow() - it has not taken up what it was dealt: others come first */
+void carom_hand_set_slow(struct carom_lane *lane, const struct lane_hand *hand, bool is_slow);
+
+/** carom_dealer_find_free() - a hand that may be dealt to at once; NULL: none */
+struct lane_hand *carom_dealer_find_free(const struct carom_lane *lane, bool even_slow);
+
+/** carom_deal_set_word() - the parent's own; who waits may set WAITED meanwhile. Return: what it was */
+uint64_t carom_deal_set_word(struct carom_lane *lane, uint32_t slot, uint32_t owner,
+			     enum carom_slot_state state);
+
+/** carom_deal_release() - it has ended: its place in the hand is free */
+void carom_deal_release(struct carom_lane *lane, struct lane_deal *deal);
+
+/** carom_dealer_is_queued() - the first task that waits; stale hints are passed */
+bool carom_dealer_is_queued(struct carom_lane *lane, uint32_t *ret_slot);
+
+/* ---- lane_move.c ---- */
+
+/** carom_deal_take_back() - if it was not begun; then it is nobody's, and waits, but for a place in the ring */
+bool carom_deal_take_back(struct carom_lane *lane, struct lane_deal *deal);
+
+/** carom_deal_move_if_stalled() - K3: what is not taken up is for somebody who can do it at once */
+void carom_deal_move_if_stalled(struct carom_lane *lane, struct lane_deal *deal);
+
+/* ---- lane_claim.c ---- */
+
+/** carom_deal_see_time() - note when it, or its item, was begun */
+void carom_deal_see_time(struct carom_lane *lane, struct lane_deal *deal);
+
+/** carom_deal_collect() - its worker says that it has ended */
+void carom_deal_collect(struct carom_lane *lane, struct lane_deal *deal);
+
+/* ---- lane_look.c ---- */
+
+/** carom_hand_foul() - nothing that it says is heard any more; @what: static text */
+void carom_hand_foul(struct carom_lane *lane, struct lane_hand *hand, const char *what);
+
+/** carom_deal_see() - what its worker has done to it by now; it may have ended then */
+void carom_deal_see(struct carom_lane *lane, struct lane_deal *deal);
+void carom_hand_see_all(struct carom_lane *lane, struct lane_hand *hand);
+
+/* ---- lane_bell.c ---- */
+
+/** carom_hand_arm() - it rings at the next thing that it does */
+void carom_hand_arm(struct lane_hand *hand);
+void carom_hand_disarm(struct lane_hand *hand);
+
+/** carom_dealer_arm_all() - all that have a task, and look at each */
+void carom_dealer_arm_all(struct carom_lane *lane);
+
+/** carom_deal_wants_bell() - is the loop to tell somebody of this task, or is more to be dealt? */
+bool carom_deal_wants_bell(struct carom_lane *lane, uint32_t slot);
+
+/* ---- lane_hold.c ---- */
+
+/** carom_deal_dislodge() - who sleeps there wakes up, and looks again, and finds that it is void */
+void carom_deal_dislodge(struct lane_deal *deal);
+
+/* ---- lane_hand.c ---- */
+
+void carom_hand_close(struct lane_hand *hand);
+void carom_hand_lose_fds(struct lane_hand *hand);
+
+#endif
