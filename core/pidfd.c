@@ -312,7 +312,7 @@ static pid_t number_of_pidfd(int pidfd)
 	int r;
 
 	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) == 0)
-		return (pid_t)info.pids[0];
+		return info.pids[0] ? (pid_t)info.pids[0] : -ESRCH;
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	r = read_at(AT_FDCWD, path, text, sizeof(text));
 	if (r < 0)
@@ -329,7 +329,10 @@ static pid_t number_of(int fd)
 	char text[64];
 	int r = read_at(fd, "stat", text, sizeof(text));
 
-	return r == -ENOTDIR ? number_of_pidfd(fd) : r < 0 ? r : (pid_t)atoi(text);
+	if (r == -ENOTDIR)
+		return number_of_pidfd(fd);
+	/* never 0, which kill(2) takes for the own group */
+	return r < 0 ? r : atoi(text) > 0 ? (pid_t)atoi(text) : -ESRCH;
 }
 
 bool carom_pidfd_has_ended(int pidfd)

@@ -55,11 +55,17 @@ static inline void name_survivors(void)
 		popen("exec ps h -o pid,ppid,pgid,stat,wchan:24,blocked,pending,args --ppid "
 		      "$PPID",
 		      "r");
-	char line[256];
+	char line[4096];
 
 	while (children && fgets(line, sizeof(line), children)) {
+		pid_t pid = (pid_t)strtol(line, NULL, 10);
+		siginfo_t info;
+
 		fprintf(stderr, "# survivor: %s", line);
-		kill(atoi(line), SIGKILL); /* nobody else reaps it, so it is still the same one */
+		/* nobody else reaps it, so it is still the same one; 0, of the rest of a long line, is none */
+		if (pid > 0 &&
+		    waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
+			kill(pid, SIGKILL);
 	}
 	if (children)
 		pclose(children);
