@@ -662,7 +662,8 @@ static void kill_all(struct carom_pool *pool)
 	int count = carom_pool_workers(pool, workers, 64);
 
 	for (int i = 0; i < count; i++)
-		kill((pid_t)workers[i].pid, SIGKILL);
+		if (workers[i].pid > 0) /* 0 would be everybody */
+			kill((pid_t)workers[i].pid, SIGKILL);
 }
 
 /* Signals of one kind that come at once are one, so there may have been more deaths. */
