@@ -454,6 +454,7 @@ static void expect_alone(const char *method)
 	struct carom_context *context = NULL;
 	struct seen seen;
 
+	cr_assert(zero(int, carom_pool_wait_ready(other, carom_deadline_after(CAROM_SECONDS(20)))));
 	cr_assert(zero(int, carom_context_get(method, &context)));
 	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 3, .isolated = 1,
 							       .context = context),
