@@ -141,7 +141,8 @@ int carom_reply(struct carom_call *call, const void *data, size_t size)
 	return carom_reply_commit(call, size);
 }
 
-static void set_message(struct carom_call *call, const char *format, va_list arguments)
+static __attribute__((format(printf, 2, 0))) void set_message(struct carom_call *call,
+							      const char *format, va_list arguments)
 {
 	vsnprintf(call->message, CAROM_OUTCOME_MESSAGE_MAX, format, arguments);
 	call->message_size = (uint32_t)strlen(call->message) + 1;

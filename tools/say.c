@@ -21,7 +21,8 @@ void carom_say_as(const char *name)
 	speaker = name;
 }
 
-static void say(const char *name, const char *separator, const char *format, va_list arguments)
+static __attribute__((format(printf, 3, 0))) void say(const char *name, const char *separator,
+						      const char *format, va_list arguments)
 {
 	char line[LINE_BYTES + 1]; /* room for the newline where snprintf() puts its NUL */
 	size_t length;
