@@ -590,16 +590,12 @@ static void *service_thread(void *userdata)
 
 static int start_thread(struct carom_service *service)
 {
-	sigset_t all, before;
 	int r;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	carom_threads_count(1);
-	r = -pthread_create(&service->thread, NULL, service_thread, service);
+	r = carom_thread_create(&service->thread, service_thread, service);
 	if (r < 0)
 		carom_threads_count(-1);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }
 

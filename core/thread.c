@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -130,6 +131,18 @@ void carom_threads_join(void)
 	release();
 	if (joins)
 		pthread_join(last, NULL);
+}
+
+int carom_thread_create(pthread_t *ret_thread, void *(*function)(void *), void *userdata)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(ret_thread, NULL, function, userdata);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
 }
 
 void carom_threads_count(int change)

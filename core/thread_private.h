@@ -2,6 +2,15 @@
 #ifndef CAROM_CORE_THREAD_PRIVATE_H
 #define CAROM_CORE_THREAD_PRIVATE_H
 
+#include <pthread.h>
+
+/**
+ * carom_thread_create() - a thread that no signal of the process is given to
+ *
+ * Handlers of the program run in its own threads. Return: 0, -EAGAIN.
+ */
+int carom_thread_create(pthread_t *ret_thread, void *(*function)(void *), void *userdata);
+
 /** carom_threads_join() - wait until those of carom_thread_start() have ended; but for this one */
 void carom_threads_join(void);
 

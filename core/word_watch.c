@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -171,18 +170,13 @@ static void *run_waiter(void *argument)
 
 static int create_thread(struct waiter *waiter)
 {
-	sigset_t all, before;
 	int r;
 
-	/* signals are the program's: its handlers run in its own threads */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
 	carom_threads_count(1);
-	r = pthread_create(&waiter->thread, NULL, run_waiter, waiter);
-	if (r != 0)
+	r = carom_thread_create(&waiter->thread, run_waiter, waiter);
+	if (r < 0)
 		carom_threads_count(-1);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -r;
+	return r;
 }
 
 static void join_thread(struct waiter *waiter)

@@ -20,8 +20,8 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 
+#include "core/thread_private.h"
 #include "core/time.h"
 #include "pool/pool_private.h"
 
@@ -136,15 +136,10 @@ static void *run_thread(void *userdata);
 
 static int start_thread(struct carom_pool *pool)
 {
-	sigset_t all, before;
-	int r;
+	int r = carom_thread_create(&pool->notices.thread, run_thread, pool);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&pool->notices.thread, NULL, run_thread, pool);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (r < 0)
-		return -EAGAIN;
+		return r;
 	pool->notices.has_thread = true;
 	pool->reference_count++; /* C3 */
 	return 0;
