@@ -32,6 +32,7 @@
 #include "../core/version.h"
 #include "../ipc/ring.h"
 #include "../shm/heap.h"
+#include "../shm/lock.h"
 #include "../shm/mutex.h"
 #include "../shm/segment.h"
 #include "../shm/shareable_list.h"

@@ -65,7 +65,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -80,8 +79,7 @@
 #include "shm/futex.h"
 #include "shm/mutex_private.h"
 #include "shm/robust.h"
-
-#define SPIN_COUNT 100
+#include "shm/spin.h"
 
 enum mutex_kind {
 	KIND_NONE, /* zeroed memory is no mutex */
@@ -199,29 +197,6 @@ static int take_if_free(struct own_mutex *mutex, uint32_t tid, uint32_t *ret_see
 	return (seen & FUTEX_TID_MASK) == tid ? -EDEADLK : -EBUSY;
 }
 
-/* On one processor, looking again keeps the holder from running. A guess, made once. */
-static int spin_count(void)
-{
-	static _Atomic int count = -1;
-	int looks = atomic_load_explicit(&count, memory_order_relaxed); /* any answer is right */
-	cpu_set_t set;
-
-	if (looks >= 0)
-		return looks;
-	looks = sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) > 1 ? SPIN_COUNT : 0;
-	atomic_store_explicit(&count, looks, memory_order_relaxed);
-	return looks;
-}
-
-static void relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
-
 /* Sleep while the word is @seen, once it says that somebody sleeps. */
 static int sleep_on(struct own_mutex *mutex, uint32_t seen, uint64_t deadline_ns,
 		    enum patience patience)
@@ -243,7 +218,7 @@ static int sleep_on(struct own_mutex *mutex, uint32_t seen, uint64_t deadline_ns
 static int wait_and_take(struct own_mutex *mutex, uint32_t tid, uint64_t deadline_ns,
 			 enum patience patience)
 {
-	int looks = spin_count();
+	int looks = carom_spin_count();
 	uint32_t seen;
 	int r;
 
@@ -252,7 +227,7 @@ static int wait_and_take(struct own_mutex *mutex, uint32_t tid, uint64_t deadlin
 		if (r != -EBUSY)
 			return r;
 		if (looks-- > 0) {
-			relax();
+			carom_spin_relax();
 			continue;
 		}
 		r = sleep_on(mutex, seen, deadline_ns, patience);

@@ -1,0 +1,144 @@
+/*
+ * Primitive
+ *
+ *	+-------------+-------+------------------------+
+ *	| magic, size | state | roll: a row a process  |
+ *	+-------------+-------+------------------------+
+ *
+ * Rows that nobody used cost nothing: the file is as large as it could become, and pages
+ * come when they are touched.
+ *
+ * `origin` is stored after `row` and `keeper`, and checked before they are read: it is
+ * another value in every process, so a child by fork() sees that the row is its parent's.
+ */
+#include "shm/primitive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "core/cleanup.h"
+#include "core/fork_lock.h"
+#include "core/probe.h"
+#include "shm/memfd.h"
+
+static CAROM_FORK_LOCK(entering);
+
+static uint32_t roll_offset(const struct carom_primitive_kind *kind)
+{
+	uint32_t end = sizeof(struct carom_primitive_file) + kind->state_size;
+
+	return (end + 63) & ~63U;
+}
+
+static int map(struct carom_primitive *primitive)
+{
+	void *data;
+	int r = carom_memfd_map(primitive->fd, NULL, primitive->size, &data);
+
+	if (r < 0)
+		return r;
+	primitive->file = data;
+	return 0;
+}
+
+int carom_primitive_init(struct carom_primitive *primitive, const struct carom_primitive_kind *kind,
+			 const char *name, uint32_t process_max)
+{
+	uint32_t capacity = process_max ? process_max : CAROM_PRIMITIVE_PROCESSES;
+	uint32_t roll = roll_offset(kind);
+	int r;
+
+	primitive->fd = -1;
+	primitive->kind = kind;
+	if (capacity > CAROM_ROLL_CAPACITY_MAX)
+		return -EINVAL;
+	if (!carom_probe(CAROM_FEATURE_ROBUST_LIST))
+		return -EOPNOTSUPP;
+	primitive->size = carom_page_ceil(roll + carom_roll_size(capacity));
+	r = carom_memfd_new(name ? name : kind->name, primitive->size, &primitive->fd);
+	if (r < 0 || (r = map(primitive)) < 0)
+		return r;
+	primitive->roll = (struct carom_roll *)((char *)primitive->file + roll);
+	carom_roll_init(primitive->roll, capacity);
+	primitive->file->roll = roll;
+	primitive->file->size = primitive->size;
+	primitive->file->magic = kind->magic;
+	return 0;
+}
+
+/* Once checked it is believed: who shares a primitive is trusted not to change it. */
+static int check(struct carom_primitive *primitive, const struct carom_primitive_kind *kind)
+{
+	const struct carom_primitive_file *file = primitive->file;
+	uint32_t roll = roll_offset(kind);
+
+	if (primitive->size < roll + carom_roll_size(1))
+		return -EBADMSG;
+	if (file->magic != kind->magic || file->size != primitive->size || file->roll != roll)
+		return -EBADMSG;
+	primitive->roll = (struct carom_roll *)((char *)primitive->file + roll);
+	if (carom_page_ceil(roll + carom_roll_size(primitive->roll->capacity)) != primitive->size)
+		return -EBADMSG;
+	return 0;
+}
+
+int carom_primitive_attach(struct carom_primitive *primitive,
+			   const struct carom_primitive_kind *kind, int fd)
+{
+	int r;
+
+	primitive->fd = -1;
+	primitive->kind = kind;
+	if (!carom_probe(CAROM_FEATURE_ROBUST_LIST))
+		return -EOPNOTSUPP;
+	r = carom_memfd_check(fd, &primitive->size);
+	if (r < 0)
+		return r;
+	primitive->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (primitive->fd < 0)
+		return -errno;
+	r = map(primitive);
+	return r < 0 ? r : check(primitive, kind);
+}
+
+void carom_primitive_deinit(struct carom_primitive *primitive, bool has_something)
+{
+	if (primitive->roll && carom_primitive_has_entered(primitive)) {
+		if (has_something)
+			carom_roll_break_off(primitive->roll, primitive->row, primitive->keeper);
+		else
+			carom_roll_leave(primitive->roll, primitive->row, primitive->keeper);
+	}
+	if (primitive->file)
+		munmap(primitive->file, primitive->size);
+	carom_closep(&primitive->fd);
+}
+
+static int enter(struct carom_primitive *primitive)
+{
+	int r = carom_roll_enter(primitive->roll, &primitive->row, &primitive->keeper);
+
+	if (r == -EUSERS && carom_roll_next_dead(primitive->roll, 0) != CAROM_ROLL_NOBODY) {
+		primitive->kind->bury(primitive);
+		r = carom_roll_enter(primitive->roll, &primitive->row, &primitive->keeper);
+	}
+	return r;
+}
+
+int carom_primitive_enter(struct carom_primitive *primitive, uint32_t *ret_row)
+{
+	int r = 0;
+
+	carom_fork_lock_acquire(&entering);
+	if (!carom_primitive_has_entered(primitive)) {
+		r = enter(primitive);
+		if (r == 0) /* release: after row and keeper */
+			atomic_store_explicit(&primitive->origin, carom_origin(),
+					      memory_order_release);
+	}
+	if (r == 0)
+		*ret_row = primitive->row;
+	carom_fork_lock_release(&entering);
+	return r;
+}

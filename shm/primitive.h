@@ -1,0 +1,127 @@
+/*
+ * Primitive
+ *
+ * What a lock, a semaphore, a condition and a barrier between processes have in common:
+ * a sealed memfd of its own, by which it is handed to any process at any time, with its
+ * state and the roll of those who use it; and a handle in each process.
+ *
+ *	struct carom_latch { struct carom_primitive base; };
+ *
+ *	latch = calloc(1, sizeof(*latch));
+ *	r = carom_primitive_init(&latch->base, &latch_kind, name, process_max);
+ *	...
+ *	r = carom_primitive_row(&latch->base, &row);	// first thing in each call
+ *
+ * A handle goes along into children by fork(), which enter the roll when they first use it.
+ */
+#ifndef CAROM_SHM_PRIMITIVE_H
+#define CAROM_SHM_PRIMITIVE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/origin.h"
+#include "shm/roll.h"
+
+/* Processes that can use one at a time, if its maker says nothing. */
+#define CAROM_PRIMITIVE_PROCESSES 1024
+
+struct carom_primitive;
+
+/**
+ * struct carom_primitive_kind - of what sort one is
+ * @magic:      at the start of the file
+ * @name:       of those that their maker gives none
+ * @state_size: bytes
+ * @bury:       see to all dead rows; called when somebody wants to enter and finds no free one
+ */
+struct carom_primitive_kind {
+	uint64_t magic;
+	const char *name;
+	uint32_t state_size;
+	void (*bury)(struct carom_primitive *primitive);
+};
+
+/**
+ * struct carom_primitive_file - what stands in the memfd
+ * @size:  of the file
+ * @roll:  where it stands, in bytes
+ * @state: the kind's own; zeroed when it is made
+ */
+struct carom_primitive_file {
+	uint64_t magic;
+	uint64_t size;
+	uint32_t roll;
+	uint32_t reserved;
+	_Alignas(64) unsigned char state[];
+};
+
+/**
+ * struct carom_primitive - a handle
+ * @file:   mapped; NULL: half-built
+ * @fd:     -1: half-built
+ * @origin: the process that has @row and @keeper; 0: none yet
+ */
+struct carom_primitive {
+	const struct carom_primitive_kind *kind;
+	struct carom_primitive_file *file;
+	struct carom_roll *roll;
+	uint64_t size;
+	int fd;
+	uint32_t row;
+	struct carom_keeper *keeper;
+	_Atomic uint64_t origin;
+};
+
+/**
+ * carom_primitive_init() - make one
+ * @primitive:   zeroed; ended by carom_primitive_deinit(), also after an error
+ * @name:        shown in /proc/PID/maps; NULL: the kind's
+ * @process_max: 0: CAROM_PRIMITIVE_PROCESSES
+ *
+ * Return: 0, -EINVAL (@process_max is above CAROM_ROLL_CAPACITY_MAX), -EOPNOTSUPP
+ * (the robust list has another layout), or what carom_memfd_new() says.
+ */
+int carom_primitive_init(struct carom_primitive *primitive, const struct carom_primitive_kind *kind,
+			 const char *name, uint32_t process_max);
+
+/**
+ * carom_primitive_attach() - the same for one that another process made
+ * @fd: stays the caller's
+ *
+ * Return: 0, -EBADF, -EBADMSG (nothing of this kind), -EOPNOTSUPP, -ENOMEM, -EMFILE.
+ */
+int carom_primitive_attach(struct carom_primitive *primitive,
+			   const struct carom_primitive_kind *kind, int fd);
+
+/**
+ * carom_primitive_deinit() - unmap and close
+ * @has_something: this process holds what others wait for: to them, it dies now
+ */
+void carom_primitive_deinit(struct carom_primitive *primitive, bool has_something);
+
+/** carom_primitive_enter() - see below */
+int carom_primitive_enter(struct carom_primitive *primitive, uint32_t *ret_row);
+
+/** carom_primitive_has_entered() - has this process ever used it by this handle? */
+static inline bool carom_primitive_has_entered(const struct carom_primitive *primitive)
+{
+	/* acquire: pairs with the release in carom_primitive_enter() */
+	return carom_origin_is(atomic_load_explicit(&primitive->origin, memory_order_acquire));
+}
+
+/**
+ * carom_primitive_row() - this process's row, which it enters when it first asks
+ *
+ * Return: 0, or what carom_roll_enter() says.
+ */
+static inline int carom_primitive_row(struct carom_primitive *primitive, uint32_t *ret_row)
+{
+	if (!carom_primitive_has_entered(primitive))
+		return carom_primitive_enter(primitive, ret_row);
+	*ret_row = primitive->row;
+	return 0;
+}
+
+#endif

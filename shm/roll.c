@@ -1,0 +1,268 @@
+/*
+ * Roll
+ *
+ *   L1  A row's word goes 0 -> keeper's thread id -> OWNER_DIED -> 0, or from the thread
+ *       id back to 0 by leaving. Every change but the kernel's is a compare-and-swap from
+ *       the value that was seen, so of several who enter or bury one wins.
+ *   L2  A row is found by who reads `row_count` after it was entered: the count is raised
+ *       before the word is set.
+ *   L3  Whoever has entered and sleeps, or was woken and has not looked, is watched by
+ *       every sleeper: one who fell asleep before looks again, since entering changes
+ *       `entries`, which all sleepers watch.
+ *   L4  `generation` is changed by who has just entered, before anybody is told of it.
+ *   L5  A death wakes one of those who watch the row, and that one looks at all rows
+ *       before it sleeps again or returns. If it dies before, L3 brings the next one.
+ *
+ * Entering, and the deaths in between:
+ *
+ *	row_count raised           nobody is in the row yet; a hole that the next one fills
+ *	the node pending, word set the kernel marks it: a dead row that held nothing
+ *	linked                     likewise
+ *	entries not yet changed    sleepers do not watch it; but it has not slept, so was
+ *	                           not woken: no wake-up is lost with it
+ *
+ * What is not watched. More than CAROM_ROLL_WATCHED_MAX others: futex_waitv(2) takes 128
+ * words. Then, and where there is no futex_waitv (before Linux 5.16), sleepers look
+ * again every 100 ms: the price of not being stuck.
+ */
+#include "shm/roll.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/points.h"
+#include "core/probe.h"
+#include "core/time.h"
+#include "shm/futex.h"
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+#define LOOK_AGAIN_NS CAROM_MILLISECONDS(100)
+
+size_t carom_roll_size(uint32_t capacity)
+{
+	return sizeof(struct carom_roll) + capacity * sizeof(struct carom_roll_row);
+}
+
+void carom_roll_init(struct carom_roll *roll, uint32_t capacity)
+{
+	roll->capacity = capacity;
+}
+
+/* ---- entering and leaving ---- */
+
+/* in the keeper's thread, as nptl takes a robust mutex */
+static int begin_life(const struct carom_robust *self, void *userdata)
+{
+	struct carom_life *life = userdata;
+	uint32_t nobody = 0;
+	int r = 0;
+
+	carom_robust_begin(self, &life->link);
+	CAROM_POINT("roll.pending");
+	if (atomic_compare_exchange_strong(&life->word, &nobody,
+					   carom_life_word((pid_t)carom_robust_tid(self)))) {
+		CAROM_POINT("roll.taken");
+		carom_robust_push(self, &life->link);
+	} else {
+		r = -EBUSY;
+	}
+	carom_robust_end(self);
+	return r;
+}
+
+static int end_life(const struct carom_robust *self, void *userdata)
+{
+	struct carom_life *life = userdata;
+
+	carom_robust_begin(self, &life->link);
+	carom_robust_remove(&life->link);
+	CAROM_POINT("roll.unlinked");
+	atomic_store(&life->word, 0);
+	carom_robust_end(self);
+	return 0;
+}
+
+/* as the kernel would, after it */
+static int break_off_life(const struct carom_robust *self, void *userdata)
+{
+	struct carom_life *life = userdata;
+
+	carom_robust_begin(self, &life->link);
+	carom_robust_remove(&life->link);
+	CAROM_POINT("roll.unlinked");
+	atomic_store(&life->word, FUTEX_OWNER_DIED);
+	carom_robust_end(self);
+	carom_futex_wake(&life->word, 1);
+	return 0;
+}
+
+/* A row that nobody has, counted in (L2); or CAROM_ROLL_NOBODY. */
+static uint32_t find_free(struct carom_roll *roll, uint32_t from)
+{
+	uint32_t count = atomic_load(&roll->row_count);
+
+	for (uint32_t row = from; row < count; row++)
+		if (atomic_load(&roll->rows[row].life.word) == 0)
+			return row;
+	while (count < roll->capacity)
+		if (atomic_compare_exchange_weak(&roll->row_count, &count, count + 1))
+			return count;
+	return CAROM_ROLL_NOBODY;
+}
+
+static void sign(struct carom_roll *roll, uint32_t row)
+{
+	atomic_fetch_add(&roll->rows[row].generation, 1); /* L4 */
+	/* relaxed: for people */
+	atomic_store_explicit(&roll->rows[row].pid, getpid(), memory_order_relaxed);
+	CAROM_POINT("roll.entered");
+	atomic_fetch_add(&roll->entries, 1); /* L3 */
+	carom_futex_wake(&roll->entries, INT32_MAX);
+}
+
+int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_row, struct carom_keeper **ret_keeper)
+{
+	uint32_t row = 0;
+	int r = -EBUSY;
+
+	for (; r == -EBUSY; row++) {
+		row = find_free(roll, row);
+		if (row == CAROM_ROLL_NOBODY)
+			return -EUSERS;
+		r = carom_keeper_hold(begin_life, &roll->rows[row].life, ret_keeper);
+		if (r == 0) {
+			sign(roll, row);
+			*ret_row = row;
+		}
+	}
+	return r;
+}
+
+void carom_roll_leave(struct carom_roll *roll, uint32_t row, struct carom_keeper *keeper)
+{
+	carom_keeper_drop(keeper, end_life, &roll->rows[row].life);
+}
+
+void carom_roll_break_off(struct carom_roll *roll, uint32_t row, struct carom_keeper *keeper)
+{
+	carom_keeper_drop(keeper, break_off_life, &roll->rows[row].life);
+}
+
+/* ---- the dead ---- */
+
+uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row)
+{
+	uint32_t count = atomic_load(&roll->row_count);
+
+	for (; row < count; row++)
+		if (carom_roll_is_dead(roll, row))
+			return row;
+	return CAROM_ROLL_NOBODY;
+}
+
+void carom_roll_bury(struct carom_roll *roll, uint32_t row)
+{
+	_Atomic uint32_t *word = &roll->rows[row].life.word;
+	uint32_t seen = atomic_load(word);
+
+	if (seen & FUTEX_OWNER_DIED)
+		atomic_compare_exchange_strong(word, &seen, 0); /* L1 */
+}
+
+/* ---- sleeping ---- */
+
+/**
+ * struct watch - what one sleep ends for
+ * @is_whole: all rows are in it
+ * @is_late:  one of them has died already
+ */
+struct watch {
+	struct futex_waitv words[CAROM_ROLL_WATCHED_MAX + 2];
+	unsigned int count;
+	bool is_whole;
+	bool is_late;
+};
+
+static void watch_word(struct watch *watch, const _Atomic uint32_t *word, uint32_t expected)
+{
+	watch->words[watch->count++] = (struct futex_waitv){ .val = expected,
+							     .uaddr = (uintptr_t)word,
+							     .flags = FUTEX_32 };
+}
+
+static void watch_row(struct watch *watch, const struct carom_roll_row *row)
+{
+	uint32_t alive = atomic_load(&row->life.word);
+
+	if (alive & FUTEX_OWNER_DIED)
+		watch->is_late = true;
+	else if (alive && watch->count < CAROM_ROLL_WATCHED_MAX + 2)
+		watch_word(watch, &row->life.word, alive);
+	else if (alive)
+		watch->is_whole = false;
+}
+
+/* Who enters after `entries` was read changes it, and the kernel compares (L3). */
+static void watch_all(struct watch *watch, const struct carom_roll *roll, uint32_t mine)
+{
+	uint32_t count;
+
+	watch_word(watch, &roll->entries, atomic_load(&roll->entries));
+	count = atomic_load(&roll->row_count);
+	for (uint32_t row = 0; row < count; row++)
+		if (row != mine)
+			watch_row(watch, &roll->rows[row]);
+}
+
+static int wait_for_any(const struct watch *watch, uint64_t deadline_ns)
+{
+	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
+				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+
+	if (syscall(SYS_futex_waitv, watch->words, watch->count, 0,
+		    deadline_ns == CAROM_NO_DEADLINE ? NULL : &until, CLOCK_MONOTONIC) >= 0)
+		return 0;
+	return -errno;
+}
+
+/* Without words to wait for, or without all of them. */
+static int wait_a_while(const struct watch *watch, bool has_waitv, uint64_t deadline_ns)
+{
+	uint64_t until = carom_deadline_after(LOOK_AGAIN_NS);
+	bool is_last = until >= deadline_ns;
+	int r;
+
+	if (is_last)
+		until = deadline_ns;
+	r = has_waitv ? wait_for_any(watch, until)
+		      : carom_futex_wait((const _Atomic uint32_t *)(uintptr_t)watch->words[0].uaddr,
+					 (uint32_t)watch->words[0].val, until);
+	return r == -ETIMEDOUT && !is_last ? 0 : r;
+}
+
+int carom_roll_sleep(struct carom_roll *roll, uint32_t row, const _Atomic uint32_t *word,
+		     uint32_t expected, uint64_t deadline_ns, unsigned int flags)
+{
+	bool has_waitv = carom_probe(CAROM_FEATURE_FUTEX_WAITV);
+	struct watch watch;
+	int r;
+
+	watch.count = 0; /* the words are not worth zeroing */
+	watch.is_whole = true;
+	watch.is_late = false;
+	watch_word(&watch, word, expected);
+	watch_all(&watch, roll, row);
+	if (watch.is_late)
+		return 0;
+	CAROM_POINT("roll.asleep");
+	r = watch.is_whole && has_waitv ? wait_for_any(&watch, deadline_ns)
+					: wait_a_while(&watch, has_waitv, deadline_ns);
+	CAROM_POINT("roll.awake");
+	return r == -ETIMEDOUT || (r == -EINTR && flags & CAROM_ROLL_INTERRUPTIBLE) ? r : 0;
+}

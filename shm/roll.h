@@ -1,0 +1,168 @@
+/*
+ * Roll
+ *
+ * Who takes part in something shared: a row for each process, in shared memory, whose
+ * word the kernel marks when that process dies; and a sleep that ends when one of them
+ * does. Locks, semaphores, conditions and barriers between processes rest on it: each
+ * has one, and says in its own words what a row's death means.
+ *
+ *	r = carom_roll_enter(roll, &row, &entry);	// once a process, before the first use
+ *	...
+ *	while (!ready(state)) {
+ *		carom_roll_each_dead(roll, row) { see to what it held; carom_roll_bury(roll, row); }
+ *		r = carom_roll_sleep(roll, row, &state->word, seen, deadline_ns, 0);
+ *	}
+ *
+ * The kernel wakes one sleeper for each process that died. That one has to see to all
+ * that the death means, other sleepers included. Should it die on the way, its own death
+ * wakes another one, who finds both: so a death is forgotten only if nobody sleeps, and
+ * then whoever comes next finds it, since all look before they sleep.
+ *
+ * All who take part trust each other, and live in one PID namespace.
+ */
+#ifndef CAROM_SHM_ROLL_H
+#define CAROM_SHM_ROLL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shm/keeper.h"
+#include "shm/life.h"
+
+/* No row: rows count from 0. */
+#define CAROM_ROLL_NOBODY UINT32_MAX
+
+/* Rows at most: so many, counted from 1, have room in a name. */
+#define CAROM_ROLL_CAPACITY_MAX 16383
+#define CAROM_ROLL_NAME_MASK    UINT32_C(0x3fffffff)
+#define CAROM_ROLL_NAME_ROW     UINT32_C(0x3fff)
+
+/* The name of one who is dead and buried. */
+#define CAROM_ROLL_NAME_DEAD UINT32_C(0x4000)
+
+/* Words a sleeper can be woken by, its own two aside. Of more rows it looks at the rest now and then. */
+#define CAROM_ROLL_WATCHED_MAX 126
+
+/**
+ * struct carom_roll_row - one process
+ * @life: 0: nobody; the keeper's thread id while the process lives; marked once it is dead
+ * @generation: how often somebody entered here
+ * @pid:  whose row it is, or was
+ * @held, @asleep: the primitive's own; what a dead one had in them stays until it is buried
+ *        by who has set them to 0
+ */
+struct carom_roll_row {
+	struct carom_life life;
+	_Atomic uint32_t generation;
+	_Atomic int32_t pid;
+	_Atomic uint32_t held;
+	_Atomic uint32_t asleep;
+	uint32_t reserved[2];
+};
+_Static_assert(sizeof(struct carom_roll_row) == 64, "a line each");
+
+/**
+ * struct carom_roll - at the end of what has it, since the rows follow
+ * @entries:   how often somebody entered; sleepers look again at whom they watch when it changes
+ * @capacity:  rows there are
+ * @row_count: rows that were ever used
+ */
+struct carom_roll {
+	_Alignas(64) _Atomic uint32_t entries;
+	uint32_t capacity;
+	_Atomic uint32_t row_count;
+	uint32_t reserved[13];
+	struct carom_roll_row rows[];
+};
+
+/** carom_roll_size() - bytes of a roll for @capacity processes */
+size_t carom_roll_size(uint32_t capacity);
+
+/** carom_roll_init() - @roll is zeroed memory; before it is shared */
+void carom_roll_init(struct carom_roll *roll, uint32_t capacity);
+
+/**
+ * carom_roll_enter() - this process takes part from now on
+ * @ret_row:    its row
+ * @ret_keeper: to leave with
+ *
+ * The memory stays mapped until it leaves or ends.
+ *
+ * Context: MT-Safe. Blocks for some microseconds.
+ * Return: 0, -EUSERS (every row has somebody), or what carom_keeper_hold() says.
+ */
+int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_row, struct carom_keeper **ret_keeper);
+
+/** carom_roll_leave() - not any more: it holds nothing, and no thread of it sleeps */
+void carom_roll_leave(struct carom_roll *roll, uint32_t row, struct carom_keeper *keeper);
+
+/** carom_roll_break_off() - the same for who does hold something: to the others, it has died */
+void carom_roll_break_off(struct carom_roll *roll, uint32_t row, struct carom_keeper *keeper);
+
+/** carom_roll_is_dead() - has the process of @row ended without leaving? */
+static inline bool carom_roll_is_dead(const struct carom_roll *roll, uint32_t row)
+{
+	return carom_life_ended(&roll->rows[row].life);
+}
+
+/**
+ * carom_roll_name() - what stands for the process of @row in a word: 30 bits, never 0
+ *
+ * The row, and which of its processes it is. While one dies, a thread of it may still get
+ * to write a word somewhere, after its row was marked, and even after it was buried.
+ */
+static inline uint32_t carom_roll_name(const struct carom_roll *roll, uint32_t row)
+{
+	uint32_t generation = atomic_load_explicit(&roll->rows[row].generation,
+						   memory_order_relaxed); /* the row's own */
+
+	return (generation << 14 | (row + 1)) & CAROM_ROLL_NAME_MASK;
+}
+
+/** carom_roll_lives() - is the process of that name alive? */
+static inline bool carom_roll_lives(const struct carom_roll *roll, uint32_t name)
+{
+	uint32_t row = (name & CAROM_ROLL_NAME_ROW) - 1;
+	uint32_t word = name == CAROM_ROLL_NAME_DEAD ? 0 : atomic_load(&roll->rows[row].life.word);
+
+	return word && !(word & FUTEX_OWNER_DIED) && carom_roll_name(roll, row) == name;
+}
+
+/** carom_roll_next_dead() - the first dead row from @row on; CAROM_ROLL_NOBODY: none */
+uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row);
+
+#define carom_roll_each_dead(roll, row)                                              \
+	for (uint32_t row = carom_roll_next_dead(roll, 0); row != CAROM_ROLL_NOBODY; \
+	     row = carom_roll_next_dead(roll, row + 1))
+
+/**
+ * carom_roll_bury() - what it held is seen to: the row is free for somebody else
+ *
+ * Several may do so at once. Nothing happens to the row of somebody who lives.
+ */
+void carom_roll_bury(struct carom_roll *roll, uint32_t row);
+
+/**
+ * enum carom_roll_sleep_flags
+ * @CAROM_ROLL_INTERRUPTIBLE: a signal handler that ran ends the sleep
+ */
+enum carom_roll_sleep_flags {
+	CAROM_ROLL_INTERRUPTIBLE = 1,
+};
+
+/**
+ * carom_roll_sleep() - sleep while *@word is @expected and nobody dies
+ * @row: this process's; its own death ends nothing
+ *
+ * Returns at once while a dead row is not buried: see to it first.
+ *
+ * Return: 0: something happened, or nothing: look again; -ETIMEDOUT; -EINTR (if it was
+ * asked for).
+ */
+int carom_roll_sleep(struct carom_roll *roll, uint32_t row, const _Atomic uint32_t *word,
+		     uint32_t expected, uint64_t deadline_ns, unsigned int flags);
+
+#endif
