@@ -39,12 +39,14 @@
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/options.h"
 #include "core/points.h"
 #include "core/time.h"
+#include "shm/describe.h"
 #include "shm/futex.h"
 #include "shm/primitive.h"
 #include "shm/spin.h"
@@ -320,4 +322,20 @@ int carom_lock_is_locked(const struct carom_lock *lock)
 	uint32_t holder = atomic_load(&state_of(lock)->word) & HOLDER_MASK;
 
 	return holder && carom_roll_lives(lock->base.roll, holder);
+}
+
+char *carom_lock_describe(const struct carom_lock *lock, char *text, size_t size)
+{
+	uint32_t holder = atomic_load(&state_of(lock)->word) & HOLDER_MASK;
+	char who[CAROM_DESCRIBE_MAX];
+
+	if (!holder)
+		snprintf(text, size, "<Lock owner=nobody>");
+	else if (!carom_roll_lives(lock->base.roll, holder))
+		snprintf(text, size, "<Lock owner died>");
+	else
+		snprintf(
+			text, size, "<Lock owner=%s>",
+			carom_describe_thread(atomic_load(&state_of(lock)->tid), who, sizeof(who)));
+	return text;
 }

@@ -146,6 +146,22 @@ CAROM_API int carom_lock_release(struct carom_lock *lock);
  */
 CAROM_API int carom_lock_is_locked(const struct carom_lock *lock);
 
+/**
+ * carom_lock_describe() - one line for people
+ * @text: cut at @size bytes, always with a NUL; 400 hold every line
+ *
+ *	<Lock owner='Process-2' pid=4711>
+ *	<Lock owner='Process-2' pid=4711 thread=4713 stopped>
+ *	<Lock owner=nobody>
+ *	<Lock owner died>
+ *
+ * Names the thread that acquired it. Out of date as soon as it is read.
+ *
+ * Context: MT-Safe, AS-Unsafe lock. Reads /proc; never blocks. Row SY-11.
+ * Return: @text.
+ */
+CAROM_API char *carom_lock_describe(const struct carom_lock *lock, char *text, size_t size);
+
 CAROM_END_DECLS
 
 #endif

@@ -258,6 +258,21 @@ static pid_t worker(struct carom_lock *lock, struct table *table)
 	return pid;
 }
 
+Test(lock, says_who_holds_it, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_lock_freep) struct carom_lock *lock = new_lock();
+	struct table *table = share(sizeof(*table));
+	char text[400], pid_text[32];
+	pid_t pid;
+
+	cr_expect(eq(str, carom_lock_describe(lock, text, sizeof(text)), "<Lock owner=nobody>"));
+	pid = child_that_holds(lock, table);
+	snprintf(pid_text, sizeof(pid_text), "pid=%d>", (int)pid);
+	cr_expect(strstr(carom_lock_describe(lock, text, sizeof(text)), pid_text), "%s", text);
+	killed(pid);
+	cr_expect(eq(str, carom_lock_describe(lock, text, sizeof(text)), "<Lock owner died>"));
+}
+
 /* ---- deaths ---- */
 
 Test(lock, held_by_the_dead_goes_to_a_sleeper_who_is_told, .timeout = 60)
