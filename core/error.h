@@ -9,6 +9,9 @@
  *	-EREMOTEIO       the task ended without a value; its outcome says how
  *	-ECANCELED       cancelled              -ESHUTDOWN  the pool is closed
  *	-EPIPE           the peer closed        -ESRCH      that process is gone
+ *	-ECONNRESET      the peer is gone, and tore what it was sending
+ *	-EINPROGRESS     sent in part; the rest is kept
+ *	-EKEYREJECTED    a peer did not show that it has the key, or says so of us
  *	-EOWNERDEAD      the holder died, the state is yours to repair
  *	-ENOTRECOVERABLE nobody can repair it
  *	-EBADMSG         a peer wrote nonsense  -EMSGSIZE   does not fit

@@ -1,0 +1,600 @@
+/*
+ * Connection
+ *
+ * Each direction has a turn, which one thread has at a time, and a state that says how far
+ * the message at hand has come; so a call may stop at any byte, and the next goes on.
+ *
+ *   I1  Nothing is read beyond the message at hand: the descriptor may be polled, passed
+ *       on, or given to another reader between two messages.
+ *   I2  A message is received when it is complete, never before. The state keeps what has
+ *       come until then: the frame, and the body in memory of its own, unless that goes
+ *       right into the caller's. Memory grows as bytes come, at most to twice of them.
+ *   I3  A message of which a byte was sent is sent whole, before any other: what a deadline
+ *       has left of it is copied. Where that cannot be, nothing is sent any more.
+ *   I4  Where the place of the next frame is not known, nothing is received any more.
+ *
+ * The frame and the body go in one call, so that small messages are one packet.
+ */
+#include "ipc/connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+#include "core/options.h"
+#include "ipc/connection_private.h"
+
+#define FIRST_ROOM   ((size_t)CAROM_MIB(1))
+#define SCRATCH_SIZE ((size_t)CAROM_KIB(16))
+
+/* ---- beginning and end ---- */
+
+static int check_socket(int fd)
+{
+	int type;
+	socklen_t size = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+		return -errno;
+	return type == SOCK_STREAM ? 0 : -EINVAL;
+}
+
+/* Is it something that bytes go through, in this direction? */
+static int look_at(int fd, struct carom_connection *connection)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat status;
+
+	if (flags < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	connection->stream.waits = !(flags & O_NONBLOCK);
+	connection->stream.is_socket = S_ISSOCK(status.st_mode);
+	if (connection->stream.is_socket)
+		return check_socket(fd);
+	if (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode))
+		return -EINVAL;
+	connection->is_readable &= (flags & O_ACCMODE) != O_WRONLY;
+	connection->is_writable &= (flags & O_ACCMODE) != O_RDONLY;
+	return 0;
+}
+
+static int set_buffer_size(const struct carom_stream *stream, uint64_t size)
+{
+	int value = size > INT32_MAX ? INT32_MAX : (int)size;
+
+	if (size == 0)
+		return 0;
+	if (!stream->is_socket)
+		return fcntl(stream->fd, F_SETPIPE_SZ, value) < 0 ? -errno : 0;
+	if (setsockopt(stream->fd, SOL_SOCKET, SO_SNDBUF, &value, sizeof(value)) < 0 ||
+	    setsockopt(stream->fd, SOL_SOCKET, SO_RCVBUF, &value, sizeof(value)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int prepare(struct carom_connection *connection, int fd,
+		   const struct carom_connection_options *options)
+{
+	int r = look_at(fd, connection);
+
+	if (r < 0)
+		return r;
+	if (!connection->is_readable && !connection->is_writable)
+		return -EINVAL;
+	connection->stream.fd = fd;
+	r = set_buffer_size(&connection->stream, options->buffer_size);
+	if (r == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		r = -errno;
+	return r;
+}
+
+static int check_options(int fd, const struct carom_connection_options *options)
+{
+	if (fd < 0 || (options->is_read_only && options->is_write_only) || options->reserved)
+		return -EINVAL;
+	return options->framing <= CAROM_FRAMING_UNSIGNED ? 0 : -EINVAL;
+}
+
+int carom_connection_new_take(int fd, const struct carom_connection_options *options,
+			      struct carom_connection **ret_connection)
+{
+	struct carom_connection_options o;
+	struct carom_connection *connection;
+	int r = carom_options_take(options, &o, sizeof(o));
+
+	if (r == 0)
+		r = check_options(fd, &o);
+	if (r < 0)
+		return r;
+	connection = calloc(1, sizeof(*connection));
+	if (!connection)
+		return -ENOMEM;
+	connection->framing = o.framing;
+	connection->is_readable = !o.is_write_only;
+	connection->is_writable = !o.is_read_only;
+	connection->message_max = o.message_max ? o.message_max : UINT64_MAX;
+	r = prepare(connection, fd, &o);
+	if (r < 0) {
+		free(connection);
+		return r;
+	}
+	*ret_connection = connection;
+	return 0;
+}
+
+static void forget_message(struct carom_incoming *in)
+{
+	free(in->body);
+	in->body = NULL;
+	in->body_got = 0;
+	in->body_room = 0;
+	in->is_known = false;
+	in->frame_got = 0;
+}
+
+static void forget_rest(struct carom_outgoing *out)
+{
+	free(out->rest);
+	out->rest = NULL;
+	out->rest_size = 0;
+	out->rest_sent = 0;
+}
+
+void carom_connection_close(struct carom_connection *connection)
+{
+	carom_closep(&connection->stream.fd);
+	forget_message(&connection->in);
+	forget_rest(&connection->out);
+}
+
+struct carom_connection *carom_connection_free(struct carom_connection *connection)
+{
+	if (!connection)
+		return NULL;
+	carom_connection_close(connection);
+	free(connection);
+	return NULL;
+}
+
+void carom_connection_freep(struct carom_connection **connection)
+{
+	*connection = carom_connection_free(*connection);
+}
+
+/* ---- what it is ---- */
+
+int carom_connection_fd(const struct carom_connection *connection)
+{
+	return connection->stream.fd < 0 ? -EBADF : connection->stream.fd;
+}
+
+bool carom_connection_is_closed(const struct carom_connection *connection)
+{
+	return connection->stream.fd < 0;
+}
+
+bool carom_connection_is_readable(const struct carom_connection *connection)
+{
+	return connection->is_readable;
+}
+
+bool carom_connection_is_writable(const struct carom_connection *connection)
+{
+	return connection->is_writable;
+}
+
+int carom_connection_set_blocking(struct carom_connection *connection, bool blocking)
+{
+	int r = carom_fd_set_blocking(connection->stream.fd, blocking);
+
+	if (r == 0)
+		connection->stream.waits = blocking;
+	return r;
+}
+
+/* ---- sending ---- */
+
+/* Return: 0, or why not all of @rest is sent */
+static int send_rest(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_outgoing *out = &connection->out;
+
+	while (out->rest_sent < out->rest_size) {
+		struct iovec part = { out->rest + out->rest_sent, out->rest_size - out->rest_sent };
+		ssize_t n = carom_stream_write(&connection->stream, &part, 1, deadline_ns);
+
+		if (n < 0)
+			return (int)n;
+		out->rest_sent += (size_t)n;
+	}
+	forget_rest(out);
+	return 0;
+}
+
+int carom_connection_begin_send(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_outgoing *out = &connection->out;
+	int r;
+
+	if (connection->stream.fd < 0 || !connection->is_writable)
+		return -EBADF;
+	r = carom_turn_take(&out->turn, connection->stream.waits ? deadline_ns : CAROM_PASSED);
+	if (r < 0)
+		return r;
+	r = out->error;
+	if (r == 0)
+		r = send_rest(connection, deadline_ns);
+	if (r < 0)
+		carom_turn_give(&out->turn);
+	return r;
+}
+
+/* What is left of @parts after @sent bytes more. */
+static void advance(struct iovec parts[2], size_t sent)
+{
+	for (int i = 0; i < 2; i++) {
+		size_t n = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+
+		parts[i].iov_base = (char *)parts[i].iov_base + n;
+		parts[i].iov_len -= n;
+		sent -= n;
+	}
+}
+
+/* I3. Return: -EINPROGRESS, -ENOMEM */
+static int keep_rest(struct carom_outgoing *out, const struct iovec parts[2])
+{
+	size_t first = parts[0].iov_len, second = parts[1].iov_len;
+
+	out->rest = malloc(first + second);
+	if (!out->rest) {
+		out->error = -ENOTRECOVERABLE;
+		return -ENOMEM;
+	}
+	memcpy(out->rest, parts[0].iov_base, first);
+	if (second > 0)
+		memcpy(out->rest + first, parts[1].iov_base, second);
+	out->rest_size = first + second;
+	out->rest_sent = 0;
+	return -EINPROGRESS;
+}
+
+/* Sending has stopped within a message, for the reason @r. */
+static int stop_within(struct carom_outgoing *out, const struct iovec parts[2], int r)
+{
+	if (r == -EAGAIN || r == -ETIMEDOUT)
+		return keep_rest(out, parts);
+	out->error = r;
+	return r;
+}
+
+static int send_parts(struct carom_connection *connection, struct iovec parts[2],
+		      uint64_t deadline_ns)
+{
+	bool has_begun = false;
+
+	while (parts[0].iov_len + parts[1].iov_len > 0) {
+		size_t skip = parts[0].iov_len == 0;
+		ssize_t n = carom_stream_write(&connection->stream, parts + skip, 2 - skip,
+					       deadline_ns);
+
+		if (n < 0)
+			return has_begun ? stop_within(&connection->out, parts, (int)n) : (int)n;
+		advance(parts, (size_t)n);
+		has_begun = true;
+	}
+	return 0;
+}
+
+int carom_connection_send_bytes(struct carom_connection *connection, const void *data, size_t size,
+				uint64_t deadline_ns)
+{
+	unsigned char frame[CAROM_FRAME_SIZE_MAX];
+	struct iovec parts[2] = { { frame, 0 }, { (void *)data, size } };
+	int r = carom_frame_encode(connection->framing, size, frame);
+
+	if (!data && size > 0)
+		return -EINVAL;
+	if (r < 0)
+		return r;
+	parts[0].iov_len = (size_t)r;
+	r = carom_connection_begin_send(connection, deadline_ns);
+	if (r < 0)
+		return r;
+	r = send_parts(connection, parts, deadline_ns);
+	carom_turn_give(&connection->out.turn);
+	return r;
+}
+
+int carom_connection_flush(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	int r = carom_connection_begin_send(connection, deadline_ns);
+
+	if (r == 0)
+		carom_turn_give(&connection->out.turn);
+	return r;
+}
+
+ssize_t carom_connection_write_some(struct carom_connection *connection, const void *data,
+				    size_t size, uint64_t deadline_ns)
+{
+	struct iovec part = { (void *)data, size };
+	ssize_t n;
+	int r;
+
+	if (!data || size == 0)
+		return -EINVAL;
+	r = carom_connection_begin_send(connection, deadline_ns);
+	if (r < 0)
+		return r;
+	n = carom_stream_write(&connection->stream, &part, 1, deadline_ns);
+	carom_turn_give(&connection->out.turn);
+	return n;
+}
+
+/* ---- receiving ---- */
+
+int carom_connection_begin_receive(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	int r;
+
+	if (connection->stream.fd < 0 || !connection->is_readable)
+		return -EBADF;
+	r = carom_turn_take(&in->turn, connection->stream.waits ? deadline_ns : CAROM_PASSED);
+	if (r == 0 && in->error) {
+		r = in->error;
+		carom_turn_give(&in->turn);
+	}
+	return r;
+}
+
+/* I4 */
+static int give_up(struct carom_incoming *in, int error)
+{
+	in->error = error;
+	return error;
+}
+
+/* Up to @size bytes of a message that is not complete. Return: how many; why none */
+static ssize_t read_within(struct carom_connection *connection, void *buffer, size_t size,
+			   uint64_t deadline_ns)
+{
+	ssize_t n = carom_stream_read(&connection->stream, buffer, size, deadline_ns);
+
+	if (n == 0 || n == -ECONNRESET)
+		return give_up(&connection->in, -ECONNRESET);
+	return n;
+}
+
+static int pass_over(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	unsigned char scratch[SCRATCH_SIZE];
+
+	while (in->skip_left > 0) {
+		size_t size = in->skip_left < sizeof(scratch) ? in->skip_left : sizeof(scratch);
+		ssize_t n = read_within(connection, scratch, size, deadline_ns);
+
+		if (n < 0)
+			return (int)n;
+		in->skip_left -= (uint64_t)n;
+	}
+	return 0;
+}
+
+/* Up to @size bytes of a frame, between two messages if it is the first. */
+static ssize_t read_frame(struct carom_connection *connection, size_t size, uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	ssize_t n;
+
+	if (in->frame_got > 0)
+		return read_within(connection, in->frame + in->frame_got, size, deadline_ns);
+	n = carom_stream_read(&connection->stream, in->frame, size, deadline_ns);
+	return n == 0 ? -EPIPE : n;
+}
+
+/* Until the length of the message at the head is known. */
+static int take_frame(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	int wanted = in->skip_left > 0 ? pass_over(connection, deadline_ns) : 0;
+	ssize_t n;
+
+	if (wanted < 0 || in->is_known)
+		return wanted;
+	while ((wanted = carom_frame_decode(connection->framing, in->frame, in->frame_got,
+					    &in->size)) > 0) {
+		n = read_frame(connection, (size_t)wanted, deadline_ns);
+		if (n < 0)
+			return (int)n;
+		in->frame_got = (unsigned char)(in->frame_got + n);
+	}
+	if (wanted < 0)
+		return give_up(in, wanted);
+	in->is_known = true;
+	return 0;
+}
+
+/* I2: a NUL fits behind it. */
+static int make_room(struct carom_incoming *in)
+{
+	size_t room = in->body_room ? in->body_room * 2 : FIRST_ROOM;
+	void *body;
+
+	if (in->body && in->body_got < in->body_room)
+		return 0;
+	if (room > in->size)
+		room = in->size;
+	body = realloc(in->body, room + 1);
+	if (!body)
+		return -ENOMEM;
+	in->body = body;
+	in->body_room = room;
+	return 0;
+}
+
+/* Until all of the message is in @in->body. */
+static int take_body(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	int r = make_room(in);
+
+	while (r == 0 && in->body_got < in->size) {
+		ssize_t n = read_within(connection, in->body + in->body_got,
+					in->body_room - in->body_got, deadline_ns);
+
+		if (n < 0)
+			return (int)n;
+		in->body_got += (size_t)n;
+		if (in->body_got < in->size)
+			r = make_room(in);
+	}
+	return r;
+}
+
+/* Until its length is known, and is allowed. */
+static int begin_message(struct carom_connection *connection, uint64_t size_max,
+			 uint64_t deadline_ns)
+{
+	const struct carom_incoming *in = &connection->in;
+	int r = take_frame(connection, deadline_ns);
+
+	if (r < 0)
+		return r;
+	return in->size > size_max || in->size > connection->message_max ? -EMSGSIZE : 0;
+}
+
+/* The end of a call that receives, which @r came of. */
+static int end_receive(struct carom_incoming *in, int r, size_t *ret_size)
+{
+	if (r == 0 || r == -EMSGSIZE)
+		*ret_size = in->size; /* which a size_t can say */
+	carom_turn_give(&in->turn);
+	return r;
+}
+
+static void *hand_out(struct carom_incoming *in)
+{
+	unsigned char *body = carom_take_ptr(in->body);
+
+	body[in->size] = '\0';
+	forget_message(in);
+	return body;
+}
+
+int carom_connection_recv_bytes(struct carom_connection *connection, size_t size_max,
+				uint64_t deadline_ns, void **ret_data, size_t *ret_size)
+{
+	int r = carom_connection_begin_receive(connection, deadline_ns);
+
+	if (r < 0)
+		return r;
+	r = begin_message(connection, size_max ? size_max : SIZE_MAX, deadline_ns);
+	if (r == 0)
+		r = take_body(connection, deadline_ns);
+	if (r == 0)
+		*ret_data = hand_out(&connection->in);
+	return end_receive(&connection->in, r, ret_size);
+}
+
+/* What came into the caller's memory, and was not all. */
+static int keep_body(struct carom_incoming *in, const void *data, size_t size)
+{
+	if (size == 0)
+		return 0;
+	in->body = malloc(size + 1);
+	if (!in->body)
+		return give_up(in, -ENOTRECOVERABLE);
+	memcpy(in->body, data, size);
+	in->body_got = size;
+	in->body_room = size;
+	return 0;
+}
+
+/* The whole body, right into @buffer. */
+static int take_directly(struct carom_connection *connection, unsigned char *buffer,
+			 uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	size_t got = 0;
+
+	while (got < in->size) {
+		ssize_t n = read_within(connection, buffer + got, in->size - got, deadline_ns);
+
+		if (n < 0)
+			return in->error || keep_body(in, buffer, got) == 0 ? (int)n : -ENOMEM;
+		got += (size_t)n;
+	}
+	forget_message(in);
+	return 0;
+}
+
+/* Of a message that was begun before. */
+static int take_and_copy(struct carom_connection *connection, void *buffer, uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	int r = take_body(connection, deadline_ns);
+
+	if (r < 0)
+		return r;
+	memcpy(buffer, in->body, in->size);
+	forget_message(in);
+	return 0;
+}
+
+int carom_connection_recv_bytes_into(struct carom_connection *connection, void *buffer,
+				     size_t capacity, uint64_t deadline_ns, size_t *ret_size)
+{
+	int r = carom_connection_begin_receive(connection, deadline_ns);
+
+	if (r < 0)
+		return r;
+	r = begin_message(connection, capacity, deadline_ns);
+	if (r == 0)
+		r = connection->in.body ? take_and_copy(connection, buffer, deadline_ns)
+					: take_directly(connection, buffer, deadline_ns);
+	return end_receive(&connection->in, r, ret_size);
+}
+
+int carom_connection_skip(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	int r = carom_connection_begin_receive(connection, deadline_ns);
+
+	if (r < 0)
+		return r;
+	r = take_frame(connection, deadline_ns);
+	if (r == 0) {
+		in->skip_left = in->size - in->body_got;
+		forget_message(in);
+		r = pass_over(connection, deadline_ns);
+	}
+	carom_turn_give(&in->turn);
+	return r;
+}
+
+int carom_connection_poll(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_stream stream = connection->stream;
+	int r = carom_connection_begin_receive(connection, deadline_ns);
+	bool is_begun;
+
+	if (r == -EBADF || r == -EAGAIN || r == -ETIMEDOUT)
+		return r;
+	if (r < 0)
+		return 0; /* who receives is told */
+	is_begun = connection->in.is_known && connection->in.skip_left == 0;
+	carom_turn_give(&connection->in.turn);
+	if (is_begun)
+		return 0;
+	stream.waits = true;
+	return carom_stream_wait(&stream, POLLIN, deadline_ns);
+}

@@ -1,0 +1,62 @@
+/* A connection's inside, for what else goes through its stream: see ipc/connection.c. */
+#ifndef CAROM_IPC_CONNECTION_PRIVATE_H
+#define CAROM_IPC_CONNECTION_PRIVATE_H
+
+#include "ipc/connection.h"
+#include "ipc/frame.h"
+#include "ipc/stream.h"
+#include "ipc/turn.h"
+
+/**
+ * struct carom_incoming - what has come of the message at the head of the stream
+ * @turn:       of who receives
+ * @error:      not 0: nothing is received any more, and why
+ * @is_known:   its frame is complete, and it is @size bytes long
+ * @body:       @body_got bytes of it, with room for @body_room; NULL: none
+ * @skip_left:  bytes before the next frame that nobody wants
+ */
+struct carom_incoming {
+	struct carom_turn turn;
+	int error;
+	unsigned char frame[CAROM_FRAME_SIZE_MAX];
+	unsigned char frame_got;
+	bool is_known;
+	uint64_t size;
+	uint64_t skip_left;
+	unsigned char *body;
+	size_t body_got;
+	size_t body_room;
+};
+
+/**
+ * struct carom_outgoing - what is left of a message that was sent in part
+ * @turn:  of who sends
+ * @error: not 0: nothing is sent any more, and why
+ * @rest:  NULL: nothing
+ */
+struct carom_outgoing {
+	struct carom_turn turn;
+	int error;
+	unsigned char *rest;
+	size_t rest_size;
+	size_t rest_sent;
+};
+
+/** struct carom_connection - @stream.fd is -1 once it is closed */
+struct carom_connection {
+	struct carom_stream stream;
+	enum carom_framing framing;
+	bool is_readable;
+	bool is_writable;
+	uint64_t message_max;
+	struct carom_incoming in;
+	struct carom_outgoing out;
+};
+
+/** carom_connection_begin_send() - the turn is the caller's, and nothing is left to be sent before. */
+int carom_connection_begin_send(struct carom_connection *connection, uint64_t deadline_ns);
+
+/** carom_connection_begin_receive() - the turn is the caller's, and the stream can be read. */
+int carom_connection_begin_receive(struct carom_connection *connection, uint64_t deadline_ns);
+
+#endif
