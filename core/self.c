@@ -4,7 +4,6 @@
 #include "core/self.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +17,11 @@
 static CAROM_FORK_LOCK(lock);
 static struct carom_self self = { .name = "MainProcess" };
 static _Atomic uint32_t child_count;
-static char directory[PATH_MAX];
+static const char *directory; /* not among what children write to, whose pages become their own */
 
 __attribute__((constructor)) static void begin(void)
 {
-	if (!getcwd(directory, sizeof(directory)))
-		directory[0] = '\0';
+	directory = getcwd(NULL, 0);
 }
 
 /* made up when it is first asked for: a program without children needs none */
@@ -90,5 +88,5 @@ int carom_self_child(struct carom_self *ret_child, const char *type, const char 
 
 const char *carom_self_directory(void)
 {
-	return directory;
+	return directory ? directory : "";
 }

@@ -27,11 +27,12 @@
 #include "core/temp_dir_private.h"
 
 #define NAME          "/" CAROM_TEMP_DIR_PREFIX "XXXXXX"
+#define SIZE          (PATH_MAX + sizeof(NAME))
 #define OPEN_FDS_MAX  16
 #define ATTEMPT_COUNT 10
 
 static CAROM_FORK_LOCK(lock);
-static char directory[PATH_MAX + sizeof(NAME)];
+static char *directory; /* SIZE bytes, once there is one: not among what all children write to */
 static _Atomic bool is_made;
 static int owner_fd; /* of the process that has the finalizer */
 
@@ -58,7 +59,7 @@ int carom_temp_dir_remove(const char *path)
 /* a finalizer */
 static int remove_all(void *unused)
 {
-	char path[sizeof(directory)];
+	char path[SIZE];
 	bool is_owned;
 	int fd, r;
 
@@ -83,11 +84,20 @@ int carom_temp_dir_place(char *ret_path)
 	return realpath(place && *place ? place : "/tmp", ret_path) ? 0 : -errno;
 }
 
+static int need_memory(void)
+{
+	if (!directory)
+		directory = calloc(1, SIZE);
+	return directory ? 0 : -ENOMEM;
+}
+
 /* Return: 0; -EAGAIN: it is gone again; ... */
 static int make_one(int *ret_fd)
 {
-	int r = carom_temp_dir_place(directory);
+	int r = need_memory();
 
+	if (r == 0)
+		r = carom_temp_dir_place(directory);
 	if (r < 0)
 		return r;
 	strcat(directory, NAME); /* there is room for both */
@@ -142,7 +152,7 @@ const char *carom_temp_dir_made(void)
 
 void carom_temp_dir_inherit(const char *path)
 {
-	bool fits = path && strlen(path) < sizeof(directory);
+	bool fits = path && strlen(path) < SIZE && need_memory() == 0;
 
 	if (fits)
 		memmove(directory, path, strlen(path) + 1); /* by fork, it is this very one */

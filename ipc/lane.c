@@ -9,9 +9,14 @@
  * be moved or grown over what stands beside it. One that deals is nobody's but the
  * parent's, and has room for values once.
  *
- * The control part is given its pages at once, on both sides. The payload part is
- * as wide as address space allows, and costs memory only where it is used: a value
- * of any size is written in place, and no second mechanism for large ones exists.
+ * What workers may come to first, all in front of the slots, is given its pages by the
+ * parent at once, so that they are charged to the program and to no worker's limit. A slot
+ * has its page from the task that the parent writes to it: the lowest are used first, and
+ * most programs never come to the others. Processes see pages as they need them; that is
+ * a fault or two for a worker, and less for all of its life to carry and to take down.
+ * The payload part is as wide as address space allows, and costs memory only where it is
+ * used: a value of any size is written in place, and no second mechanism for large ones
+ * exists.
  *
  *   L1  The geometry is fixed before the segment is sealed and handed out; each
  *       process computes with its private copy.
@@ -141,7 +146,7 @@ static int map_segment(struct carom_lane *lane, struct lane_header *layout, bool
 		if (r < 0)
 			return r;
 		r = carom_segment_new(&CAROM_SEGMENT_OPTIONS(.name = "carom-lane", .size = size,
-							     .populate_size = layout->control_size),
+							     .populate_size = layout->slots_offset),
 				      &lane->segment);
 		if (r != -ENOMEM && r != -EFBIG && r != -EOVERFLOW)
 			return r;
@@ -242,11 +247,10 @@ int carom_lane_new(const struct carom_lane_options *options, struct carom_lane *
 
 /* ---- a worker's view ---- */
 
-static int map_part(int fd, uint64_t offset, uint64_t size, int protection, bool populate,
+static int map_part(int fd, uint64_t offset, uint64_t size, int protection,
 		    unsigned char **ret_address)
 {
-	void *address = mmap(NULL, size, protection, MAP_SHARED | (populate ? MAP_POPULATE : 0), fd,
-			     (off_t)offset);
+	void *address = mmap(NULL, size, protection, MAP_SHARED, fd, (off_t)offset);
 
 	if (address == MAP_FAILED)
 		return -errno;
@@ -314,10 +318,10 @@ static int map_payload(struct carom_lane *lane, const struct lane_header *layout
 	if (is_apart && (carom_memfd_check(arguments_fd, &size) < 0 || size < layout->payload_size))
 		return -EBADMSG;
 	r = map_part(is_apart ? arguments_fd : fd, is_apart ? 0 : layout->control_size,
-		     layout->payload_size, PROT_READ, false, &lane->view.arguments);
+		     layout->payload_size, PROT_READ, &lane->view.arguments);
 	if (r < 0)
 		return r;
-	return map_part(fd, values, layout->payload_size, PROT_READ | PROT_WRITE, false,
+	return map_part(fd, values, layout->payload_size, PROT_READ | PROT_WRITE,
 			&lane->view.values);
 }
 
@@ -334,7 +338,7 @@ int carom_lane_attach(int fd, int arguments_fd, uint32_t worker, uint64_t begin,
 	r = read_layout(fd, worker, &layout);
 	if (r < 0)
 		return r;
-	r = map_part(fd, 0, layout.control_size, PROT_READ | PROT_WRITE, true, &control);
+	r = map_part(fd, 0, layout.control_size, PROT_READ | PROT_WRITE, &control);
 	if (r < 0)
 		return r;
 	take_view(lane, control, &layout);

@@ -197,7 +197,7 @@ static int make_lane(struct carom_pool *pool, struct carom_lane_options *options
 	return carom_lane_new(options, &pool->lane);
 }
 
-/* by calloc(), which does not touch what is zero already: children get no pages of tasks that never were */
+/* by calloc(), which does not touch what is zero already: no pages for tasks and workers that never were */
 static int make_tasks(struct carom_pool *pool)
 {
 	size_t line = _Alignof(struct task);
@@ -246,10 +246,6 @@ static int make_memory(struct carom_pool *pool)
 	pool->workers = calloc(pool->options.worker_limit, sizeof(*pool->workers));
 	if (!pool->spare || !pool->workers)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < pool->options.worker_limit; i++) {
-		pool->workers[i].pool = pool;
-		pool->workers[i].index = i;
-	}
 	carom_pool_open_places(pool);
 	return carom_pool_plan(pool);
 }
