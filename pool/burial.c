@@ -341,12 +341,19 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	carom_supervisor_ended(worker, reason, was_ready);
 }
 
+/* Where all are to end, nobody waits for how one of them did: it is not looked at twice. */
+static bool knows_exit(const struct incarnation *dying, struct carom_exit *ret_exit)
+{
+	return carom_pool_state_now(dying->worker->pool) != POOL_TERMINATED &&
+	       carom_pid_peek(dying->pid, ret_exit) == 0 && ret_exit->kind != CAROM_EXIT_RUNNING;
+}
+
 static void life_changed(struct carom_loop_word *watch)
 {
 	struct incarnation *dying = watch->userdata;
 	struct carom_exit exit;
 
-	if (carom_pid_peek(dying->pid, &exit) == 0 && exit.kind != CAROM_EXIT_RUNNING)
+	if (knows_exit(dying, &exit))
 		bury(dying, &exit);
 	else
 		carom_pidfd_signal(dying->pidfd, SIGKILL); /* its main thread is gone */
