@@ -130,22 +130,35 @@ static const struct timespec *until(uint64_t deadline_ns, struct timespec *rest)
 	return rest;
 }
 
-int carom_descriptor_wait_for(int fd, short events, uint64_t deadline_ns)
+static int wait_for_any(struct pollfd *poll_fds, nfds_t count, uint64_t deadline_ns)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = events };
 	struct timespec rest;
 	int n;
 
-	if (fd < 0)
-		return -EBADF; /* poll() would ignore it */
 	do
-		n = ppoll(&poll_fd, 1, until(deadline_ns, &rest), NULL);
+		n = ppoll(poll_fds, count, until(deadline_ns, &rest), NULL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	if (n == 0)
-		return -ETIMEDOUT;
-	return poll_fd.revents & POLLNVAL ? -EBADF : 0;
+	return n == 0 ? -ETIMEDOUT : 0;
+}
+
+int carom_descriptor_wait_for(int fd, short events, uint64_t deadline_ns)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+	int r = -EBADF; /* poll() would ignore it */
+
+	if (fd >= 0)
+		r = wait_for_any(&poll_fd, 1, deadline_ns);
+	return r == 0 && poll_fd.revents & POLLNVAL ? -EBADF : r;
+}
+
+int carom_descriptor_wait_pair(const int fds[2], uint64_t deadline_ns)
+{
+	struct pollfd poll_fds[2] = { { .fd = fds[0], .events = POLLIN },
+				      { .fd = fds[1], .events = POLLIN } };
+
+	return wait_for_any(poll_fds, 2, deadline_ns);
 }
 
 int carom_descriptor_wait(int fd, uint64_t deadline_ns)

@@ -33,6 +33,9 @@ int carom_descriptor_lift(int *fd);
  */
 int carom_descriptor_wait(int fd, uint64_t deadline_ns);
 
+/** carom_descriptor_wait_pair() - likewise until one of two is; who is -1 never is */
+int carom_descriptor_wait_pair(const int fds[2], uint64_t deadline_ns);
+
 /** carom_descriptor_wait_for() - likewise for POLLPRI and others of poll(2) */
 int carom_descriptor_wait_for(int fd, short events, uint64_t deadline_ns);
 

@@ -45,7 +45,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -72,7 +71,6 @@
  * @origin:    the process that may use it
  * @pid:       the server, a child of the program; valid until @pidfd was reaped
  * @socket_fd: the program's end
- * @epoll_fd:  readable when @socket_fd or @pidfd is
  * @born:      shared with the server
  * @is_gone:   I2 holds: it makes no more children
  * @open:      a bit for each slot whose request has had no reply
@@ -83,7 +81,6 @@ struct carom_forkserver {
 	pid_t pid;
 	int pidfd;
 	int socket_fd;
-	int epoll_fd;
 	struct carom_born *born;
 	bool is_gone;
 	uint64_t open;
@@ -119,13 +116,6 @@ static int share_born(struct carom_born **ret_born)
 		return -errno;
 	*ret_born = memory;
 	return 0;
-}
-
-static int watch(int epoll_fd, int fd)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 static pid_t no_error(pid_t pid)
@@ -187,9 +177,6 @@ static int start(struct carom_forkserver *server)
 		return -errno;
 	server->socket_fd = pair[0];
 	server_fd = pair[1];
-	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (server->epoll_fd < 0)
-		return -errno;
 	r = share_born(&server->born);
 	if (r == 0)
 		r = fork_server(server, server_fd);
@@ -199,10 +186,7 @@ static int start(struct carom_forkserver *server)
 	madvise(server->born, sizeof(*server->born), MADV_DONTFORK);
 	carom_closep(&server_fd);
 	server_fd = -1;
-	r = wait_until_ready(server);
-	if (r == 0)
-		r = watch(server->epoll_fd, server->socket_fd);
-	return r < 0 ? r : watch(server->epoll_fd, server->pidfd);
+	return wait_until_ready(server);
 }
 
 static int try_once(struct carom_forkserver **ret_server)
@@ -217,7 +201,6 @@ static int try_once(struct carom_forkserver **ret_server)
 		.origin = carom_origin(),
 		.pidfd = -1,
 		.socket_fd = -1,
-		.epoll_fd = -1,
 	};
 	r = start(server);
 	if (r < 0)
@@ -279,7 +262,6 @@ struct carom_forkserver *carom_forkserver_free(struct carom_forkserver *server)
 	}
 	carom_closep(&server->pidfd);
 	carom_closep(&server->socket_fd);
-	carom_closep(&server->epoll_fd);
 	free(server);
 	return NULL;
 }
@@ -295,7 +277,6 @@ void carom_forkserver_lose(struct carom_forkserver *server)
 	discard(server->pid);
 	server->pidfd = -1;
 	server->socket_fd = -1;
-	server->epoll_fd = -1;
 	server->is_gone = true;
 }
 
@@ -304,9 +285,18 @@ pid_t carom_forkserver_pid(const struct carom_forkserver *server)
 	return server->pid;
 }
 
-int carom_forkserver_fd(const struct carom_forkserver *server)
+void carom_forkserver_fds(const struct carom_forkserver *server, int ret_fds[2])
 {
-	return server->epoll_fd;
+	ret_fds[0] = server->socket_fd;
+	ret_fds[1] = server->pidfd;
+}
+
+int carom_forkserver_wait(const struct carom_forkserver *server, uint64_t deadline_ns)
+{
+	int fds[2];
+
+	carom_forkserver_fds(server, fds);
+	return carom_descriptor_wait_pair(fds, deadline_ns);
 }
 
 /* --- requests ---------------------------------------------------------- */
@@ -522,7 +512,7 @@ pid_t carom_forkserver_spawn(struct carom_forkserver *server,
 	if (r < 0)
 		return r;
 	while ((r = carom_forkserver_receive(server, &reply)) == -EAGAIN) {
-		r = carom_descriptor_wait(server->epoll_fd, deadline_ns);
+		r = carom_forkserver_wait(server, deadline_ns);
 		if (r < 0)
 			break;
 	}

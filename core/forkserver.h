@@ -101,8 +101,16 @@ void carom_forkserver_freep(struct carom_forkserver **server);
 
 pid_t carom_forkserver_pid(const struct carom_forkserver *server);
 
-/** carom_forkserver_fd() - readable when a reply is there or the server is gone; stays the server's */
-int carom_forkserver_fd(const struct carom_forkserver *server);
+/**
+ * carom_forkserver_fds() - one of them is readable when a reply is there or the server is gone
+ *
+ * Its socket and its pidfd: the end of the first may come late, as a child that was not
+ * let run yet still has a copy. They stay the server's.
+ */
+void carom_forkserver_fds(const struct carom_forkserver *server, int ret_fds[2]);
+
+/** carom_forkserver_wait() - until one of them is readable. 0, -ETIMEDOUT, or what ppoll(2) says. */
+int carom_forkserver_wait(const struct carom_forkserver *server, uint64_t deadline_ns);
 
 /**
  * carom_forkserver_lose() - its descriptors were taken away: end it without them

@@ -70,7 +70,7 @@ struct carom_service {
 	struct carom_loop *loop;
 	struct carom_loop_fd pidfds; /* an epoll set of carom_service_pidfd */
 	struct carom_forkserver *server;
-	struct carom_loop_fd server_watch;
+	struct carom_loop_fd server_watches[2];
 	struct carom_birth *waiting;
 	uint32_t sent_count;  /* births that the fork server has */
 	uint64_t image_count; /* of libraries loaded so far, when it was forked */
@@ -116,7 +116,8 @@ static void drop_server(struct carom_service *service)
 
 	if (!server)
 		return;
-	carom_loop_unwatch_fd(service->loop, &service->server_watch);
+	for (int i = 0; i < 2; i++)
+		carom_loop_unwatch_fd(service->loop, &service->server_watches[i]);
 	/* first: another thread may fork meanwhile, and its child frees what it finds here */
 	service->server = NULL;
 	carom_forkserver_free(server);
@@ -136,6 +137,22 @@ static uint64_t image_count(void)
 	return count;
 }
 
+static int watch_server(struct carom_service *service)
+{
+	int fds[2], r = 0;
+
+	carom_forkserver_fds(service->server, fds);
+	for (int i = 0; i < 2; i++)
+		service->server_watches[i] = (struct carom_loop_fd){
+			.fd = fds[i],
+			.ready = server_ready,
+			.userdata = service,
+		};
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = carom_loop_watch_fd(service->loop, &service->server_watches[i]);
+	return r;
+}
+
 static int make_server(struct carom_service *service)
 {
 	int r;
@@ -145,12 +162,7 @@ static int make_server(struct carom_service *service)
 	r = carom_forkserver_new(&service->server);
 	if (r < 0)
 		return r;
-	service->server_watch = (struct carom_loop_fd){
-		.fd = carom_forkserver_fd(service->server),
-		.ready = server_ready,
-		.userdata = service,
-	};
-	r = carom_loop_watch_fd(service->loop, &service->server_watch);
+	r = watch_server(service);
 	if (r < 0)
 		drop_server(service);
 	return r;

@@ -76,7 +76,7 @@ static struct carom_child_reply next_reply(struct carom_forkserver *server)
 	int r;
 
 	while ((r = carom_forkserver_receive(server, &reply)) == -EAGAIN)
-		CHECK(carom_descriptor_wait(carom_forkserver_fd(server), SOON) == 0);
+		CHECK(carom_forkserver_wait(server, SOON) == 0);
 	CHECK(r == 0);
 	CHECK(reply.error < 0 ? reply.pid == 0 && reply.pidfd == -1
 			      : reply.pid > 0 && fcntl(reply.pidfd, F_GETFD) == FD_CLOEXEC);
@@ -542,11 +542,11 @@ static void free_with_open_requests(void)
 {
 	struct carom_forkserver *server = make_server();
 	struct carom_child_request request = { .function = stay };
-	int fds = count_fds() - 3; /* without the socket, the pidfd and the epoll */
+	int fds = count_fds() - 2; /* without the socket and the pidfd */
 
 	for (int i = 0; i < 8; i++)
 		CHECK(carom_forkserver_request(server, &request) == 0);
-	CHECK(carom_descriptor_wait(carom_forkserver_fd(server), SOON) == 0);
+	CHECK(carom_forkserver_wait(server, SOON) == 0);
 	CHECK(carom_forkserver_free(server) == NULL);
 	CHECK(has_no_children() && count_fds() == fds);
 	CHECK(carom_forkserver_free(NULL) == NULL);
@@ -589,7 +589,7 @@ static void fail_after_its_end(void)
 	int pidfd = 77;
 
 	CHECK(kill(carom_forkserver_pid(server), SIGKILL) == 0);
-	CHECK(carom_descriptor_wait(carom_forkserver_fd(server), SOON) == 0);
+	CHECK(carom_forkserver_wait(server, SOON) == 0);
 	CHECK(carom_forkserver_receive(server, &reply) == -EPIPE);
 	CHECK(carom_forkserver_request(server, &request) == -EPIPE);
 	CHECK(carom_forkserver_spawn(server, &request, SOON, &pidfd) == -EPIPE && pidfd == 77);
@@ -608,7 +608,7 @@ static void wait_for_end(struct carom_forkserver *server)
 	int r;
 
 	while ((r = carom_forkserver_receive(server, &reply)) == -EAGAIN)
-		CHECK(carom_descriptor_wait(carom_forkserver_fd(server), SOON) == 0);
+		CHECK(carom_forkserver_wait(server, SOON) == 0);
 	CHECK(r == -EPIPE);
 }
 
@@ -1033,7 +1033,7 @@ static void outlive_the_maker(void)
 
 	CHECK(pthread_create(&thread, NULL, make_server_in_thread, &server) == 0);
 	pthread_join(thread, NULL);
-	CHECK(carom_descriptor_wait(carom_forkserver_fd(server), SOON) == 0);
+	CHECK(carom_forkserver_wait(server, SOON) == 0);
 	CHECK(carom_forkserver_receive(server, &reply) == -EPIPE);
 	carom_forkserver_free(server);
 	CHECK(has_no_children());
