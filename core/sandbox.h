@@ -73,8 +73,11 @@ enum carom_sandbox_profile {
  * @CAROM_SANDBOX_NET_NAMESPACE: no network interface, and no abstract sockets of others
  * @CAROM_SANDBOX_MOUNT_NAMESPACE: "strict": an empty file system; else mounts of its own
  * @CAROM_SANDBOX_IPC_NAMESPACE: no System V IPC and no message queues of others
- * @CAROM_SANDBOX_PID_NAMESPACE: not in this version: signals to others are stopped by
- *                      seccomp, and by landlock from Linux 6.12 on
+ * @CAROM_SANDBOX_PID_NAMESPACE: cannot be had, on no kernel: a child in one of its own would be
+ *                      its process 1, which no signal ends that it does not handle, and
+ *                      whose tid 1 is that of each other such child: but by tids the kernel
+ *                      marks what a dead worker held, in memory that all share. Signals to
+ *                      others are stopped by seccomp, and by landlock from Linux 6.12 on
  * @CAROM_SANDBOX_PARENT: the program's own memory is closed to processes of the same user
  *                      (PR_SET_DUMPABLE): what stands in for landlock where there is none
  */

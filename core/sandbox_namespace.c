@@ -6,8 +6,20 @@
  * capabilities inside, which the next layers need and the one after them takes away.
  *
  * Not for pids: a process stays in the pid namespace it was made in, and to be made in a
- * new one would make it its init, to which a signal means something else, whose getpid() is
- * 1, and whose robust futexes its parent would not recognise.
+ * new one would make it its process 1:
+ *
+ *	signals		with their default action do nothing to it, from inside; from outside
+ *			only SIGKILL and SIGSTOP do. terminate() would be a kill()
+ *	robust futexes	hold the tid in the namespace of who holds them (the kernel compares
+ *			task_pid_vnr() with it before it marks a dead holder's word). So each
+ *			such worker's is 1: it would take another one's lock for its own, and
+ *			the word that tells its death for that of somebody else. With one more
+ *			process to be process 1, or one namespace for a whole pool, tids of
+ *			workers and of the program still are of two countings, and may be equal
+ *	orphans		of what it has started would be its to reap
+ *
+ * The first and the last could be lived with. The second cannot: that death frees what was
+ * held is what the task path and the locks stand on.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -315,6 +315,28 @@ Test(sandbox, refuses_what_it_cannot_be_by_name, .timeout = 60, .init = need_san
 		.layers = CAROM_SANDBOX_PID_NAMESPACE);
 }
 
+static void refuse_all(void)
+{
+	REFUSES(-ENOENT, "\"opne\"", .profile = CAROM_SANDBOX_BASIC, .allow = LIST("opne"));
+	REFUSES(-EINVAL, "\"futex\"", .profile = CAROM_SANDBOX_STRICT, .deny = LIST("futex"));
+	REFUSES(-ENOENT, "/nowhere", .profile = CAROM_SANDBOX_BASIC,
+		.read_paths = LIST("/nowhere"));
+	REFUSES(-EOPNOTSUPP, "pid namespace", .profile = CAROM_SANDBOX_STRICT,
+		.layers = CAROM_SANDBOX_PID_NAMESPACE);
+}
+
+Test(sandbox, that_is_refused_leaves_nothing_behind, .timeout = 60, .init = need_sandbox)
+{
+	int before;
+
+	refuse_all(); /* what was asked of the kernel is asked once */
+	before = count_fds();
+	for (int i = 0; i < 10; i++)
+		refuse_all();
+	cr_expect(count_fds() == before);
+	cr_expect(waitpid(-1, NULL, WNOHANG | __WALL) < 0 && errno == ECHILD);
+}
+
 Test(sandbox, options_of_another_age_are_taken_or_refused, .init = need_sandbox)
 {
 	struct {
