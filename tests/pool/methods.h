@@ -96,6 +96,45 @@ static int tell_thread(struct carom_call *call)
 }
 CAROM_REGISTER(tell_thread);
 
+/* ---- in which group it is, on cgroup v2 ---- */
+
+static void read_group(char *text, size_t size)
+{
+	char line[512];
+	FILE *file = fopen("/proc/self/cgroup", "re");
+
+	text[0] = '\0';
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, "0::", 3) == 0)
+			snprintf(text, size, "%.*s", (int)strcspn(line, "\n"), line);
+	if (file)
+		fclose(file);
+}
+
+static int tell_group(struct carom_call *call)
+{
+	char text[512];
+
+	read_group(text, sizeof(text));
+	return carom_reply(call, text, strlen(text) + 1);
+}
+CAROM_REGISTER(tell_group);
+
+static char first_group[512]; /* when the initializer ran */
+
+static int note_group(const void *data, size_t size)
+{
+	read_group(first_group, sizeof(first_group));
+	return 0;
+}
+CAROM_REGISTER(note_group);
+
+static int tell_first_group(struct carom_call *call)
+{
+	return carom_reply(call, first_group, strlen(first_group) + 1);
+}
+CAROM_REGISTER(tell_first_group);
+
 /* ---- what goes on around the tasks of a worker ---- */
 
 static char given[32]; /* by the initializer */
