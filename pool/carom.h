@@ -37,6 +37,7 @@
 #include "../shm/heap.h"
 #include "../shm/lock.h"
 #include "../shm/mutex.h"
+#include "../shm/rlock.h"
 #include "../shm/segment.h"
 #include "../shm/shareable_list.h"
 #include "../shm/shared_memory.h"

@@ -563,6 +563,17 @@ int carom_mutex_consistent(struct carom_mutex *mutex)
 	return m->kind == KIND_OWN ? own_consistent(&m->own) : posix_consistent(&m->posix);
 }
 
+bool carom_mutex_is_mine(const struct carom_mutex *mutex)
+{
+	const struct mutex *m = (const struct mutex *)mutex;
+	const struct carom_robust *self;
+
+	if (m->kind != KIND_OWN)
+		return posix_held(&m->posix);
+	self = carom_robust_self();
+	return self && own_held_by(&m->own, carom_robust_tid(self));
+}
+
 /* Each word is loaded by itself; together they need not be true of any one moment. */
 static struct holder find_holder(const struct mutex *m)
 {

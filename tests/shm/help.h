@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,32 @@ static inline int killed(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	return ended(pid);
+}
+
+/* A test with the kernel's list of held locks, and one where the pthread library stands in for it. */
+#define TEST_BOTH(suite, name)                              \
+	static void name(void);                             \
+	Test(suite, name, .timeout = 60)                    \
+	{                                                   \
+		name();                                     \
+	}                                                   \
+	Test(suite, name##_without_the_list, .timeout = 60) \
+	{                                                   \
+		setenv("CAROM_DENY", "robust_list", 1);     \
+		name();                                     \
+	}                                                   \
+	static void name(void)
+
+/* What a line for people should be; valid until the next one. */
+__attribute__((format(printf, 1, 2))) static inline const char *line(const char *format, ...)
+{
+	static char text[400];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	return text;
 }
 
 /* Until @condition; the test's own time limit ends a wait that is in vain. */

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -16,18 +15,7 @@
 #include "core/points.h"
 #include "shm/mutex.h"
 
-#define BOTH(name)                                          \
-	static void name(void);                             \
-	Test(mutex, name, .timeout = 60)                    \
-	{                                                   \
-		name();                                     \
-	}                                                   \
-	Test(mutex, name##_without_the_list, .timeout = 60) \
-	{                                                   \
-		setenv("CAROM_DENY", "robust_list", 1);     \
-		name();                                     \
-	}                                                   \
-	static void name(void)
+#define BOTH(name) TEST_BOTH(mutex, name)
 
 /**
  * struct table - shared by the processes of a test
@@ -442,17 +430,6 @@ static bool says(struct carom_mutex *mutex, const char *expected)
 		return true;
 	fprintf(stderr, "# %s, not %s\n", text, expected);
 	return false;
-}
-
-__attribute__((format(printf, 1, 2))) static const char *line(const char *format, ...)
-{
-	static char text[400];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	return text;
 }
 
 static void hold_with_name(struct table *table)
