@@ -34,6 +34,7 @@
 #include "../ipc/passing.h"
 #include "../ipc/pipe.h"
 #include "../ipc/ring.h"
+#include "../shm/event.h"
 #include "../shm/heap.h"
 #include "../shm/lock.h"
 #include "../shm/mutex.h"

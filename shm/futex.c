@@ -8,6 +8,7 @@
 #include "shm/futex.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -45,12 +46,23 @@ int carom_futex_wake(const _Atomic uint32_t *word, int count)
 	return woken < 0 ? 0 : (int)woken;
 }
 
-void carom_futex_clear(_Atomic uint32_t *word)
+/* the second word is the first one: it is changed, and what it compares as wakes nobody more */
+static void change_and_wake(_Atomic uint32_t *word, uint32_t operation, int count)
 {
 	int saved_errno = errno;
 
-	/* the second word is the first one: it is set, and never compares as below 0 */
-	syscall(SYS_futex, word, FUTEX_WAKE_OP, 1, NULL, word,
-		FUTEX_OP(FUTEX_OP_SET, 0, FUTEX_OP_CMP_LT, 0));
+	/* changes nothing; its release is carried on by the read-modify-write of the kernel's */
+	atomic_fetch_or_explicit(word, 0, memory_order_release);
+	syscall(SYS_futex, word, FUTEX_WAKE_OP, count, NULL, word, operation);
 	errno = saved_errno;
+}
+
+void carom_futex_clear(_Atomic uint32_t *word)
+{
+	change_and_wake(word, FUTEX_OP(FUTEX_OP_SET, 0, FUTEX_OP_CMP_LT, 0), 1);
+}
+
+void carom_futex_or_and_wake_all(_Atomic uint32_t *word, uint32_t bits)
+{
+	change_and_wake(word, FUTEX_OP(FUTEX_OP_OR, bits, FUTEX_OP_CMP_LT, 0), INT_MAX);
 }

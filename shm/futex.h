@@ -37,4 +37,12 @@ int carom_futex_wake(const _Atomic uint32_t *word, int count);
  */
 void carom_futex_clear(_Atomic uint32_t *word);
 
+/**
+ * carom_futex_or_and_wake_all() - set @bits in *@word and wake all sleepers, in one step. AS-Safe.
+ * @bits: below 2048
+ *
+ * As carom_futex_clear(). Either has release semantics.
+ */
+void carom_futex_or_and_wake_all(_Atomic uint32_t *word, uint32_t bits);
+
 #endif
