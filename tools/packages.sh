@@ -14,6 +14,7 @@ pkg-config     command pkg-config
 liburing-dev   module liburing
 libjansson-dev module jansson
 libseccomp-dev module libseccomp
+nettle-dev     module nettle
 '
 packages_for_check='
 g++              command g++

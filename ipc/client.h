@@ -1,0 +1,79 @@
+/**
+ * DOC: client
+ *
+ * A connection to a listener of this library's, of Python's `multiprocessing.connection`
+ * or of billiard's:
+ *
+ *	r = carom_client_connect(&CAROM_CLIENT_OPTIONS(.path = "/run/jobs", .authkey = key,
+ *						       .authkey_size = key_size),
+ *				 carom_deadline_after(CAROM_SECONDS(1)), &connection);
+ */
+#ifndef CAROM_IPC_CLIENT_H
+#define CAROM_IPC_CLIENT_H
+
+#include "auth.h"
+#include "connection.h"
+
+CAROM_BEGIN_DECLS
+
+/**
+ * struct carom_client_options - where to, and how
+ * @size_bytes:     size of this struct; CAROM_CLIENT_OPTIONS() fills it in
+ * @path:           of an AF_UNIX socket, of any length; or, after an @, the name of an abstract
+ *                  one, which Python writes as "\0name"
+ * @host:           instead of @path: a name, or an address in digits; one with a colon is
+ *                  of AF_INET6. NULL with a @port: the loopback
+ * @authkey:        @authkey_size bytes, at least one: both sides show that they have it; NULL:
+ *                  no authentication
+ * @authkey_size:   in bytes
+ * @message_max:    a longer message is not received; 0 means 64 MiB; UINT64_MAX: no limit
+ * @family:         AF_UNIX, AF_INET, AF_INET6; 0: as @path and @host say, AF_INET for names
+ * @digest:         see struct carom_auth_options
+ * @framing:        see enum carom_framing
+ * @port:           of @host
+ * @is_md5_refused: see struct carom_auth_options
+ */
+struct carom_client_options {
+	size_t size_bytes;
+	const char *path;
+	const char *host;
+	const void *authkey;
+	size_t authkey_size;
+	uint64_t message_max;
+	int family;
+	enum carom_digest digest;
+	enum carom_framing framing;
+	uint16_t port;
+	bool is_md5_refused;
+	uint8_t reserved; /* 0 */
+};
+#define CAROM_CLIENT_OPTIONS(...) CAROM_OPTIONS(carom_client_options, __VA_ARGS__)
+
+#define CAROM_MESSAGE_MAX_DEFAULT CAROM_MIB(64)
+
+/**
+ * carom_client_connect() - connect, and authenticate if there is a key
+ * @options:        read during the call only
+ * @deadline_ns:    for all of it, but for looking up a host's name, which no deadline ends
+ * @ret_connection: the caller owns it and ends it with carom_connection_free()
+ *
+ * Context: MT-Safe, AS-Unsafe heap. Usable in a forked child. Blocks.
+ * Return: 0, or, with *@ret_connection untouched and nothing left open,
+ *	-EINVAL         no place, or two; an @authkey of no length; an unknown digest or framing
+ *	-EAFNOSUPPORT   another @family
+ *	-ENAMETOOLONG   an abstract name above 107 bytes, or a file name above about 90
+ *	-EADDRNOTAVAIL  no such host
+ *	-ENOENT, -ENOTDIR, -EACCES, -ECONNREFUSED, -EHOSTUNREACH, ...  see connect(2)
+ *	-ETIMEDOUT      not by @deadline_ns; -EAGAIN if that is CAROM_PASSED
+ *	-EKEYREJECTED   the two sides have different keys, or the listener none
+ *	-EBADMSG        the listener speaks another protocol
+ *	-EPIPE, -ECONNRESET  the listener has closed: perhaps it asks for a key
+ *	-E2BIG          @options sets a field newer than this library
+ *	-EMFILE, -ENFILE, -ENOMEM
+ */
+CAROM_API int carom_client_connect(const struct carom_client_options *options, uint64_t deadline_ns,
+				   struct carom_connection **ret_connection);
+
+CAROM_END_DECLS
+
+#endif

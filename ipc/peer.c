@@ -1,0 +1,71 @@
+/*
+ * Peer
+ */
+#include "ipc/peer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "ipc/connection_private.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+static int take_credentials(int fd, struct carom_peer *peer)
+{
+	struct ucred credentials;
+	socklen_t size = sizeof(credentials);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
+		return -errno;
+	peer->pid = credentials.pid;
+	peer->uid = credentials.uid;
+	peer->gid = credentials.gid;
+	return 0;
+}
+
+static int take_address(const struct sockaddr_storage *address, struct carom_peer *peer)
+{
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	bool is_in = peer->family == AF_INET;
+
+	if (!is_in && peer->family != AF_INET6)
+		return -EOPNOTSUPP;
+	peer->port = ntohs(is_in ? in->sin_port : in6->sin6_port);
+	inet_ntop(peer->family, is_in ? (const void *)&in->sin_addr : &in6->sin6_addr, peer->host,
+		  sizeof(peer->host));
+	return 0;
+}
+
+int carom_connection_peer(const struct carom_connection *connection, struct carom_peer *ret_peer)
+{
+	struct carom_peer peer = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	int fd = connection->stream.fd, r;
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	if (getpeername(fd, (struct sockaddr *)&address, &size) < 0)
+		return -errno;
+	peer.family = address.ss_family;
+	r = peer.family == AF_UNIX ? take_credentials(fd, &peer) : take_address(&address, &peer);
+	if (r == 0)
+		*ret_peer = peer;
+	return r;
+}
+
+int carom_connection_peer_pidfd(const struct carom_connection *connection, int *ret_fd)
+{
+	int pidfd;
+	socklen_t size = sizeof(pidfd);
+
+	if (getsockopt(connection->stream.fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0) {
+		*ret_fd = pidfd;
+		return 0;
+	}
+	return errno == ENOPROTOOPT || errno == ENODATA ? -EOPNOTSUPP : -errno;
+}
