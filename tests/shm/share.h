@@ -11,8 +11,10 @@
 
 #include "core/process.h"
 #include "core/time.h"
+#include "shm/array.h"
 #include "shm/mutex.h"
 #include "shm/segment.h"
+#include "shm/value.h"
 
 /** struct account - what stands in the segment: a lock, and what it protects */
 struct account {
@@ -97,5 +99,49 @@ static int die_with_lock(const void *argument, size_t size, const int *fds, size
 	return 2;
 }
 CAROM_REGISTER(die_with_lock);
+
+struct pair {
+	int64_t up, down;
+};
+
+/* Its first descriptor is an array of pairs, its second one how many changes there were. */
+static int change_pairs(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct carom_array *pairs = NULL;
+	struct carom_value *changes = NULL;
+	int r = carom_array_attach_dup(fds[0], NULL, &pairs);
+
+	if (r == 0)
+		r = carom_value_attach_dup(fds[1], NULL, &changes);
+	for (int i = 0; r == 0 && i < *(const int *)argument; i++) {
+		struct pair *pair = (struct pair *)carom_array_data(pairs) + i % 3;
+
+		CAROM_HOLDING(r, carom_array_get_lock(pairs)) {
+			pair->up++;
+			pair->down--;
+		}
+		if (r == 0)
+			r = carom_value_add(changes, 1, NULL);
+	}
+	carom_array_free(pairs);
+	carom_value_free(changes);
+	return r;
+}
+CAROM_REGISTER(change_pairs);
+
+/* Dies with its lock, in the middle of something. */
+static int die_with_pairs(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct carom_array *pairs = NULL;
+	int r = carom_array_attach_dup(fds[0], NULL, &pairs);
+
+	if (r == 0)
+		CAROM_HOLDING(r, carom_array_get_lock(pairs)) {
+			((struct pair *)carom_array_data(pairs))->up++;
+			raise(SIGKILL);
+		}
+	return r;
+}
+CAROM_REGISTER(die_with_pairs);
 
 #endif

@@ -120,3 +120,95 @@ Test(share, lock_outlives_a_holder_of_every_method, .timeout = 60)
 		cr_assert(carom_mutex_release(&account->lock) == 0);
 	}
 }
+
+/* SC-12 */
+Test(share, array_is_one_for_children_of_every_method, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_array_freep) struct carom_array *pairs = NULL;
+	CAROM_CLEANUP(carom_value_freep) struct carom_value *changes = NULL;
+	struct carom_process *processes[6] = { 0 };
+	struct pair copy[3];
+	int fds[2], rounds = 3000, count = 0;
+
+	cr_assert(carom_array_new(&CAROM_ARRAY_OPTIONS(CAROM_ITEM(struct pair), .count = 3),
+				  &pairs) == 0);
+	cr_assert(carom_value_new(&CAROM_VALUE_OPTIONS(CAROM_ITEM(int)), &changes) == 0);
+	fds[0] = carom_array_fd(pairs);
+	fds[1] = carom_value_fd(changes);
+	for (int i = 0; i < 6; i++)
+		processes[i] = START(.context = context_of(methods[i % 3]),
+				     .function = change_pairs, .argument = &rounds,
+				     .argument_size = sizeof(int), .fds = fds, .fd_count = 2);
+	for (int i = 0; i < 6; i++) {
+		cr_expect(exitcode_of(processes[i]) == 0, "%s", methods[i % 3]);
+		carom_process_free(processes[i]);
+	}
+	cr_expect(zero(int, carom_value_get(changes, &count)));
+	cr_expect(eq(int, count, 6 * rounds));
+	cr_expect(zero(int, carom_array_read(pairs, 0, 3, copy)));
+	for (int i = 0; i < 3; i++) {
+		cr_expect(eq(i64, copy[i].up, 2 * rounds));
+		cr_expect(eq(i64, copy[i].down, -2 * rounds));
+	}
+}
+
+/* SC-12 */
+Test(share, array_tells_of_a_holder_of_every_method_that_died, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_array_freep) struct carom_array *pairs = NULL;
+	struct carom_value_lock *lock;
+	struct carom_context *context;
+	struct pair pair;
+	int fd;
+
+	cr_assert(carom_array_new(&CAROM_ARRAY_OPTIONS(CAROM_ITEM(struct pair), .count = 3),
+				  &pairs) == 0);
+	lock = carom_array_get_lock(pairs);
+	fd = carom_array_fd(pairs);
+	EACH_METHOD(context)
+	{
+		cr_expect(RUN(.context = context, .function = die_with_pairs, .fds = &fd,
+			      .fd_count = 1) == -SIGKILL);
+		cr_expect(carom_array_get(pairs, 0, &pair) == -EOWNERDEAD, "%s", methods[each_]);
+		cr_expect(eq(i64, pair.up, 1));
+		cr_expect(eq(int, carom_array_set(pairs, 0, (struct pair){ 0 }), -EOWNERDEAD));
+		cr_expect(carom_value_lock_acquire(lock, CAROM_NO_DEADLINE) == -EOWNERDEAD);
+		cr_expect(zero(int, carom_value_lock_consistent(lock)));
+		cr_expect(zero(int, carom_value_lock_release(lock)));
+		cr_expect(zero(int, carom_array_get(pairs, 0, &pair)));
+	}
+}
+
+/* An array of the caller's, by its address: nothing is copied for a thread. */
+static int add_in_a_thread(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct carom_array *array = *(struct carom_array *const *)argument;
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 10000; i++)
+		r = carom_array_add(array, 0, 1, NULL);
+	return r == 0 ? carom_array_set(array, 1, (int64_t)(intptr_t)carom_array_data(array)) : r;
+}
+
+/* DT-05 */
+Test(share, array_is_the_same_for_threads_without_copies, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_array_freep) struct carom_array *array = NULL;
+	struct carom_process *threads[4];
+	struct carom_context *context = NULL;
+	int64_t items[2];
+
+	cr_assert(zero(int, carom_context_get("thread", &context)));
+	cr_assert(zero(int, carom_array_new(&CAROM_ARRAY_OPTIONS(CAROM_ITEM(int64_t), .count = 2),
+					    &array)));
+	for (int i = 0; i < 4; i++)
+		threads[i] = START(.context = context, .function = add_in_a_thread,
+				   .argument = &array, .argument_size = sizeof(array));
+	for (int i = 0; i < 4; i++) {
+		cr_expect(zero(int, exitcode_of(threads[i])));
+		carom_process_free(threads[i]);
+	}
+	cr_expect(zero(int, carom_array_read(array, 0, 2, items)));
+	cr_expect(eq(i64, items[0], 40000));
+	cr_expect(eq(i64, items[1], (int64_t)(intptr_t)carom_array_data(array)));
+}
