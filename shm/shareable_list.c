@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "core/options.h"
+#include "shm/index.h"
 
 #define UNIT            8
 #define FORMAT_SIZE     8
@@ -496,22 +497,12 @@ size_t carom_shareable_list_len(const struct carom_shareable_list *list)
 	return list->count;
 }
 
-static int find(const struct carom_shareable_list *list, int64_t index, size_t *ret_index)
-{
-	int64_t count = (int64_t)list->count;
-
-	if (index < -count || index >= count)
-		return -ERANGE;
-	*ret_index = (size_t)(index < 0 ? index + count : index);
-	return 0;
-}
-
 int carom_shareable_list_get(const struct carom_shareable_list *list, int64_t index, void *buffer,
 			     size_t size, struct carom_element *ret_item)
 {
 	struct carom_element item;
-	size_t i;
-	int r = find(list, index, &i);
+	uint64_t i;
+	int r = carom_index_find(index, list->count, &i);
 
 	if (r == 0)
 		r = view_item(list, i, &item);
@@ -533,8 +524,8 @@ int carom_shareable_list_get(const struct carom_shareable_list *list, int64_t in
 int carom_shareable_list_set(struct carom_shareable_list *list, int64_t index,
 			     const struct carom_element *item)
 {
-	size_t i;
-	int r = find(list, index, &i);
+	uint64_t i;
+	int r = carom_index_find(index, list->count, &i);
 
 	if (r == 0)
 		r = check(item, list->is_exact);

@@ -47,17 +47,19 @@ struct carom_shared_memory {
 
 /* ---- names ---- */
 
-static int take_name(const char *name, struct carom_shared_memory *memory)
+static int take_name(const char *name, size_t size, struct carom_shared_memory *memory)
 {
-	if (!name)
+	if (size && name[0] == '/') {
+		name++;
+		size--;
+	}
+	if (size == 0 || memchr(name, '/', size) || memchr(name, '\0', size))
 		return -EINVAL;
-	name += name[0] == '/';
-	if (!name[0] || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return -EINVAL;
-	if (strlen(name) > CAROM_SHARED_MEMORY_NAME_MAX)
+	if (size > CAROM_SHARED_MEMORY_NAME_MAX)
 		return -ENAMETOOLONG;
-	snprintf(memory->path, sizeof(memory->path), "/%s", name);
-	return 0;
+	memory->path[0] = '/';
+	memcpy(memory->path + 1, name, size); /* zeroed behind it */
+	return strcmp(memory->path, "/.") == 0 || strcmp(memory->path, "/..") == 0 ? -EINVAL : 0;
 }
 
 static int choose_name(struct carom_shared_memory *memory)
@@ -98,9 +100,10 @@ static int create(struct carom_shared_memory *memory)
 }
 
 /* N1 */
-static int create_named(struct carom_shared_memory *memory, const char *name, bool tracked)
+static int create_named(struct carom_shared_memory *memory, const char *name, size_t name_size,
+			bool tracked)
 {
-	int r = take_name(name, memory);
+	int r = take_name(name, name_size ? name_size : strlen(name), memory);
 
 	if (r == 0)
 		r = create(memory);
@@ -168,7 +171,7 @@ int carom_shared_memory_new(const struct carom_shared_memory_options *options,
 	memory = new_handle();
 	if (!memory)
 		return -ENOMEM;
-	r = o.name ? create_named(memory, o.name, !o.untracked)
+	r = o.name ? create_named(memory, o.name, o.name_size, !o.untracked)
 		   : create_somehow(memory, !o.untracked);
 	if (r == 0)
 		r = give_size(memory, o.size);
@@ -195,15 +198,15 @@ static int look(struct carom_shared_memory *memory, uint64_t needed)
 	return 0;
 }
 
-int carom_shared_memory_attach(const char *name, uint64_t size,
-			       struct carom_shared_memory **ret_memory)
+int carom_shared_memory_attach_sized(const char *name, size_t name_size, uint64_t size,
+				     struct carom_shared_memory **ret_memory)
 {
 	CAROM_CLEANUP(carom_shared_memory_freep) struct carom_shared_memory *memory = new_handle();
 	int r;
 
 	if (!memory)
 		return -ENOMEM;
-	r = take_name(name, memory);
+	r = name ? take_name(name, name_size, memory) : -EINVAL;
 	if (r < 0)
 		return r;
 	/* a FIFO that stands there is not to be waited for */
@@ -217,6 +220,12 @@ int carom_shared_memory_attach(const char *name, uint64_t size,
 		return r;
 	*ret_memory = carom_take_ptr(memory);
 	return 0;
+}
+
+int carom_shared_memory_attach(const char *name, uint64_t size,
+			       struct carom_shared_memory **ret_memory)
+{
+	return carom_shared_memory_attach_sized(name, name ? strlen(name) : 0, size, ret_memory);
 }
 
 /* ---- the end ---- */

@@ -44,12 +44,15 @@ struct carom_shared_memory;
  *              a random one, "psm_" and eight digits, as Python makes them
  * @size:       bytes; not 0; what carom_shared_memory_size() says, here and elsewhere
  * @untracked:  1: the name outlives the program unless it is unlinked. Row SM-06
+ * @name_size:  bytes of @name, if it has come from elsewhere and need not end with a NUL;
+ *              none of them may be one. 0: all up to its NUL. Row SM-08
  */
 struct carom_shared_memory_options {
 	size_t size_bytes;
 	const char *name;
 	uint64_t size;
 	uint64_t untracked;
+	uint64_t name_size;
 };
 #define CAROM_SHARED_MEMORY_OPTIONS(...) CAROM_OPTIONS(carom_shared_memory_options, __VA_ARGS__)
 
@@ -63,7 +66,8 @@ struct carom_shared_memory_options {
  *
  * Context: MT-Safe, AS-Unsafe heap lock. Takes as long as clearing the memory does.
  * Return: 0, or, with nothing left behind,
- *	-EINVAL  no options; the size is 0; an empty name, ".", "..", or one with a slash inside
+ *	-EINVAL  no options; the size is 0; an empty name, ".", "..", or one with a slash or a
+ *	         NUL inside
  *	-ENAMETOOLONG  more than CAROM_SHARED_MEMORY_NAME_MAX bytes
  *	-EEXIST  the name is taken
  *	-ENOSPC  /dev/shm is too small for it
@@ -96,6 +100,21 @@ CAROM_API int carom_shared_memory_new(const struct carom_shared_memory_options *
  */
 CAROM_API int carom_shared_memory_attach(const char *name, uint64_t size,
 					 struct carom_shared_memory **ret_memory);
+
+/**
+ * carom_shared_memory_attach_sized() - the same, by a name that need not end with a NUL
+ * @name:      in a message from another process, say, that sent it with
+ *             carom_shared_memory_size(): its bytes as they came
+ * @name_size: how many they are
+ *
+ * Nothing of a name behind a NUL is lost unnoticed: who could write such a name would have
+ * another one checked than is used. Rows SM-08, SM-09
+ *
+ * Context: MT-Safe, AS-Unsafe heap.
+ * Return: as carom_shared_memory_attach(); -EINVAL too if one of the bytes is a NUL.
+ */
+CAROM_API int carom_shared_memory_attach_sized(const char *name, size_t name_size, uint64_t size,
+					       struct carom_shared_memory **ret_memory);
 
 /**
  * carom_shared_memory_unlink() - take the name away

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "shm/array.h"
 #include "shm/mutex.h"
 #include "shm/segment.h"
+#include "shm/shared_memory.h"
 #include "shm/value.h"
 
 /** struct account - what stands in the segment: a lock, and what it protects */
@@ -143,5 +145,30 @@ static int die_with_pairs(const void *argument, size_t size, const int *fds, siz
 	return r;
 }
 CAROM_REGISTER(die_with_pairs);
+
+/* What is sent to attach to memory with a name: as much of it as the name is long. */
+struct sent_memory {
+	uint64_t size;
+	char name[CAROM_SHARED_MEMORY_NAME_MAX];
+};
+
+/* Is told of it through its first descriptor, and writes there. */
+static int attach_to_sent(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct carom_shared_memory *memory = NULL;
+	struct sent_memory sent;
+	ssize_t n = read(fds[0], &sent, sizeof(sent));
+	size_t head = offsetof(struct sent_memory, name);
+
+	if (n <= (ssize_t)head ||
+	    carom_shared_memory_attach_sized(sent.name, (size_t)n - head, sent.size, &memory) < 0)
+		return 1;
+	if (carom_shared_memory_size(memory) != sent.size)
+		return 2;
+	((char *)carom_shared_memory_data(memory))[sent.size - 1] = '!';
+	carom_shared_memory_free(memory);
+	return 0;
+}
+CAROM_REGISTER(attach_to_sent);
 
 #endif

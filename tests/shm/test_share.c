@@ -212,3 +212,38 @@ Test(share, array_is_the_same_for_threads_without_copies, .timeout = 60)
 	cr_expect(eq(i64, items[0], 40000));
 	cr_expect(eq(i64, items[1], (int64_t)(intptr_t)carom_array_data(array)));
 }
+
+/* SM-09 */
+Test(share, memory_with_a_name_is_attached_by_who_is_sent_it, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_shared_memory_freep) struct carom_shared_memory *memory = NULL;
+	struct sent_memory sent = { .size = 5000 };
+	struct carom_context *context;
+	const char *name, *data;
+	size_t size;
+
+	cr_assert(zero(
+		int, carom_shared_memory_new(&CAROM_SHARED_MEMORY_OPTIONS(.size = 5000), &memory)));
+	name = carom_shared_memory_name(memory);
+	size = strlen(name);
+	memcpy(sent.name, name, size);
+	size += offsetof(struct sent_memory, name);
+	data = carom_shared_memory_data(memory);
+	EACH_METHOD(context)
+	{
+		struct carom_process *process;
+		int ends[2];
+
+		((char *)carom_shared_memory_data(memory))[4999] = '?';
+		cr_assert(zero(int, pipe(ends)));
+		process = START(.context = context, .function = attach_to_sent, .fds = &ends[0],
+				.fd_count = 1);
+		cr_expect(eq(i64, write(ends[1], &sent, size), (int64_t)size));
+		cr_expect(exitcode_of(process) == 0, "%s", methods[each_]);
+		cr_expect(eq(chr, data[4999], '!'));
+		carom_process_free(process);
+		close(ends[0]);
+		close(ends[1]);
+	}
+	cr_expect(zero(int, carom_shared_memory_unlink(memory)));
+}

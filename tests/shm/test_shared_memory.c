@@ -93,6 +93,41 @@ Test(shared_memory, is_named_as_python_names_it, .timeout = 60)
 	cr_expect(zero(int, strcmp(carom_shared_memory_name(slash), own_name())));
 }
 
+/* SM-08 */
+Test(shared_memory, has_no_name_with_a_nul_inside, .timeout = 60)
+{
+	struct carom_shared_memory *untouched = NULL;
+	OURS memory = NULL;
+	THEIRS other = NULL;
+	const char *name = own_name();
+	size_t size = strlen(name);
+	char sent[80] = "";
+
+	memcpy(sent, name, size);
+	memcpy(sent + size + 1, "behind", 6);
+	cr_expect(eq(int,
+		     carom_shared_memory_new(&NEW(.name = sent, .size = 1, .name_size = size + 7),
+					     &untouched),
+		     -EINVAL));
+	cr_expect(eq(int,
+		     carom_shared_memory_new(&NEW(.name = sent, .size = 1, .name_size = size + 1),
+					     &untouched),
+		     -EINVAL));
+	cr_expect(not(exists(name)));
+	sent[size] = '-';
+	cr_assert(zero(int, carom_shared_memory_new(
+				    &NEW(.name = sent, .size = 1, .name_size = size), &memory)));
+	cr_expect(zero(int, strcmp(carom_shared_memory_name(memory), name)));
+	sent[size] = '\0';
+	cr_expect(
+		eq(int, carom_shared_memory_attach_sized(sent, size + 7, 0, &untouched), -EINVAL));
+	cr_expect(eq(int, carom_shared_memory_attach_sized(sent, 0, 0, &untouched), -EINVAL));
+	cr_expect(eq(int, carom_shared_memory_attach_sized(NULL, 5, 0, &untouched), -EINVAL));
+	sent[size] = '-';
+	cr_expect(zero(int, carom_shared_memory_attach_sized(sent, size, 1, &other)));
+	cr_expect(eq(ptr, untouched, NULL));
+}
+
 Test(shared_memory, refuses_what_makes_no_sense, .timeout = 60)
 {
 	struct carom_shared_memory *untouched = NULL;
