@@ -31,14 +31,24 @@
 #define FORMAT_SIZE     8
 #define FORMAT_ROOM_MAX 9999999 /* "9999999s" */
 
-#define FORMAT_BOOL "xxxxxxx?"
-#define FORMAT_NONE "xxxxxx?x"
-
 enum code {
 	CODE_PLAIN,
 	CODE_STR,
 	CODE_BYTES,
 	CODE_NONE,
+};
+
+/* what stands beside an item of each type; text and bytes have their room for a format */
+static const struct {
+	const char *format;
+	enum code code;
+} beside[] = {
+	[CAROM_ELEMENT_NONE] = { "xxxxxx?x", CODE_NONE },
+	[CAROM_ELEMENT_BOOL] = { "xxxxxxx?", CODE_PLAIN },
+	[CAROM_ELEMENT_INT] = { "q", CODE_PLAIN },
+	[CAROM_ELEMENT_FLOAT] = { "d", CODE_PLAIN },
+	[CAROM_ELEMENT_STR] = { NULL, CODE_STR },
+	[CAROM_ELEMENT_BYTES] = { NULL, CODE_BYTES },
 };
 
 /**
@@ -219,20 +229,18 @@ static void write_number(unsigned char *place, const struct carom_element *item)
 	store(place, bits);
 }
 
+/* Return: the length of what was written */
+static size_t print_format(const struct carom_element *item, uint64_t bytes, char *text,
+			   size_t size)
+{
+	if (has_bytes(item))
+		return (size_t)snprintf(text, size, "%llus", (unsigned long long)bytes);
+	return (size_t)snprintf(text, size, "%s", beside[item->type].format);
+}
+
 static void write_format(struct carom_shareable_list *list, size_t index,
 			 const struct carom_element *item)
 {
-	static const struct {
-		const char *format;
-		enum code code;
-	} kinds[] = {
-		[CAROM_ELEMENT_NONE] = { FORMAT_NONE, CODE_NONE },
-		[CAROM_ELEMENT_BOOL] = { FORMAT_BOOL, CODE_PLAIN },
-		[CAROM_ELEMENT_INT] = { "q", CODE_PLAIN },
-		[CAROM_ELEMENT_FLOAT] = { "d", CODE_PLAIN },
-		[CAROM_ELEMENT_STR] = { NULL, CODE_STR },
-		[CAROM_ELEMENT_BYTES] = { NULL, CODE_BYTES },
-	};
 	unsigned char *format = list->formats + index * FORMAT_SIZE;
 	char text[24] = "";
 
@@ -241,12 +249,9 @@ static void write_format(struct carom_shareable_list *list, size_t index,
 		list->codes[index] = (unsigned char)item->type;
 		return;
 	}
-	if (has_bytes(item))
-		snprintf(text, sizeof(text), "%llus", (unsigned long long)room_at(list, index));
-	else
-		memcpy(text, kinds[item->type].format, strlen(kinds[item->type].format));
+	print_format(item, room_at(list, index), text, sizeof(text));
 	memcpy(format, text, FORMAT_SIZE);
-	list->codes[index] = (unsigned char)kinds[item->type].code;
+	list->codes[index] = (unsigned char)beside[item->type].code;
 }
 
 static void write_item(struct carom_shareable_list *list, size_t index,
@@ -295,6 +300,17 @@ static int64_t parse_size(const char *format)
 	return end[0] == 's' && end[1] == '\0' ? (int64_t)size : -1;
 }
 
+static bool find_number(const char *format, int64_t *ret_type)
+{
+	for (int type = CAROM_ELEMENT_BOOL; type <= CAROM_ELEMENT_FLOAT; type++) {
+		if (strcmp(format, beside[type].format) != 0)
+			continue;
+		*ret_type = type;
+		return true;
+	}
+	return false;
+}
+
 /* type, and of text and bytes the room that is used, padding and all; -EBADMSG */
 static int read_python(const char *format, unsigned char code, struct carom_element *item)
 {
@@ -305,13 +321,7 @@ static int read_python(const char *format, unsigned char code, struct carom_elem
 		item->type = CAROM_ELEMENT_NONE;
 	else if (size >= 0 && code <= CODE_BYTES)
 		item->type = code == CODE_STR ? CAROM_ELEMENT_STR : CAROM_ELEMENT_BYTES;
-	else if (code == CODE_PLAIN && strcmp(format, "q") == 0)
-		item->type = CAROM_ELEMENT_INT;
-	else if (code == CODE_PLAIN && strcmp(format, "d") == 0)
-		item->type = CAROM_ELEMENT_FLOAT;
-	else if (code == CODE_PLAIN && strcmp(format, FORMAT_BOOL) == 0)
-		item->type = CAROM_ELEMENT_BOOL;
-	else
+	else if (code != CODE_PLAIN || !find_number(format, &item->type))
 		return -EBADMSG;
 	return 0;
 }
@@ -567,23 +577,6 @@ int64_t carom_shareable_list_index(const struct carom_shareable_list *list,
 	return -ENOENT;
 }
 
-/* Return: the length of what was written */
-static size_t format_of(const struct carom_shareable_list *list, size_t index,
-			const struct carom_element *item, char *text, size_t size)
-{
-	static const char *const formats[] = {
-		[CAROM_ELEMENT_NONE] = FORMAT_NONE,
-		[CAROM_ELEMENT_BOOL] = FORMAT_BOOL,
-		[CAROM_ELEMENT_INT] = "q",
-		[CAROM_ELEMENT_FLOAT] = "d",
-	};
-	uint64_t bytes = list->is_exact ? item->size : room_at(list, index);
-
-	if (has_bytes(item))
-		return (size_t)snprintf(text, size, "%llus", (unsigned long long)bytes);
-	return (size_t)snprintf(text, size, "%s", formats[item->type]);
-}
-
 int carom_shareable_list_format(const struct carom_shareable_list *list, char *buffer, size_t size)
 {
 	size_t length = 0;
@@ -596,7 +589,8 @@ int carom_shareable_list_format(const struct carom_shareable_list *list, char *b
 
 		if (view_item(list, i, &item) < 0)
 			return -EBADMSG;
-		length += format_of(list, i, &item, left ? buffer + length : NULL, left);
+		length += print_format(&item, list->is_exact ? item.size : room_at(list, i),
+				       left ? buffer + length : NULL, left);
 		if (length > INT_MAX)
 			return -EOVERFLOW;
 	}
