@@ -206,8 +206,6 @@ static pid_t start_stranger(int *ret_fd)
 		if (stranger == 0) {
 			char byte;
 
-			while (getppid() == pid) /* until it is somebody else's */
-				usleep(1000);
 			stranger = getpid();
 			close(hold[1]);
 			if (write(report[1], &stranger, sizeof(stranger)) < 0 ||
