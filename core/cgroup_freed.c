@@ -132,7 +132,6 @@ static bool watch(struct carom_cgroup *group)
 	group->events_fd = openat(group->fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	if (group->events_fd < 0 || put_into_set(group->events_fd) < 0) {
 		carom_closep(&group->events_fd); /* it is removed in a later pass */
-		group->events_fd = -1;
 		return false;
 	}
 	carom_private_fd_add(&group->private_events_fd, group->events_fd);

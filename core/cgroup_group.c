@@ -115,7 +115,6 @@ static int make_in(struct carom_cgroup *group, const char *name, char *reason)
 	/* somebody has moved this program away, and then removed its home, which looked deserted */
 	if (!group->parent && (r == -ENOENT || r == -EBADF)) {
 		carom_closep(&group->fd);
-		group->fd = -1;
 		free(carom_take_ptr(group->path));
 		carom_cgroup_home_lost();
 		r = carom_cgroup_home_get(controllers, reason, &fd, &path);

@@ -439,7 +439,6 @@ static pid_t fork_twice(int gate[2], int report[2], const struct carom_guard *gu
 	if (between < 0)
 		return -errno;
 	carom_closep(&report[1]);
-	report[1] = -1;
 	r = carom_descriptor_wait(report[0], deadline_ns);
 	if (r < 0)
 		kill(between, SIGKILL);

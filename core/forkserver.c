@@ -185,7 +185,6 @@ static int start(struct carom_forkserver *server)
 	/* from here on the page is nobody else's: not a later child's either */
 	madvise(server->born, sizeof(*server->born), MADV_DONTFORK);
 	carom_closep(&server_fd);
-	server_fd = -1;
 	return wait_until_ready(server);
 }
 
@@ -387,7 +386,6 @@ static void close_slot(struct carom_forkserver *server, uint32_t slot)
 static void fail(struct carom_child_reply *reply, int error)
 {
 	carom_closep(&reply->pidfd);
-	reply->pidfd = -1;
 	reply->pid = 0;
 	reply->error = error;
 }

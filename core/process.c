@@ -90,8 +90,7 @@ static void close_pidfd(struct carom_process *process)
 	if (process->pidfd < 0)
 		return;
 	list_remove(process);
-	close(process->pidfd);
-	process->pidfd = -1;
+	carom_closep(&process->pidfd);
 }
 
 /* noinline: gcc 12 takes two of these in a row for a use after free */
