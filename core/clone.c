@@ -55,12 +55,12 @@
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/cgroup_file.h"
@@ -207,14 +207,6 @@ static pid_t by_clone3(const struct carom_clone_options *options, const struct c
 	return pid;
 }
 
-static pid_t end_unheld(pid_t pid, int error)
-{
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-	return error;
-}
-
 /*
  * The child exists, and there is no descriptor for it. A sibling's parent knows
  * it by the page; an own child is ended, so that none is left that nobody holds.
@@ -225,7 +217,8 @@ static pid_t without_pidfd(const struct carom_clone_options *options, pid_t pid,
 		return pid;
 	if (error == -ESRCH) /* ended, and somebody reaped it: the number is not ours any more */
 		return error;
-	return end_unheld(pid, error);
+	carom_pid_end(pid, NULL);
+	return error;
 }
 
 /*
@@ -419,8 +412,10 @@ static pid_t hear_of_birth(int report_fd, int *ret_pidfd)
 	if (carom_packet_receive(report_fd, &pid, sizeof(pid), MSG_DONTWAIT, fds, &fd_count,
 				 &is_cut) != sizeof(pid))
 		return -EAGAIN; /* killed, or no room: too many descriptors under way */
-	if (pid > 0 && fd_count == 0)
-		return end_unheld(pid, -EMFILE);
+	if (pid > 0 && fd_count == 0) {
+		carom_pid_end(pid, NULL);
+		return -EMFILE;
+	}
 	if (pid > 0)
 		*ret_pidfd = fds[0];
 	return pid;
@@ -440,10 +435,7 @@ static pid_t fork_twice(int gate[2], int report[2], const struct carom_guard *gu
 		return -errno;
 	carom_closep(&report[1]);
 	r = carom_descriptor_wait(report[0], deadline_ns);
-	if (r < 0)
-		kill(between, SIGKILL);
-	while (waitpid(between, NULL, __WALL) < 0 && errno == EINTR)
-		;
+	carom_pid_end(between, NULL); /* it has said all it had to say, or is stuck */
 	pid = hear_of_birth(report[0], ret_pidfd);
 	return pid == -EAGAIN && r == -ETIMEDOUT ? r : pid;
 }
@@ -461,7 +453,8 @@ static pid_t let_through(int gate_fd, int cgroup_fd, pid_t pid, int *pidfd)
 
 	if (r < 0) {
 		carom_closep(pidfd);
-		return end_unheld(pid, r);
+		carom_pid_end(pid, NULL);
+		return r;
 	}
 	send(gate_fd, "", 1, MSG_NOSIGNAL);
 	return pid;

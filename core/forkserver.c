@@ -47,7 +47,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/after_fork_private.h"
@@ -88,22 +87,6 @@ struct carom_forkserver {
 };
 
 _Static_assert(CAROM_FORKSERVER_SLOT_COUNT == 64, "one bit each in `open`");
-
-/*
- * A child is there, and this process has no room for its pidfd. Nobody could hold it
- * or reap it: it ends here. By its pid, which is not reused before it is reaped; the
- * question before keeps apart the case that the host program has done that.
- */
-static void discard(pid_t pid)
-{
-	siginfo_t info;
-
-	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
-		return;
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-}
 
 /* --- making one -------------------------------------------------------- */
 
@@ -151,7 +134,7 @@ static int fork_server(struct carom_forkserver *server, int server_fd)
 		return 0;
 	if (server->pidfd == -ESRCH)
 		return -ETIMEDOUT;
-	discard(pid);
+	carom_pid_end(pid, NULL);
 	return server->pidfd;
 }
 
@@ -273,7 +256,7 @@ void carom_forkserver_freep(struct carom_forkserver **server)
 /* It ends by itself when its socket is closed. I2 holds then, as it is waited for. */
 void carom_forkserver_lose(struct carom_forkserver *server)
 {
-	discard(server->pid);
+	carom_pid_end(server->pid, NULL);
 	server->pidfd = -1;
 	server->socket_fd = -1;
 	server->is_gone = true;
@@ -397,6 +380,7 @@ static void keep_if_own(struct carom_child_reply *reply)
 		fail(reply, -ESRCH);
 }
 
+/* What this process has no room to hold, nobody could reap: it ends here. */
 static void adopt(struct carom_child_reply *reply)
 {
 	reply->pidfd = carom_pidfd_open(reply->pid);
@@ -405,7 +389,7 @@ static void adopt(struct carom_child_reply *reply)
 		return;
 	}
 	if (reply->pidfd != -ESRCH)
-		discard(reply->pid);
+		carom_pid_end(reply->pid, NULL);
 	fail(reply, reply->pidfd == -ESRCH        ? -ESRCH
 		    : reply->pidfd == -EOPNOTSUPP ? -EPIPE /* as if it had not been made */
 						  : -EMFILE);
@@ -416,7 +400,7 @@ static void settle_reply(struct carom_child_reply *reply, bool has_pidfd, bool i
 	if (reply->error < 0)
 		return;
 	if (is_cut) {
-		discard(reply->pid);
+		carom_pid_end(reply->pid, NULL);
 		fail(reply, -EMFILE);
 	} else if (!has_pidfd) {
 		adopt(reply);

@@ -156,17 +156,16 @@ void carom_pid_end(pid_t pid, struct carom_exit *ret_exit)
 	siginfo_t info = { 0 };
 	long r = syscall(SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL, NULL);
 
-	if (r == 0 && info.si_pid == 0)
+	if (r == 0) {
 		kill(pid, SIGKILL);
-	while (r == 0) {
-		r = syscall(SYS_waitid, P_PID, pid, &info, WEXITED | __WALL, &exit.usage);
+		do
+			r = syscall(SYS_waitid, P_PID, pid, &info, WEXITED | __WALL, &exit.usage);
+		while (r < 0 && errno == EINTR);
 		if (r == 0)
 			from_siginfo(&info, &exit);
-		if (r == 0 || errno != EINTR)
-			break;
-		r = 0;
 	}
-	*ret_exit = exit;
+	if (ret_exit)
+		*ret_exit = exit;
 }
 
 int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exit)

@@ -70,7 +70,8 @@ int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit);
 
 /**
  * carom_pid_end() - kill a child whose pidfd was taken away, and reap it
- * @pid: a child of this process, made by it
+ * @pid:      a child of this process, made by it
+ * @ret_exit: NULL if nobody wants to know
  *
  * By its number, which is nobody else's before it was reaped: only where waitid(2) says that
  * it is an unreaped child. Waits until it has ended. If the program's own waitpid(-1) was
