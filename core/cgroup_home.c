@@ -58,6 +58,7 @@
 #include "core/points.h"
 #include "core/private_fd.h"
 #include "core/process_tree.h"
+#include "core/small_file.h"
 #include "core/time.h"
 
 #define ATTEMPT_COUNT 10
@@ -159,7 +160,7 @@ static void name_process(pid_t pid, char *name, size_t size)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	if (carom_cgroup_file_read(AT_FDCWD, path, name, size) < 0)
+	if (carom_small_file_read(AT_FDCWD, path, name, size) < 0)
 		strcpy(name, "?");
 	name[strcspn(name, "\n")] = '\0';
 }

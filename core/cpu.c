@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 #include "core/cgroup.h"
-#include "core/cleanup.h"
 #include "core/log.h"
+#include "core/small_file.h"
 
 #define NO_QUOTA INT_MAX
 
@@ -38,20 +38,15 @@ static bool is_shortage(int error)
 /* Reads the start of the file as text. Return: 0, -ENODATA (there is nothing), or a shortage. */
 static int read_text(const char *directory, const char *name, char *text, size_t size)
 {
-	CAROM_CLEANUP(carom_closep) int fd = -1;
 	char path[PATH_MAX];
 	ssize_t n;
 
 	if (snprintf(path, sizeof(path), "%s%s", directory, name) >= (int)sizeof(path))
 		return -ENODATA;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return is_shortage(-errno) ? -errno : -ENODATA;
-	n = read(fd, text, size - 1);
-	if (n <= 0)
-		return -ENODATA;
-	text[n] = '\0';
-	return 0;
+	n = carom_small_file_read(AT_FDCWD, path, text, size);
+	if (n > 0)
+		return 0;
+	return is_shortage((int)n) ? (int)n : -ENODATA;
 }
 
 /* A number from 1 on, and what stands behind it; 0 if there is none. */

@@ -28,9 +28,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
 #include "core/descriptors.h"
 #include "core/probe.h"
+#include "core/small_file.h"
 
 #define RELEASE_MAX_MS 10
 
@@ -194,21 +194,14 @@ struct stat_line {
 	bool is_hidden;
 };
 
-static int read_stat(pid_t pid, char *text, size_t size)
+/* -ESRCH: the process is gone */
+static int read_text(int directory_fd, const char *path, char *text, size_t size)
 {
-	char path[32];
-	CAROM_CLEANUP(carom_closep) int fd = -1;
-	ssize_t n;
+	ssize_t n = carom_small_file_read(directory_fd, path, text, size);
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	n = read(fd, text, size - 1);
-	if (n <= 0)
-		return n < 0 ? -errno : -ESRCH;
-	text[n] = '\0';
-	return 0;
+	if (n > 0)
+		return 0;
+	return n == 0 || n == -ENOENT ? -ESRCH : (int)n;
 }
 
 /* The name in parentheses may contain anything; the state is field 3, right behind it. */
@@ -231,9 +224,11 @@ static int parse_stat(const char *text, struct stat_line *ret_line)
 
 static int read_line(pid_t pid, struct stat_line *ret_line)
 {
-	char text[1024];
-	int r = read_stat(pid, text, sizeof(text));
+	char path[32], text[1024];
+	int r;
 
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	r = read_text(AT_FDCWD, path, text, sizeof(text));
 	return r < 0 ? r : parse_stat(text, ret_line);
 }
 
@@ -289,18 +284,6 @@ int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit)
 
 /* --- whoever it is ----------------------------------------------------- */
 
-/* The beginning of a small file of /proc; -ESRCH: the process is gone. */
-static int read_at(int directory_fd, const char *path, char *text, size_t size)
-{
-	CAROM_CLEANUP(carom_closep) int fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-
-	if (n <= 0)
-		return n < 0 && errno != ENOENT ? -errno : -ESRCH;
-	text[n] = '\0';
-	return 0;
-}
-
 /* As the kernel tells it for a pidfd: -1 of a process that was reaped, 0 of one outside. */
 static pid_t number_of_pidfd(int pidfd)
 {
@@ -313,7 +296,7 @@ static pid_t number_of_pidfd(int pidfd)
 	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) == 0)
 		return info.pids[0] ? (pid_t)info.pids[0] : -ESRCH;
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	r = read_at(AT_FDCWD, path, text, sizeof(text));
+	r = read_text(AT_FDCWD, path, text, sizeof(text));
 	if (r < 0)
 		return r == -ESRCH ? -EBADF : r;
 	line = strstr(text, "\nPid:");
@@ -326,7 +309,7 @@ static pid_t number_of_pidfd(int pidfd)
 static pid_t number_of(int fd)
 {
 	char text[64];
-	int r = read_at(fd, "stat", text, sizeof(text));
+	int r = read_text(fd, "stat", text, sizeof(text));
 
 	if (r == -ENOTDIR)
 		return number_of_pidfd(fd);
@@ -338,8 +321,9 @@ bool carom_pidfd_has_ended(int pidfd)
 {
 	char text[512];
 	const char *state;
-	int r = carom_probe(CAROM_FEATURE_PIDFD_OPEN) ? -ENOTDIR
-						      : read_at(pidfd, "stat", text, sizeof(text));
+	int r = carom_probe(CAROM_FEATURE_PIDFD_OPEN)
+			? -ENOTDIR
+			: read_text(pidfd, "stat", text, sizeof(text));
 
 	if (r == -ENOTDIR)
 		return wait_readable(pidfd, POLLIN, 0);

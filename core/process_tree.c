@@ -38,6 +38,7 @@
 #include "core/cleanup.h"
 #include "core/pidfd.h"
 #include "core/private_fd.h"
+#include "core/small_file.h"
 
 #define DEPTH_MAX    64
 #define HELD_MAX     64
@@ -103,17 +104,12 @@ static void add_pid(struct pid_list *list, pid_t pid)
 pid_t carom_process_parent(pid_t pid)
 {
 	char path[32], text[512], state;
-	CAROM_CLEANUP(carom_closep) int fd = -1;
 	const char *after_name;
-	ssize_t n;
 	int parent;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
+	if (carom_small_file_read(AT_FDCWD, path, text, sizeof(text)) <= 0)
 		return 0;
-	text[n] = '\0';
 	after_name = strrchr(text, ')');
 	return after_name && sscanf(after_name, ") %c %d", &state, &parent) == 2 ? parent : 0;
 }
