@@ -31,6 +31,7 @@
 #include "core/bootstrap.h"
 #include "core/children.h"
 #include "core/cleanup.h"
+#include "core/condition.h"
 #include "core/descriptors.h"
 #include "core/fork_lock.h"
 #include "core/log.h"
@@ -573,16 +574,11 @@ static void give_up_thread(void *userdata)
 
 static int wait_for_change(const struct carom_process *process, uint64_t deadline_ns)
 {
-	struct timespec deadline = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
-				     .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
 	int r = 0;
 
 	while (process->state != PROCESS_ENDED && r == 0)
-		r = deadline_ns == CAROM_NO_DEADLINE
-			    ? pthread_cond_wait(&changed, &lock.mutex)
-			    : pthread_cond_clockwait(&changed, &lock.mutex, CLOCK_MONOTONIC,
-						     &deadline);
-	return process->state == PROCESS_ENDED ? 0 : -r;
+		r = carom_condition_wait(&changed, &lock.mutex, deadline_ns);
+	return process->state == PROCESS_ENDED ? 0 : r;
 }
 
 static int wait_for_thread(struct carom_process *process, uint64_t deadline_ns)

@@ -44,11 +44,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "core/bootstrap.h"
 #include "core/children.h"
 #include "core/cleanup.h"
+#include "core/condition.h"
 #include "core/log.h"
 #include "core/origin.h"
 #include "core/process.h"
@@ -544,17 +544,6 @@ static void report_start(struct carom_service *service, int error)
 	pthread_mutex_unlock(&service->lock);
 }
 
-/* with the lock */
-static int sleep_without_loop(struct carom_service *service, uint64_t deadline_ns)
-{
-	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
-				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
-
-	if (deadline_ns == CAROM_NO_DEADLINE)
-		return pthread_cond_wait(&service->changed, &service->lock);
-	return pthread_cond_clockwait(&service->changed, &service->lock, CLOCK_MONOTONIC, &until);
-}
-
 /* L3 */
 static int run_without_loop(struct carom_service *service, uint64_t deadline_ns)
 {
@@ -563,7 +552,7 @@ static int run_without_loop(struct carom_service *service, uint64_t deadline_ns)
 
 	pthread_mutex_lock(&service->lock);
 	while (!service->pokes && !service->errands && r == 0)
-		r = sleep_without_loop(service, deadline_ns);
+		r = carom_condition_wait(&service->changed, &service->lock, deadline_ns);
 	count = service->pokes || service->errands;
 	pthread_mutex_unlock(&service->lock);
 	rung(service);

@@ -25,10 +25,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/condition.h"
 #include "core/origin.h"
 #include "core/time.h"
 #include "pool/pool_private.h"
@@ -94,22 +94,12 @@ static int drive(struct carom_pool *pool, uint64_t deadline_ns)
 	return r == 0 && carom_now() >= deadline_ns ? -ETIMEDOUT : 0;
 }
 
-static int sleep_on_condition(struct carom_pool *pool, uint64_t deadline_ns)
-{
-	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
-				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
-
-	if (deadline_ns == CAROM_NO_DEADLINE)
-		return -pthread_cond_wait(&pool->settled, &pool->lock);
-	return -pthread_cond_timedwait(&pool->settled, &pool->lock, &until);
-}
-
 int carom_pool_sleep(struct carom_pool *pool, uint64_t deadline_ns)
 {
 	int r;
 
 	if (!is_polled(pool))
-		return sleep_on_condition(pool, deadline_ns);
+		return carom_condition_wait(&pool->settled, &pool->lock, deadline_ns);
 	pthread_mutex_unlock(&pool->lock);
 	r = drive(pool, deadline_ns);
 	pthread_mutex_lock(&pool->lock);

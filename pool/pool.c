@@ -141,13 +141,8 @@ void carom_pool_unref_unlock(struct carom_pool *pool)
 
 static void init_locks(struct carom_pool *pool)
 {
-	pthread_condattr_t attributes;
-
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&pool->settled, &attributes);
-	pthread_condattr_destroy(&attributes);
+	pthread_cond_init(&pool->settled, NULL);
 }
 
 static int set_limit(struct carom_pool *pool)

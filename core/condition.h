@@ -1,0 +1,16 @@
+/*
+ * Condition: waiting for one until a point in time
+ */
+#ifndef CAROM_CORE_CONDITION_H
+#define CAROM_CORE_CONDITION_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+/**
+ * carom_condition_wait() - pthread_cond_wait(3), with a deadline
+ * Return: 0, also where nothing has happened, or -ETIMEDOUT. A cancellation point.
+ */
+int carom_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t deadline_ns);
+
+#endif
