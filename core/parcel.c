@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/memory_file.h"
 
 #define MAGIC UINT64_C(0x316c637261706d63) /* "cmparcl1" */
 #define ALIGN 64
@@ -123,12 +124,11 @@ int carom_parcel_file(const void *head, size_t head_size, const void *argument, 
 		      int *ret_fd)
 {
 	struct iovec parts[2] = { { (void *)head, head_size }, { (void *)argument, size } };
-	CAROM_CLEANUP(carom_closep)
-	int fd = memfd_create("carom-parcel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	CAROM_CLEANUP(carom_closep) int fd = carom_memory_file_new("carom-parcel");
 	int r;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = write_all(fd, &parts[0]);
 	if (r == 0)
 		r = write_all(fd, &parts[1]);

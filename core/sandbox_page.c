@@ -19,13 +19,9 @@
 
 #include "core/cleanup.h"
 #include "core/descriptors.h"
-#include "core/probe.h"
+#include "core/memory_file.h"
 #include "core/sandbox_private.h"
 #include "core/sandbox_rules.h"
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
 
 #define REPORT_SIZE 65536 /* a page of any architecture; what is not touched is not there */
 _Static_assert(sizeof(struct carom_sandbox_report) <= REPORT_SIZE, "it has room");
@@ -36,17 +32,6 @@ struct carom_sandbox_page {
 	int fd;
 	struct carom_sandbox_report *report;
 };
-
-int carom_sandbox_memory_new(const char *name)
-{
-	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int fd;
-
-	if (carom_probe(CAROM_FEATURE_MEMFD_NOEXEC))
-		flags |= MFD_NOEXEC_SEAL;
-	fd = memfd_create(name, flags);
-	return fd < 0 ? -errno : fd;
-}
 
 static int fill(int fd, const struct carom_sandbox_order *order)
 {
@@ -74,7 +59,7 @@ static int map_report(int fd, struct carom_sandbox_report **ret_report)
 int carom_sandbox_page_new(const struct carom_sandbox *sandbox,
 			   struct carom_sandbox_page **ret_page)
 {
-	CAROM_CLEANUP(carom_closep) int fd = carom_sandbox_memory_new("carom-sandbox");
+	CAROM_CLEANUP(carom_closep) int fd = carom_memory_file_new("carom-sandbox");
 	struct carom_sandbox_page *page;
 	int r = fd < 0 ? fd : carom_descriptor_lift(&fd);
 

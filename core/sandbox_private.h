@@ -147,9 +147,6 @@ struct carom_sandbox_report {
 	_Atomic int32_t errors[CAROM_SANDBOX_LAYER_COUNT];
 };
 
-/** carom_sandbox_memory_new() - a memfd, which can be sealed and never executed; -errno */
-int carom_sandbox_memory_new(const char *name);
-
 /** carom_sandbox_order() - of a sandbox; stays its own */
 const struct carom_sandbox_order *carom_sandbox_order(const struct carom_sandbox *sandbox);
 

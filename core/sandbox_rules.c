@@ -40,7 +40,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/probe.h"
+#include "core/memory_file.h"
 #include "core/sandbox_filter.h"
 #include "core/sandbox_private.h"
 
@@ -534,7 +534,7 @@ static int read_program(int fd, struct sock_filter **ret_program, size_t *ret_le
 static int export_program(scmp_filter_ctx filter, struct sock_filter **ret_program,
 			  size_t *ret_length)
 {
-	CAROM_CLEANUP(carom_closep) int fd = carom_sandbox_memory_new("carom-filter");
+	CAROM_CLEANUP(carom_closep) int fd = carom_memory_file_new("carom-filter");
 	int r;
 
 	if (fd < 0)

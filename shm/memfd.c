@@ -19,16 +19,13 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/memory_file.h"
 #include "core/probe.h"
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
-#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-#define NAME_MAX_BYTES 249
 #define SEALS_FIXED    (F_SEAL_SHRINK | F_SEAL_GROW)
 #define SEALS_READONLY (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
 
@@ -42,18 +39,6 @@ uint64_t carom_page_ceil(uint64_t size)
 	uint64_t page = page_size();
 
 	return size > INT64_MAX - (page - 1) ? 0 : (size + page - 1) & ~(page - 1);
-}
-
-/* A kernel before 6.3 does not know the flag; one set to vm.memfd_noexec=2 insists on it. */
-static int create(const char *name)
-{
-	unsigned int noexec = carom_probe(CAROM_FEATURE_MEMFD_NOEXEC) ? MFD_NOEXEC_SEAL : 0;
-	char cut[NAME_MAX_BYTES + 1];
-	int fd;
-
-	snprintf(cut, sizeof(cut), "%s", name);
-	fd = memfd_create(cut, MFD_CLOEXEC | MFD_ALLOW_SEALING | noexec);
-	return fd < 0 ? -errno : fd;
 }
 
 int carom_memfd_check_limit(uint64_t size)
@@ -76,7 +61,7 @@ static int resize(int fd, uint64_t size)
 
 int carom_memfd_new(const char *name, uint64_t size, int *ret_fd)
 {
-	CAROM_CLEANUP(carom_closep) int fd = create(name);
+	CAROM_CLEANUP(carom_closep) int fd = carom_memory_file_new(name);
 	int r;
 
 	if (fd < 0)

@@ -1,0 +1,27 @@
+/*
+ * Memory file
+ */
+#include "core/memory_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "core/probe.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
+#define NAME_MAX_BYTES 249
+
+int carom_memory_file_new(const char *name)
+{
+	unsigned int noexec = carom_probe(CAROM_FEATURE_MEMFD_NOEXEC) ? MFD_NOEXEC_SEAL : 0;
+	char cut[NAME_MAX_BYTES + 1];
+	int fd;
+
+	snprintf(cut, sizeof(cut), "%s", name);
+	fd = memfd_create(cut, MFD_CLOEXEC | MFD_ALLOW_SEALING | noexec);
+	return fd < 0 ? -errno : fd;
+}
