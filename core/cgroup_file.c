@@ -6,6 +6,7 @@
  */
 #include "core/cgroup_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -220,6 +221,39 @@ int carom_cgroup_file_members(int dir_fd, carom_cgroup_member_fn *visit, void *u
 	}
 	return r;
 }
+
+/* --- groups ------------------------------------------------------------ */
+
+/* Groups are the directories in it; all else are their files. */
+static int visit_groups(DIR *directory, carom_cgroup_group_fn *visit, void *userdata)
+{
+	const struct dirent *entry;
+	int r = 0;
+
+	while (r == 0 && (entry = readdir(directory)))
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			r = visit(dirfd(directory), entry->d_name, userdata);
+	return r;
+}
+
+int carom_cgroup_file_groups(int dir_fd, carom_cgroup_group_fn *visit, void *userdata)
+{
+	CAROM_CLEANUP(carom_closep) int fd = open_file(dir_fd, ".", O_RDONLY | O_DIRECTORY);
+	DIR *directory;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	directory = fdopendir(fd);
+	if (!directory)
+		return -errno;
+	(void)carom_take_fd(fd);
+	r = visit_groups(directory, visit, userdata);
+	closedir(directory);
+	return r;
+}
+
+/* --- whether there are any --------------------------------------------- */
 
 int carom_cgroup_events_populated(int events_fd)
 {

@@ -48,6 +48,16 @@ typedef int carom_cgroup_member_fn(pid_t pid, void *userdata);
 /** carom_cgroup_file_members() - each process in cgroup.procs. 0, what @visit said, -EBADMSG, errno. */
 int carom_cgroup_file_members(int dir_fd, carom_cgroup_member_fn *visit, void *userdata);
 
+/**
+ * typedef carom_cgroup_group_fn - takes a group that stands in another
+ * @parent_fd, @name: where it is; it may be gone by now, and may be removed
+ * Return: 0, or what ends the search.
+ */
+typedef int carom_cgroup_group_fn(int parent_fd, const char *name, void *userdata);
+
+/** carom_cgroup_file_groups() - each group that stands in this one. 0, what @visit said, errno. */
+int carom_cgroup_file_groups(int dir_fd, carom_cgroup_group_fn *visit, void *userdata);
+
 /** carom_cgroup_file_is_populated() - cgroup.events; 1, 0, -EBADMSG, errno */
 int carom_cgroup_file_is_populated(int dir_fd);
 

@@ -6,7 +6,6 @@
  * ends by itself and leaves its pid to another; a frozen process dies of SIGKILL. To
  * freeze takes effect a little later, so the list is read until it brings nothing new.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,66 +22,60 @@
 
 #define PASS_COUNT 16
 
-static int kill_one(pid_t pid, void *count)
+/** struct tally - of the processes that were killed; @r: why one was not */
+struct tally {
+	size_t count;
+	int r;
+};
+
+static int kill_one(pid_t pid, void *userdata)
 {
+	struct tally *tally = userdata;
+
 	if (pid == 0)
 		return -EPERM; /* of a pid namespace that this process does not see */
 	if (kill(pid, SIGKILL) < 0 && errno != ESRCH)
 		return -errno;
-	++*(size_t *)count;
+	tally->count++;
 	return 0;
 }
 
-static int kill_all_below(int fd, size_t *count);
+static int kill_all_in(int parent_fd, const char *name, void *userdata);
 
-static int kill_all_in_groups(DIR *directory, size_t *count)
+/* A group in it that is gone again has nobody left to kill. */
+static void kill_all_below(int fd, struct tally *tally)
 {
-	const struct dirent *entry;
-	int r = 0;
-
-	while (r == 0 && (entry = readdir(directory))) {
-		CAROM_CLEANUP(carom_closep) int fd = -1;
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		fd = openat(dirfd(directory), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0)
-			r = kill_all_below(fd, count);
-	}
-	return r;
+	tally->r = carom_cgroup_file_members(fd, kill_one, tally);
+	if (tally->r == 0)
+		carom_cgroup_file_groups(fd, kill_all_in, tally);
 }
 
-static int kill_all_below(int fd, size_t *count)
+static int kill_all_in(int parent_fd, const char *name, void *userdata)
 {
-	int r = carom_cgroup_file_members(fd, kill_one, count);
-	int copy_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = copy_fd < 0 ? NULL : fdopendir(copy_fd);
+	CAROM_CLEANUP(carom_closep)
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct tally *tally = userdata;
 
-	if (!directory) {
-		carom_closep(&copy_fd);
-		return r;
-	}
-	if (r == 0)
-		r = kill_all_in_groups(directory, count);
-	closedir(directory);
-	return r;
+	if (fd >= 0)
+		kill_all_below(fd, tally);
+	return tally->r;
 }
 
 static int kill_each(int fd)
 {
-	size_t before = SIZE_MAX, count = 0;
-	int r = 0;
+	struct tally tally = { 0 };
+	size_t before = SIZE_MAX;
 
 	carom_cgroup_file_write(fd, "cgroup.freeze", "1"); /* without it there are more passes */
-	for (int i = 0; r == 0 && i < PASS_COUNT && (count != before || i < 2); i++) {
-		before = count;
-		count = 0;
-		r = kill_all_below(fd, &count);
-		if (count == 0)
+	for (int i = 0; tally.r == 0 && i < PASS_COUNT && (tally.count != before || i < 2); i++) {
+		before = tally.count;
+		tally.count = 0;
+		kill_all_below(fd, &tally);
+		if (tally.count == 0)
 			break;
 	}
 	carom_cgroup_file_write(fd, "cgroup.freeze", "0");
-	return r;
+	return tally.r;
 }
 
 int carom_cgroup_kill(struct carom_cgroup *group)

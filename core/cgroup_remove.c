@@ -18,7 +18,6 @@
  */
 #include "core/cgroup_remove.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -29,67 +28,44 @@
 #include "core/cleanup.h"
 #include "core/points.h"
 
-static void closedirp(DIR **directory)
-{
-	if (*directory)
-		closedir(*directory);
-}
+/** struct removal - @keep: not this one; @first: the first error */
+struct removal {
+	const char *keep;
+	int first;
+};
 
-static int open_directory(int parent_fd, const char *name, DIR **ret_directory)
+static int remove_one(int parent_fd, const char *name, void *userdata)
 {
-	CAROM_CLEANUP(carom_closep)
-	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct removal *removal = userdata;
+	int r = removal->keep && strcmp(name, removal->keep) == 0
+			? 0
+			: carom_cgroup_remove(parent_fd, name);
 
-	if (fd < 0)
-		return -errno;
-	*ret_directory = fdopendir(fd);
-	if (!*ret_directory)
-		return -errno;
-	(void)carom_take_fd(fd);
+	if (removal->first == 0)
+		removal->first = r;
 	return 0;
-}
-
-/* Groups are the directories in it; all else are their files. */
-static const char *next_group(DIR *directory)
-{
-	const struct dirent *entry;
-
-	while ((entry = readdir(directory)))
-		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-			return entry->d_name;
-	return NULL;
-}
-
-static int remove_all(DIR *directory, const char *keep)
-{
-	const char *name;
-	int first = 0;
-
-	while ((name = next_group(directory))) {
-		int r = keep && strcmp(name, keep) == 0
-				? 0
-				: carom_cgroup_remove(dirfd(directory), name);
-
-		if (first == 0)
-			first = r;
-	}
-	return first;
 }
 
 int carom_cgroup_remove_in(int fd, const char *keep)
 {
-	CAROM_CLEANUP(closedirp) DIR *directory = NULL;
-	int r = open_directory(fd, ".", &directory);
+	struct removal removal = { .keep = keep };
+	int r = carom_cgroup_file_groups(fd, remove_one, &removal);
 
-	return r < 0 ? r : remove_all(directory, keep);
+	return r < 0 ? r : removal.first;
+}
+
+static int open_group(int parent_fd, const char *name)
+{
+	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
 }
 
 static int remove_all_in(int parent_fd, const char *name)
 {
-	CAROM_CLEANUP(closedirp) DIR *directory = NULL;
-	int r = open_directory(parent_fd, name, &directory);
+	CAROM_CLEANUP(carom_closep) int fd = open_group(parent_fd, name);
 
-	return r < 0 ? r : remove_all(directory, NULL);
+	return fd < 0 ? fd : carom_cgroup_remove_in(fd, NULL);
 }
 
 /* Most have no others in them. */
@@ -109,27 +85,34 @@ int carom_cgroup_remove(int parent_fd, const char *name)
 
 static int is_populated(int parent_fd, const char *name)
 {
-	CAROM_CLEANUP(carom_closep)
-	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	CAROM_CLEANUP(carom_closep) int fd = open_group(parent_fd, name);
 
-	return fd < 0 ? -errno : carom_cgroup_file_is_populated(fd);
+	return fd < 0 ? fd : carom_cgroup_file_is_populated(fd);
+}
+
+/** struct search - for homes; @own: not this one; @alive_count: those that stay */
+struct search {
+	const char *own;
+	size_t alive_count;
+};
+
+static int remove_if_stale(int parent_fd, const char *name, void *userdata)
+{
+	struct search *search = userdata;
+
+	if (!carom_cgroup_home_is_name(name) || (search->own && strcmp(name, search->own) == 0))
+		return 0;
+	CAROM_POINT("cgroup.stale");
+	if (is_populated(parent_fd, name) != 0 || carom_cgroup_remove(parent_fd, name) < 0)
+		search->alive_count++;
+	return 0;
 }
 
 void carom_cgroup_remove_stale(int base_fd, const char *own, size_t *ret_alive)
 {
-	CAROM_CLEANUP(closedirp) DIR *directory = NULL;
-	const char *name;
-	size_t alive = 0;
+	struct search search = { .own = own };
 
-	if (open_directory(base_fd, ".", &directory) == 0)
-		while ((name = next_group(directory))) {
-			if (!carom_cgroup_home_is_name(name) || (own && strcmp(name, own) == 0))
-				continue;
-			CAROM_POINT("cgroup.stale");
-			if (is_populated(base_fd, name) != 0 ||
-			    carom_cgroup_remove(base_fd, name) < 0)
-				alive++;
-		}
+	carom_cgroup_file_groups(base_fd, remove_if_stale, &search);
 	if (ret_alive)
-		*ret_alive = alive;
+		*ret_alive = search.alive_count;
 }
