@@ -55,6 +55,7 @@
 #include "core/finalizer.h"
 #include "core/fork_lock.h"
 #include "core/origin.h"
+#include "core/pid_list.h"
 #include "core/points.h"
 #include "core/private_fd.h"
 #include "core/process_tree.h"
@@ -97,36 +98,12 @@ static struct home home;
 
 /* --- processes --------------------------------------------------------- */
 
-/** struct members - of a group */
-struct members {
-	pid_t *pids;
-	size_t count;
-	size_t capacity;
-};
-
-static void members_deinit(struct members *members)
+static int add_member(pid_t pid, void *members)
 {
-	free(members->pids);
+	return carom_pid_list_add(members, pid);
 }
 
-static int add_member(pid_t pid, void *userdata)
-{
-	struct members *members = userdata;
-
-	if (members->count == members->capacity) {
-		size_t capacity = members->capacity ? 2 * members->capacity : 64;
-		pid_t *pids = reallocarray(members->pids, capacity, sizeof(*pids));
-
-		if (!pids)
-			return -ENOMEM;
-		members->pids = pids;
-		members->capacity = capacity;
-	}
-	members->pids[members->count++] = pid;
-	return 0;
-}
-
-static int list_members(int fd, struct members *ret_members)
+static int list_members(int fd, struct carom_pid_list *ret_members)
 {
 	ret_members->count = 0;
 	return carom_cgroup_file_members(fd, add_member, ret_members);
@@ -247,9 +224,9 @@ int carom_cgroup_enable(int fd, const char *path, uint32_t controllers, char *re
 /* --- the base ---------------------------------------------------------- */
 
 /* H1. @moved: those that were moved are added. Return: 0: it was empty at the last look. */
-static int empty_base(struct members *moved, char *reason)
+static int empty_base(struct carom_pid_list *moved, char *reason)
 {
-	CAROM_CLEANUP(members_deinit) struct members here = { 0 };
+	CAROM_CLEANUP(carom_pid_list_deinit) struct carom_pid_list here = { 0 };
 	int r;
 
 	for (int i = 0; i < ATTEMPT_COUNT; i++) {
@@ -262,7 +239,7 @@ static int empty_base(struct members *moved, char *reason)
 		for (size_t k = 0; r == 0 && k < here.count; k++) {
 			r = move(home.fd, PROGRAM_PROCS, here.pids[k]);
 			if (r == 0)
-				r = add_member(here.pids[k], moved);
+				r = carom_pid_list_add(moved, here.pids[k]);
 		}
 		if (r < 0)
 			return carom_cgroup_say(reason, r, "%s/" PROGRAM_PROCS ": %s", home.path,
@@ -274,7 +251,7 @@ static int empty_base(struct members *moved, char *reason)
 /* H3. Return: 0, -EBUSY: a process came meanwhile. */
 static int enable_in_empty_base(uint32_t controllers, char *reason)
 {
-	CAROM_CLEANUP(members_deinit) struct members here = { 0 };
+	CAROM_CLEANUP(carom_pid_list_deinit) struct carom_pid_list here = { 0 };
 	int r = carom_cgroup_enable(home.base.fd, home.base.path, controllers, reason);
 
 	if (r == 0)
@@ -288,7 +265,7 @@ static int enable_in_empty_base(uint32_t controllers, char *reason)
 
 static int step_aside(uint32_t controllers, char *reason)
 {
-	CAROM_CLEANUP(members_deinit) struct members moved = { 0 };
+	CAROM_CLEANUP(carom_pid_list_deinit) struct carom_pid_list moved = { 0 };
 	int r = -EBUSY;
 
 	for (int i = 0; r == -EBUSY && i < ATTEMPT_COUNT; i++) {
@@ -422,7 +399,7 @@ static int go_back(void)
 {
 	CAROM_CLEANUP(carom_closep)
 	int fd = openat(home.fd, CAROM_CGROUP_PROGRAM, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CAROM_CLEANUP(members_deinit) struct members here = { 0 };
+	CAROM_CLEANUP(carom_pid_list_deinit) struct carom_pid_list here = { 0 };
 	int r = fd < 0 ? -errno : 0;
 
 	for (int i = 0; r == 0 && i < ATTEMPT_COUNT; i++) {

@@ -36,13 +36,13 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
+#include "core/pid_list.h"
 #include "core/pidfd.h"
 #include "core/private_fd.h"
 #include "core/small_file.h"
 
-#define DEPTH_MAX    64
-#define HELD_MAX     64
-#define CAPACITY_MIN 64
+#define DEPTH_MAX 64
+#define HELD_MAX  64
 
 /* pidfd_send_signal(2): to the whole group */
 #ifndef PIDFD_SIGNAL_PROCESS_GROUP
@@ -61,17 +61,6 @@ struct carom_process_tree {
 	size_t count;
 };
 
-struct pid_list {
-	pid_t *pids;
-	size_t count;
-	size_t capacity;
-};
-
-static void pid_list_deinit(struct pid_list *list)
-{
-	free(list->pids);
-}
-
 static void closedirp(DIR **directory)
 {
 	if (*directory)
@@ -82,22 +71,6 @@ static void fclosep(FILE **file)
 {
 	if (*file)
 		fclose(*file);
-}
-
-/* Without memory the list stays as it is: the next pass takes the rest. */
-static void add_pid(struct pid_list *list, pid_t pid)
-{
-	size_t capacity = list->capacity ? list->capacity * 2 : CAPACITY_MIN;
-	pid_t *pids;
-
-	if (list->count == list->capacity) {
-		pids = reallocarray(list->pids, capacity, sizeof(*pids));
-		if (!pids)
-			return;
-		list->pids = pids;
-		list->capacity = capacity;
-	}
-	list->pids[list->count++] = pid;
 }
 
 /* 0 if there is no such process. The name in brackets may hold anything, brackets too. */
@@ -116,7 +89,8 @@ pid_t carom_process_parent(pid_t pid)
 
 /* --- the children of a process ----------------------------------------- */
 
-static bool add_children_of_thread(pid_t pid, pid_t tid, struct pid_list *list)
+/* Without memory a list has not got all of them: the next pass takes the rest. */
+static bool add_children_of_thread(pid_t pid, pid_t tid, struct carom_pid_list *list)
 {
 	CAROM_CLEANUP(fclosep) FILE *file = NULL;
 	char path[64];
@@ -127,7 +101,7 @@ static bool add_children_of_thread(pid_t pid, pid_t tid, struct pid_list *list)
 	if (!file)
 		return false;
 	while (fscanf(file, "%d", &child) == 1)
-		add_pid(list, child);
+		carom_pid_list_add(list, child);
 	return true;
 }
 
@@ -144,7 +118,7 @@ static pid_t next_number(DIR *directory)
 	return 0;
 }
 
-static void list_children(pid_t pid, struct pid_list *list)
+static void list_children(pid_t pid, struct carom_pid_list *list)
 {
 	CAROM_CLEANUP(closedirp) DIR *threads = NULL;
 	char path[32];
@@ -157,30 +131,30 @@ static void list_children(pid_t pid, struct pid_list *list)
 }
 
 /* Every process there is and its parent, in turn: one look through /proc serves a whole pass. */
-static void list_all(struct pid_list *list)
+static void list_all(struct carom_pid_list *list)
 {
 	CAROM_CLEANUP(closedirp) DIR *processes = opendir("/proc");
 	pid_t pid;
 
 	while (processes && (pid = next_number(processes))) {
-		add_pid(list, pid);
-		add_pid(list, carom_process_parent(pid));
+		carom_pid_list_add(list, pid);
+		carom_pid_list_add(list, carom_process_parent(pid));
 	}
 }
 
-static void pick_children(const struct pid_list *all, pid_t pid, struct pid_list *list)
+static void pick_children(const struct carom_pid_list *all, pid_t pid, struct carom_pid_list *list)
 {
 	for (size_t i = 0; i + 1 < all->count; i += 2)
 		if (all->pids[i + 1] == pid)
-			add_pid(list, all->pids[i]);
+			carom_pid_list_add(list, all->pids[i]);
 }
 
 static bool kernel_lists_children(void)
 {
-	struct pid_list list = { 0 };
+	struct carom_pid_list list = { 0 };
 	bool works = add_children_of_thread(getpid(), getpid(), &list);
 
-	pid_list_deinit(&list);
+	carom_pid_list_deinit(&list);
 	return works;
 }
 
@@ -200,7 +174,7 @@ static bool must_scan(void)
  * @held: takes what is found; NULL: that is killed
  */
 struct pass {
-	struct pid_list all;
+	struct carom_pid_list all;
 	bool is_scan;
 	pid_t self;
 	struct carom_process_tree *held;
@@ -215,10 +189,10 @@ static void pass_init(struct pass *pass, struct carom_process_tree *held)
 
 static void pass_deinit(struct pass *pass)
 {
-	pid_list_deinit(&pass->all);
+	carom_pid_list_deinit(&pass->all);
 }
 
-static void list_below(const struct pass *pass, pid_t parent, struct pid_list *list)
+static void list_below(const struct pass *pass, pid_t parent, struct carom_pid_list *list)
 {
 	if (pass->is_scan)
 		pick_children(&pass->all, parent, list);
@@ -265,7 +239,7 @@ static void stop_with_all_below(const struct pass *pass, pid_t pid, pid_t parent
 
 static void stop_below(const struct pass *pass, pid_t parent, int parent_pidfd, int depth)
 {
-	CAROM_CLEANUP(pid_list_deinit) struct pid_list list = { 0 };
+	CAROM_CLEANUP(carom_pid_list_deinit) struct carom_pid_list list = { 0 };
 
 	list_below(pass, parent, &list);
 	for (size_t i = 0; i < list.count; i++)
@@ -289,7 +263,7 @@ struct visit {
 
 static void visit_below(const struct visit *visit, pid_t parent, int depth)
 {
-	CAROM_CLEANUP(pid_list_deinit) struct pid_list list = { 0 };
+	CAROM_CLEANUP(carom_pid_list_deinit) struct carom_pid_list list = { 0 };
 
 	list_below(visit->pass, parent, &list);
 	for (size_t i = 0; i < list.count; i++) {
