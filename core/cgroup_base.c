@@ -105,13 +105,10 @@ static void leave_other_home(const struct carom_cgroup_place *place)
 
 /* --- one place --------------------------------------------------------- */
 
-#define SYSTEMD_RUN                                                    \
-	"start the program by `systemd-run %s--scope -p Delegate=yes " \
-	"PROGRAM`"
-
-static const char *user_word(void)
+const char *carom_cgroup_scope(void)
 {
-	return geteuid() == 0 ? "" : "--user ";
+	return geteuid() == 0 ? "systemd-run --scope -p Delegate=yes PROGRAM"
+			      : "systemd-run --user --scope -p Delegate=yes PROGRAM";
 }
 
 static int refuse(const char *path, int error, char *reason)
@@ -126,8 +123,9 @@ static int refuse(const char *path, int error, char *reason)
 	case -EACCES:
 	case -EPERM:
 		return carom_cgroup_say(reason, error,
-					"%s was not delegated to this user: " SYSTEMD_RUN, path,
-					user_word());
+					"%s was not delegated to this user: start the program by "
+					"`%s`",
+					path, carom_cgroup_scope());
 	default:
 		return carom_cgroup_say(reason, error, "%s: %s", path, strerror(-error));
 	}
@@ -238,7 +236,8 @@ void carom_cgroup_explain_missing(const char *root, const char *path, uint32_t c
 				 path, name);
 	else
 		carom_cgroup_say(reason, 0,
-				 "%s has no %s controller (cgroup.controllers: %.*s): " SYSTEMD_RUN
-				 ", or have the groups above it hand it down",
-				 path, name, (int)strcspn(there, "\n"), there, user_word());
+				 "%s has no %s controller (cgroup.controllers: %.*s): start the "
+				 "program by `%s`, or have the groups above it hand it down",
+				 path, name, (int)strcspn(there, "\n"), there,
+				 carom_cgroup_scope());
 }

@@ -54,6 +54,9 @@ bool carom_cgroup_home_is_name(const char *name);
 void carom_cgroup_explain_missing(const char *root, const char *path, uint32_t controller,
 				  const char *there, char *reason);
 
+/** carom_cgroup_scope() - the command that starts a program in a group delegated to this user */
+const char *carom_cgroup_scope(void);
+
 /** carom_cgroup_say() - printf into a reason; NULL: nobody asks. Return: @error. */
 int carom_cgroup_say(char *reason, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -155,10 +155,8 @@ static int refuse_stranger(pid_t pid, char *reason)
 	return carom_cgroup_say(
 		reason, -EBUSY,
 		"process %d (%s) stands in %s as well, and is not this program's: start the "
-		"program in a group of its own, by `systemd-run %s--scope -p Delegate=yes "
-		"PROGRAM`, "
-		"or in a container as its only one",
-		pid, name, home.base.path, geteuid() == 0 ? "" : "--user ");
+		"program in a group of its own, by `%s`, or in a container as its only one",
+		pid, name, home.base.path, carom_cgroup_scope());
 }
 
 /* --- controllers ------------------------------------------------------- */
