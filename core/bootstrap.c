@@ -152,14 +152,9 @@ static void confine(const struct carom_parcel *parcel)
 
 	if (parcel->sandbox_fd < 0)
 		return;
-	keep = calloc(parcel->fd_count + 1, sizeof(int));
-	r = keep ? 0 : -ENOMEM;
-	if (r == 0) {
-		if (parcel->fd_count)
-			memcpy(keep, parcel->fds, parcel->fd_count * sizeof(int));
-		keep[parcel->fd_count] = parcel->guard_fd;
-		r = carom_sandbox_enter(parcel->sandbox_fd, keep, parcel->fd_count + 1, NULL);
-	}
+	keep = carom_parcel_kept_fds(parcel);
+	r = keep ? carom_sandbox_enter(parcel->sandbox_fd, keep, parcel->fd_count + 1, NULL)
+		 : -ENOMEM;
 	free(keep);
 	if (r == 0)
 		return;

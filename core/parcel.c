@@ -68,6 +68,18 @@ static void put_text(struct head *head, enum text which, const char *text, uint6
 	*at += text_size(text);
 }
 
+int *carom_parcel_kept_fds(const struct carom_parcel *parcel)
+{
+	int *kept = calloc(parcel->fd_count + 1, sizeof(int));
+
+	if (!kept)
+		return NULL;
+	if (parcel->fd_count)
+		memcpy(kept, parcel->fds, parcel->fd_count * sizeof(int));
+	kept[parcel->fd_count] = parcel->guard_fd;
+	return kept;
+}
+
 int carom_parcel_pack(const struct carom_parcel *parcel, void **ret_head, size_t *ret_size)
 {
 	size_t fds_size = parcel->fds ? parcel->fd_count * sizeof(int) : 0;

@@ -52,6 +52,12 @@ struct carom_parcel {
 };
 
 /**
+ * carom_parcel_kept_fds() - the descriptors that its child may not lose: @fds and the guard's
+ * Return: malloc'd, so many and one more; NULL: no memory.
+ */
+int *carom_parcel_kept_fds(const struct carom_parcel *parcel);
+
+/**
  * carom_parcel_pack() - all but the argument, which is to follow it at once
  * @ret_head: malloc'd; aligned as the argument will be
  * Return: 0, -ENOMEM.

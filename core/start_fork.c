@@ -5,7 +5,6 @@
  * pidfd. Then it is what the parcel says; it has all of it in its copy of the memory.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "core/after_fork_private.h"
@@ -21,13 +20,10 @@
 /* Not all that the program has open, of which a child that is to be confined must know nothing. */
 static void keep_its_own(const struct carom_parcel *parcel)
 {
-	int *keep = calloc(parcel->fd_count + 1, sizeof(int));
+	int *keep = carom_parcel_kept_fds(parcel);
 
 	if (!keep)
 		_exit(EXIT_FAILURE);
-	if (parcel->fd_count)
-		memcpy(keep, parcel->fds, parcel->fd_count * sizeof(int));
-	keep[parcel->fd_count] = parcel->guard_fd;
 	carom_descriptors_close(STDERR_FILENO + 1, keep, parcel->fd_count + 1);
 	free(keep);
 }
