@@ -2,16 +2,8 @@
  * Service
  *
  * Everything below happens in the loop's thread but what takes the lock: the two
- * queues that other threads put things into. A birth that is asked for is in the
- * queue `waiting` until the fork server has it, and then known to it by its
- * address; the fork server answers each request, if need be after its own death,
- * so no birth is forgotten. What it had not made by then, another one is asked for,
- * ATTEMPT_COUNT_MAX times at most: a request may be what it died of.
- *
- * A dead fork server is made again at once if it has ever made a child. One that has
- * not may die of what it preloads, and its successors would; it is made again when it
- * is needed. If that fails (out of memory, of descriptors), the births that wait are
- * told so, since it is theirs to decide how long they want to wait.
+ * queues that other threads put things into. How children are made stands in
+ * core/service_births.c.
  *
  * A polled service does the same in the thread that drives it. It stands in a list, as
  * children made by fork() have to close their copies of its descriptors.
@@ -39,7 +31,6 @@
 #include "core/service.h"
 
 #include <errno.h>
-#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -51,12 +42,11 @@
 #include "core/condition.h"
 #include "core/log.h"
 #include "core/origin.h"
-#include "core/process.h"
+#include "core/service_private.h"
 #include "core/thread_private.h"
 #include "core/time.h"
 
-#define ATTEMPT_COUNT_MAX 3
-#define PIDFDS_AT_ONCE    64
+#define PIDFDS_AT_ONCE 64
 
 struct errand {
 	void (*function)(void *userdata);
@@ -65,238 +55,11 @@ struct errand {
 	bool done;
 };
 
-struct carom_service {
-	uint64_t origin;
-	struct carom_loop *loop;
-	struct carom_loop_fd pidfds; /* an epoll set of carom_service_pidfd */
-	struct carom_forkserver *server;
-	struct carom_loop_fd server_watches[2];
-	struct carom_birth *waiting;
-	uint32_t sent_count;  /* births that the fork server has */
-	uint64_t image_count; /* of libraries loaded so far, when it was forked */
-	bool server_unwanted; /* by carom_stop_forkserver() */
-	bool server_has_made; /* a child */
-
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct errand *errands;
-	struct carom_poke *pokes;
-	int start_error; /* 1 while the thread has not said */
-	uint32_t user_count;
-
-	pthread_t thread;
-	bool is_over;
-
-	bool is_lost;                     /* with the lock; broken */
-	struct carom_service_user *users; /* of the loop's thread */
-	struct carom_service *next_lost;
-
-	bool is_polled; /* no thread */
-	struct carom_service *next_polled;
-};
-
 static pthread_mutex_t service_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t service_once = PTHREAD_ONCE_INIT;
 static struct carom_service *the_service;
 static struct carom_service *lost_services; /* those with a thread */
 static struct carom_service *polled_services;
-
-/* ---- births ---- */
-
-static void answer(struct carom_birth *birth, int error)
-{
-	birth->born(birth, &(struct carom_child_reply){ .pidfd = -1, .error = error });
-}
-
-static void server_ready(struct carom_loop_fd *watch);
-
-static void drop_server(struct carom_service *service)
-{
-	struct carom_forkserver *server = service->server;
-
-	if (!server)
-		return;
-	for (int i = 0; i < 2; i++)
-		carom_loop_unwatch_fd(service->loop, &service->server_watches[i]);
-	/* first: another thread may fork meanwhile, and its child frees what it finds here */
-	service->server = NULL;
-	carom_forkserver_free(server);
-}
-
-static int count_images(struct dl_phdr_info *info, size_t size, void *userdata)
-{
-	*(uint64_t *)userdata = info->dlpi_adds;
-	return 1; /* every entry has the same figure */
-}
-
-static uint64_t image_count(void)
-{
-	uint64_t count = 0;
-
-	dl_iterate_phdr(count_images, &count);
-	return count;
-}
-
-static int watch_server(struct carom_service *service)
-{
-	int fds[2], r = 0;
-
-	carom_forkserver_fds(service->server, fds);
-	for (int i = 0; i < 2; i++)
-		service->server_watches[i] = (struct carom_loop_fd){
-			.fd = fds[i],
-			.ready = server_ready,
-			.userdata = service,
-		};
-	for (int i = 0; r == 0 && i < 2; i++)
-		r = carom_loop_watch_fd(service->loop, &service->server_watches[i]);
-	return r;
-}
-
-static int make_server(struct carom_service *service)
-{
-	int r;
-
-	service->image_count = image_count();
-	service->server_has_made = false;
-	r = carom_forkserver_new(&service->server);
-	if (r < 0)
-		return r;
-	r = watch_server(service);
-	if (r < 0)
-		drop_server(service);
-	return r;
-}
-
-/*
- * A server that was forked before a library was loaded cannot run functions of that
- * library. As soon as it has answered what it was asked, another takes its place.
- */
-static bool must_go(const struct carom_service *service)
-{
-	return service->server &&
-	       (service->server_unwanted || service->image_count != image_count());
-}
-
-/*
- * Return: 0, -EINPROGRESS (when the server has answered, or is seen to be gone), or what
- * the birth is to be told.
- */
-static int hand_over(struct carom_service *service, struct carom_birth *birth)
-{
-	int r;
-
-	birth->request.id = (uint64_t)(uintptr_t)birth;
-	r = carom_forkserver_request(service->server, &birth->request);
-	if (r == -EPIPE || (r == -EAGAIN && service->sent_count))
-		return -EINPROGRESS;
-	return r == -EAGAIN ? -ETOOMANYREFS : r; /* no reply of ours would make room */
-}
-
-/* hands waiting births to the fork server until it has its fill */
-static void send_waiting(struct carom_service *service)
-{
-	while (service->waiting) {
-		struct carom_birth *birth = service->waiting;
-		int r = 0;
-
-		if (carom_loop_is_lost(service->loop)) {
-			service->waiting = birth->next;
-			answer(birth, -ENOTRECOVERABLE); /* L2 */
-			continue;
-		}
-		if (must_go(service)) {
-			if (service->sent_count)
-				return; /* server_ready() goes on */
-			drop_server(service);
-		}
-		service->server_unwanted = false;
-		if (!service->server)
-			r = make_server(service);
-		if (r == 0)
-			r = hand_over(service, birth);
-		if (r == -EINPROGRESS)
-			return; /* server_ready() goes on */
-		service->waiting = birth->next;
-		if (r < 0)
-			answer(birth, r);
-		else
-			service->sent_count++;
-	}
-}
-
-static void queue(struct carom_service *service, struct carom_birth *birth)
-{
-	struct carom_birth **end = &service->waiting;
-
-	while (*end)
-		end = &(*end)->next;
-	birth->next = NULL;
-	*end = birth;
-}
-
-static void take_reply(struct carom_service *service, const struct carom_child_reply *reply)
-{
-	struct carom_birth *birth = (struct carom_birth *)(uintptr_t)reply->id;
-
-	service->sent_count--;
-	if (reply->error == -EPIPE && ++birth->attempt_count < ATTEMPT_COUNT_MAX) {
-		queue(service, birth); /* nothing was begun */
-		return;
-	}
-	if (reply->error == 0)
-		service->server_has_made = true;
-	birth->born(birth, reply);
-}
-
-static void replace_server(struct carom_service *service)
-{
-	bool is_to_live = service->server_has_made && !service->server_unwanted;
-	int r = 0;
-
-	drop_server(service);
-	if (is_to_live)
-		r = make_server(service);
-	if (r < 0)
-		carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_FORKSERVER_FAILED,
-				"no fork server: %d", -r);
-}
-
-/* Who is called back may ask for a child, and thereby have the server replaced. */
-static void server_ready(struct carom_loop_fd *watch)
-{
-	struct carom_service *service = watch->userdata;
-	struct carom_child_reply reply;
-	int r = -EAGAIN;
-
-	while (service->server && (r = carom_forkserver_receive(service->server, &reply)) == 0)
-		take_reply(service, &reply);
-	if (service->server && r != -EAGAIN) {
-		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORKSERVER_LOST,
-				"the fork server is gone (%d); making a new one", -r);
-		replace_server(service);
-	}
-	send_waiting(service);
-	if (service->server_unwanted && service->sent_count == 0)
-		drop_server(service);
-}
-
-void carom_service_bear(struct carom_service *service, struct carom_birth *birth)
-{
-	birth->attempt_count = 0;
-	queue(service, birth);
-	send_waiting(service);
-}
-
-bool carom_service_unbear(struct carom_service *service, struct carom_birth *birth)
-{
-	for (struct carom_birth **link = &service->waiting; *link; link = &(*link)->next)
-		if (*link == birth) {
-			*link = birth->next;
-			return true;
-		}
-	return false;
-}
 
 /* ---- the end of its descriptors ---- */
 
@@ -333,19 +96,6 @@ static void lose_loop(struct carom_service *service)
 	pthread_mutex_unlock(&service_lock);
 }
 
-/* L2: what it had made by then is handed over, and ended by who gets it */
-static void lose_server(struct carom_service *service)
-{
-	struct carom_child_reply reply;
-
-	if (!service->server)
-		return;
-	carom_forkserver_lose(service->server);
-	while (carom_forkserver_receive(service->server, &reply) == 0)
-		take_reply(service, &reply);
-	drop_server(service);
-}
-
 static void tell_users(struct carom_service *service, int error)
 {
 	struct carom_service_user *user;
@@ -366,8 +116,7 @@ static void lose(struct carom_service *service, int error)
 	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LOOP_BROKEN, "the loop is broken: %d",
 			-error);
 	tell_users(service, error);
-	lose_server(service);
-	send_waiting(service);
+	carom_service_lose_births(service); /* L2 */
 	carom_children_hold_anew();
 	carom_loop_tell_lost(service->loop);
 	rung(service);
@@ -739,6 +488,16 @@ int carom_service_get(struct carom_service **ret_service)
 	return r;
 }
 
+struct carom_service *carom_service_there(void)
+{
+	struct carom_service *service;
+
+	pthread_mutex_lock(&service_lock);
+	service = the_service;
+	pthread_mutex_unlock(&service_lock);
+	return service;
+}
+
 void carom_service_use(struct carom_service *service)
 {
 	pthread_mutex_lock(&service->lock);
@@ -757,7 +516,7 @@ static void finish(void *userdata)
 {
 	struct carom_service *service = userdata;
 
-	drop_server(service);
+	carom_service_drop_server(service);
 	service->is_over = true;
 }
 
@@ -843,7 +602,7 @@ struct carom_service *carom_service_free_polled(struct carom_service *service)
 	struct carom_service **link = &polled_services;
 
 	look_after(service);
-	drop_server(service);
+	carom_service_drop_server(service);
 	pthread_mutex_lock(&service_lock);
 	while (*link != service)
 		link = &(*link)->next_polled;
@@ -866,74 +625,4 @@ int carom_service_fd(struct carom_service *service)
 int carom_service_drive(struct carom_service *service, uint64_t deadline_ns)
 {
 	return run_loop(service, deadline_ns);
-}
-
-/* ---- the fork server, by name ---- */
-
-struct server_errand {
-	struct carom_service *service;
-	int r;
-};
-
-static void ensure(void *userdata)
-{
-	struct server_errand *errand = userdata;
-
-	errand->service->server_unwanted = false;
-	if (!errand->service->server)
-		errand->r = make_server(errand->service);
-}
-
-int carom_ensure_forkserver(void)
-{
-	struct server_errand errand = { .r = 0 };
-	int r = carom_service_get(&errand.service);
-
-	if (r < 0)
-		return r;
-	carom_service_run(errand.service, ensure, &errand);
-	return errand.r;
-}
-
-static void stop(void *userdata)
-{
-	struct server_errand *errand = userdata;
-
-	errand->service->server_unwanted = true;
-	if (errand->service->sent_count == 0)
-		drop_server(errand->service);
-}
-
-/* without a service there is no server, and none is made for this question */
-static bool find_service(struct server_errand *errand)
-{
-	pthread_mutex_lock(&service_lock);
-	errand->service = the_service;
-	pthread_mutex_unlock(&service_lock);
-	return errand->service != NULL;
-}
-
-void carom_stop_forkserver(void)
-{
-	struct server_errand errand = { .r = 0 };
-
-	if (find_service(&errand))
-		carom_service_run(errand.service, stop, &errand);
-}
-
-static void give_pid(void *userdata)
-{
-	struct server_errand *errand = userdata;
-
-	if (errand->service->server)
-		errand->r = carom_forkserver_pid(errand->service->server);
-}
-
-pid_t carom_ensured_forkserver_pid(void)
-{
-	struct server_errand errand = { .r = 0 };
-
-	if (find_service(&errand))
-		carom_service_run(errand.service, give_pid, &errand);
-	return errand.r;
 }
