@@ -573,6 +573,23 @@ void carom_supervisor_drain(struct carom_pool *pool);
  */
 void carom_supervisor_ended(struct worker *worker, enum carom_exit_reason reason, bool was_ready);
 
+/** carom_pool_find_busy() - whose bit is set runs a task. With the lock. */
+void carom_pool_find_busy(struct carom_pool *pool, uint64_t ret_busy[CAROM_LANE_MASK_WORDS]);
+
+/** carom_pool_state_now() - with the lock taken for a moment */
+enum pool_state carom_pool_state_now(struct carom_pool *pool);
+
+/** carom_supervisor_end() - no process is left: the loop forgets the pool */
+void carom_supervisor_end(struct carom_pool *pool);
+
+/** carom_supervisor_limit() - a task with a time limit was submitted. With the lock. Any thread. */
+void carom_supervisor_limit(struct carom_pool *pool, uint64_t due_ns);
+
+/* ---- supervisor_end.c: in the loop's thread, where nothing else is said ---- */
+
+/** carom_supervisor_prepare_end() - so that it can end, and break: whatever comes of its start */
+void carom_supervisor_prepare_end(struct carom_pool *pool);
+
 /** carom_supervisor_terminate() - end all workers; what nobody has begun is answered first */
 void carom_supervisor_terminate(struct carom_pool *pool);
 
@@ -589,18 +606,6 @@ void carom_supervisor_break(struct carom_pool *pool, enum carom_broken_reason re
 
 /** carom_pool_describe_break() - to one who is answered because of it. With the lock. */
 void carom_pool_describe_break(const struct carom_pool *pool, struct carom_outcome *outcome);
-
-/** carom_pool_find_busy() - whose bit is set runs a task. With the lock. */
-void carom_pool_find_busy(struct carom_pool *pool, uint64_t ret_busy[CAROM_LANE_MASK_WORDS]);
-
-/** carom_pool_state_now() - with the lock taken for a moment */
-enum pool_state carom_pool_state_now(struct carom_pool *pool);
-
-/** carom_supervisor_end() - no process is left: the loop forgets the pool */
-void carom_supervisor_end(struct carom_pool *pool);
-
-/** carom_supervisor_limit() - a task with a time limit was submitted. With the lock. Any thread. */
-void carom_supervisor_limit(struct carom_pool *pool, uint64_t due_ns);
 
 /* ---- poll.c: every wait, in pools with threads and in polled ones ---- */
 
