@@ -16,7 +16,6 @@
 #include "pool/ending.h"
 #include "pool/function.h"
 #include "pool/soft_limit_private.h"
-#include "pool/function.h"
 #include "pool/worker.h"
 
 /**
