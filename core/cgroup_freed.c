@@ -244,11 +244,6 @@ struct carom_cgroup *carom_cgroup_lose(struct carom_cgroup *group)
 	return NULL;
 }
 
-void carom_cgroup_freep(struct carom_cgroup **group)
-{
-	*group = carom_cgroup_free(*group);
-}
-
 size_t carom_cgroup_count(void)
 {
 	size_t count;

@@ -78,7 +78,6 @@ int carom_cgroup_new(const struct carom_cgroup_options *options, char *reason,
  * end of the program. It kills nobody.
  */
 struct carom_cgroup *carom_cgroup_free(struct carom_cgroup *group);
-void carom_cgroup_freep(struct carom_cgroup **group);
 
 /**
  * carom_cgroup_lose() - its descriptor was taken away: forget it without touching that; NULL

@@ -106,11 +106,6 @@ struct carom_sandbox_report *carom_sandbox_page_report(const struct carom_sandbo
 	return page->report;
 }
 
-uint64_t carom_sandbox_page_layers(const struct carom_sandbox_page *page)
-{
-	return atomic_load(&page->report->layers);
-}
-
 /* The kernel says that it was SIGSYS; which call it was says what the process has left. */
 bool carom_sandbox_page_violation(const struct carom_sandbox_page *page,
 				  const struct carom_exit *ended,

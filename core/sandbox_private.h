@@ -49,9 +49,6 @@ void carom_sandbox_page_close(struct carom_sandbox_page *page);
 
 struct carom_sandbox_page *carom_sandbox_page_free(struct carom_sandbox_page *page);
 
-/** carom_sandbox_page_layers() - that the child has put up so far, as it says */
-uint64_t carom_sandbox_page_layers(const struct carom_sandbox_page *page);
-
 /**
  * carom_sandbox_page_violation() - did this child end by one, and which?
  * @ended: how it ended

@@ -612,11 +612,6 @@ struct carom_service *carom_service_free_polled(struct carom_service *service)
 	return NULL;
 }
 
-bool carom_service_is_polled(const struct carom_service *service)
-{
-	return service->is_polled;
-}
-
 int carom_service_fd(struct carom_service *service)
 {
 	return carom_loop_pollable_fd(service->loop);

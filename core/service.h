@@ -92,8 +92,6 @@ int carom_service_new_polled(struct carom_service **ret_service);
 /** carom_service_free_polled() - and its fork server; nobody uses it, no child of it lives */
 struct carom_service *carom_service_free_polled(struct carom_service *service);
 
-bool carom_service_is_polled(const struct carom_service *service);
-
 /** carom_service_fd() - a polled one's descriptor: readable while there is something to do */
 int carom_service_fd(struct carom_service *service);
 
