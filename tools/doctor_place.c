@@ -25,7 +25,6 @@ void carom_doctor_place_find(const char *root, struct carom_doctor_place *ret)
 		place.major = place.minor = 0;
 	place.container = carom_doctor_container(root);
 	place.is_filtered = carom_doctor_mentions(root, "/proc/self/status", "Seccomp:\t2");
-	place.has_systemd = carom_doctor_exists(root, "/run/systemd/system");
 	*ret = place;
 }
 

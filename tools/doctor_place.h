@@ -15,7 +15,6 @@
  * @release:     the kernel's, as uname(2) has it
  * @major, minor: of @release; 0.0 if it makes no sense
  * @is_filtered: a seccomp filter is in force
- * @has_systemd: it is the first process of this machine
  */
 struct carom_doctor_place {
 	const char *root;
@@ -25,7 +24,6 @@ struct carom_doctor_place {
 	enum carom_doctor_container container;
 	uid_t user;
 	bool is_filtered;
-	bool has_systemd;
 };
 
 /** carom_doctor_place_find() - look at all of it */
