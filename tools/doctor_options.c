@@ -4,7 +4,7 @@
 #include "tools/doctor_options.h"
 
 #include <getopt.h>
-#include <string.h>
+#include <stddef.h>
 
 #include "tools/say.h"
 
@@ -33,18 +33,6 @@ static const struct option long_options[] = {
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
-
-static int complain_about_option(const char *word, int code)
-{
-	/* getopt leaves 0 in optopt for a long option that it does not know */
-	if (strncmp(word, "--", 2) == 0 && code == ':')
-		return carom_usage_error("option '%s' needs a value", word);
-	if (strncmp(word, "--", 2) == 0 && optopt != 0)
-		return carom_usage_error("option '%s' takes no value", word);
-	if (strncmp(word, "--", 2) == 0)
-		return carom_usage_error("there is no option '%s'", word);
-	return carom_usage_error("there is no option '-%c'", optopt);
-}
 
 static int check_options(const struct carom_doctor_options *options)
 {
@@ -96,7 +84,7 @@ bool carom_doctor_options_parse(int argc, char *argv[], struct carom_doctor_opti
 			return false;
 		}
 		if (code == '?' || code == ':')
-			status = complain_about_option(word, code);
+			status = carom_option_error(word, code);
 		else
 			take_option(code, &options);
 	}

@@ -89,20 +89,6 @@ static int parse_timeout(const char *text, uint64_t *ret_ns)
 	return 0;
 }
 
-static int complain_about_option(const char *before, int code)
-{
-	/* getopt leaves 0 in optopt for a long option that it does not know */
-	if (strncmp(before, "--", 2) == 0 && code == ':')
-		return carom_usage_error("option '%s' needs a value", before);
-	if (strncmp(before, "--", 2) == 0 && optopt != 0)
-		return carom_usage_error("option '%s' takes no value", before);
-	if (strncmp(before, "--", 2) == 0)
-		return carom_usage_error("there is no option '%s'", before);
-	if (code == ':')
-		return carom_usage_error("option '-%c' needs a value", optopt);
-	return carom_usage_error("there is no option '-%c'", optopt);
-}
-
 static int take_option(int code, struct carom_run_options *options)
 {
 	switch (code) {
@@ -165,7 +151,7 @@ bool carom_run_options_parse(int argc, char *argv[], struct carom_run_options *r
 			*ret_status = carom_print(help);
 			return false;
 		}
-		status = code == '?' || code == ':' ? complain_about_option(word, code)
+		status = code == '?' || code == ':' ? carom_option_error(word, code)
 						    : take_option(code, &options);
 	}
 	if (status == 0)

@@ -7,6 +7,7 @@
 #include "tools/say.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,20 @@ int carom_usage_error(const char *format, ...)
 	va_end(arguments);
 	carom_say_more("'%s --help' shows how it is used", speaker);
 	return CAROM_EXIT_ERROR;
+}
+
+int carom_option_error(const char *word, int code)
+{
+	/* getopt leaves 0 in optopt for a long option that it does not know */
+	if (strncmp(word, "--", 2) == 0 && code == ':')
+		return carom_usage_error("option '%s' needs a value", word);
+	if (strncmp(word, "--", 2) == 0 && optopt != 0)
+		return carom_usage_error("option '%s' takes no value", word);
+	if (strncmp(word, "--", 2) == 0)
+		return carom_usage_error("there is no option '%s'", word);
+	if (code == ':')
+		return carom_usage_error("option '-%c' needs a value", optopt);
+	return carom_usage_error("there is no option '-%c'", optopt);
 }
 
 int carom_print(const char *text)

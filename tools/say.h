@@ -22,6 +22,13 @@ void carom_say_more(const char *format, ...) __attribute__((format(printf, 1, 2)
 /** carom_usage_error() - the same, followed by where help is. Return: CAROM_EXIT_ERROR. */
 int carom_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/**
+ * carom_option_error() - the same, of what getopt_long(3) does not take, its string beginning with ':'
+ * @word: the one that it looked at
+ * @code: '?' or ':'
+ */
+int carom_option_error(const char *word, int code);
+
 /** carom_print() - @text on standard output. Return: 0, or CAROM_EXIT_ERROR after saying why. */
 int carom_print(const char *text);
 
