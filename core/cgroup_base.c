@@ -222,14 +222,20 @@ static int see_v1(const struct carom_cgroup_place *place, void *is_v1)
 	return 0;
 }
 
+bool carom_cgroup_is_on_v1(const char *root, const char *controller)
+{
+	bool is_v1 = false;
+
+	carom_cgroup_places(root, controller, see_v1, &is_v1);
+	return is_v1;
+}
+
 void carom_cgroup_explain_missing(const char *root, const char *path, uint32_t controller,
 				  const char *there, char *reason)
 {
 	const char *name = carom_cgroup_controller_name((uint32_t)__builtin_ctz(controller));
-	bool is_v1 = false;
 
-	carom_cgroup_places(root, name, see_v1, &is_v1);
-	if (is_v1)
+	if (carom_cgroup_is_on_v1(root, name))
 		carom_cgroup_say(reason, 0,
 				 "%s has no %s controller, as cgroup v1 has it: boot with "
 				 "systemd.unified_cgroup_hierarchy=1",

@@ -50,6 +50,9 @@ int carom_cgroup_base_open(const char *root, char *reason, struct carom_cgroup_b
 /** carom_cgroup_home_is_name() - is it one that a home can have? */
 bool carom_cgroup_home_is_name(const char *name);
 
+/** carom_cgroup_is_on_v1() - does cgroup v1 have this controller, so that v2 cannot? */
+bool carom_cgroup_is_on_v1(const char *root, const char *controller);
+
 /** carom_cgroup_explain_missing() - @reason: why the group at @path has not a controller */
 void carom_cgroup_explain_missing(const char *root, const char *path, uint32_t controller,
 				  const char *there, char *reason);

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "core/cgroup.h"
 #include "core/cgroup_base.h"
 #include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
@@ -51,20 +50,10 @@ static uint32_t read_controllers(int fd, const char *file)
 	return carom_cgroup_controllers(list);
 }
 
-static int see_v1(const struct carom_cgroup_place *place, void *is_v1)
-{
-	if (!place->is_v2)
-		*(bool *)is_v1 = true;
-	return 0;
-}
-
 static void suggest_controller(const struct carom_doctor_place *place,
 			       struct carom_doctor_finding *finding, const char *name)
 {
-	bool is_v1 = false;
-
-	carom_cgroup_places(place->root, name, see_v1, &is_v1);
-	if (is_v1) {
+	if (carom_cgroup_is_on_v1(place->root, name)) {
 		carom_doctor_suggest(finding, CAROM_DOCTOR_SET,
 				     "systemd.unified_cgroup_hierarchy=1");
 		carom_doctor_set(finding->note, "on the command line of the host's kernel");
