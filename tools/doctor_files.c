@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/cgroup.h"
 #include "core/cleanup.h"
 
 static int open_below(const char *root, const char *path)
@@ -87,4 +88,32 @@ bool carom_doctor_mentions(const char *root, const char *path, const char *word)
 		fclose(file);
 	free(line);
 	return found;
+}
+
+struct search {
+	const char *v2_file, *v1_file;
+	uint64_t tightest;
+};
+
+static int take_place(const struct carom_cgroup_place *place, void *userdata)
+{
+	struct search *search = userdata;
+	const char *file = place->is_v2 ? search->v2_file : search->v1_file;
+	uint64_t number;
+
+	do {
+		if (carom_doctor_read_number(place->path, file, &number) &&
+		    number < search->tightest)
+			search->tightest = number;
+	} while (carom_cgroup_ascend(place));
+	return 0;
+}
+
+uint64_t carom_doctor_tightest(const char *root, const char *controller, const char *v2_file,
+			       const char *v1_file)
+{
+	struct search search = { v2_file, v1_file, UINT64_MAX };
+
+	carom_cgroup_places(root, controller, take_place, &search);
+	return search.tightest;
 }

@@ -26,4 +26,12 @@ bool carom_doctor_exists(const char *root, const char *path);
 /** carom_doctor_mentions() - does a line of a file, of any size, hold @word? */
 bool carom_doctor_mentions(const char *root, const char *path, const char *word);
 
+/**
+ * carom_doctor_tightest() - the lowest number of a cgroup's file, on the way from the own group up
+ * @controller, @v2_file, @v1_file: whose; the files with a slash before
+ * Return: UINT64_MAX: there is none.
+ */
+uint64_t carom_doctor_tightest(const char *root, const char *controller, const char *v2_file,
+			       const char *v1_file);
+
 #endif

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "core/cgroup.h"
 #include "tools/doctor_files.h"
 #include "tools/doctor_look.h"
 #include "tools/doctor_remedy.h"
@@ -126,17 +125,6 @@ static void look_at_core_files(struct carom_doctor_report *report)
 
 /* --- cgroups ------------------------------------------------------------ */
 
-static int take_pids_limit(const struct carom_cgroup_place *place, void *userdata)
-{
-	uint64_t *tightest = userdata, limit;
-
-	do {
-		if (carom_doctor_read_number(place->path, "/pids.max", &limit) && limit < *tightest)
-			*tightest = limit;
-	} while (carom_cgroup_ascend(place));
-	return 0;
-}
-
 static void suggest_more_pids(const struct carom_doctor_place *place,
 			      struct carom_doctor_finding *finding)
 {
@@ -155,10 +143,9 @@ static void suggest_more_pids(const struct carom_doctor_place *place,
 
 static void look_at_pids(const struct carom_doctor_place *place, struct carom_doctor_report *report)
 {
+	uint64_t limit = carom_doctor_tightest(place->root, "pids", "/pids.max", "/pids.max");
 	struct carom_doctor_finding *finding;
-	uint64_t limit = UINT64_MAX;
 
-	carom_cgroup_places(place->root, "pids", take_pids_limit, &limit);
 	if (limit == UINT64_MAX) {
 		finding = carom_doctor_add(report, CAROM_DOCTOR_LIMITS, "pids", CAROM_DOCTOR_OK,
 					   "no cgroup limits the number of processes");

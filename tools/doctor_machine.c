@@ -9,7 +9,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "core/cgroup.h"
 #include "core/cpu_private.h"
 #include "tools/doctor_files.h"
 #include "tools/doctor_look.h"
@@ -89,31 +88,18 @@ static uint64_t memory_total(const char *root)
 	return kib <= UINT64_MAX / 1024 ? kib * 1024 : 0;
 }
 
-/* The tightest on the way from the own group up; v1 says a huge number where there is none. */
-static int take_memory_limit(const struct carom_cgroup_place *place, void *userdata)
-{
-	uint64_t *tightest = userdata, limit;
-
-	do {
-		if (carom_doctor_read_number(
-			    place->path, place->is_v2 ? "/memory.max" : "/memory.limit_in_bytes",
-			    &limit) &&
-		    limit < *tightest)
-			*tightest = limit;
-	} while (carom_cgroup_ascend(place));
-	return 0;
-}
-
 #define MIB (1024 * 1024)
 
 static void look_at_memory(const struct carom_doctor_place *place,
 			   struct carom_doctor_report *report)
 {
-	uint64_t total = memory_total(place->root), limit = UINT64_MAX;
+	uint64_t total = memory_total(place->root);
+	/* v1 says a huge number where there is none */
+	uint64_t limit = carom_doctor_tightest(place->root, "memory", "/memory.max",
+					       "/memory.limit_in_bytes");
 	struct carom_doctor_finding *finding;
 	char value[160] = "unknown", limit_text[64] = "no cgroup's limit";
 
-	carom_cgroup_places(place->root, "memory", take_memory_limit, &limit);
 	if (limit < total)
 		snprintf(limit_text, sizeof(limit_text), "a cgroup allows %" PRIu64 " MiB",
 			 limit / MIB);
