@@ -5,7 +5,6 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,45 +13,14 @@
 #include <unistd.h>
 
 #include "core/cgroup_group.h"
+#include "tests/core/root.h"
 
 /* --- a system of files ------------------------------------------------- */
 
-static char root[] = "/tmp/carom-cgroup-base-XXXXXX";
-
-static void make_root(void)
+static void set_up(void)
 {
-	cr_assert(ne(ptr, mkdtemp(root), NULL));
-	cr_assert(zero(int, chmod(root, 0755)));
+	make_root();
 	unsetenv("CAROM_DENY");
-}
-
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
-{
-	(void)status, (void)type, (void)where;
-	return remove(path);
-}
-
-static void remove_root(void)
-{
-	nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* A file with @text, and the directories it needs. */
-static void put(const char *name, const char *text)
-{
-	char path[PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s%s", root, name);
-	for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		cr_assert(mkdir(path, 0755) == 0 || errno == EEXIST);
-		*slash = '/';
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	cr_assert(ge(int, fd, 0));
-	cr_assert(eq(sz, (size_t)write(fd, text, strlen(text)), strlen(text)));
-	close(fd);
 }
 
 /* What every group has but the root of the hierarchy. */
@@ -105,7 +73,7 @@ static void expect_refusal(int error, const char *word)
 	cr_expect(ne(ptr, strstr(reason, word), NULL), "%s", reason);
 }
 
-TestSuite(cgroup_base, .init = make_root, .fini = remove_root, .timeout = 20);
+TestSuite(cgroup_base, .init = set_up, .fini = remove_root, .timeout = 20);
 
 /* --- where it is ------------------------------------------------------- */
 

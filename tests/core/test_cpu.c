@@ -5,7 +5,6 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -24,47 +23,15 @@
 #include "core/cleanup.h"
 #include "core/cpu_private.h"
 #include "core/log.h"
+#include "tests/core/root.h"
 
 /* --- a system of files ------------------------------------------------- */
 
-static char root[] = "/tmp/carom-cpu-XXXXXX";
-
-static void make_root(void)
+static void set_up(void)
 {
-	cr_assert(ne(ptr, mkdtemp(root), NULL));
+	make_root();
 	unsetenv("CAROM_CPU_COUNT");
 	unsetenv("PYTHON_CPU_COUNT");
-}
-
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
-{
-	(void)status;
-	(void)type;
-	(void)where;
-	return remove(path);
-}
-
-static void remove_root(void)
-{
-	nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* A file with @text, and the directories it needs. */
-static void put(const char *name, const char *text)
-{
-	char path[PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s%s", root, name);
-	for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		cr_assert(mkdir(path, 0755) == 0 || errno == EEXIST);
-		*slash = '/';
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	cr_assert(ge(int, fd, 0));
-	cr_assert(eq(sz, (size_t)write(fd, text, strlen(text)), strlen(text)));
-	close(fd);
 }
 
 static int quota(void)
@@ -92,7 +59,7 @@ static void stand(const char *group, const char *top)
 	put("/proc/self/mountinfo", text);
 }
 
-TestSuite(cpu, .init = make_root, .fini = remove_root, .timeout = 20);
+TestSuite(cpu, .init = set_up, .fini = remove_root, .timeout = 20);
 
 /* --- the quota, v2 ------------------------------------------------------ */
 

@@ -14,21 +14,7 @@
 #include "core/sandbox_private.h"
 #include "tests/core/apart.h"
 #include "tests/core/confined.h"
-
-static struct carom_sandbox *sandbox_with(struct carom_sandbox_options options)
-{
-	struct carom_sandbox *sandbox = NULL;
-	char text[512] = "";
-	int r = carom_sandbox_check(&options, text, sizeof(text));
-
-	if (r == -EOPNOTSUPP)
-		cr_skip_test("skipped: %s", text);
-	cr_assert(r == 0, "%d: %s", r, text);
-	cr_assert(carom_sandbox_new(&options, &sandbox) == 0);
-	return sandbox;
-}
-
-#define SANDBOX(...) sandbox_with(CAROM_SANDBOX_OPTIONS(__VA_ARGS__))
+#include "tests/core/sandboxes.h"
 
 static void have_sandbox(void)
 {

@@ -5,23 +5,10 @@
 
 #include "tests/pool/confined.h"
 #include "tests/core/escapes.h"
+#include "tests/core/sandboxes.h"
 #include "tests/pool/ends.h"
 
-static struct carom_sandbox *sandbox_with(struct carom_sandbox_options options)
-{
-	struct carom_sandbox *sandbox = NULL;
-	char text[512] = "";
-	int r = carom_sandbox_check(&options, text, sizeof(text));
-
-	if (r == -EOPNOTSUPP)
-		cr_skip_test("skipped: %s", text);
-	cr_assert(r == 0, "%d: %s", r, text);
-	cr_assert(carom_sandbox_new(&options, &sandbox) == 0);
-	return sandbox;
-}
-
-#define SANDBOX(...) sandbox_with(CAROM_SANDBOX_OPTIONS(__VA_ARGS__))
-#define STRICT       SANDBOX(.profile = CAROM_SANDBOX_STRICT)
+#define STRICT SANDBOX(.profile = CAROM_SANDBOX_STRICT)
 
 static struct carom_pool *pool_with(struct carom_pool_options options)
 {
