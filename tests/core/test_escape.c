@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "core/cleanup.h"
-#include "core/sandbox.h"
+#include "core/sandbox_private.h"
 #include "tests/core/apart.h"
 #include "tests/core/escapes.h"
 
@@ -124,10 +124,6 @@ static void try_all(enum carom_sandbox_profile profile, uint64_t layers)
 	CHECK(failures == 0);
 }
 
-#define NAMESPACES                                                    \
-	(CAROM_SANDBOX_USER_NAMESPACE | CAROM_SANDBOX_NET_NAMESPACE | \
-	 CAROM_SANDBOX_MOUNT_NAMESPACE | CAROM_SANDBOX_IPC_NAMESPACE)
-
 static void from_strict(void)
 {
 	try_all(CAROM_SANDBOX_STRICT, 0);
@@ -140,12 +136,12 @@ static void from_basic(void)
 
 static void from_strict_with_namespaces(void)
 {
-	try_all(CAROM_SANDBOX_STRICT, NAMESPACES);
+	try_all(CAROM_SANDBOX_STRICT, CAROM_SANDBOX_NAMESPACES);
 }
 
 static void from_basic_with_namespaces(void)
 {
-	try_all(CAROM_SANDBOX_BASIC, NAMESPACES);
+	try_all(CAROM_SANDBOX_BASIC, CAROM_SANDBOX_NAMESPACES);
 }
 
 static void be_nobody(void)

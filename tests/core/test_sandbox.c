@@ -638,16 +638,13 @@ Test(sandbox, filter_is_loaded_in_no_time, .timeout = 60)
 
 /* --- its end ----------------------------------------------------------- */
 
-#define ALL_NAMESPACES                                                \
-	(CAROM_SANDBOX_USER_NAMESPACE | CAROM_SANDBOX_NET_NAMESPACE | \
-	 CAROM_SANDBOX_MOUNT_NAMESPACE | CAROM_SANDBOX_IPC_NAMESPACE)
-
 /* Its child holds @end_fd; everybody else lets go of it. */
 static void start_and_be_killed(int end_fd)
 {
 	struct carom_sandbox_options options =
-		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT, .layers = ALL_NAMESPACES,
-				      .optional = ALL_NAMESPACES);
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT,
+				      .layers = CAROM_SANDBOX_NAMESPACES,
+				      .optional = CAROM_SANDBOX_NAMESPACES);
 	struct carom_sandbox *sandbox = NULL;
 	int ready[2];
 	char byte;
