@@ -773,61 +773,6 @@ int carom_process_access(struct carom_process *process, process_access_fn *funct
 	return r;
 }
 
-int carom_process_exit(struct carom_process *process, struct carom_exit *ret_exit)
-{
-	int r;
-
-	if (!carom_origin_is(process->origin))
-		return -ECHILD;
-	carom_fork_lock_acquire(&lock);
-	r = check(process);
-	look(process);
-	if (r == 0 && process->state != PROCESS_ENDED)
-		r = -EINPROGRESS;
-	if (r == 0)
-		*ret_exit = process->exit;
-	carom_fork_lock_release(&lock);
-	return r;
-}
-
-int carom_process_violation(struct carom_process *process, struct carom_violation *ret_violation)
-{
-	struct carom_exit exit;
-	int r = carom_process_exit(process, &exit);
-
-	if (r < 0)
-		return r;
-	/* it has ended: its page does not change any more */
-	return process->page && carom_sandbox_page_violation(process->page, &exit, ret_violation)
-		       ? 0
-		       : -ENODATA;
-}
-
-int carom_process_out_of_memory(struct carom_process *process, uint64_t *ret_limit_bytes,
-				uint64_t *ret_peak_bytes)
-{
-	struct carom_exit exit;
-	int r = carom_process_exit(process, &exit);
-
-	if (r < 0)
-		return r;
-	return process->limits ? carom_process_limits_memory(process->limits, ret_limit_bytes,
-							     ret_peak_bytes)
-			       : -ENODATA;
-}
-
-int carom_process_exitcode(struct carom_process *process, int *ret_code)
-{
-	struct carom_exit exit;
-	int r = carom_process_exit(process, &exit);
-
-	if (r == 0 && exit.kind == CAROM_EXIT_TAKEN)
-		return -ENODATA;
-	if (r == 0)
-		*ret_code = exit.kind == CAROM_EXIT_EXITED ? exit.status : -exit.status;
-	return r;
-}
-
 /* --- at the end of this process ---------------------------------------- */
 
 /* Threads are waited for by carom_threads_join(), which knows which one ends the process. */

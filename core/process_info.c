@@ -165,6 +165,61 @@ int carom_process_set_authkey(struct carom_process *process, const void *key, si
 	return carom_process_access(process, take_authkey, &ours);
 }
 
+/* --- how it has ended -------------------------------------------------- */
+
+static int give_exit(struct carom_process *process, void *userdata)
+{
+	if (process->is_closed)
+		return -EBADF;
+	if (process->state != PROCESS_ENDED)
+		return -EINPROGRESS;
+	*(struct carom_exit *)userdata = process->exit;
+	return 0;
+}
+
+int carom_process_exit(struct carom_process *process, struct carom_exit *ret_exit)
+{
+	return carom_process_access(process, give_exit, ret_exit);
+}
+
+int carom_process_violation(struct carom_process *process, struct carom_violation *ret_violation)
+{
+	struct carom_exit exit;
+	int r = carom_process_exit(process, &exit);
+
+	if (r < 0)
+		return r;
+	/* it has ended: its page does not change any more */
+	return process->page && carom_sandbox_page_violation(process->page, &exit, ret_violation)
+		       ? 0
+		       : -ENODATA;
+}
+
+int carom_process_out_of_memory(struct carom_process *process, uint64_t *ret_limit_bytes,
+				uint64_t *ret_peak_bytes)
+{
+	struct carom_exit exit;
+	int r = carom_process_exit(process, &exit);
+
+	if (r < 0)
+		return r;
+	return process->limits ? carom_process_limits_memory(process->limits, ret_limit_bytes,
+							     ret_peak_bytes)
+			       : -ENODATA;
+}
+
+int carom_process_exitcode(struct carom_process *process, int *ret_code)
+{
+	struct carom_exit exit;
+	int r = carom_process_exit(process, &exit);
+
+	if (r == 0 && exit.kind == CAROM_EXIT_TAKEN)
+		return -ENODATA;
+	if (r == 0)
+		*ret_code = exit.kind == CAROM_EXIT_EXITED ? exit.status : -exit.status;
+	return r;
+}
+
 /* --- one line ---------------------------------------------------------- */
 
 static const char *state_of(const struct carom_process *process)
