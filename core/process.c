@@ -116,6 +116,15 @@ static void end_limits(struct carom_process *process)
 		carom_process_limits_end(process->limits);
 }
 
+/* P2, P3; the caller has a reference of its own */
+static void note_end(struct carom_process *process, const struct carom_exit *exit)
+{
+	process->exit = *exit;
+	process->state = PROCESS_ENDED;
+	end_limits(process);
+	process->reference_count--;
+}
+
 /* P2; the caller has a reference of its own. A thread says itself that it has ended. */
 static void look(struct carom_process *process)
 {
@@ -127,10 +136,7 @@ static void look(struct carom_process *process)
 	if (carom_pidfd_reap(process->pidfd, &exit) < 0 || exit.kind == CAROM_EXIT_RUNNING)
 		return;
 	CAROM_POINT("process.reaped");
-	process->exit = exit;
-	process->state = PROCESS_ENDED;
-	end_limits(process);
-	process->reference_count--; /* P3 */
+	note_end(process, &exit);
 }
 
 static void look_at_all(void)
@@ -241,22 +247,17 @@ static int hold_again(const struct carom_process *process)
  */
 static void hold_anew(struct carom_process *process)
 {
+	struct carom_exit exit = { .kind = CAROM_EXIT_TAKEN, .status = -1 };
 	int pidfd = hold_again(process);
 
-	if (pidfd >= 0) {
+	if (pidfd >= 0)
 		process->pidfd = pidfd;
-	} else {
+	else
 		forget_pidfd(process);
-		if (process->state == PROCESS_STARTED) {
-			process->exit =
-				(struct carom_exit){ .kind = CAROM_EXIT_TAKEN, .status = -1 };
-			if (pidfd == -EOPNOTSUPP)
-				carom_pid_end(process->pid, &process->exit);
-			process->state = PROCESS_ENDED;
-			end_limits(process);
-			process->reference_count--;
-		}
-	}
+	if (pidfd == -EOPNOTSUPP)
+		carom_pid_end(process->pid, &exit);
+	if (pidfd < 0 && process->state == PROCESS_STARTED)
+		note_end(process, &exit);
 	stop_watching(process);
 }
 
