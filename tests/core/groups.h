@@ -12,7 +12,6 @@
 
 #include <criterion/criterion.h>
 #include <criterion/hooks.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,17 +43,16 @@ static inline uint32_t controllers_of(int fd)
 	return carom_cgroup_controllers(list);
 }
 
+static inline int remove_if_tests(int parent_fd, const char *name, void *unused)
+{
+	if (strncmp(name, "test-", 5) == 0)
+		carom_cgroup_remove(parent_fd, name);
+	return 0;
+}
+
 static inline void remove_tests_groups(int base_fd)
 {
-	int fd = openat(base_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fdopendir(fd);
-	const struct dirent *entry;
-
-	while (directory && (entry = readdir(directory)))
-		if (strncmp(entry->d_name, "test-", 5) == 0)
-			carom_cgroup_remove(base_fd, entry->d_name);
-	if (directory)
-		closedir(directory);
+	carom_cgroup_file_groups(base_fd, remove_if_tests, NULL);
 }
 
 struct from_to {
@@ -177,18 +175,18 @@ static inline int stand_alone_with(uint32_t controllers)
 	return fd;
 }
 
+static inline int count_group(int parent_fd, const char *name, void *count)
+{
+	++*(size_t *)count;
+	return 0;
+}
+
 /* How many groups stand in a group. */
 static inline size_t groups_in(int fd)
 {
-	int copy_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fdopendir(copy_fd);
-	const struct dirent *entry;
 	size_t count = 0;
 
-	while (directory && (entry = readdir(directory)))
-		count += entry->d_type == DT_DIR && entry->d_name[0] != '.';
-	if (directory)
-		closedir(directory);
+	carom_cgroup_file_groups(fd, count_group, &count);
 	return count;
 }
 
