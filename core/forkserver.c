@@ -41,7 +41,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -435,13 +434,6 @@ static int take_packet(struct carom_forkserver *server, struct carom_child_reply
 	return 0;
 }
 
-static bool has_ended(const struct carom_forkserver *server)
-{
-	struct pollfd poll_fd = { .fd = server->pidfd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, 0) == 1;
-}
-
 /* The server has left no reply for this one: the page knows whether there is a child. */
 static int settle_from_page(struct carom_forkserver *server, struct carom_child_reply *ret_reply)
 {
@@ -472,7 +464,7 @@ int carom_forkserver_receive(struct carom_forkserver *server, struct carom_child
 	if (!carom_origin_is(server->origin))
 		return -ECHILD;
 	r = take_packet(server, ret_reply);
-	if (r == -EAGAIN && has_ended(server)) {
+	if (r == -EAGAIN && carom_pidfd_has_ended(server->pidfd)) {
 		/* between the first look and its end it may have replied; after its end it cannot */
 		r = take_packet(server, ret_reply);
 		if (r == -EAGAIN)

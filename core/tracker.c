@@ -121,16 +121,10 @@ static bool is_broken(int pipe_fd)
 	return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & (POLLERR | POLLHUP | POLLNVAL);
 }
 
-static bool has_ended(int pidfd)
-{
-	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, 0) == 1;
-}
-
 static bool is_alive(void)
 {
-	return is_our_pipe() && !is_broken(the.pipe_fd) && (the.pidfd < 0 || !has_ended(the.pidfd));
+	return is_our_pipe() && !is_broken(the.pipe_fd) &&
+	       (the.pidfd < 0 || !carom_pidfd_has_ended(the.pidfd));
 }
 
 /* write(2) without SIGPIPE for the program, as far as it was not pending already. */
@@ -175,7 +169,7 @@ static void reap_former(void)
 {
 	struct carom_exit exit;
 
-	if (former_pidfd < 0 || !has_ended(former_pidfd))
+	if (former_pidfd < 0 || !carom_pidfd_has_ended(former_pidfd))
 		return;
 	carom_pidfd_reap(former_pidfd, &exit);
 	carom_closep(&former_pidfd);
