@@ -1,409 +1,20 @@
 /*
  * Probe
  *
- * One answer for each feature, found once: 0, or how the kernel refused. A feature
- * is asked for by a call that cannot do anything: its arguments are wrong in a way
- * the kernel notices only after it has found the system call and the filters of a
- * container have let it pass.
- * Two features show only in something made for the purpose, a ring and an ended
- * child; a child that ends at once serves for both.
+ * One answer for each feature, found once: 0, or how the kernel refused. How it is asked
+ * stands in core/probe_ask.c.
  */
 #include "core/probe.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
-#include <linux/membarrier.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#if CAROM_HAVE_LIBURING
-#include <liburing.h>
-#endif
-
-#include "core/cgroup.h"
-#include "core/cleanup.h"
 #include "core/log.h"
-
-/* Newer than the headers of Debian 12, and the same on every architecture. */
-#define SYS_FUTEX_WAITV             449
-#define SYS_LANDLOCK_CREATE_RULESET 444
-#define URING_OP_FUTEX_WAIT         51
-#define OPERATIONS_ASKED            64
-#define ADVICE_POPULATE_WRITE       23
-#define PIDFD_INFO_WITH_EXIT        (UINT64_C(1) << 3)
-#define NOEXEC_SEAL                 0x0008U /* of memfd_create(2), Linux 6.3 */
-#define NO_DESCRIPTOR               (-2)
-#define ROBUST_OFFSET_BYTES         (-32) /* from a list node to its futex word, in glibc's mutex */
-
-/* The beginning of struct pidfd_info, as of Linux 6.13; the kernel fills in what fits. */
-struct pidfd_info_head {
-	uint64_t mask;
-	uint8_t rest[56];
-};
-#define PIDFD_INFO_REQUEST _IOWR(0xFF, 11, struct pidfd_info_head)
-
-/* --- one function for each feature: 0 if the kernel says yes ------------- */
-
-static int no_error(long result)
-{
-	return result < 0 ? -errno : 0;
-}
-
-/* Yes, if nothing but @error is wrong with the call. */
-static int says(long result, int error)
-{
-	if (result >= 0)
-		return -EPROTO;
-	return errno == error ? 0 : -errno;
-}
-
-static int ask_clone3(void)
-{
-	return says(syscall(SYS_clone3, NULL, 0), EINVAL);
-}
-
-static int ask_clone_pidfd(void)
-{
-	/* a thread without shared signal handlers is refused by every kernel: no child is made */
-	return says(syscall(SYS_clone, (unsigned long)(CLONE_PIDFD | CLONE_THREAD), NULL, NULL,
-			    NULL, NULL),
-		    EINVAL);
-}
-
-static int ask_pidfd_open(void)
-{
-	return says(syscall(SYS_pidfd_open, 0, 0), EINVAL);
-}
-
-static int ask_pidfd_signal(void)
-{
-	return says(syscall(SYS_pidfd_send_signal, NO_DESCRIPTOR, 0, NULL, 0), EBADF);
-}
-
-static int ask_pidfd_wait(void)
-{
-	/* a negative number is refused in the same way as waiting for a pidfd was once */
-	return says(syscall(SYS_waitid, P_PIDFD, INT_MAX, NULL, WEXITED | WNOHANG, NULL), EBADF);
-}
-
-static int ask_tid_address(void)
-{
-#ifdef __GLIBC__
-	int *address = NULL;
-
-	if (prctl(PR_GET_TID_ADDRESS, &address) < 0)
-		return -errno;
-	/* elsewhere the address is not the cached thread id; musl's is a lock */
-	return address && *address == gettid() ? 0 : -EOPNOTSUPP;
-#else
-	return -EOPNOTSUPP;
-#endif
-}
-
-#ifdef __GLIBC__
-/* Whether a robust mutex that this thread holds stands first in the list, where we expect it. */
-static bool list_begins_with(const struct robust_list_head *head, const pthread_mutex_t *mutex)
-{
-	const char *node = (const char *)head->list.next;
-
-	return node + head->futex_offset == (const char *)mutex;
-}
-
-static bool has_known_layout(const struct robust_list_head *head)
-{
-	pthread_mutexattr_t attributes;
-	pthread_mutex_t mutex;
-	bool yes;
-
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(&mutex, &attributes);
-	pthread_mutex_lock(&mutex);
-	yes = list_begins_with(head, &mutex);
-	pthread_mutex_unlock(&mutex);
-	pthread_mutex_destroy(&mutex);
-	pthread_mutexattr_destroy(&attributes);
-	return yes;
-}
-#endif
-
-static int ask_robust_list(void)
-{
-#ifdef __GLIBC__
-	struct robust_list_head *head = NULL;
-	size_t size = 0;
-
-	if (syscall(SYS_get_robust_list, 0, &head, &size) < 0)
-		return -errno;
-	return head && size == sizeof(*head) && head->futex_offset == ROBUST_OFFSET_BYTES &&
-			       has_known_layout(head)
-		       ? 0
-		       : -EOPNOTSUPP;
-#else
-	return -EOPNOTSUPP;
-#endif
-}
-
-static int ask_io_uring(void)
-{
-#if CAROM_HAVE_LIBURING
-	struct io_uring_params params = { 0 };
-	int r;
-
-	/*
-	 * A ring of no entries, and no ring at all, are told from each other
-	 * only where rings are allowed. Descriptor -1 has a meaning to
-	 * io_uring_register(2) since Linux 6.15.
-	 */
-	r = says(syscall(SYS_io_uring_setup, 0, &params), EINVAL);
-	if (r == 0)
-		r = says(syscall(SYS_io_uring_enter, NO_DESCRIPTOR, 0, 0, 0, NULL, 0), EBADF);
-	if (r == 0)
-		r = says(syscall(SYS_io_uring_register, NO_DESCRIPTOR, IORING_REGISTER_PROBE, NULL,
-				 0),
-			 EBADF);
-	return r;
-#else
-	return -EOPNOTSUPP;
-#endif
-}
-
-static int ask_futex_waitv(void)
-{
-	return says(syscall(SYS_FUTEX_WAITV, NULL, 0, 0, NULL, 0), EINVAL);
-}
-
-/* A child that borrows this process's memory costs the same however much there is of it. */
-#ifdef __SANITIZE_THREAD__
-#define BORROW_MEMORY 0 /* ThreadSanitizer takes the child's memory for a copy */
-#else
-#define BORROW_MEMORY (CLONE_VM | CLONE_VFORK)
-#endif
-
-/*
- * Run @function in a child that has descriptors of its own, and ends. It sends no
- * SIGCHLD, and no waitpid(-1) of the program can see it (exit signal 0 without
- * __WALL). Return: its pidfd, or how clone(2) failed.
- */
-static int run_in_child(int (*function)(void *argument), void *argument)
-{
-	_Alignas(16) char stack[16 * 1024];
-	sigset_t all, before;
-	siginfo_t info;
-	int pidfd = -1;
-	int r;
-
-	/* no handler of the program is to run on that stack */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	r = no_error(clone(function, stack + sizeof(stack), BORROW_MEMORY | CLONE_PIDFD, argument,
-			   &pidfd));
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r < 0)
-		return r;
-	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | __WALL) < 0 && errno == EINTR)
-		;
-	return pidfd;
-}
-
-/* child: system calls only */
-static int exit_at_once(void *unused)
-{
-	(void)unused;
-	syscall(SYS_exit, 0);
-	return 0;
-}
-
-static int ask_pidfd_info(void)
-{
-	struct pidfd_info_head info = { .mask = PIDFD_INFO_WITH_EXIT };
-	CAROM_CLEANUP(carom_closep) int pidfd = -1;
-	int r = ask_clone_pidfd();
-
-	if (r < 0)
-		return r;
-	pidfd = run_in_child(exit_at_once, NULL);
-	if (pidfd < 0)
-		return pidfd;
-	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) < 0)
-		return -errno;
-	return info.mask & PIDFD_INFO_WITH_EXIT ? 0 : -EOPNOTSUPP;
-}
-
-#if CAROM_HAVE_LIBURING
-struct operations {
-	struct io_uring_params params;
-	_Alignas(struct io_uring_probe) char answers[sizeof(struct io_uring_probe) +
-						     OPERATIONS_ASKED *
-							     sizeof(struct io_uring_probe_op)];
-};
-
-/* child: system calls only */
-static int ask_ring(void *argument)
-{
-	struct operations *operations = argument;
-	long fd;
-
-	syscall(SYS_close, 0); /* of its own table, in case that is full */
-	fd = syscall(SYS_io_uring_setup, 2, &operations->params);
-	if (fd >= 0)
-		syscall(SYS_io_uring_register, fd, IORING_REGISTER_PROBE, operations->answers,
-			OPERATIONS_ASKED);
-	syscall(SYS_exit, 0);
-	return 0;
-}
-
-/*
- * By a child, because the kernel interrupts whoever made a ring once more, some
- * milliseconds after it was closed: a wait in this thread would end for nothing.
- */
-static int ask_operation(struct operations *operations, int operation)
-{
-	CAROM_CLEANUP(carom_closep) int pidfd = run_in_child(ask_ring, operations);
-	const struct io_uring_probe *answers = (const void *)operations->answers;
-
-	if (pidfd < 0)
-		return pidfd;
-	return io_uring_opcode_supported(answers, operation) ? 0 : -EOPNOTSUPP;
-}
-#endif
-
-static int ask_io_uring_futex(void)
-{
-#if CAROM_HAVE_LIBURING
-	struct operations *shared;
-	int r = ask_clone_pidfd();
-
-	if (r < 0)
-		return r;
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		      0);
-	if (shared == MAP_FAILED)
-		return -errno;
-	r = ask_operation(shared, URING_OP_FUTEX_WAIT);
-	munmap(shared, sizeof(*shared));
-	return r;
-#else
-	return -EOPNOTSUPP;
-#endif
-}
-
-static int ask_close_range(void)
-{
-	return no_error(syscall(SYS_close_range, UINT_MAX, UINT_MAX, 0));
-}
-
-static int ask_memfd_noexec(void)
-{
-	return says(syscall(SYS_memfd_create, NULL, MFD_CLOEXEC | NOEXEC_SEAL), EFAULT);
-}
-
-static int ask_memfd(void)
-{
-	int r = says(syscall(SYS_memfd_create, NULL, MFD_CLOEXEC | MFD_ALLOW_SEALING), EFAULT);
-
-	return r == -EACCES ? ask_memfd_noexec() : r; /* vm.memfd_noexec=2 insists on it */
-}
-
-/* Whether the advice is known is looked at before how many bytes it is about. */
-static int ask_wipe_on_fork(void)
-{
-	return no_error(madvise(NULL, 0, MADV_WIPEONFORK));
-}
-
-static int ask_madv_populate(void)
-{
-	return no_error(madvise(NULL, 0, ADVICE_POPULATE_WRITE));
-}
-
-static int ask_seccomp(void)
-{
-#if CAROM_HAVE_LIBSECCOMP
-	uint32_t action = SECCOMP_RET_TRAP;
-
-	return no_error(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action));
-#else
-	return -EOPNOTSUPP;
-#endif
-}
-
-/* With this flag it only tells its version. */
-static int ask_landlock(void)
-{
-	return no_error(syscall(SYS_LANDLOCK_CREATE_RULESET, NULL, 0, 1));
-}
-
-static int ask_membarrier(void)
-{
-	long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0);
-
-	if (commands < 0)
-		return -errno;
-	return commands & MEMBARRIER_CMD_GLOBAL_EXPEDITED ? 0 : -EOPNOTSUPP;
-}
-
-/* --- the own cgroup ---------------------------------------------------- */
-
-static int ask_directory(const char *directory)
-{
-	CAROM_CLEANUP(carom_closep) int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : carom_cgroup_check(fd);
-}
-
-/* One place where it goes is enough. */
-static int ask_place(const struct carom_cgroup_place *place, void *answer)
-{
-	int *r = answer;
-
-	if (*r < 0 && place->is_own)
-		*r = ask_directory(place->path);
-	return 0;
-}
-
-static int ask_cgroup_v2(void)
-{
-	int answer = -ENOENT;
-	int r = carom_cgroup_places("", NULL, ask_place, &answer);
-
-	return r < 0 ? r : answer;
-}
-
-/* Every group has the file but the root of the hierarchy, where it is not to be seen. */
-static int find_kill(const struct carom_cgroup_place *place, void *answer)
-{
-	int *r = answer;
-	CAROM_CLEANUP(carom_closep) int fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0 && place->is_own && faccessat(fd, "cgroup.events", F_OK, 0) == 0)
-		*r = no_error(faccessat(fd, "cgroup.kill", F_OK, 0));
-	return 0;
-}
-
-static int ask_cgroup_kill(void)
-{
-	int answer = 0;
-	int r = carom_cgroup_places("", NULL, find_kill, &answer);
-
-	return r < 0 ? r : answer;
-}
-
-/* --- all of them ------------------------------------------------------- */
+#include "core/probe_ask.h"
 
 #define NEEDS_NONE CAROM_FEATURE_COUNT
 
@@ -422,107 +33,107 @@ static const struct feature {
 	const char *fallback;
 } features[CAROM_FEATURE_COUNT] = {
 	[CAROM_FEATURE_CLONE3] = {
-		"clone3", ask_clone3, NEEDS_NONE,
+		"clone3", carom_ask_clone3, NEEDS_NONE,
 		"children are made by clone3(2), in a cgroup of their own if that is wanted",
 		"children are made by clone(2), in their parent's cgroup",
 	},
 	[CAROM_FEATURE_CLONE_PIDFD] = {
-		"clone_pidfd", ask_clone_pidfd, NEEDS_NONE,
+		"clone_pidfd", carom_ask_clone_pidfd, NEEDS_NONE,
 		"a child's pidfd is there when the child is, also without clone3",
 		"without clone3 too, children are made by fork(2), and there are no pools",
 	},
 	[CAROM_FEATURE_TID_ADDRESS] = {
-		"tid_address", ask_tid_address, NEEDS_NONE,
+		"tid_address", carom_ask_tid_address, NEEDS_NONE,
 		"the thread id that the C library keeps is set right in a cloned child",
 		"children are made by fork(2), which repairs it, and there are no pools",
 	},
 	[CAROM_FEATURE_ROBUST_LIST] = {
-		"robust_list", ask_robust_list, NEEDS_NONE,
+		"robust_list", carom_ask_robust_list, NEEDS_NONE,
 		"the kernel marks the locks of a dying process, before it takes it down",
 		"a holder's death is noticed at its pidfd, late for large processes",
 	},
 	[CAROM_FEATURE_IO_URING] = {
-		"io_uring", ask_io_uring, NEEDS_NONE,
+		"io_uring", carom_ask_io_uring, NEEDS_NONE,
 		"loops use io_uring",
 		"loops use epoll",
 	},
 	[CAROM_FEATURE_IO_URING_FUTEX] = {
-		"io_uring_futex", ask_io_uring_futex, CAROM_FEATURE_IO_URING,
+		"io_uring_futex", carom_ask_io_uring_futex, CAROM_FEATURE_IO_URING,
 		"loops wait for words in the ring",
 		"a helper thread waits for words",
 	},
 	[CAROM_FEATURE_FUTEX_WAITV] = {
-		"futex_waitv", ask_futex_waitv, NEEDS_NONE,
+		"futex_waitv", carom_ask_futex_waitv, NEEDS_NONE,
 		"one thread waits for many words, where the ring does not",
 		"without io_uring_futex too, a death is noticed at the pidfd",
 	},
 	[CAROM_FEATURE_PIDFD_OPEN] = {
-		"pidfd_open", ask_pidfd_open, NEEDS_NONE,
+		"pidfd_open", carom_ask_pidfd_open, NEEDS_NONE,
 		"a child that is known by its pid is held by a pidfd",
 		"children are held from birth or not at all, by fork(2) through another process",
 	},
 	[CAROM_FEATURE_PIDFD_SIGNAL] = {
-		"pidfd_signal", ask_pidfd_signal, NEEDS_NONE,
+		"pidfd_signal", carom_ask_pidfd_signal, NEEDS_NONE,
 		"signals go to a process and never to another that has got its number",
 		"signals go by number, which another process may have got an instant before",
 	},
 	[CAROM_FEATURE_PIDFD_WAIT] = {
-		"pidfd_wait", ask_pidfd_wait, NEEDS_NONE,
+		"pidfd_wait", carom_ask_pidfd_wait, NEEDS_NONE,
 		"waitid(2) takes the exit status of a child by its pidfd",
 		NULL,
 	},
 	[CAROM_FEATURE_PIDFD_INFO] = {
-		"pidfd_info", ask_pidfd_info, NEEDS_NONE,
+		"pidfd_info", carom_ask_pidfd_info, NEEDS_NONE,
 		"an exit status that the program reaped itself is still known",
 		"an exit status that the program reaped itself is lost",
 	},
 	[CAROM_FEATURE_CLOSE_RANGE] = {
-		"close_range", ask_close_range, NEEDS_NONE,
+		"close_range", carom_ask_close_range, NEEDS_NONE,
 		"descriptors that a child shall not have are closed by ranges",
 		"descriptors are closed one by one",
 	},
 	[CAROM_FEATURE_MEMFD] = {
-		"memfd", ask_memfd, NEEDS_NONE,
+		"memfd", carom_ask_memfd, NEEDS_NONE,
 		"shared memory has no name, and its size is sealed",
 		NULL,
 	},
 	[CAROM_FEATURE_MEMFD_NOEXEC] = {
-		"memfd_noexec", ask_memfd_noexec, NEEDS_NONE,
+		"memfd_noexec", carom_ask_memfd_noexec, NEEDS_NONE,
 		"shared memory can never be made executable",
 		"shared memory could be executed by who has its descriptor",
 	},
 	[CAROM_FEATURE_WIPE_ON_FORK] = {
-		"wipe_on_fork", ask_wipe_on_fork, NEEDS_NONE,
+		"wipe_on_fork", carom_ask_wipe_on_fork, NEEDS_NONE,
 		"a forked child notices that it is one, and leaves its parent's objects alone",
 		NULL,
 	},
 	[CAROM_FEATURE_MADV_POPULATE] = {
-		"madv_populate", ask_madv_populate, NEEDS_NONE,
+		"madv_populate", carom_ask_madv_populate, NEEDS_NONE,
 		"pages are made at once",
 		"pages are touched one by one",
 	},
 	[CAROM_FEATURE_MEMBARRIER] = {
-		"membarrier", ask_membarrier, NEEDS_NONE,
+		"membarrier", carom_ask_membarrier, NEEDS_NONE,
 		"parts of a map are claimed without a barrier each",
 		"parts of a map are claimed with a barrier each",
 	},
 	[CAROM_FEATURE_CGROUP_V2] = {
-		"cgroup_v2", ask_cgroup_v2, NEEDS_NONE,
+		"cgroup_v2", carom_ask_cgroup_v2, NEEDS_NONE,
 		"the own cgroup v2 is delegated: others can be made in it",
 		"memory is limited by rlimits and by sampling",
 	},
 	[CAROM_FEATURE_CGROUP_KILL] = {
-		"cgroup_kill", ask_cgroup_kill, CAROM_FEATURE_CGROUP_V2,
+		"cgroup_kill", carom_ask_cgroup_kill, CAROM_FEATURE_CGROUP_V2,
 		"all processes of a cgroup are killed at once",
 		"a cgroup is frozen, and its processes are killed one by one",
 	},
 	[CAROM_FEATURE_SECCOMP] = {
-		"seccomp", ask_seccomp, NEEDS_NONE,
+		"seccomp", carom_ask_seccomp, NEEDS_NONE,
 		"what sandboxed processes do not need of the kernel is denied to them",
 		"there are no sandboxes",
 	},
 	[CAROM_FEATURE_LANDLOCK] = {
-		"landlock", ask_landlock, NEEDS_NONE,
+		"landlock", carom_ask_landlock, NEEDS_NONE,
 		"files, and other processes' memory, are closed to sandboxed processes",
 		"there are sandboxes only by CAROM_SANDBOX_PARENT, and without files",
 	},
