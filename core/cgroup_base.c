@@ -31,24 +31,6 @@
 #include "core/cleanup.h"
 #include "core/probe.h"
 
-static const char *const controller_names[CAROM_CGROUP_CONTROLLER_COUNT] = { "memory", "pids",
-									     "cpu" };
-
-const char *carom_cgroup_controller_name(uint32_t number)
-{
-	return controller_names[number];
-}
-
-uint32_t carom_cgroup_controllers(const char *list)
-{
-	uint32_t bits = 0;
-
-	for (uint32_t i = 0; i < CAROM_CGROUP_CONTROLLER_COUNT; i++)
-		if (carom_cgroup_text_has_word(list, controller_names[i]))
-			bits |= UINT32_C(1) << i;
-	return bits;
-}
-
 int carom_cgroup_say(char *reason, int error, const char *format, ...)
 {
 	va_list arguments;
@@ -211,39 +193,4 @@ int carom_cgroup_base_open(const char *root, char *reason, struct carom_cgroup_b
 	if (search.r == 0)
 		*ret_base = base;
 	return search.r == -ENOENT ? -EOPNOTSUPP : search.r;
-}
-
-/* --- what it lacks ----------------------------------------------------- */
-
-static int see_v1(const struct carom_cgroup_place *place, void *is_v1)
-{
-	if (!place->is_v2)
-		*(bool *)is_v1 = true;
-	return 0;
-}
-
-bool carom_cgroup_is_on_v1(const char *root, const char *controller)
-{
-	bool is_v1 = false;
-
-	carom_cgroup_places(root, controller, see_v1, &is_v1);
-	return is_v1;
-}
-
-void carom_cgroup_explain_missing(const char *root, const char *path, uint32_t controller,
-				  const char *there, char *reason)
-{
-	const char *name = carom_cgroup_controller_name((uint32_t)__builtin_ctz(controller));
-
-	if (carom_cgroup_is_on_v1(root, name))
-		carom_cgroup_say(reason, 0,
-				 "%s has no %s controller, as cgroup v1 has it: boot with "
-				 "systemd.unified_cgroup_hierarchy=1",
-				 path, name);
-	else
-		carom_cgroup_say(reason, 0,
-				 "%s has no %s controller (cgroup.controllers: %.*s): start the "
-				 "program by `%s`, or have the groups above it hand it down",
-				 path, name, (int)strcspn(there, "\n"), there,
-				 carom_cgroup_scope());
 }

@@ -14,19 +14,6 @@
 #define CAROM_CGROUP_HOME_PREFIX "carom-"  /* a home is called carom-PID.NUMBER */
 #define CAROM_CGROUP_PROGRAM     "program" /* in it, the group of the program itself */
 
-enum {
-	CAROM_CGROUP_MEMORY = 1,
-	CAROM_CGROUP_PIDS = 2,
-	CAROM_CGROUP_CPU = 4,
-};
-#define CAROM_CGROUP_CONTROLLER_COUNT 3
-
-/** carom_cgroup_controller_name() - of number 0, 1, 2: that of bit 1, 2, 4 */
-const char *carom_cgroup_controller_name(uint32_t number);
-
-/** carom_cgroup_controllers() - those that a list of names has. Return: bits. */
-uint32_t carom_cgroup_controllers(const char *list);
-
 /**
  * struct carom_cgroup_base - a directory that groups may be made in
  * @fd:      the owner of the struct closes it
@@ -49,13 +36,6 @@ int carom_cgroup_base_open(const char *root, char *reason, struct carom_cgroup_b
 
 /** carom_cgroup_home_is_name() - is it one that a home can have? */
 bool carom_cgroup_home_is_name(const char *name);
-
-/** carom_cgroup_is_on_v1() - does cgroup v1 have this controller, so that v2 cannot? */
-bool carom_cgroup_is_on_v1(const char *root, const char *controller);
-
-/** carom_cgroup_explain_missing() - @reason: why the group at @path has not a controller */
-void carom_cgroup_explain_missing(const char *root, const char *path, uint32_t controller,
-				  const char *there, char *reason);
 
 /** carom_cgroup_scope() - the command that starts a program in a group delegated to this user */
 const char *carom_cgroup_scope(void);

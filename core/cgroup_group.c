@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/cgroup_base.h"
+#include "core/cgroup_controllers.h"
 #include "core/cgroup_file.h"
 #include "core/cgroup_group_private.h"
 #include "core/cgroup_home.h"

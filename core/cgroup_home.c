@@ -48,6 +48,7 @@
 #include <unistd.h>
 
 #include "core/cgroup_base.h"
+#include "core/cgroup_controllers.h"
 #include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
 #include "core/cgroup_remove.h"
@@ -66,7 +67,6 @@
 #define NUMBER_COUNT  1000
 #define PATIENCE_NS   CAROM_NS_PER_SEC /* with those who were killed and are not dead yet */
 #define PROGRAM_PROCS CAROM_CGROUP_PROGRAM "/cgroup.procs"
-#define LIST_SIZE     4096 /* of a file of names of controllers */
 
 /** struct file_id - by which a descriptor is known to be what it was */
 struct file_id {
@@ -159,66 +159,6 @@ static int refuse_stranger(pid_t pid, char *reason)
 		pid, name, home.base.path, carom_cgroup_scope());
 }
 
-/* --- controllers ------------------------------------------------------- */
-
-static int read_controllers(int fd, const char *file, uint32_t *ret_controllers)
-{
-	char list[LIST_SIZE];
-	int r = carom_cgroup_file_read(fd, file, list, sizeof(list));
-
-	if (r == 0)
-		*ret_controllers = carom_cgroup_controllers(list);
-	return r;
-}
-
-/* One by one, so that it is known which of them fails. */
-static int write_controllers(int fd, const char *path, char sign, uint32_t controllers,
-			     char *reason)
-{
-	char word[16];
-	int r = 0;
-
-	for (uint32_t i = 0; r == 0 && i < CAROM_CGROUP_CONTROLLER_COUNT; i++) {
-		if (!(controllers >> i & 1))
-			continue;
-		snprintf(word, sizeof(word), "%c%s", sign, carom_cgroup_controller_name(i));
-		r = carom_cgroup_file_write(fd, "cgroup.subtree_control", word);
-	}
-	if (r < 0)
-		carom_cgroup_say(reason, r, "%s/cgroup.subtree_control: \"%s\": %s", path, word,
-				 strerror(-r));
-	return r;
-}
-
-static int check_there(int fd, const char *path, uint32_t controllers, char *reason)
-{
-	char list[LIST_SIZE];
-	int r = carom_cgroup_file_read(fd, "cgroup.controllers", list, sizeof(list));
-	uint32_t missing;
-
-	if (r < 0)
-		return carom_cgroup_say(reason, r, "%s/cgroup.controllers: %s", path, strerror(-r));
-	missing = controllers & ~carom_cgroup_controllers(list);
-	if (!missing)
-		return 0;
-	carom_cgroup_explain_missing("", path, missing & -missing, list, reason);
-	return -ENODEV;
-}
-
-int carom_cgroup_enable(int fd, const char *path, uint32_t controllers, char *reason)
-{
-	uint32_t on = 0;
-	int r = read_controllers(fd, "cgroup.subtree_control", &on);
-
-	if (r < 0)
-		return carom_cgroup_say(reason, r, "%s/cgroup.subtree_control: %s", path,
-					strerror(-r));
-	controllers &= ~on;
-	if (controllers)
-		r = check_there(fd, path, controllers, reason);
-	return r < 0 ? r : write_controllers(fd, path, '+', controllers, reason);
-}
-
 /* --- the base ---------------------------------------------------------- */
 
 /* H1. @moved: those that were moved are added. Return: 0: it was empty at the last look. */
@@ -257,7 +197,8 @@ static int enable_in_empty_base(uint32_t controllers, char *reason)
 	if (r == 0 && here.count > 0)
 		r = carom_cgroup_say(reason, -EBUSY, "%s does not stay empty", home.base.path);
 	if (r < 0)
-		write_controllers(home.base.fd, home.base.path, '-', controllers, NULL);
+		carom_cgroup_controllers_write(home.base.fd, home.base.path, '-', controllers,
+					       NULL);
 	return r;
 }
 
@@ -281,7 +222,7 @@ static int step_aside(uint32_t controllers, char *reason)
 static int hand_down_to_home(uint32_t controllers, char *reason)
 {
 	uint32_t on = 0;
-	int r = read_controllers(home.base.fd, "cgroup.subtree_control", &on);
+	int r = carom_cgroup_controllers_read(home.base.fd, "cgroup.subtree_control", &on);
 
 	if (r < 0)
 		return carom_cgroup_say(reason, r, "%s/cgroup.subtree_control: %s", home.base.path,
@@ -289,7 +230,7 @@ static int hand_down_to_home(uint32_t controllers, char *reason)
 	controllers &= ~on;
 	if (!controllers)
 		return 0;
-	r = check_there(home.base.fd, home.base.path, controllers, reason);
+	r = carom_cgroup_controllers_check(home.base.fd, home.base.path, controllers, reason);
 	if (r == 0)
 		r = home.base.is_root
 			    ? carom_cgroup_enable(home.base.fd, home.base.path, controllers, reason)
@@ -310,7 +251,8 @@ static int hand_down(uint32_t controllers, char *reason)
 			r = carom_cgroup_enable(home.fd, home.path, controllers, reason);
 		if (r != -ENOENT && r != -ENODEV)
 			break;
-		if (check_there(home.base.fd, home.base.path, controllers, reason) < 0)
+		if (carom_cgroup_controllers_check(home.base.fd, home.base.path, controllers,
+						   reason) < 0)
 			break; /* it is not a home beside this one that has ended */
 	}
 	return r;
@@ -375,8 +317,8 @@ static int disable_in_home(void)
 	int r = carom_cgroup_remove_in(home.fd, CAROM_CGROUP_PROGRAM);
 
 	if (r == 0)
-		r = read_controllers(home.fd, "cgroup.subtree_control", &on);
-	return r < 0 ? r : write_controllers(home.fd, home.path, '-', on, NULL);
+		r = carom_cgroup_controllers_read(home.fd, "cgroup.subtree_control", &on);
+	return r < 0 ? r : carom_cgroup_controllers_write(home.fd, home.path, '-', on, NULL);
 }
 
 /* In the root of the hierarchy others may have come to need what this home has enabled. */
@@ -389,8 +331,8 @@ static void disable_in_base(void)
 	if (alive > 0)
 		return;
 	if (!home.base.is_root)
-		read_controllers(home.base.fd, "cgroup.subtree_control", &on);
-	write_controllers(home.base.fd, home.base.path, '-', on, NULL);
+		carom_cgroup_controllers_read(home.base.fd, "cgroup.subtree_control", &on);
+	carom_cgroup_controllers_write(home.base.fd, home.base.path, '-', on, NULL);
 }
 
 static int go_back(void)

@@ -27,15 +27,6 @@
 int carom_cgroup_home_get(uint32_t controllers, char *reason, int *ret_fd, const char **ret_path);
 
 /**
- * carom_cgroup_enable() - have the groups in a group have controllers
- * @path: for @reason
- *
- * Return: 0, -ENODEV (it has not got one itself), -EBUSY (it has processes), or what
- * write(2) says.
- */
-int carom_cgroup_enable(int fd, const char *path, uint32_t controllers, char *reason);
-
-/**
  * carom_cgroup_home_lost() - its directory is gone: the next one is made anew
  *
  * Somebody has moved this program out of it and removed what was empty then.

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/cgroup_base.h"
+#include "core/cgroup_controllers.h"
 #include "core/cgroup_file.h"
 #include "core/options.h"
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/cgroup_base.h"
+#include "core/cgroup_controllers.h"
 #include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
 #include "core/cleanup.h"
@@ -41,14 +42,6 @@ static const struct {
 };
 
 /* --- controllers ---------------------------------------------------------- */
-
-static uint32_t read_controllers(int fd, const char *file)
-{
-	char list[4096] = "";
-
-	carom_cgroup_file_read(fd, file, list, sizeof(list));
-	return carom_cgroup_controllers(list);
-}
 
 static void suggest_controller(const struct carom_doctor_place *place,
 			       struct carom_doctor_finding *finding, const char *name)
@@ -90,9 +83,10 @@ static void look_at_company(const struct carom_doctor_place *place,
 			    struct carom_doctor_report *report,
 			    const struct carom_cgroup_base *base, uint32_t there)
 {
-	uint32_t handed_on = read_controllers(base->fd, "cgroup.subtree_control");
 	struct carom_doctor_finding *finding;
+	uint32_t handed_on = 0;
 
+	carom_cgroup_controllers_read(base->fd, "cgroup.subtree_control", &handed_on);
 	if (base->is_root || (there & ~handed_on) == 0 ||
 	    carom_cgroup_file_members(base->fd, see_stranger, NULL) != 1)
 		return;
@@ -116,8 +110,9 @@ static const char *look_at_base(const struct carom_doctor_place *place,
 				struct carom_doctor_report *report,
 				const struct carom_cgroup_base *base)
 {
-	uint32_t there = read_controllers(base->fd, "cgroup.controllers");
+	uint32_t there = 0;
 
+	carom_cgroup_controllers_read(base->fd, "cgroup.controllers", &there);
 	for (uint32_t i = 0; i < CAROM_CGROUP_CONTROLLER_COUNT; i++)
 		look_at_controller(place, report, i, there, base->path);
 	look_at_company(place, report, base, there);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/cgroup_base.h"
+#include "core/cgroup_controllers.h"
 #include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
 #include "core/cgroup_home.h"
@@ -37,10 +38,10 @@ static inline int open_group(const char *path)
 /* Controllers that the group has, and could hand on. */
 static inline uint32_t controllers_of(int fd)
 {
-	char list[4096] = "";
+	uint32_t controllers = 0;
 
-	carom_cgroup_file_read(fd, "cgroup.controllers", list, sizeof(list));
-	return carom_cgroup_controllers(list);
+	carom_cgroup_controllers_read(fd, "cgroup.controllers", &controllers);
+	return controllers;
 }
 
 static inline int remove_if_tests(int parent_fd, const char *name, void *unused)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/cgroup_controllers.h"
 #include "core/cgroup_group.h"
 #include "tests/core/root.h"
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/cgroup_base.h"
+#include "core/cgroup_controllers.h"
 
 static char directory[] = "/tmp/carom-cgroup-file-XXXXXX";
 static int dir_fd = -1;
