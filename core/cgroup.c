@@ -23,17 +23,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
+#include "core/cleanup_private.h"
 
 static void freep(char **memory)
 {
 	free(*memory);
-}
-
-static void fclosep(FILE **file)
-{
-	if (*file)
-		fclose(*file);
 }
 
 static int open_below(const char *root, const char *path, FILE **ret_file)
@@ -100,7 +94,7 @@ static int take_group(char *line, const char *controller, struct groups *groups)
 
 static int read_groups(const char *root, const char *controller, struct groups *groups)
 {
-	CAROM_CLEANUP(fclosep) FILE *file = NULL;
+	CAROM_CLEANUP(carom_fclosep) FILE *file = NULL;
 	CAROM_CLEANUP(freep) char *line = NULL;
 	size_t size = 0;
 	int r = open_below(root, "/proc/self/cgroup", &file);
@@ -247,7 +241,7 @@ int carom_cgroup_places(const char *root, const char *controller, carom_cgroup_f
 			void *userdata)
 {
 	CAROM_CLEANUP(groups_deinit) struct groups groups = { 0 };
-	CAROM_CLEANUP(fclosep) FILE *file = NULL;
+	CAROM_CLEANUP(carom_fclosep) FILE *file = NULL;
 	CAROM_CLEANUP(freep) char *line = NULL;
 	size_t size = 0;
 	int count = 0;

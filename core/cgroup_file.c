@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
+#include "core/cleanup_private.h"
 
 #define TEXT_MAX    1024 /* of cgroup.events */
 #define MEMBERS_MAX 4096 /* bytes of cgroup.procs at once */
@@ -239,8 +239,7 @@ static int visit_groups(DIR *directory, carom_cgroup_group_fn *visit, void *user
 int carom_cgroup_file_groups(int dir_fd, carom_cgroup_group_fn *visit, void *userdata)
 {
 	CAROM_CLEANUP(carom_closep) int fd = open_file(dir_fd, ".", O_RDONLY | O_DIRECTORY);
-	DIR *directory;
-	int r;
+	CAROM_CLEANUP(carom_closedirp) DIR *directory = NULL;
 
 	if (fd < 0)
 		return fd;
@@ -248,9 +247,7 @@ int carom_cgroup_file_groups(int dir_fd, carom_cgroup_group_fn *visit, void *use
 	if (!directory)
 		return -errno;
 	(void)carom_take_fd(fd);
-	r = visit_groups(directory, visit, userdata);
-	closedir(directory);
-	return r;
+	return visit_groups(directory, visit, userdata);
 }
 
 /* --- whether there are any --------------------------------------------- */

@@ -35,7 +35,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
+#include "core/cleanup_private.h"
 #include "core/pid_list.h"
 #include "core/pidfd.h"
 #include "core/private_fd.h"
@@ -61,18 +61,6 @@ struct carom_process_tree {
 	size_t count;
 };
 
-static void closedirp(DIR **directory)
-{
-	if (*directory)
-		closedir(*directory);
-}
-
-static void fclosep(FILE **file)
-{
-	if (*file)
-		fclose(*file);
-}
-
 /* 0 if there is no such process. The name in brackets may hold anything, brackets too. */
 pid_t carom_process_parent(pid_t pid)
 {
@@ -92,7 +80,7 @@ pid_t carom_process_parent(pid_t pid)
 /* Without memory a list has not got all of them: the next pass takes the rest. */
 static bool add_children_of_thread(pid_t pid, pid_t tid, struct carom_pid_list *list)
 {
-	CAROM_CLEANUP(fclosep) FILE *file = NULL;
+	CAROM_CLEANUP(carom_fclosep) FILE *file = NULL;
 	char path[64];
 	int child;
 
@@ -120,7 +108,7 @@ static pid_t next_number(DIR *directory)
 
 static void list_children(pid_t pid, struct carom_pid_list *list)
 {
-	CAROM_CLEANUP(closedirp) DIR *threads = NULL;
+	CAROM_CLEANUP(carom_closedirp) DIR *threads = NULL;
 	char path[32];
 	pid_t tid;
 
@@ -133,7 +121,7 @@ static void list_children(pid_t pid, struct carom_pid_list *list)
 /* Every process there is and its parent, in turn: one look through /proc serves a whole pass. */
 static void list_all(struct carom_pid_list *list)
 {
-	CAROM_CLEANUP(closedirp) DIR *processes = opendir("/proc");
+	CAROM_CLEANUP(carom_closedirp) DIR *processes = opendir("/proc");
 	pid_t pid;
 
 	while (processes && (pid = next_number(processes))) {

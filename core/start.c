@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cleanup_private.h"
 #include "core/log.h"
 #include "core/pidfd.h"
 #include "core/thread_private.h"
@@ -23,30 +24,26 @@ static start_fn *const ways[] = {
 
 static long thread_count(void)
 {
-	FILE *file = fopen("/proc/self/status", "re");
+	CAROM_CLEANUP(carom_fclosep) FILE *file = fopen("/proc/self/status", "re");
 	char line[128];
 	long count = 0;
 
 	while (file && fgets(line, sizeof(line), file))
 		if (sscanf(line, "Threads: %ld", &count) == 1)
 			break;
-	if (file)
-		fclose(file);
 	return count;
 }
 
 /* A thread that was joined is seen in /proc for an instant more: it has begun to end by then. */
 static long ending_count(void)
 {
-	DIR *folder = opendir("/proc/self/task");
+	CAROM_CLEANUP(carom_closedirp) DIR *folder = opendir("/proc/self/task");
 	struct dirent *entry;
 	long count = 0;
 
 	while (folder && (entry = readdir(folder)))
 		if (entry->d_name[0] != '.')
 			count += carom_thread_is_ending((pid_t)atoi(entry->d_name));
-	if (folder)
-		closedir(folder);
 	return count;
 }
 

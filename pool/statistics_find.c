@@ -14,15 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
+#include "core/cleanup_private.h"
 #include "pool/statistics.h"
 #include "pool/tally.h"
-
-static void close_directory(DIR **directory)
-{
-	if (*directory)
-		closedir(*directory);
-}
 
 /* Return: the number that is its whole name, or -1. */
 static int64_t number_of(const struct dirent *entry)
@@ -38,7 +32,7 @@ static uint64_t own_pid(int64_t pid)
 {
 	char path[64], line[512];
 	uint64_t own = 0;
-	FILE *file;
+	CAROM_CLEANUP(carom_fclosep) FILE *file = NULL;
 
 	snprintf(path, sizeof(path), "/proc/%lld/status", (long long)pid);
 	file = fopen(path, "re");
@@ -50,7 +44,6 @@ static uint64_t own_pid(int64_t pid)
 		if (last)
 			own = strtoull(last + 1, NULL, 10);
 	}
-	fclose(file);
 	return own;
 }
 
@@ -91,7 +84,7 @@ static int open_directory(const char *path, DIR **ret_directory)
 
 static int look_into(int64_t pid, struct found *found)
 {
-	CAROM_CLEANUP(close_directory) DIR *directory = NULL;
+	CAROM_CLEANUP(carom_closedirp) DIR *directory = NULL;
 	struct dirent *entry;
 	char path[64];
 	int r;
@@ -112,7 +105,7 @@ static int look_into(int64_t pid, struct found *found)
 
 int carom_statistics_find(int64_t pid, struct carom_statistics_place *ret_places, size_t count)
 {
-	CAROM_CLEANUP(close_directory) DIR *directory = NULL;
+	CAROM_CLEANUP(carom_closedirp) DIR *directory = NULL;
 	struct found found = { .places = ret_places, .room = count };
 	struct dirent *entry;
 	int r;
