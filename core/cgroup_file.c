@@ -56,6 +56,19 @@ int carom_cgroup_file_read(int dir_fd, const char *file, char *text, size_t size
 	return 0;
 }
 
+int carom_cgroup_file_read_anew(int fd, char *text, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, text, size - 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return 0;
+}
+
 int carom_cgroup_file_write(int dir_fd, const char *file, const char *text)
 {
 	CAROM_CLEANUP(carom_closep) int fd = open_file(dir_fd, file, O_WRONLY);
@@ -256,14 +269,10 @@ int carom_cgroup_events_populated(int events_fd)
 {
 	char text[TEXT_MAX];
 	uint64_t populated;
-	ssize_t n;
+	int r = carom_cgroup_file_read_anew(events_fd, text, sizeof(text));
 
-	do
-		n = pread(events_fd, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
+	if (r < 0)
+		return r;
 	if (carom_cgroup_text_field(text, "populated", &populated) < 0)
 		return -EBADMSG;
 	return populated != 0;

@@ -15,6 +15,9 @@
 /** carom_cgroup_file_read() - up to @size bytes with the NUL. 0, -EMSGSIZE, errno. AS-Safe. */
 int carom_cgroup_file_read(int dir_fd, const char *file, char *text, size_t size);
 
+/** carom_cgroup_file_read_anew() - one that is open, from its beginning. 0, errno. AS-Safe. */
+int carom_cgroup_file_read_anew(int fd, char *text, size_t size);
+
 /** carom_cgroup_file_write() - in one write(2). 0, errno. AS-Safe. */
 int carom_cgroup_file_write(int dir_fd, const char *file, const char *text);
 

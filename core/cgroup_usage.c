@@ -132,15 +132,9 @@ int carom_cgroup_peak_reset(int peak_fd)
 int carom_cgroup_peak_read(int peak_fd, uint64_t *ret_bytes)
 {
 	char text[32];
-	ssize_t n;
+	int r = carom_cgroup_file_read_anew(peak_fd, text, sizeof(text));
 
-	do
-		n = pread(peak_fd, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	return carom_cgroup_text_number(text, NULL, ret_bytes);
+	return r < 0 ? r : carom_cgroup_text_number(text, NULL, ret_bytes);
 }
 
 /* --- processors and processes ------------------------------------------ */
