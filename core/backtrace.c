@@ -58,13 +58,6 @@ __attribute__((noinline)) void carom_backtrace_capture(struct carom_backtrace *r
 	ret_backtrace->count = count;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* a return address is behind the call, and perhaps behind its function: so one byte before */
 static int format_frame(uint32_t number, uint64_t address, bool is_ours, char *text, size_t size)
 {
@@ -74,11 +67,11 @@ static int format_frame(uint32_t number, uint64_t address, bool is_ours, char *t
 	if (!is_ours || !dladdr(place, &info) || !info.dli_fname)
 		return snprintf(text, size, "#%u 0x%llx\n", number, (unsigned long long)address);
 	if (!info.dli_sname)
-		return snprintf(text, size, "#%u %s+0x%llx\n", number, base_name(info.dli_fname),
+		return snprintf(text, size, "#%u %s+0x%llx\n", number, basename(info.dli_fname),
 				(unsigned long long)(address - (uintptr_t)info.dli_fbase));
 	return snprintf(text, size, "#%u %s+0x%llx (%s+0x%llx)\n", number, info.dli_sname,
 			(unsigned long long)(address - (uintptr_t)info.dli_saddr),
-			base_name(info.dli_fname),
+			basename(info.dli_fname),
 			(unsigned long long)(address - (uintptr_t)info.dli_fbase));
 }
 

@@ -63,13 +63,6 @@ bool carom_cgroup_home_is_name(const char *name)
 	return dot > pid && *dot == '.' && isdigit((unsigned char)dot[1]) && !*skip_digits(dot + 1);
 }
 
-static const char *last_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* Out of HOME/program; @path stays as it is where it is no such. */
 static void leave_other_home(const struct carom_cgroup_place *place)
 {
@@ -78,8 +71,8 @@ static void leave_other_home(const struct carom_cgroup_place *place)
 	if (strlen(place->path) >= sizeof(whole))
 		return;
 	strcpy(whole, place->path);
-	if (strcmp(last_name(place->path), CAROM_CGROUP_PROGRAM) == 0 &&
-	    carom_cgroup_ascend(place) && carom_cgroup_home_is_name(last_name(place->path)) &&
+	if (strcmp(basename(place->path), CAROM_CGROUP_PROGRAM) == 0 &&
+	    carom_cgroup_ascend(place) && carom_cgroup_home_is_name(basename(place->path)) &&
 	    carom_cgroup_ascend(place))
 		return;
 	strcpy(place->path, whole);

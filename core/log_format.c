@@ -74,13 +74,6 @@ static void spell_time(const struct carom_log_record *record, long utc_offset_s,
 		 rest / 60 % 60, rest % 60, (int)(record->time_ns / 1000000 % 1000));
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static const char *text_of(const char *name, const struct carom_log_record *record)
 {
 	if (strcmp(name, "message") == 0)
@@ -94,7 +87,7 @@ static const char *text_of(const char *name, const struct carom_log_record *reco
 	if (strcmp(name, "pathname") == 0)
 		return record->file;
 	if (strcmp(name, "filename") == 0)
-		return base_name(record->file);
+		return basename(record->file);
 	if (strcmp(name, "funcName") == 0)
 		return record->function;
 	return NULL;
