@@ -460,6 +460,13 @@ static enum condition when_allowed(const char *name)
 	return strcmp(name, "clone") == 0 ? A_CHILD : ANY;
 }
 
+/* does "fork" stand for it? */
+static bool is_of_fork(const char *name, const char *const *allow)
+{
+	return is_among(allow, "fork") &&
+	       (strcmp(name, "clone") == 0 || strcmp(name, "wait4") == 0);
+}
+
 static int add_allowed(scmp_filter_ctx filter, const char *const *allow, const char *const *deny)
 {
 	bool forks = is_among(allow, "fork");
@@ -467,21 +474,15 @@ static int add_allowed(scmp_filter_ctx filter, const char *const *allow, const c
 
 	if (r == 0 && forks)
 		r = add_rule(filter, "wait4", ANY);
-	for (; r == 0 && allow && *allow; allow++) {
-		if (is_among(deny, *allow) || (forks && strcmp(*allow, "wait4") == 0) ||
-		    (forks && strcmp(*allow, "clone") == 0))
-			continue;
-		r = add_rule(filter, *allow, when_allowed(*allow));
-	}
+	for (size_t i = 0; r == 0 && allow && allow[i]; i++)
+		if (!is_among(deny, allow[i]) && !is_of_fork(allow[i], allow))
+			r = add_rule(filter, allow[i], when_allowed(allow[i]));
 	return r;
 }
 
 static bool is_overridden(const char *name, const char *const *allow)
 {
-	bool forks = is_among(allow, "fork");
-
-	return is_among(allow, name) ||
-	       (forks && (strcmp(name, "clone") == 0 || strcmp(name, "wait4") == 0));
+	return is_among(allow, name) || is_of_fork(name, allow);
 }
 
 /* @profiles: bits */
