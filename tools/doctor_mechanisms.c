@@ -18,12 +18,50 @@
 #include "tools/doctor_look.h"
 #include "tools/doctor_remedy.h"
 
+/* What would give a feature beyond what gives any; false: nothing of its own. */
+typedef bool suggest_fn(const struct carom_doctor_place *place, int error,
+			struct carom_doctor_finding *finding);
+
+static bool suggest_group(const struct carom_doctor_place *place, int error,
+			  struct carom_doctor_finding *finding)
+{
+	carom_doctor_delegate_cgroup(place, finding, error);
+	return true;
+}
+
+static bool suggest_landlock(const struct carom_doctor_place *place, int error,
+			     struct carom_doctor_finding *finding)
+{
+	if (error == -EOPNOTSUPP)
+		carom_doctor_enable_landlock(finding);
+	return error == -EOPNOTSUPP;
+}
+
+/* Whether the administrator has switched rings off, for all or for who is not in a group. */
+static bool is_ring_disabled(const struct carom_doctor_place *place)
+{
+	uint64_t disabled = 0;
+
+	carom_doctor_read_number(place->root, "/proc/sys/kernel/io_uring_disabled", &disabled);
+	return disabled != 0;
+}
+
+static bool suggest_ring(const struct carom_doctor_place *place, int error,
+			 struct carom_doctor_finding *finding)
+{
+	if (error == -EOPNOTSUPP || !is_ring_disabled(place))
+		return false;
+	carom_doctor_set_sysctl(place, finding, "kernel.io_uring_disabled=0");
+	return true;
+}
+
 /**
  * struct mechanism - what is known of a feature beforehand
  * @since_major, @since_minor: the first kernel that has it
  * @calls: system calls that a container has to allow for it
  * @part_of: a feature whose lack is the cause, if that lacks too
  * @cost:  what is worse without it
+ * @library: that this one may have been built without, and then lacks the feature
  */
 static const struct mechanism {
 	const char *name;
@@ -32,6 +70,8 @@ static const struct mechanism {
 	const char *calls;
 	const char *part_of;
 	const char *cost;
+	const char *library;
+	suggest_fn *suggest;
 } mechanisms[] = {
 	{ "clone3", CAROM_DOCTOR_PROCESSES, 5, 7, "clone3", NULL,
 	  "a child is put into its cgroup after it has begun, not before" },
@@ -52,7 +92,8 @@ static const struct mechanism {
 	{ "wipe_on_fork", CAROM_DOCTOR_PROCESSES, 4, 14, "madvise", NULL,
 	  "a program that forks itself can damage its pools" },
 	{ "io_uring", CAROM_DOCTOR_WAITING, 5, 1, "io_uring_setup io_uring_enter io_uring_register",
-	  NULL, "a few more system calls for each event that is waited for" },
+	  NULL, "a few more system calls for each event that is waited for", "liburing",
+	  suggest_ring },
 	{ "io_uring_futex", CAROM_DOCTOR_WAITING, 6, 7, NULL, "io_uring",
 	  "one more thread while processes are watched" },
 	{ "futex_waitv", CAROM_DOCTOR_WAITING, 5, 16, "futex_waitv", NULL,
@@ -68,14 +109,16 @@ static const struct mechanism {
 	{ "membarrier", CAROM_DOCTOR_MEMORY, 4, 16, "membarrier", NULL,
 	  "maps of small items are a little slower" },
 	{ "cgroup_v2", CAROM_DOCTOR_LIMITS, 4, 5, NULL, NULL,
-	  "a task over its memory limit is noticed late, and alone, without its children" },
+	  "a task over its memory limit is noticed late, and alone, without its children", NULL,
+	  suggest_group },
 	{ "cgroup_kill", CAROM_DOCTOR_LIMITS, 5, 14, NULL, "cgroup_v2",
 	  "a worker that starts processes all the time is ended a little later" },
 	{ "seccomp", CAROM_DOCTOR_SANDBOX, 4, 14, "seccomp", NULL,
-	  "code that nobody vouches for cannot be run in workers" },
+	  "code that nobody vouches for cannot be run in workers", "libseccomp" },
 	{ "landlock", CAROM_DOCTOR_SANDBOX, 5, 13,
 	  "landlock_create_ruleset landlock_add_rule landlock_restrict_self", NULL,
-	  "sandboxed workers open no files, and the program's own memory must be closed" },
+	  "sandboxed workers open no files, and the program's own memory must be closed", NULL,
+	  suggest_landlock },
 };
 
 static const struct mechanism *find_mechanism(const char *name)
@@ -98,15 +141,6 @@ static const struct carom_feature_info *find_feature(const char *name)
 
 /* --- what would give it ------------------------------------------------- */
 
-/* Whether the administrator has switched rings off, for all or for who is not in a group. */
-static bool is_ring_disabled(const struct carom_doctor_place *place)
-{
-	uint64_t disabled = 0;
-
-	carom_doctor_read_number(place->root, "/proc/sys/kernel/io_uring_disabled", &disabled);
-	return disabled != 0;
-}
-
 static void suggest_kernel(struct carom_doctor_finding *finding, const struct mechanism *mechanism)
 {
 	carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "Linux %u.%u or newer",
@@ -116,22 +150,15 @@ static void suggest_kernel(struct carom_doctor_finding *finding, const struct me
 static void suggest(const struct carom_doctor_place *place, const struct mechanism *mechanism,
 		    int error, struct carom_doctor_finding *finding)
 {
-	bool is_ring = strcmp(mechanism->name, "io_uring") == 0;
-
 	if (error == -ECANCELED)
 		carom_doctor_suggest(finding, CAROM_DOCTOR_RUN, "unset CAROM_DENY");
-	else if (strcmp(mechanism->name, "cgroup_v2") == 0)
-		carom_doctor_delegate_cgroup(place, finding, error);
 	else if (carom_doctor_is_before(place, mechanism->since_major, mechanism->since_minor))
 		suggest_kernel(finding, mechanism);
-	else if (strcmp(mechanism->name, "seccomp") == 0 && error == -EOPNOTSUPP)
-		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with libseccomp");
-	else if (strcmp(mechanism->name, "landlock") == 0 && error == -EOPNOTSUPP)
-		carom_doctor_enable_landlock(finding);
-	else if (is_ring && error == -EOPNOTSUPP)
-		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with liburing");
-	else if (is_ring && is_ring_disabled(place))
-		carom_doctor_set_sysctl(place, finding, "kernel.io_uring_disabled=0");
+	else if (mechanism->suggest && mechanism->suggest(place, error, finding))
+		return;
+	else if (error == -EOPNOTSUPP && mechanism->library)
+		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "carom built with %s",
+				     mechanism->library);
 	else if (error == -EOPNOTSUPP && !mechanism->calls)
 		suggest_kernel(finding, mechanism);
 	else if (error == -EOPNOTSUPP)
