@@ -45,6 +45,7 @@
 #include "../shm/mutex.h"
 #include "../shm/rlock.h"
 #include "../shm/segment.h"
+#include "../shm/semaphore.h"
 #include "../shm/shareable_list.h"
 #include "../shm/shared_memory.h"
 #include "../shm/typecode.h"

@@ -9,16 +9,17 @@
 #include <stdbool.h>
 
 #include "core/cleanup.h"
-#include "core/points.h"
 #include "shm/lock.h"
+#include "tests/shm/storm.h"
 
 /**
  * struct table - shared by the processes of a test
+ * @lock: the handle, which children by fork() have
  * @a, @b: equal whenever nobody holds the lock
  */
 struct table {
+	struct carom_lock *lock;
 	_Atomic uint32_t ready;
-	_Atomic uint32_t go;
 	_Atomic uint32_t inside;
 	_Atomic uint32_t violations;
 	_Atomic uint32_t rounds;
@@ -222,8 +223,11 @@ static void come_and_go(struct carom_lock *lock, struct table *table, bool is_ca
 		carom_lock_release(same);
 }
 
-static void work(struct carom_lock *lock, struct table *table)
+static void work(void *userdata)
 {
+	struct table *table = userdata;
+	struct carom_lock *lock = table->lock;
+
 	for (int round = 1; !atomic_load(&table->stop); round++) {
 		int r;
 
@@ -247,15 +251,6 @@ static void work(struct carom_lock *lock, struct table *table)
 		atomic_fetch_add(&table->rounds, 1);
 	}
 	_exit(0);
-}
-
-static pid_t worker(struct carom_lock *lock, struct table *table)
-{
-	pid_t pid = child();
-
-	if (pid == 0)
-		work(lock, table);
-	return pid;
 }
 
 static const char *describe(const struct carom_lock *lock)
@@ -330,72 +325,26 @@ Test(lock, of_a_process_that_execs_is_free, .timeout = 60)
 	killed(pid);
 }
 
-/* Workers die at every step of the protocol, and those who follow never wait in vain. */
-static void storm(const char *point)
+Test(lock, lives_through_deaths_at_every_step, .timeout = 240)
 {
 	CAROM_CLEANUP(carom_lock_freep) struct carom_lock *lock = new_lock();
 	struct table *table = share(sizeof(*table));
-	pid_t workers[3];
-	int deaths = 0;
+	struct storm storm = { work, table, &table->stop, "lock.taken" };
 
-	cr_assert(zero(int, carom_point_arm(point, 7)));
-	for (int i = 0; i < 3; i++)
-		workers[i] = worker(lock, table);
-	while (deaths < 10) {
-		int status;
-		pid_t dead = waitpid(-1, &status, 0);
-
-		for (int i = 0; i < 3 && dead > 0; i++)
-			if (workers[i] == dead) {
-				workers[i] = worker(lock, table);
-				deaths++;
-			}
-	}
-	carom_point_disarm_all();
-	atomic_store(&table->stop, 1);
-	for (int i = 0; i < 3; i++) {
-		int status = ended(workers[i]);
-
-		cr_expect(status == 0 || status == -SIGKILL, "at %s: %d", point, status);
-	}
-	cr_expect(zero(u32, atomic_load(&table->violations)), "at %s", point);
-	cr_expect(gt(u32, atomic_load(&table->rounds), 0));
+	table->lock = lock;
+	storm_everywhere(&storm, "lock.");
+	storm_everywhere(&storm, "roll.");
+	cr_expect(zero(u32, atomic_load(&table->violations)));
 }
 
-Test(lock, lives_through_deaths_at_every_step, .timeout = 120)
-{
-	const char *name;
-	int count = 0;
-
-	for (size_t i = 0; (name = carom_point_name(i)); i++)
-		if (strncmp(name, "lock.", 5) == 0 || strncmp(name, "roll.", 5) == 0) {
-			storm(name);
-			count++;
-		}
-	if (count == 0)
-		cr_skip("skipped: this build has no points");
-}
-
-Test(lock, lives_through_deaths_at_any_moment, .timeout = 120)
+Test(lock, lives_through_deaths_at_any_moment, .timeout = 240)
 {
 	CAROM_CLEANUP(carom_lock_freep) struct carom_lock *lock = new_lock();
 	struct table *table = share(sizeof(*table));
-	uint64_t seed = new_seed();
-	pid_t workers[4];
+	struct storm storm = { work, table, &table->stop, "lock.taken" };
 
-	for (int i = 0; i < 4; i++)
-		workers[i] = worker(lock, table);
-	for (int deaths = 0; deaths < 300; deaths++) {
-		int i = (int)(chance(&seed) % 4);
-		uint32_t rounds = atomic_load(&table->rounds) + chance(&seed) % 50;
-
-		await(atomic_load(&table->rounds) >= rounds);
-		cr_assert(eq(int, killed(workers[i]), -SIGKILL));
-		workers[i] = worker(lock, table);
-	}
-	atomic_store(&table->stop, 1);
-	for (int i = 0; i < 4; i++)
-		cr_expect(zero(int, ended(workers[i])));
+	table->lock = lock;
+	storm_anytime(&storm, 300, &table->rounds, 50);
 	cr_expect(zero(u32, atomic_load(&table->violations)));
 }
 
