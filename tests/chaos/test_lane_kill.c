@@ -145,7 +145,7 @@ static int sweep_apart(struct sweep *job)
 	pid_t pid = clone(sweep, stack + stack_size, CLONE_VM | CLONE_VFORK | SIGCHLD, job);
 	int status;
 
-	cr_assert(gt(int, pid, 0));
+	cr_assert(lt(int, 0, pid));
 	status = ended(pid);
 	free(stack);
 	return status;

@@ -404,9 +404,9 @@ Test(cgroup_group, counts_and_limits_the_time_of_its_processes)
 						     .cpu_period_ns = CAROM_MILLISECONDS(20)));
 	cr_assert(zero(int, status_of(start_in(group, burn))));
 	cr_expect(zero(int, carom_cgroup_cpu(group, &cpu)));
-	cr_expect(gt(u64, cpu.usage_ns, 0));
-	cr_expect(gt(u64, cpu.throttled_count, 0));
-	cr_expect(gt(u64, cpu.throttled_ns, 0));
+	cr_expect(lt(u64, 0, cpu.usage_ns));
+	cr_expect(lt(u64, 0, cpu.throttled_count));
+	cr_expect(lt(u64, 0, cpu.throttled_ns));
 	cr_expect(ge(u64, cpu.period_count, cpu.throttled_count));
 	carom_cgroup_free(group);
 	expect_nothing_left();

@@ -71,7 +71,7 @@ static pid_t start(void (*body)(void))
 		body();
 		_exit(0);
 	}
-	cr_assert(gt(int, pid, 0));
+	cr_assert(lt(int, 0, pid));
 	return pid;
 }
 

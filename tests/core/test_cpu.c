@@ -474,7 +474,7 @@ Test(quota, of_this_process_by_the_kernel, .timeout = 20)
 	fd = open(own.path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		cr_skip_test("%s: %s", own.path, strerror(errno));
-	cr_assert(gt(int, (int)read(fd, old, sizeof(old) - 1), 0));
+	cr_assert(lt(int, 0, (int)read(fd, old, sizeof(old) - 1)));
 	if (before > 0)
 		cr_skip_test("this process has a quota of %d CPUs already", before);
 	snprintf(text, sizeof(text), "%d 100000", count * 100000 - 50000);

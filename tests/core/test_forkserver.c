@@ -137,7 +137,7 @@ Test(forkserver, makes_children_that_are_the_programs_own, .timeout = 120)
 
 	cr_assert(zero(int, carom_forkserver_new(&server)));
 	pid = carom_forkserver_spawn(server, &request, SOON, &pidfd);
-	cr_assert(gt(int, pid, 0));
+	cr_assert(lt(int, 0, pid));
 	cr_assert(zero(int, carom_pidfd_wait(pidfd, SOON, &exit)));
 	cr_expect(eq(int, exit.kind, CAROM_EXIT_EXITED));
 	cr_expect(eq(int, exit.status, 7));
@@ -455,7 +455,7 @@ Test(forkserver, refuses_what_does_not_fit, .timeout = 120)
 	cr_expect(eq(int, carom_forkserver_receive(server, &reply), -EAGAIN));
 
 	request.argument = bytes;
-	cr_assert(gt(int, carom_forkserver_spawn(server, &request, SOON, &pidfd), 0));
+	cr_assert(lt(int, 0, carom_forkserver_spawn(server, &request, SOON, &pidfd)));
 	cr_assert(zero(int, carom_pidfd_wait(pidfd, SOON, &exit)));
 	cr_expect(eq(int, exit.status, 1));
 	close(pidfd);

@@ -333,7 +333,7 @@ LOOP_TEST(holds_thousands_of_watches)
 	for (int i = 0; i < COUNT; i++)
 		cr_assert(zero(int, eventfd_write(watches[i].fd, 1)));
 	while (call_count < COUNT)
-		cr_assert(gt(int, carom_loop_run_once(loop, SOON), 0));
+		cr_assert(lt(int, 0, carom_loop_run_once(loop, SOON)));
 	cr_expect(eq(int, call_count, COUNT));
 	for (int i = 0; i < COUNT; i++) {
 		carom_loop_unwatch_fd(loop, &watches[i]);
@@ -351,7 +351,7 @@ static pid_t sleeping_child(void)
 		for (;;)
 			pause();
 	}
-	cr_assert(gt(int, pid, 0));
+	cr_assert(lt(int, 0, pid));
 	return pid;
 }
 
@@ -604,7 +604,7 @@ LOOP_TEST(waits_for_hundreds_of_words)
 	while (total < COUNT - COUNT / 3) {
 		int n = carom_loop_run_once(loop, SOON);
 
-		cr_assert(gt(int, n, 0));
+		cr_assert(lt(int, 0, n));
 		total += n;
 	}
 	for (int i = 0; i < COUNT; i++)
@@ -682,7 +682,7 @@ LOOP_TEST(calls_timers_in_the_order_of_their_deadlines)
 	carom_loop_timer_clear(loop, &timers[1].timer); /* a second time is nothing */
 
 	while (count < 4)
-		cr_assert(gt(int, carom_loop_run_once(loop, SOON), 0));
+		cr_assert(lt(int, 0, carom_loop_run_once(loop, SOON)));
 	cr_expect(eq(int, order[0], 4));
 	cr_expect(eq(int, order[1], 3));
 	cr_expect(eq(int, order[2], 0));
@@ -790,7 +790,7 @@ LOOP_TEST(keeps_many_random_timers_in_order)
 			cr_assert(ge(int, carom_loop_run_once(loop, CAROM_PASSED), 0));
 	}
 	while (set_count > 0)
-		cr_assert(gt(int, carom_loop_run_once(loop, SOON), 0));
+		cr_assert(lt(int, 0, carom_loop_run_once(loop, SOON)));
 	for (int i = 0; i < RANDOM_TIMERS; i++)
 		cr_expect(zero(u64, random_timers[i].due_ns));
 }

@@ -38,11 +38,11 @@ Test(memory_usage, falls_when_memory_is_given_back_and_its_peak_stays)
 	munmap(memory, size);
 	cr_assert(zero(int, carom_memory_usage(&after)));
 
-	cr_expect(gt(u64, before.current, CAROM_KIB(100)));
-	cr_expect(gt(u64, with.current, before.current + CAROM_MIB(90)));
-	cr_expect(gt(u64, with.peak, before.current + CAROM_MIB(90)));
+	cr_expect(lt(u64, CAROM_KIB(100), before.current));
+	cr_expect(lt(u64, before.current + CAROM_MIB(90), with.current));
+	cr_expect(lt(u64, before.current + CAROM_MIB(90), with.peak));
 	cr_expect(lt(u64, after.current, before.current + CAROM_MIB(10)));
-	cr_expect(gt(u64, after.peak, before.current + CAROM_MIB(90)));
+	cr_expect(lt(u64, before.current + CAROM_MIB(90), after.peak));
 }
 
 /* ---- death signal ---- */

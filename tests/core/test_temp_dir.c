@@ -209,7 +209,7 @@ static pid_t begin_owner(char path[PATH_MAX])
 			pause();
 	}
 	close(pipe_fds[1]);
-	cr_assert(gt(int, (int)read(pipe_fds[0], path, PATH_MAX), 0));
+	cr_assert(lt(int, 0, (int)read(pipe_fds[0], path, PATH_MAX)));
 	close(pipe_fds[0]);
 	return pid;
 }

@@ -1263,7 +1263,7 @@ Test(tracker, reads_garbage_without_harm, .timeout = 60)
 		cr_assert(le(sz, message.name_size, CAROM_TRACKER_NAME_MAX));
 		cr_assert(eq(sz, strlen(message.name), message.name_size));
 	}
-	cr_expect(gt(int, understood, 100), "some of it made sense");
+	cr_expect(lt(int, 100, understood), "some of it made sense");
 }
 
 static void flood_it(void)

@@ -715,7 +715,7 @@ Test(lane, generations_and_laps_wrap_around, .timeout = 20)
 	}
 	for (int i = 0; i < 2000; i++)
 		cr_assert(eq(u8, begun[i], 1), "task %d", i);
-	cr_expect(gt(u64, crew.lane->tail, (UINT64_C(65536) + 10) * crew.lane->ring_count));
+	cr_expect(lt(u64, (UINT64_C(65536) + 10) * crew.lane->ring_count, crew.lane->tail));
 }
 
 /* ---- payloads ---- */

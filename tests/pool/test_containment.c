@@ -121,7 +121,7 @@ static void expect_memory_limit(const struct carom_outcome *outcome, uint64_t li
 	if (rung->bit == CAROM_RUNG_CGROUP)
 		cr_expect(le(u64, outcome->peak_bytes, limit));
 	else
-		cr_expect(gt(u64, outcome->peak_bytes, limit));
+		cr_expect(lt(u64, limit, outcome->peak_bytes));
 }
 
 /* ---- what a program sees ---- */

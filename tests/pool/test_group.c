@@ -248,8 +248,8 @@ Test(group, slows_down_who_passes_the_lower_limit)
 	cr_expect(zero(u64, usage.memory_high_count));
 	cr_expect(zero(int, borrow_kib(pool, 16 * 1024 + 256, NULL)));
 	cr_assert(zero(int, carom_pool_worker_usage(pool, 0, &usage)));
-	cr_expect(gt(u64, usage.memory_high_count, 0));
-	cr_expect(gt(u64, usage.memory_peak_bytes, CAROM_MIB(16)));
+	cr_expect(lt(u64, 0, usage.memory_high_count));
+	cr_expect(lt(u64, CAROM_MIB(16), usage.memory_peak_bytes));
 	cr_expect(zero(u64, usage.memory_limit_count));
 }
 
@@ -399,7 +399,7 @@ Test(group, stops_who_has_used_up_its_quota_until_the_next_period)
 	cr_expect(ge(u64, carom_now() - begin_ns, 8 * 40 * MS));
 	cr_assert(zero(int, carom_pool_worker_usage(pool, 0, &usage)));
 	cr_expect(ge(u64, usage.cpu_ns, ns));
-	cr_expect(gt(u64, usage.cpu_throttled_ns, 0));
+	cr_expect(lt(u64, 0, usage.cpu_throttled_ns));
 }
 
 static struct carom_pool *pool_of_weight(uint32_t weight)
@@ -437,7 +437,7 @@ Test(group, has_a_share_by_its_weight)
 			used[i] = cpu_of(pools[i]) - before[i];
 	}
 	atomic_store(stop, 1);
-	cr_expect(gt(u64, used[1], 3 * used[0]));
+	cr_expect(lt(u64, 3 * used[0], used[1]));
 	for (int i = 0; i < 2; i++) {
 		cr_expect(
 			zero(int, carom_result_get(results[i], CAROM_NO_DEADLINE, NULL, 0, NULL)));
@@ -481,9 +481,9 @@ Test(group, has_so_many_processes_at_most_and_tells_what_they_used)
 	cr_expect(eq(u64, usage.process_count, 8));
 	cr_expect(ge(u64, usage.process_refused_count, 13));
 	cr_expect(lt(u64, usage.memory_bytes, CAROM_MIB(64)));
-	cr_expect(gt(u64, usage.memory_bytes, 0));
+	cr_expect(lt(u64, 0, usage.memory_bytes));
 	cr_expect(ge(u64, usage.memory_peak_bytes, usage.memory_bytes));
-	cr_expect(gt(u64, usage.cpu_ns, 0));
+	cr_expect(lt(u64, 0, usage.cpu_ns));
 	cr_expect(eq(int, carom_pool_worker_usage(pool, 2000, &usage), -EINVAL));
 }
 

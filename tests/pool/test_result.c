@@ -378,7 +378,7 @@ Test(outcome, of_a_worker_that_is_killed, .timeout = 20)
 	expect_outcome(kill_self, CAROM_OUTCOME_LOST, "signal 9 (SIGKILL)", &outcome);
 	cr_expect(eq(int, outcome.signal, SIGKILL));
 	cr_expect(eq(int, outcome.exit_status, -1));
-	cr_expect(gt(int, outcome.worker_pid, 0));
+	cr_expect(lt(int, 0, outcome.worker_pid));
 }
 
 Test(outcome, of_a_function_that_crashes, .timeout = 20)
@@ -515,7 +515,7 @@ Test(limit, never_hits_the_next_task, .timeout = 60)
 		carom_result_free(near);
 		carom_result_free(next);
 	}
-	cr_expect(gt(int, limited, 0));
+	cr_expect(lt(int, 0, limited));
 }
 
 Test(outcome, has_times_when_asked_for, .timeout = 20)
@@ -527,11 +527,11 @@ Test(outcome, has_times_when_asked_for, .timeout = 20)
 	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .timestamps = 1),
 					   &pool)));
 	cr_assert(zero(int, carom_pool_apply(pool, slow_square, &x, 8, &y, 8, NULL, &outcome)));
-	cr_expect(gt(u64, outcome.submitted_ns, 0));
+	cr_expect(lt(u64, 0, outcome.submitted_ns));
 	cr_expect(ge(u64, outcome.started_ns, outcome.submitted_ns));
 	cr_expect(ge(u64, outcome.ended_ns, outcome.started_ns + CAROM_MILLISECONDS(30)));
 	cr_expect(zero(int, outcome.worker_index));
-	cr_expect(gt(int, outcome.worker_pid, 0));
+	cr_expect(lt(int, 0, outcome.worker_pid));
 }
 
 Test(outcome, is_named_for_people, .timeout = 10)

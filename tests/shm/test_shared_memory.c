@@ -264,7 +264,7 @@ Test(shared_memory, of_a_killed_program_is_unlinked_by_the_tracker, .timeout = 6
 			_exit(1);
 		pause();
 	}
-	cr_assert(gt(i64, read(told[0], name, sizeof(name)), 0));
+	cr_assert(lt(i64, 0, read(told[0], name, sizeof(name))));
 	cr_expect(exists(name));
 	killed(pid);
 	await(!exists(name));

@@ -752,7 +752,7 @@ static pid_t begin_owner(char path[4096])
 			pause();
 	}
 	close(fds[1]);
-	cr_assert(gt(int, (int)read(fds[0], path, 4096), 0));
+	cr_assert(lt(int, 0, (int)read(fds[0], path, 4096)));
 	close(fds[0]);
 	return pid;
 }
