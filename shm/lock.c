@@ -74,7 +74,7 @@ static void bury_the_dead(struct carom_primitive *base)
 {
 	_Atomic uint32_t *word = &((struct lock_state *)base->file->state)->word;
 
-	carom_roll_each_dead (base->roll, row) {
+	carom_roll_each_dead(base->roll, row) {
 		uint32_t dead = carom_roll_name(base->roll, row);
 		uint32_t seen = atomic_load(word);
 

@@ -171,7 +171,7 @@ static bool bury_the_dead(struct semaphore_state *state, struct carom_roll *roll
 {
 	bool are_some = false;
 
-	carom_roll_each_dead (roll, row) {
+	carom_roll_each_dead(roll, row) {
 		bury_one(state, roll, row);
 		are_some = true;
 	}
