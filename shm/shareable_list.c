@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "core/options.h"
+#include "core/utf8.h"
 #include "shm/index.h"
 
 #define UNIT            8
@@ -111,47 +112,6 @@ bool carom_element_equals(const struct carom_element *a, const struct carom_elem
 	       (a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0));
 }
 
-/* bytes of the sequence that begins here; 0: it is none */
-static size_t sequence_size(const unsigned char *text, size_t left)
-{
-	static const struct {
-		unsigned char mask, lead;
-		uint32_t least;
-	} kinds[] = { { 0x80, 0x00, 0 },
-		      { 0xe0, 0xc0, 0x80 },
-		      { 0xf0, 0xe0, 0x800 },
-		      { 0xf8, 0xf0, 0x10000 } };
-
-	for (size_t i = 0; i < 4; i++) {
-		uint32_t point = text[0] & (unsigned char)~kinds[i].mask;
-
-		if ((text[0] & kinds[i].mask) != kinds[i].lead)
-			continue;
-		for (size_t k = 1; k <= i; k++) {
-			if (k >= left || (text[k] & 0xc0) != 0x80)
-				return 0;
-			point = point << 6 | (text[k] & 0x3f);
-		}
-		if (point < kinds[i].least || point > 0x10ffff || (point >> 11) == 0x1b)
-			return 0;
-		return i + 1;
-	}
-	return 0;
-}
-
-static bool is_utf8(const unsigned char *text, uint64_t size)
-{
-	while (size) {
-		size_t step = sequence_size(text, size);
-
-		if (!step)
-			return false;
-		text += step;
-		size -= step;
-	}
-	return true;
-}
-
 /* would Python read what was written? */
 static int check_for_python(const struct carom_element *item)
 {
@@ -161,7 +121,8 @@ static int check_for_python(const struct carom_element *item)
 		return 0;
 	if (data[item->size - 1] == 0)
 		return -EINVAL;
-	return item->type == CAROM_ELEMENT_BYTES || is_utf8(data, item->size) ? 0 : -EINVAL;
+	return item->type == CAROM_ELEMENT_BYTES || carom_utf8_is_valid(data, item->size) ? 0
+											  : -EINVAL;
 }
 
 static int check(const struct carom_element *item, bool is_exact)

@@ -6,15 +6,17 @@
 #include "core/finalizer_private.h"
 #include "ipc/listener.h"
 #include "ipc/passing.h"
+#include "ipc/pickle.h"
 
 #define KEY      "a key of both"
 #define KEY_SIZE (sizeof(KEY) - 1)
 
-static char path[64];
+static char path[64], name[64];
 
 static void choose_path(void)
 {
 	snprintf(path, sizeof(path), "/tmp/carom-test-interop-%d", (int)getpid());
+	snprintf(name, sizeof(name), "@carom-test-interop-%d", (int)getpid());
 }
 
 static void remove_path(void)
@@ -35,7 +37,7 @@ struct way {
 static const struct way ways[] = {
 	{ "path", path, AF_UNIX, false },
 	{ "path, with a key", path, AF_UNIX, true },
-	{ "abstract, with a key", "@carom-test-interop", AF_UNIX, true },
+	{ "abstract, with a key", name, AF_UNIX, true },
 	{ "TCP", NULL, AF_INET, false },
 	{ "TCP, with a key", NULL, AF_INET, true },
 };
@@ -348,5 +350,83 @@ Test(python, passes_descriptors_and_takes_them)
 		cr_expect(zero(int, strncmp(text, "through its pipe", 16)));
 		close(got);
 		cr_expect(zero(int, end_python(&python)));
+	}
+}
+
+/* ---- objects ---- */
+
+/* Sends each object back as it was read, and what cannot be read as its error's name. */
+static int send_back(struct carom_connection *connection)
+{
+	CAROM_CLEANUP(carom_document_freep) struct carom_document *document = NULL;
+	CAROM_CLEANUP(carom_pickle_freep) struct carom_pickle *pickle = NULL;
+	int r = carom_connection_recv_document(connection, NULL, soon(), &document);
+
+	if (r < 0 && r != -EBADMSG && r != -EOVERFLOW)
+		return r;
+	cr_assert(zero(int, carom_pickle_new(NULL, &pickle)));
+	if (r == 0)
+		carom_pickle_object(pickle, carom_document_root(document));
+	else
+		carom_pickle_text(pickle, strerrorname_np(-r));
+	return carom_connection_send_pickle(connection, pickle, soon());
+}
+
+#define OBJECTS                                                                                 \
+	"import pickle\n"                                                                       \
+	"from multiprocessing.connection import Client\n"                                       \
+	"from collections import OrderedDict\n"                                                 \
+	"c = Client(place, authkey=key)\n"                                                      \
+	"x = [1]\n"                                                                             \
+	"deep = []\n"                                                                           \
+	"for i in range(28): deep = [deep]\n"                                                   \
+	"objects = [None, True, False, 0, 1, -1, 255, 256, 65535, 65536, 2**31-1, 2**31,\n"     \
+	"  -2**31, -2**31-1, 2**63-1, -2**63, 0.0, -0.0, 1.5, 1e308, 5e-324, float('inf'),\n"   \
+	"  float('nan'), '', 'a', '\\u00e9\\u20ac\\U0001f600', 'x\\0y', 'x'*255, 'x'*256,\n"    \
+	"  'y'*70000, [], [1, 'a'], (), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4), {}, {'a': 1},\n" \
+	"  {1: 'x', None: 2.5, (1, (2,)): [{}], 'k': True}, list(range(2500)),\n"               \
+	"  {i: str(i) for i in range(2500)}, [x, x, (x,), {'x': x}], deep]\n"                   \
+	"data = [b'', b'x', b'y'*255, b'y'*256, b'z'*70000, [b'a', (b'b',)], {b'k': b'v'}]\n"   \
+	"for o in objects + data:\n"                                                            \
+	"    c.send(o)\n"                                                                       \
+	"    r = c.recv()\n"                                                                    \
+	"    assert repr(r) == repr(o), (r, o)\n"                                               \
+	"for p in range(2, pickle.HIGHEST_PROTOCOL + 1):\n"                                     \
+	"    for o in objects + (data if p > 2 else []):\n"                                     \
+	"        c.send_bytes(pickle.dumps(o, p))\n"                                            \
+	"        r = c.recv()\n"                                                                \
+	"        assert repr(r) == repr(o), (p, r, o)\n"                                        \
+	"class C: pass\n"                                                                       \
+	"loop = []; loop.append(loop)\n"                                                        \
+	"for o in (set(), frozenset([1]), bytearray(b'x'), 1j, C(), C, os.system, len,\n"       \
+	"          ValueError('x'), OrderedDict(), range(3), loop, '\\ud800'):\n"               \
+	"    c.send(o)\n"                                                                       \
+	"    assert c.recv() == 'EBADMSG', o\n"                                                 \
+	"for o in (2**63, -2**63-1, 2**64, 10**100):\n"                                         \
+	"    c.send(o)\n"                                                                       \
+	"    assert c.recv() == 'EOVERFLOW', o\n"                                               \
+	"for p in (0, 1):\n"                                                                    \
+	"    c.send_bytes(pickle.dumps([1], p))\n"                                              \
+	"    assert c.recv() == 'EBADMSG'\n"
+
+/* CN-09 */
+/* WA-05 */
+Test(python, objects_arrive_with_their_types_and_come_back)
+{
+	const char *program;
+
+	skip_without_python();
+	for (size_t i = 0; (program = python_at(i)); i++) {
+		CAROM_CLEANUP(carom_listener_freep) struct carom_listener *listener = NULL;
+		CONNECTION connection = NULL;
+		struct python python;
+
+		cr_assert(zero(
+			int, carom_listener_new(&CAROM_LISTENER_OPTIONS(.path = path), &listener)));
+		python = start_python(program, PRELUDE OBJECTS, path, "");
+		cr_assert(zero(int, carom_listener_accept(listener, soon(), &connection)));
+		while (send_back(connection) == 0)
+			;
+		cr_expect(zero(int, end_python(&python)), "%s", program);
 	}
 }

@@ -1,0 +1,296 @@
+/*
+ * Object
+ *
+ * A document's memory comes in blocks that are freed together; nothing is freed before.
+ *
+ *   I1  What stands in an object does not change any more: a list that is held takes nothing
+ *       more. So there is no circle, and a depth is final when it is used.
+ *   I2  An object may stand in several places. It takes memory once.
+ *   I3  No more than @left bytes are taken, whatever a peer sends.
+ */
+#include "ipc/object.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/object_private.h"
+
+#define BLOCK_SIZE ((size_t)4096)
+#define ALIGNMENT  alignof(struct carom_object)
+
+struct block {
+	struct block *next;
+	alignas(struct carom_object) unsigned char data[];
+};
+
+/**
+ * struct carom_document - its memory
+ * @free, @free_size: of the first block
+ * @left: how much it may still take
+ */
+struct carom_document {
+	struct block *blocks;
+	unsigned char *free;
+	size_t free_size;
+	uint64_t left;
+	const struct carom_object *root;
+};
+
+/* ---- memory ---- */
+
+int carom_document_new(uint64_t memory_max, struct carom_document **ret_document)
+{
+	struct carom_document *document = calloc(1, sizeof(*document));
+
+	if (!document)
+		return -ENOMEM;
+	document->left = memory_max;
+	*ret_document = document;
+	return 0;
+}
+
+struct carom_document *carom_document_free(struct carom_document *document)
+{
+	struct block *block = document ? document->blocks : NULL, *next;
+
+	for (; block; block = next) {
+		next = block->next;
+		free(block);
+	}
+	free(document);
+	return NULL;
+}
+
+void carom_document_freep(struct carom_document **document)
+{
+	*document = carom_document_free(*document);
+}
+
+static int add_block(struct carom_document *document, size_t size)
+{
+	struct block *block;
+
+	if (size < BLOCK_SIZE)
+		size = BLOCK_SIZE;
+	block = malloc(sizeof(*block) + size);
+	if (!block)
+		return -ENOMEM;
+	block->next = document->blocks;
+	document->blocks = block;
+	document->free = block->data;
+	document->free_size = size;
+	return 0;
+}
+
+/* I3 */
+static int take(struct carom_document *document, uint64_t wanted, void **ret_memory)
+{
+	size_t size = (wanted + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+	int r = 0;
+
+	if (wanted > document->left || size > document->left)
+		return -EMSGSIZE;
+	if (size > document->free_size)
+		r = add_block(document, size);
+	if (r < 0)
+		return r;
+	*ret_memory = document->free;
+	document->free += size;
+	document->free_size -= size;
+	document->left -= size;
+	return 0;
+}
+
+/* ---- making ---- */
+
+void carom_document_set_root(struct carom_document *document, const struct carom_object *root)
+{
+	document->root = root;
+}
+
+int carom_object_new(struct carom_document *document, enum carom_object_kind kind,
+		     struct carom_object **ret_object)
+{
+	void *memory;
+	int r = take(document, sizeof(struct carom_object), &memory);
+
+	if (r < 0)
+		return r;
+	*ret_object = memset(memory, 0, sizeof(**ret_object));
+	(*ret_object)->kind = kind;
+	(*ret_object)->depth = 1;
+	(*ret_object)->is_hashable = kind != CAROM_OBJECT_LIST && kind != CAROM_OBJECT_DICT;
+	return 0;
+}
+
+int carom_object_set_bytes(struct carom_document *document, struct carom_object *object,
+			   const void *data, size_t size)
+{
+	char *copy;
+	int r = take(document, (uint64_t)size + 1, (void **)&copy);
+
+	if (r < 0)
+		return r;
+	memcpy(copy, data, size);
+	copy[size] = '\0';
+	object->bytes.data = copy;
+	object->bytes.size = size;
+	return 0;
+}
+
+static int make_room(struct carom_document *document, struct carom_object *object, size_t count)
+{
+	size_t room = object->items.room * 2;
+	void *memory;
+	int r;
+
+	if (count <= object->items.room - object->items.count)
+		return 0;
+	if (room < object->items.count + count)
+		room = object->items.count + count;
+	r = take(document, (uint64_t)room * sizeof(struct carom_object *), &memory);
+	if (r < 0)
+		return r;
+	if (object->items.count > 0)
+		memcpy(memory, object->items.data,
+		       object->items.count * sizeof(struct carom_object *));
+	object->items.data = memory;
+	object->items.room = room;
+	return 0;
+}
+
+/* I1: may @object hold @item from now on? */
+static int hold(struct carom_object *object, struct carom_object *item, bool is_key,
+		uint32_t depth_max)
+{
+	if (item == object || (is_key && !item->is_hashable))
+		return -EBADMSG;
+	if (item->depth >= depth_max)
+		return -EMSGSIZE;
+	if (object->depth <= item->depth)
+		object->depth = item->depth + 1;
+	object->is_hashable &= item->is_hashable;
+	item->is_held = true;
+	return 0;
+}
+
+int carom_object_add(struct carom_document *document, struct carom_object *object,
+		     struct carom_object *const *items, size_t count, uint32_t depth_max)
+{
+	bool is_dict = object->kind == CAROM_OBJECT_DICT;
+	int r;
+
+	if (object->is_held || (is_dict && count % 2 != 0))
+		return -EBADMSG;
+	r = make_room(document, object, count);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		r = hold(object, items[i], is_dict && i % 2 == 0, depth_max);
+		if (r == 0)
+			object->items.data[object->items.count++] = items[i];
+	}
+	return r;
+}
+
+/* ---- looking ---- */
+
+const struct carom_object *carom_document_root(const struct carom_document *document)
+{
+	return document->root;
+}
+
+static bool is(const struct carom_object *object, enum carom_object_kind kind)
+{
+	return object && object->kind == kind;
+}
+
+int carom_object_kind(const struct carom_object *object)
+{
+	return object ? object->kind : -EBADMSG;
+}
+
+int carom_object_bool(const struct carom_object *object, bool *ret_value)
+{
+	if (!is(object, CAROM_OBJECT_BOOL))
+		return -EBADMSG;
+	*ret_value = object->truth;
+	return 0;
+}
+
+int carom_object_int(const struct carom_object *object, int64_t *ret_value)
+{
+	if (!is(object, CAROM_OBJECT_INT))
+		return -EBADMSG;
+	*ret_value = object->integer;
+	return 0;
+}
+
+int carom_object_float(const struct carom_object *object, double *ret_value)
+{
+	if (is(object, CAROM_OBJECT_FLOAT))
+		*ret_value = object->real;
+	else if (is(object, CAROM_OBJECT_INT))
+		*ret_value = (double)object->integer;
+	else
+		return -EBADMSG;
+	return 0;
+}
+
+int carom_object_bytes(const struct carom_object *object, const void **ret_data, size_t *ret_size)
+{
+	if (!is(object, CAROM_OBJECT_BYTES))
+		return -EBADMSG;
+	*ret_data = object->bytes.data;
+	*ret_size = object->bytes.size;
+	return 0;
+}
+
+int carom_object_text(const struct carom_object *object, const char **ret_text, size_t *ret_size)
+{
+	if (!is(object, CAROM_OBJECT_TEXT))
+		return -EBADMSG;
+	if (!ret_size && memchr(object->bytes.data, '\0', object->bytes.size))
+		return -EBADMSG;
+	*ret_text = object->bytes.data;
+	if (ret_size)
+		*ret_size = object->bytes.size;
+	return 0;
+}
+
+size_t carom_object_count(const struct carom_object *object)
+{
+	if (is(object, CAROM_OBJECT_LIST) || is(object, CAROM_OBJECT_TUPLE))
+		return object->items.count;
+	return is(object, CAROM_OBJECT_DICT) ? object->items.count / 2 : 0;
+}
+
+const struct carom_object *carom_object_item(const struct carom_object *object, size_t index)
+{
+	if (index >= carom_object_count(object))
+		return NULL;
+	return object->items.data[object->kind == CAROM_OBJECT_DICT ? 2 * index + 1 : index];
+}
+
+const struct carom_object *carom_object_key(const struct carom_object *dict, size_t index)
+{
+	if (!is(dict, CAROM_OBJECT_DICT) || index >= carom_object_count(dict))
+		return NULL;
+	return dict->items.data[2 * index];
+}
+
+static bool is_text(const struct carom_object *object, const char *text, size_t size)
+{
+	return is(object, CAROM_OBJECT_TEXT) && object->bytes.size == size &&
+	       memcmp(object->bytes.data, text, size) == 0;
+}
+
+const struct carom_object *carom_object_find(const struct carom_object *dict, const char *key)
+{
+	size_t size = strlen(key);
+
+	for (size_t i = carom_object_count(dict); i-- > 0;)
+		if (is_text(carom_object_key(dict, i), key, size))
+			return carom_object_item(dict, i);
+	return NULL;
+}
