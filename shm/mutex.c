@@ -25,7 +25,8 @@
  *       the generation, which every release that leaves WAITERS counts up and
  *       which is compared in the same instruction.
  *   I4  `broken` is written by holders only and never goes back. Whoever takes a
- *       broken mutex releases it again and thereby wakes the next sleeper.
+ *       broken mutex releases it again and thereby wakes the next sleeper. A broken one
+ *       keeps WAITERS, or OWNER_DIED, for ever: who finds 0 need not look whether it is.
  *
  * The order is nptl's: taking goes pending, word, link, pending off; releasing
  * goes pending, unlink, word, wake, pending off. Death between any two of them:
@@ -237,30 +238,40 @@ static int wait_and_take(struct own_mutex *mutex, uint32_t tid, uint64_t deadlin
 	}
 }
 
-/* The holder lets go of the word; the node is unlinked and pending. */
-static void give(struct own_mutex *mutex, uint32_t tid)
+/* The word has more than the holder's id in it. */
+__attribute__((noinline)) static void give_to_waiters(struct own_mutex *mutex)
 {
-	uint32_t seen = tid, generation;
-
-	/* R1: publishes what was written under the mutex; pairs with A1 in exchange() */
-	if (atomic_compare_exchange_strong_explicit(&mutex->value, &seen, 0, memory_order_release,
-						    memory_order_relaxed))
-		return;
 	/* relaxed: only the holder changes it, and R2 carries it on */
-	generation = atomic_load_explicit(&mutex->generation, memory_order_relaxed) + 1;
+	uint32_t generation = atomic_load_explicit(&mutex->generation, memory_order_relaxed) + 1;
+	uint64_t free_with_waiters = as_one(FUTEX_WAITERS, generation);
+
 	atomic_store_explicit(&mutex->generation, generation, memory_order_relaxed);
 	/* R2: as R1. A plain store: others add WAITERS to a held word, no more than that. */
 	atomic_store_explicit(&mutex->value, FUTEX_WAITERS, memory_order_release);
 	CAROM_POINT("mutex.freed");
-	if (carom_futex_wake(&mutex->value, 1) == 0) {
-		uint64_t free_with_waiters = as_one(FUTEX_WAITERS, generation);
+	/* relaxed: written by this thread, or brought by A1 */
+	if (carom_futex_wake(&mutex->value, 1) > 0 ||
+	    atomic_load_explicit(&mutex->broken, memory_order_relaxed))
+		return;
+	CAROM_POINT("mutex.nobody");
+	/* release: the next A1 may read this word instead of R2's */
+	atomic_compare_exchange_strong_explicit(&mutex->both, &free_with_waiters,
+						as_one(0, generation), memory_order_release,
+						memory_order_relaxed);
+}
 
-		CAROM_POINT("mutex.nobody");
-		/* release: the next A1 may read this word instead of R2's */
-		atomic_compare_exchange_strong_explicit(&mutex->both, &free_with_waiters,
-							as_one(0, generation), memory_order_release,
-							memory_order_relaxed);
-	}
+/* R1: publishes what was written under the mutex; pairs with A1 in exchange() */
+static inline bool give_if_alone(struct own_mutex *mutex, uint32_t tid)
+{
+	return atomic_compare_exchange_strong_explicit(&mutex->value, &tid, 0, memory_order_release,
+						       memory_order_relaxed);
+}
+
+/* The holder lets go of the word; the node is unlinked and pending. */
+static void give(struct own_mutex *mutex, uint32_t tid)
+{
+	if (!give_if_alone(mutex, tid))
+		give_to_waiters(mutex);
 }
 
 /* ---- the mutex on the robust list ---- */
@@ -287,6 +298,39 @@ static void own_give_back(const struct carom_robust *self, struct own_mutex *mut
 	give(mutex, tid);
 	CAROM_POINT("mutex.given");
 	carom_robust_end(self);
+}
+
+/*
+ * The usual case, in few instructions: nobody has it or waits for it, nothing is to be
+ * repaired, and it is not broken (I4). False: nothing has happened.
+ */
+static inline bool own_acquire_free(struct own_mutex *mutex)
+{
+	const struct carom_robust self = carom_robust_list; /* which no store below changes */
+	uint32_t tid = carom_robust_known_tid(), nobody = 0;
+
+	if (!tid)
+		return false;
+	carom_robust_begin(&self, &mutex->link);
+	CAROM_POINT("mutex.pending");
+	if (!exchange(mutex, &nobody, tid)) {
+		carom_robust_end(&self);
+		return false;
+	}
+	CAROM_POINT("mutex.taken");
+	carom_robust_push(&self, &mutex->link);
+	CAROM_POINT("mutex.linked");
+	carom_robust_end(&self);
+	return true;
+}
+
+/* Somebody began to wait meanwhile. */
+__attribute__((noinline)) static int own_release_to_waiters(struct own_mutex *mutex)
+{
+	give_to_waiters(mutex);
+	CAROM_POINT("mutex.given");
+	carom_robust_end(&carom_robust_list);
+	return 0;
 }
 
 static int own_acquire(struct own_mutex *mutex, uint64_t deadline_ns, enum patience patience)
@@ -518,13 +562,21 @@ int carom_mutex_init(struct carom_mutex *mutex)
 	return r;
 }
 
-static int acquire(struct carom_mutex *mutex, uint64_t deadline_ns, enum patience patience)
+__attribute__((noinline)) static int acquire_slowly(struct mutex *m, uint64_t deadline_ns,
+						    enum patience patience)
 {
-	struct mutex *m = inside(mutex);
-
 	if (m->kind == KIND_OWN)
 		return own_acquire(&m->own, deadline_ns, patience);
 	return posix_acquire(&m->posix, deadline_ns, patience);
+}
+
+static inline int acquire(struct carom_mutex *mutex, uint64_t deadline_ns, enum patience patience)
+{
+	struct mutex *m = (struct mutex *)mutex;
+
+	if (m->kind == KIND_OWN && own_acquire_free(&m->own))
+		return 0;
+	return acquire_slowly(inside(mutex), deadline_ns, patience);
 }
 
 int carom_mutex_acquire(struct carom_mutex *mutex, uint64_t deadline_ns)
@@ -542,11 +594,31 @@ int carom_mutex_try(struct carom_mutex *mutex)
 	return acquire(mutex, CAROM_PASSED, TRY);
 }
 
+__attribute__((noinline)) static int release_slowly(struct mutex *m)
+{
+	return m->kind == KIND_OWN ? own_release(&m->own) : posix_release(&m->posix);
+}
+
+/* The usual case again: the word is the holder's id alone, nobody waits, nothing is torn. */
 int carom_mutex_release(struct carom_mutex *mutex)
 {
-	struct mutex *m = inside(mutex);
+	const struct carom_robust self = carom_robust_list;
+	struct mutex *m = (struct mutex *)mutex;
+	struct own_mutex *own = &m->own;
+	/* relaxed: it is this thread's id only if this thread wrote it */
+	uint32_t seen = atomic_load_explicit(&own->value, memory_order_relaxed);
 
-	return m->kind == KIND_OWN ? own_release(&m->own) : posix_release(&m->posix);
+	if (m->kind != KIND_OWN || seen != self.seen_tid || !carom_robust_known_tid())
+		return release_slowly(inside(mutex));
+	carom_robust_begin(&self, &own->link);
+	CAROM_POINT("mutex.release_pending");
+	carom_robust_remove(&own->link);
+	CAROM_POINT("mutex.unlinked");
+	if (!give_if_alone(own, seen))
+		return own_release_to_waiters(own);
+	CAROM_POINT("mutex.given");
+	carom_robust_end(&self);
+	return 0;
 }
 
 void carom_mutex_releasep(struct carom_mutex **mutex)

@@ -13,17 +13,18 @@
 _Static_assert(offsetof(struct carom_robust_link, next) == sizeof(void *),
 	       "`previous` stands right before `next`");
 
-/* initial-exec: one instruction instead of a call, and 16 bytes are always to be had */
-static _Thread_local struct carom_robust list __attribute__((tls_model("initial-exec")));
+static const int32_t no_tid = -1; /* what no thread has */
+
+_Thread_local struct carom_robust carom_robust_list = { .tid = &no_tid };
 
 static const int32_t *find_tid(void)
 {
 	int32_t *address = NULL;
 
 	if (!carom_probe(CAROM_FEATURE_TID_ADDRESS))
-		return NULL;
+		return &no_tid;
 	if (prctl(PR_GET_TID_ADDRESS, &address) < 0 || !address || *address != gettid())
-		return NULL;
+		return &no_tid;
 	return address;
 }
 
@@ -36,17 +37,21 @@ static const struct carom_robust *find_list(void)
 		return NULL;
 	if (size != sizeof(*head) || head->futex_offset != -CAROM_ROBUST_DISTANCE)
 		return NULL;
-	list.tid = find_tid();
-	list.head = head;
-	return &list;
+	carom_robust_list.tid = find_tid();
+	carom_robust_list.head = head;
+	return &carom_robust_list;
 }
 
 const struct carom_robust *carom_robust_self(void)
 {
-	return list.head ? &list : find_list();
+	return carom_robust_list.head ? &carom_robust_list : find_list();
 }
 
+/* @self is the calling thread's, and nobody else's */
 uint32_t carom_robust_tid(const struct carom_robust *self)
 {
-	return (uint32_t)(self->tid ? *self->tid : gettid());
+	if (self->tid == &no_tid)
+		return (uint32_t)gettid();
+	carom_robust_list.seen_tid = (uint32_t)*self->tid;
+	return carom_robust_list.seen_tid;
 }

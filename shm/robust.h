@@ -39,13 +39,19 @@ struct carom_robust_link {
 /**
  * struct carom_robust - the calling thread's list
  * @head: glibc's, inside its thread descriptor
- * @tid:  where glibc keeps the thread's id, right in a forked child too; NULL
- *        where the kernel does not tell the place
+ * @tid:  where glibc keeps the thread's id, right in a forked child too; where the kernel
+ *        does not tell the place, and before it was asked, somewhere that has none
+ * @seen_tid: what stood there when somebody last looked; 0: nobody did
  */
 struct carom_robust {
 	struct robust_list_head *head;
 	const int32_t *tid;
+	uint32_t seen_tid;
 };
+
+/* initial-exec: one instruction instead of a call, and 24 bytes are always to be had */
+extern _Thread_local struct carom_robust carom_robust_list
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /**
  * carom_robust_self() - this thread's list
@@ -55,6 +61,19 @@ struct carom_robust {
  * Return: NULL if the list does not have the layout above.
  */
 const struct carom_robust *carom_robust_self(void);
+
+/**
+ * carom_robust_known_tid() - this thread's id, if it can be had in one load; 0: ask as above
+ *
+ * A locked instruction waits for what its operands depend on. That is @seen_tid alone: the
+ * comparison with the thread's id, two loads away, is left to a branch, which is predicted.
+ */
+static inline uint32_t carom_robust_known_tid(void)
+{
+	uint32_t seen = carom_robust_list.seen_tid;
+
+	return __builtin_expect((uint32_t)*carom_robust_list.tid == seen, 1) ? seen : 0;
+}
 
 /** carom_robust_tid() - this thread's id: one load, or gettid(2) where it must be */
 uint32_t carom_robust_tid(const struct carom_robust *self);

@@ -160,7 +160,8 @@ inline release()
 #ifdef NO_GENERATION
 		:: owner == NOBODY && waiters && !owner_died -> waiters = false
 #else
-		:: owner == NOBODY && waiters && !owner_died && !newer[me] -> waiters = false
+		:: owner == NOBODY && waiters && !owner_died && !newer[me] && !broken ->
+			waiters = false
 #endif
 		:: else
 		fi;
