@@ -57,6 +57,9 @@ struct carom_client_options {
  * @deadline_ns:    for all of it, but for looking up a host's name, which no deadline ends
  * @ret_connection: the caller owns it and ends it with carom_connection_free()
  *
+ * A listener that asks for no key says nothing to a client that has one: only the deadline
+ * ends that.
+ *
  * Context: MT-Safe, AS-Unsafe heap. Usable in a forked child. Blocks.
  * Return: 0, or, with *@ret_connection untouched and nothing left open,
  *	-EINVAL         no place, or two; an @authkey of no length; an unknown digest or framing
@@ -65,7 +68,7 @@ struct carom_client_options {
  *	-EADDRNOTAVAIL  no such host
  *	-ENOENT, -ENOTDIR, -EACCES, -ECONNREFUSED, -EHOSTUNREACH, ...  see connect(2)
  *	-ETIMEDOUT      not by @deadline_ns; -EAGAIN if that is CAROM_PASSED
- *	-EKEYREJECTED   the two sides have different keys, or the listener none
+ *	-EKEYREJECTED   the two sides have different keys
  *	-EBADMSG        the listener speaks another protocol
  *	-EPIPE, -ECONNRESET  the listener has closed: perhaps it asks for a key
  *	-E2BIG          @options sets a field newer than this library

@@ -396,12 +396,12 @@ void carom_listener_freep(struct carom_listener **listener)
 
 /* ---- accepting ---- */
 
-/* I3: of accept(2) */
+/* I3: of accept(2). Not EPERM: a sandbox's would come again for ever. */
 static bool is_clients_error(int r)
 {
-	return r == -ECONNABORTED || r == -EINTR || r == -EPROTO || r == -EPERM || r == -ENETDOWN ||
+	return r == -ECONNABORTED || r == -EINTR || r == -EPROTO || r == -ENETDOWN ||
 	       r == -ENOPROTOOPT || r == -EHOSTDOWN || r == -ENONET || r == -EHOSTUNREACH ||
-	       r == -EOPNOTSUPP || r == -ENETUNREACH;
+	       r == -ENETUNREACH;
 }
 
 /* Whoever has connected. 0, -EAGAIN, -EMFILE, ... */
