@@ -801,6 +801,45 @@ Test(listener, flood_takes_little_and_lets_others_through)
 		killed(pids[i]);
 }
 
+/* Connections that are reset at once, some after a byte or two. */
+static void reset_many(uint16_t port, int count)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct linger at_once = { .l_onoff = 1 };
+
+	for (int i = 0; i < count; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+			send(fd, "\0\0\0", (size_t)i % 4, MSG_NOSIGNAL);
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+		close(fd);
+	}
+}
+
+Test(listener, storm_of_resets_is_no_error_of_its_own)
+{
+	LISTENER(listener, .family = AF_INET, .authkey = KEY, .authkey_size = 6);
+	uint16_t port = carom_listener_port(listener);
+	int before = open_fd_count();
+	pid_t pid = child();
+
+	if (pid == 0) {
+		reset_many(port, 2000);
+		_exit(0);
+	}
+	for (int i = 0; i < 20; i++)
+		expect_visit(listener, .port = port, .authkey = KEY, .authkey_size = 6);
+	while (waitpid(pid, NULL, WNOHANG) == 0 || open_fd_count() != before)
+		cr_assert(eq(int,
+			     carom_listener_accept(listener, carom_deadline_after(1000000),
+						   &(struct carom_connection *){ 0 }),
+			     -ETIMEDOUT));
+	expect_visit(listener, .port = port, .authkey = KEY, .authkey_size = 6);
+}
+
 /* WA-14 */
 Test(listener, processes_of_one_program_have_a_key_in_common)
 {
