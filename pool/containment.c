@@ -318,10 +318,15 @@ static int prove(struct carom_pool *pool)
 }
 
 /* K3 */
-int carom_containment_prove(struct carom_pool *pool)
+int carom_containment_prove(struct carom_pool *pool, int start_error)
 {
-	int r = 0;
+	int r = start_error;
 
+	/* where the first workers have filled it, there is no room for the next one's group */
+	if (r == -ENOMEM && carom_groups_are_full(pool))
+		r = too_small(pool, memory_limit(pool));
+	if (r < 0)
+		return r;
 	if (is_kept_by_force(pool) && !pool->options.lazy_start)
 		r = prove(pool);
 	pthread_mutex_lock(&pool->lock);

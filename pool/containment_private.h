@@ -31,12 +31,14 @@ uint64_t carom_containment_has(const struct carom_pool *pool, enum carom_memory_
 
 /**
  * carom_containment_prove() - its workers were made: can they live within their limits?
+ * @start_error: 0; else they were not
  *
  * Waits until they are ready, or one of them, or PROOF_MAX_NS, has come to its end; where
  * nothing is limited, for nothing.
- * Return: 0, -ERANGE: the limit is below what a worker needs to be ready, which is logged.
+ * Return: @start_error; -ERANGE: the limit is below what a worker needs to be ready, which
+ * is logged.
  */
-int carom_containment_prove(struct carom_pool *pool);
+int carom_containment_prove(struct carom_pool *pool, int start_error);
 
 /**
  * carom_containment_refutes() - a worker was killed at its limit before it was ready

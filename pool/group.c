@@ -87,6 +87,14 @@ void carom_groups_end(struct carom_pool *pool)
 	pool->groups.is_on = false;
 }
 
+bool carom_groups_are_full(const struct carom_pool *pool)
+{
+	struct carom_cgroup *whole = pool->groups.whole;
+	struct carom_cgroup_memory_events events;
+
+	return whole && carom_cgroup_memory_events(whole, true, &events) == 0 && events.max;
+}
+
 /* ---- births ---- */
 
 int carom_group_make(struct incarnation *next, struct carom_pool *pool)

@@ -52,6 +52,9 @@ int carom_groups_begin(struct carom_pool *pool, const struct carom_cgroup_limits
 		       const struct carom_cgroup_limits *whole, char *reason);
 void carom_groups_end(struct carom_pool *pool);
 
+/** carom_groups_are_full() - has the group of all of them come to its limit of memory? */
+bool carom_groups_are_full(const struct carom_pool *pool);
+
 /** carom_group_make() - for a worker that is to be made; nothing where the pool has none. As carom_cgroup_new(). */
 int carom_group_make(struct incarnation *next, struct carom_pool *pool);
 

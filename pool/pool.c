@@ -304,9 +304,7 @@ int carom_pool_new(const struct carom_pool_options *options, struct carom_pool *
 		destroy(pool);
 		return r;
 	}
-	r = start_workers(pool);
-	if (r == 0)
-		r = carom_containment_prove(pool);
+	r = carom_containment_prove(pool, start_workers(pool));
 	if (r < 0) {
 		carom_pool_free(pool);
 		return r;
