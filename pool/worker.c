@@ -120,16 +120,14 @@ static bool do_task(struct carom_worker *worker, struct carom_call *call, uint32
 	return true;
 }
 
-int carom_worker_work(struct carom_worker *worker)
+static int work(struct carom_worker *worker)
 {
 	struct carom_lane *lane = worker->lane;
 	int code = CAROM_WORKER_EXIT_OK;
-	char trace[CAROM_BACKTRACE_TEXT_MAX];
 	char message[CAROM_OUTCOME_MESSAGE_MAX];
 	struct carom_call call = { .lane = lane, .worker = worker, .message = message };
 	uint32_t slot;
 
-	worker->trace = worker->plan->backtraces ? trace : NULL;
 	worker->has_barrier = worker->plan->barrier && carom_membarrier_join() == 0;
 	while (carom_lane_claim(lane, &slot) == 0) {
 		uint64_t item_count;
@@ -144,6 +142,23 @@ int carom_worker_work(struct carom_worker *worker)
 	}
 	carom_tally_phase(&worker->tally, CAROM_WORKER_LEAVING);
 	return code;
+}
+
+/* apart, as it takes up a page of the stack that no other worker needs */
+__attribute__((noinline)) static int work_with_trace(struct carom_worker *worker)
+{
+	char trace[CAROM_BACKTRACE_TEXT_MAX];
+	int code;
+
+	worker->trace = trace;
+	code = work(worker);
+	worker->trace = NULL;
+	return code;
+}
+
+int carom_worker_work(struct carom_worker *worker)
+{
+	return worker->plan->backtraces ? work_with_trace(worker) : work(worker);
 }
 
 /* ---- the beginning of the process ---- */
