@@ -682,12 +682,13 @@ static int count_with(uint64_t worker_count, const struct rung *rung)
 	int64_t mib = 1;
 	int count;
 
-	if (rung)
+	if (rung) {
 		options.max_memory_per_child_bytes = CAROM_MIB(64);
-	if (rung)
+		options.memory_rungs = rung->bit; /* and no other */
 		pool = try_pool(rung, options);
-	else
+	} else {
 		CHECK(carom_pool_new(&options, &pool) == 0);
+	}
 	if (!pool)
 		return 0;
 	for (uint64_t i = 0; i < worker_count; i++)
