@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/cleanup.h"
 #include "core/descriptors.h"
 #include "core/probe.h"
 #include "core/small_file.h"
@@ -183,6 +185,7 @@ int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exi
  * struct stat_line - what of /proc/PID/stat decides
  * @flags:        PF_...
  * @thread_count: threads that the kernel still counts
+ * @born:         ticks since the machine's start
  * @exit_code:    wait status; 0 too where we may not see it
  * @is_hidden:    we may not, for it has changed its credentials or is not dumpable: then its
  *                code is at 1. Without memory, it is at 0, and nobody can tell
@@ -190,6 +193,7 @@ int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exi
 struct stat_line {
 	unsigned long flags;
 	long thread_count;
+	uint64_t born;
 	int exit_code;
 	bool is_hidden;
 };
@@ -213,8 +217,8 @@ static int parse_stat(const char *text, struct stat_line *ret_line)
 
 	if (!state || sscanf(state,
 			     ") %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d"
-			     " %*d %*d %ld %*d %*u %*u %*d %*u %lu",
-			     &line.flags, &line.thread_count, &code_address) != 3)
+			     " %*d %*d %ld %*d %" SCNu64 " %*u %*d %*u %lu",
+			     &line.flags, &line.thread_count, &line.born, &code_address) != 4)
 		return -EBADMSG;
 	line.is_hidden = code_address <= 1;
 	line.exit_code = (int)strtol(strrchr(text, ' '), NULL, 10); /* field 52, the last one */
@@ -329,6 +333,32 @@ bool carom_pidfd_has_ended(int pidfd)
 		return wait_readable(pidfd, POLLIN, 0);
 	state = r < 0 ? NULL : strrchr(text, ')');
 	return !state || strchr("ZX", state[2]);
+}
+
+int carom_pid_born(pid_t pid, uint64_t *ret_ticks)
+{
+	struct stat_line line;
+	int r = read_line(pid, &line);
+
+	if (r < 0)
+		return r;
+	*ret_ticks = line.born;
+	return 0;
+}
+
+/* Held first: so what is read after that is of the one who is looked at. */
+bool carom_pid_lives(pid_t pid, uint64_t born)
+{
+	CAROM_CLEANUP(carom_closep) int fd = carom_pidfd_pin(pid);
+	uint64_t now_born;
+	int r;
+
+	if (fd < 0)
+		return fd != -ESRCH;
+	if (carom_pidfd_has_ended(fd))
+		return false;
+	r = born ? carom_pid_born(pid, &now_born) : -ENOENT;
+	return r != -ESRCH && (r < 0 || now_born == born);
 }
 
 /* --- signals ----------------------------------------------------------- */

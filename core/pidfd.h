@@ -79,6 +79,23 @@ int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit);
  */
 void carom_pid_end(pid_t pid, struct carom_exit *ret_exit);
 
+/**
+ * carom_pid_born() - when a process began, which tells it from a later one with its number
+ * @ret_ticks: since the machine's start; the same before and after execve(2)
+ *
+ * Return: 0, -ESRCH, -EBADMSG, or what open(2) says where /proc is not to be read.
+ */
+int carom_pid_born(pid_t pid, uint64_t *ret_ticks);
+
+/**
+ * carom_pid_lives() - has @pid not ended, and is it the process that began at @born?
+ * @born: as carom_pid_born() gave it; 0: that was not to be told, and is not compared
+ *
+ * A zombie does not live, once its last thread has ended. What cannot be told is taken
+ * for alive.
+ */
+bool carom_pid_lives(pid_t pid, uint64_t born);
+
 /** carom_thread_is_ending() - has this thread of any process begun to end, or is it gone? */
 bool carom_thread_is_ending(pid_t tid);
 

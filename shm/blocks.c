@@ -19,9 +19,27 @@
  *   I4  `resident` of a free block is not less than the bytes of its whole pages
  *       that may hold memory.
  *
+ *   I5  The last 16 bytes of a block that has TAG_OWNED are its link. It stands alone,
+ *       if nobody owns the block, or in the ring of one who does.
+ *   I6  `giving` is the room of a block in use that nobody outside has heard of, or 0.
+ *
  * One call is one change in the journal: every state another process can see has
- * all of these. The longest, taking an aligned block out of the middle of a free
- * one, puts 27 words.
+ * all of these. The longest, taking an aligned block for an owner out of the middle of
+ * a free one, puts 32 words.
+ *
+ * Of room that is taken somebody must hear, and dies, perhaps, before. So the same change
+ * that takes it tells where it is going: either to a word in the region itself, which holds
+ * the address from that instant on; or to whoever called, whose private memory nobody can
+ * look at when it is dead. Then it is in `giving` until the caller is about to write it
+ * down, and still holds the lock:
+ *
+ *	dies before the commit          nothing was taken
+ *	between commit and `giving = 0` the next one finds it in `giving`, and gives it back,
+ *	                                in one change with `giving = 0`: it may die too
+ *	after `giving = 0`              it had the room
+ *
+ * Had the word been written first, and `giving` cleared after, then a death between the two
+ * would give back room of which, if the word was in memory that is shared, others know.
  *
  * A search takes the first block of a class in which every block fits. Only if
  * there is none, the lists of the classes in which some may fit are searched from
@@ -35,9 +53,12 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "shm/chain.h"
+
 #define TAG_SHIFT 48
 #define TAG_MASK  (UINT64_C(0xffff) << TAG_SHIFT)
 #define TAG_USED  (UINT64_C(0x05ed) << TAG_SHIFT)
+#define TAG_OWNED (UINT64_C(0x0ed5) << TAG_SHIFT)
 #define TAG_FREE  (UINT64_C(0xf4ee) << TAG_SHIFT)
 #define TAG_END   (UINT64_C(0x0e0d) << TAG_SHIFT)
 
@@ -59,6 +80,7 @@ struct block {
 };
 
 #define HEADER_SIZE    offsetof(struct block, next)
+#define LINK_SIZE      sizeof(struct carom_link)
 #define BLOCK_SIZE_MIN ((sizeof(struct block) + 15) & ~UINT64_C(15))
 
 #define FIELD(at, name) ((at) + offsetof(struct block, name))
@@ -141,6 +163,12 @@ static uint64_t size_of(const struct carom_change *change, uint64_t block)
 static bool has_tag(const struct carom_change *change, uint64_t block, uint64_t tag)
 {
 	return (carom_change_get(change, FIELD(block, size)) & TAG_MASK) == tag;
+}
+
+/* Where a block with TAG_OWNED has its link. */
+static uint64_t link_in(uint64_t block, uint64_t size)
+{
+	return block + size - LINK_SIZE;
 }
 
 static void set_bit(struct carom_change *change, uint64_t word, uint32_t bit)
@@ -259,8 +287,9 @@ static uint64_t find(const struct carom_blocks *blocks, uint64_t need, uint64_t 
 	return search_lists(blocks, need, alignment);
 }
 
-/* Cut [block, block + need) out of the free block and mark it used. Return: its size. */
-static uint64_t cut(struct carom_change *change, uint64_t block, uint64_t gap, uint64_t need)
+/* Cut [block, block + need) out of the free block and mark it as @tag. Return: its size. */
+static uint64_t cut(struct carom_change *change, uint64_t block, uint64_t gap, uint64_t need,
+		    uint64_t tag)
 {
 	uint64_t size = size_of(change, block) - gap;
 	uint64_t resident = carom_change_get(change, FIELD(block, resident));
@@ -273,34 +302,68 @@ static uint64_t cut(struct carom_change *change, uint64_t block, uint64_t gap, u
 		list(change, block + need, size - need, resident);
 		size = need;
 	}
-	carom_change_put(change, FIELD(block, size), size | TAG_USED);
+	carom_change_put(change, FIELD(block, size), size | tag);
 	carom_change_put(change, FIELD(block + size, previous_size), size);
 	return size;
 }
 
-int carom_blocks_take(struct carom_blocks *blocks, uint64_t size, uint64_t alignment,
+/* How large a block must be for @size bytes of room, and for a link, if it has one. */
+static uint64_t block_size(uint64_t size, uint64_t tag)
+{
+	uint64_t link_size = tag == TAG_OWNED ? LINK_SIZE : 0;
+	uint64_t need = round_up(size + HEADER_SIZE + link_size, CAROM_BLOCKS_ALIGNMENT);
+
+	return need < BLOCK_SIZE_MIN ? BLOCK_SIZE_MIN : need;
+}
+
+/* The room at @offset goes to @place, or to whoever asks for it. */
+static void send_to(struct carom_change *change, uint64_t place, uint64_t offset)
+{
+	if (place)
+		carom_change_put(change, place, (uintptr_t)change->base + offset);
+	else
+		carom_change_put(change, GLOBAL(giving), offset);
+}
+
+int carom_blocks_take(struct carom_blocks *blocks, const struct carom_request *request,
 		      uint64_t *ret_offset)
 {
+	uint64_t tag = request->owner ? TAG_OWNED : TAG_USED;
 	struct carom_change change;
-	uint64_t need, block, gap;
+	uint64_t need, block, gap, size;
 
-	if (size > blocks->size || alignment > blocks->size)
+	if (request->size > blocks->size || request->alignment > blocks->size)
 		return -ENOMEM;
-	need = round_up(size + HEADER_SIZE, CAROM_BLOCKS_ALIGNMENT);
-	if (need < BLOCK_SIZE_MIN)
-		need = BLOCK_SIZE_MIN;
-	block = find(blocks, need, alignment);
+	need = block_size(request->size, tag);
+	block = find(blocks, need, request->alignment);
 	if (!block)
 		return -ENOMEM;
-	gap = gap_of(blocks, block, alignment);
+	gap = gap_of(blocks, block, request->alignment);
 	carom_change_begin(&change, &blocks->journal, blocks);
-	account(&change, (int64_t)cut(&change, block, gap, need), 1);
+	size = cut(&change, block, gap, need, tag);
+	block += gap;
+	account(&change, (int64_t)size, 1);
+	if (request->owner)
+		carom_chain_add(&change, request->owner, link_in(block, size));
+	send_to(&change, request->place, block + HEADER_SIZE);
 	carom_change_commit(&change);
-	*ret_offset = block + gap + HEADER_SIZE;
+	*ret_offset = block + HEADER_SIZE;
 	return 0;
 }
 
+void carom_blocks_given(struct carom_blocks *blocks)
+{
+	/* one word, under the lock; nothing that comes after may be done before */
+	atomic_store_explicit(&blocks->giving, 0, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* ---- give ---- */
+
+static bool is_used_tag(uint64_t tag)
+{
+	return tag == TAG_USED || tag == TAG_OWNED;
+}
 
 static bool is_used_block(const struct carom_blocks *blocks, uint64_t block)
 {
@@ -308,7 +371,7 @@ static bool is_used_block(const struct carom_blocks *blocks, uint64_t block)
 	uint64_t size, end;
 
 	if (block < blocks->first || block % CAROM_BLOCKS_ALIGNMENT != 0 ||
-	    block > blocks->size - BLOCK_SIZE_MIN || (header->size & TAG_MASK) != TAG_USED)
+	    block > blocks->size - BLOCK_SIZE_MIN || !is_used_tag(header->size & TAG_MASK))
 		return false;
 	size = header->size & ~TAG_MASK;
 	end = blocks->size - HEADER_SIZE;
@@ -350,22 +413,34 @@ static uint64_t join(struct carom_change *change, uint64_t *block, uint64_t size
 	return size;
 }
 
+/* The block in use at @block becomes free, in a change that may have more in it. */
+static struct carom_pages give(struct carom_change *change, uint64_t block)
+{
+	uint64_t size = size_of(change, block), resident = size;
+	struct carom_pages pages;
+
+	if (has_tag(change, block, TAG_OWNED))
+		carom_chain_remove(change, link_in(block, size));
+	account(change, -(int64_t)size, -1);
+	size = join(change, &block, size, &resident);
+	list(change, block, size, resident);
+	pages = pages_of(block, size);
+	if (resident < GIVE_BACK_SIZE)
+		pages.size = 0;
+	return pages;
+}
+
 int carom_blocks_give(struct carom_blocks *blocks, uint64_t offset, struct carom_pages *ret_pages)
 {
 	struct carom_change change;
-	uint64_t block = offset - HEADER_SIZE, size, resident;
+	struct carom_pages pages;
 
-	if (!is_used_block(blocks, block))
+	if (!is_used_block(blocks, offset - HEADER_SIZE))
 		return -EINVAL;
 	carom_change_begin(&change, &blocks->journal, blocks);
-	resident = size = size_of(&change, block);
-	account(&change, -(int64_t)size, -1);
-	size = join(&change, &block, size, &resident);
-	list(&change, block, size, resident);
+	pages = give(&change, offset - HEADER_SIZE);
 	carom_change_commit(&change);
-	*ret_pages = pages_of(block, size);
-	if (resident < GIVE_BACK_SIZE)
-		ret_pages->size = 0;
+	*ret_pages = pages;
 	return 0;
 }
 
@@ -376,6 +451,143 @@ void carom_blocks_emptied(struct carom_blocks *blocks, const struct carom_pages 
 	carom_change_begin(&change, &blocks->journal, blocks);
 	carom_change_put(&change, FIELD(pages->block, resident),
 			 size_of(&change, pages->block) - pages->size);
+	carom_change_commit(&change);
+}
+
+/* ---- resize ---- */
+
+/* A link moves within its block; what it stood on may become room, and is not read again. */
+static void move_link(struct carom_change *change, uint64_t from, uint64_t to)
+{
+	bool alone = carom_chain_next(change, from) == from;
+	uint64_t previous = alone ? 0 : carom_chain_previous(change, from);
+
+	if (from == to)
+		return;
+	if (alone) {
+		carom_chain_init(change, to);
+		return;
+	}
+	carom_chain_remove(change, from);
+	carom_chain_add(change, previous, to);
+}
+
+/*
+ * Of the block and the free one behind it, if there is one, @total bytes together, the
+ * first @need become the block. Return: pages of the rest.
+ */
+static struct carom_pages resize(struct carom_change *change, uint64_t block, uint64_t need,
+				 uint64_t total)
+{
+	uint64_t tag = carom_change_get(change, FIELD(block, size)) & TAG_MASK;
+	uint64_t size = size_of(change, block), next = block + size;
+	uint64_t resident = need < size ? size - need : 0;
+	struct carom_pages pages = { 0 };
+
+	if (total > size) {
+		resident += carom_change_get(change, FIELD(next, resident));
+		unlist(change, next);
+		carom_change_put(change, FIELD(next, size), 0);
+	}
+	if (tag == TAG_OWNED)
+		move_link(change, link_in(block, size), link_in(block, need));
+	account(change, (int64_t)(need - size), 0);
+	carom_change_put(change, FIELD(block, size), need | tag);
+	carom_change_put(change, FIELD(block + need, previous_size), need);
+	if (total > need) {
+		list(change, block + need, total - need, resident);
+		pages = pages_of(block + need, total - need);
+	}
+	if (resident < GIVE_BACK_SIZE)
+		pages.size = 0;
+	return pages;
+}
+
+int carom_blocks_resize(struct carom_blocks *blocks, uint64_t offset, uint64_t size, uint64_t place,
+			struct carom_pages *ret_pages)
+{
+	uint64_t block = offset - HEADER_SIZE, need, total;
+	struct carom_pages pages = { 0 };
+	struct carom_change change;
+
+	if (!is_used_block(blocks, block))
+		return -EINVAL;
+	if (size > blocks->size)
+		return -ENOMEM;
+	carom_change_begin(&change, &blocks->journal, blocks);
+	need = block_size(size, block_at(blocks, block)->size & TAG_MASK);
+	total = size_of(&change, block);
+	if (has_tag(&change, block + total, TAG_FREE))
+		total += size_of(&change, block + total);
+	if (need > total)
+		return -ENOMEM;
+	if (total - need < BLOCK_SIZE_MIN)
+		need = total;
+	if (place)
+		send_to(&change, place, offset);
+	if (need != size_of(&change, block))
+		pages = resize(&change, block, need, total);
+	carom_change_commit(&change);
+	*ret_pages = pages;
+	return 0;
+}
+
+/* @place may lie in the old room: it is put first, so that what a free block needs counts. */
+void carom_blocks_replace(struct carom_blocks *blocks, uint64_t offset, uint64_t by, uint64_t place,
+			  struct carom_pages *ret_pages)
+{
+	struct carom_change change;
+	struct carom_pages pages;
+
+	carom_change_begin(&change, &blocks->journal, blocks);
+	carom_change_put(&change, GLOBAL(giving), 0);
+	if (place)
+		send_to(&change, place, by);
+	pages = give(&change, offset - HEADER_SIZE);
+	carom_change_commit(&change);
+	*ret_pages = pages;
+}
+
+/* ---- owners ---- */
+
+uint64_t carom_blocks_link(const struct carom_blocks *blocks, uint64_t offset)
+{
+	uint64_t block = offset - HEADER_SIZE;
+
+	if (!is_used_block(blocks, block) ||
+	    (block_at(blocks, block)->size & TAG_MASK) != TAG_OWNED)
+		return 0;
+	return link_in(block, block_at(blocks, block)->size & ~TAG_MASK);
+}
+
+uint64_t carom_blocks_size(const struct carom_blocks *blocks, uint64_t offset)
+{
+	uint64_t block = offset - HEADER_SIZE;
+
+	if (!is_used_block(blocks, block))
+		return 0;
+	return (block_at(blocks, block)->size & ~TAG_MASK) - HEADER_SIZE -
+	       (carom_blocks_link(blocks, offset) ? LINK_SIZE : 0);
+}
+
+/* Behind the link stands the next block, which knows how long this one is. */
+uint64_t carom_blocks_linked(const struct carom_blocks *blocks, uint64_t link)
+{
+	uint64_t next = link + LINK_SIZE;
+
+	return next - block_at(blocks, next)->previous_size + HEADER_SIZE;
+}
+
+void carom_blocks_pass(struct carom_blocks *blocks, uint64_t link, uint64_t owner)
+{
+	struct carom_change change;
+
+	carom_change_begin(&change, &blocks->journal, blocks);
+	carom_chain_remove(&change, link);
+	if (owner)
+		carom_chain_add(&change, owner, link);
+	else
+		carom_chain_init(&change, link);
 	carom_change_commit(&change);
 }
 
@@ -396,9 +608,26 @@ void carom_blocks_init(struct carom_blocks *blocks, uint64_t first, uint64_t siz
 	carom_change_commit(&change);
 }
 
+/* I6: pages are not given back here: what they may hold is counted, for the next give nearby */
+static void take_back(struct carom_blocks *blocks, uint64_t offset)
+{
+	struct carom_change change;
+
+	carom_change_begin(&change, &blocks->journal, blocks);
+	carom_change_put(&change, GLOBAL(giving), 0);
+	give(&change, offset - HEADER_SIZE);
+	carom_change_commit(&change);
+}
+
 void carom_blocks_redo(struct carom_blocks *blocks)
 {
+	uint64_t giving;
+
 	carom_journal_redo(&blocks->journal, blocks);
+	/* relaxed: the lock orders processes */
+	giving = atomic_load_explicit(&blocks->giving, memory_order_relaxed);
+	if (giving)
+		take_back(blocks, giving);
 }
 
 uint64_t carom_blocks_room(const struct carom_blocks *blocks)
@@ -415,6 +644,20 @@ struct census {
 	uint64_t free_count;
 };
 
+static const struct carom_link *link_at(const struct carom_blocks *blocks, uint64_t link)
+{
+	return (const struct carom_link *)((const unsigned char *)blocks + link);
+}
+
+static bool is_linked(const struct carom_blocks *blocks, uint64_t at)
+{
+	const struct carom_link *link = link_at(blocks, at);
+
+	return link->next < blocks->size && link->previous < blocks->size &&
+	       link_at(blocks, link->next)->previous == at &&
+	       link_at(blocks, link->previous)->next == at;
+}
+
 static const char *walk(const struct carom_blocks *blocks, struct census *census)
 {
 	uint64_t end = blocks->size - HEADER_SIZE, previous_size = 0, size;
@@ -425,7 +668,7 @@ static const char *walk(const struct carom_blocks *blocks, struct census *census
 		bool is_free = (block->size & TAG_MASK) == TAG_FREE;
 
 		size = block->size & ~TAG_MASK;
-		if (!is_free && (block->size & TAG_MASK) != TAG_USED)
+		if (!is_free && !is_used_tag(block->size & TAG_MASK))
 			return "a block has no tag";
 		if (size < BLOCK_SIZE_MIN || size % CAROM_BLOCKS_ALIGNMENT || size > end - at)
 			return "a block has an impossible size";
@@ -433,6 +676,8 @@ static const char *walk(const struct carom_blocks *blocks, struct census *census
 			return "a block is wrong about the one before it";
 		if (is_free && previous_free)
 			return "two free blocks are neighbours";
+		if ((block->size & TAG_MASK) == TAG_OWNED && !is_linked(blocks, link_in(at, size)))
+			return "a link and its neighbours do not know each other";
 		census->free_count += is_free;
 		census->used_count += !is_free;
 		census->used_size += is_free ? 0 : size;
@@ -496,6 +741,8 @@ const char *carom_blocks_fault(const struct carom_blocks *blocks)
 
 	if (atomic_load(&blocks->journal.count))
 		return "a change is not finished";
+	if (atomic_load(&blocks->giving))
+		return "a block was not given";
 	fault = walk(blocks, &census);
 	if (fault)
 		return fault;

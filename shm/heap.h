@@ -16,14 +16,32 @@
  *
  * The heap is one sealed memfd of its full size. Memory is taken as it is used and
  * given back when large blocks become free, so the size is a limit and costs
- * nothing. A process that is killed inside any of these calls costs the others at
- * most the block it was about to be given.
+ * nothing: it grows in place, and no pointer ever changes.
+ *
+ * A process may be killed at any instruction of these calls. Whoever makes the next one
+ * completes or undoes what it had begun, so it costs the others nothing:
+ *
+ * - A call that was not complete gives no block away. If @ret_block of an alloc or realloc
+ *   points into the heap itself, the pointer there and the blocks change together: either
+ *   it names the new block, or nothing has happened.
+ * - A block that is known only to the dead process's own memory is lost, as it was the
+ *   process's to free. carom_heap_alloc_owned() gives blocks that can be had back:
+ *
+ *	r = carom_heap_alloc_owned(heap, sizeof(*job), 1, (void **)&job);
+ *	...				// killed from here on: reclaimed
+ *	queue->last = job;
+ *	carom_heap_disown(heap, job);	// from here on it is the queue's
+ *
+ *	carom_heap_reclaim(heap, pid, NULL);	// by whoever learns of the death
+ *
+ *   What the process has linked before it died must be taken out of its place first.
  */
 #ifndef CAROM_SHM_HEAP_H
 #define CAROM_SHM_HEAP_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "../core/api.h"
 #include "../core/cleanup.h"
@@ -37,7 +55,7 @@ struct carom_heap;
  * @size_bytes: size of this struct; CAROM_HEAP_OPTIONS() fills it in
  * @name:       shown in /proc/PID/maps; copied; NULL means "heap"
  * @size:       bytes that can be in use at most, with 16 for each block; rounded
- *              up to whole pages and to 64 KiB at least; 0 means 64 GiB
+ *              up to whole pages and to 128 KiB at least; 0 means 64 GiB
  */
 struct carom_heap_options {
 	size_t size_bytes;
@@ -130,6 +148,24 @@ CAROM_API int carom_heap_alloc_aligned(struct carom_heap *heap, uint64_t size, u
 				       void **ret_block);
 
 /**
+ * carom_heap_realloc() - make a block larger or smaller
+ * @block:     NULL: as carom_heap_alloc()
+ * @size:      bytes, not 0
+ * @ret_block: the block, where it was if that could be done; else elsewhere, aligned to 16
+ *             bytes, with its content, and @block is freed. May be where @block stands
+ *
+ * The block stays owned by whom it was. Where it has to move, all others wait while it is
+ * copied.
+ *
+ * Context: as carom_heap_alloc().
+ * Return: 0, or, with @block as it was,
+ *	-EINVAL  @size is 0; @block is no block of this heap, or was given back already
+ *	-ENOMEM
+ */
+CAROM_API int carom_heap_realloc(struct carom_heap *heap, void *block, uint64_t size,
+				 void **ret_block);
+
+/**
  * carom_heap_dealloc() - give a block back
  * @block: NULL is allowed
  *
@@ -138,6 +174,55 @@ CAROM_API int carom_heap_alloc_aligned(struct carom_heap *heap, uint64_t size, u
  * unless its room is in use again).
  */
 CAROM_API int carom_heap_dealloc(struct carom_heap *heap, void *block);
+
+/** carom_heap_block_size() - bytes that fit into a block: what was asked for, or some more; 0: no block */
+CAROM_API uint64_t carom_heap_block_size(struct carom_heap *heap, const void *block);
+
+/**
+ * carom_heap_alloc_owned() - get a block that goes with this process
+ * @alignment: a power of two
+ * @ret_block: as carom_heap_alloc(); takes 16 bytes more
+ *
+ * Nothing happens to it by itself when the process ends, in whatever way:
+ * carom_heap_reclaim() frees it then. Children made by fork() own nothing of their parent's;
+ * a program that replaces itself by execve(2) is the same process.
+ *
+ * Context: as carom_heap_alloc().
+ * Return: as carom_heap_alloc_aligned(), or -ENOSPC: 1024 processes own blocks already.
+ */
+CAROM_API int carom_heap_alloc_owned(struct carom_heap *heap, uint64_t size, uint64_t alignment,
+				     void **ret_block);
+
+/**
+ * carom_heap_own() - from now on the block is this process's
+ * @block: one from carom_heap_alloc_owned(), whoever owns it, or nobody
+ *
+ * Context: as carom_heap_alloc().
+ * Return: 0, -EINVAL (no such block), -ENOSPC (as above).
+ */
+CAROM_API int carom_heap_own(struct carom_heap *heap, void *block);
+
+/**
+ * carom_heap_disown() - from now on the block is nobody's, and outlives all
+ * @block: one from carom_heap_alloc_owned(), whoever owns it
+ *
+ * Context: as carom_heap_alloc().
+ * Return: 0, or -EINVAL: no such block.
+ */
+CAROM_API int carom_heap_disown(struct carom_heap *heap, void *block);
+
+/**
+ * carom_heap_reclaim() - free what the dead own
+ * @pid:       one process that has ended, reaped or not; 0: all that have
+ * @ret_count: how many blocks were freed; may be NULL
+ *
+ * One after the other, with others in between. None of those blocks may be in use by
+ * anybody else. Without /proc, @pid is taken for alive while anybody has the number.
+ *
+ * Context: as carom_heap_alloc(). AS-Unsafe fd.
+ * Return: 0, or, with *@ret_count untouched, -EBUSY: @pid lives.
+ */
+CAROM_API int carom_heap_reclaim(struct carom_heap *heap, pid_t pid, uint64_t *ret_count);
 
 /**
  * carom_heap_stats() - how full it is

@@ -352,6 +352,280 @@ Test(heap, keeps_blocks_of_several_threads_apart, .timeout = 60)
 	expect_whole(heap);
 }
 
+/* ---- larger and smaller ---- */
+
+Test(heap, resizes_a_block_where_it_is_or_moves_it, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(8));
+	unsigned char *block = alloc(heap, 100), *same = NULL, *behind, *moved = NULL;
+
+	for (int i = 0; i < 100; i++)
+		block[i] = (unsigned char)i;
+	cr_expect(zero(int, carom_heap_realloc(heap, block, 5000, (void **)&same)));
+	cr_expect(eq(ptr, same, block));
+	cr_expect(ge(u64, carom_heap_block_size(heap, block), 5000));
+	behind = alloc(heap, 16);
+	cr_expect(zero(int, carom_heap_realloc(heap, block, 50, (void **)&same)));
+	cr_expect(eq(ptr, same, block));
+	cr_expect(lt(u64, carom_heap_block_size(heap, block), 100));
+	cr_expect(zero(int, carom_heap_realloc(heap, block, 6000, (void **)&moved)));
+	cr_expect(ne(ptr, moved, block));
+	cr_expect(gt(ptr, moved, behind));
+	for (int i = 0; i < 50; i++)
+		cr_expect(eq(int, moved[i], i));
+	cr_expect(eq(u64, stats_of(heap).used_count, 2));
+	expect_whole(heap);
+}
+
+Test(heap, resizes_nothing_that_is_no_block, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(1));
+	void *block = NULL, *none = NULL;
+
+	cr_expect(zero(int, carom_heap_realloc(heap, NULL, 64, &block)));
+	cr_expect(eq(int, carom_heap_realloc(heap, block, 0, &none), -EINVAL));
+	cr_expect(eq(int, carom_heap_realloc(heap, (char *)block + 16, 64, &none), -EINVAL));
+	cr_expect(eq(int, carom_heap_realloc(heap, &none, 64, &none), -EINVAL));
+	cr_expect(eq(int, carom_heap_realloc(heap, block, CAROM_MIB(1), &none), -ENOMEM));
+	cr_expect(eq(int, carom_heap_realloc(heap, block, UINT64_MAX, &none), -ENOMEM));
+	cr_expect(zero(u64, carom_heap_block_size(heap, &none)));
+	cr_expect(zero(int, carom_heap_dealloc(heap, block)));
+	cr_expect(eq(int, carom_heap_realloc(heap, block, 64, &none), -EINVAL));
+	cr_expect(eq(ptr, none, NULL));
+	expect_whole(heap);
+}
+
+Test(heap, gives_memory_back_when_a_block_shrinks, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(64));
+	unsigned char *block = alloc(heap, CAROM_MIB(32));
+
+	memset(block, 1, CAROM_MIB(32));
+	cr_expect(zero(int, carom_heap_realloc(heap, block, CAROM_MIB(1), (void **)&block)));
+	cr_expect(lt(u64, stats_of(heap).resident_size, CAROM_MIB(2)));
+	cr_expect(eq(int, block[CAROM_MIB(1) - 1], 1));
+	expect_whole(heap);
+}
+
+/* Fill, resize or empty one slot. Return: false if a block was not as it was left. */
+static bool resizing_turn(struct carom_heap *heap, struct slot *slot, uint64_t *seed)
+{
+	uint64_t size = random_size(seed);
+	bool good;
+
+	if (!slot->block || chance(seed) % 3 == 0)
+		return turn(heap, slot, seed);
+	good = holds_fill(slot);
+	if (carom_heap_realloc(heap, slot->block, size, (void **)&slot->block) != 0)
+		return good;
+	slot->size = slot->size < size ? slot->size : size;
+	good &= holds_fill(slot);
+	slot->size = size;
+	memset(slot->block, slot->fill, slot->size);
+	return good;
+}
+
+/* SC-10 */
+Test(heap, loses_nothing_over_any_sequence_of_calls, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(24));
+	struct slot slots[SLOTS] = { 0 };
+	uint64_t seed = new_seed(), all = stats_of(heap).free_size;
+
+	for (int step = 0; step < 20000; step++) {
+		cr_assert(resizing_turn(heap, &slots[chance(&seed) % SLOTS], &seed));
+		if (step % 500 == 0)
+			expect_whole(heap);
+	}
+	empty(heap, slots);
+	expect_whole(heap);
+	cr_expect(zero(u64, stats_of(heap).used_count));
+	cr_expect(eq(u64, stats_of(heap).free_size, all));
+}
+
+/* Slots of its own, and blocks that it owns for a while. */
+static void *resize_and_own(void *userdata)
+{
+	struct worker *worker = userdata;
+	void *owned;
+
+	worker->good = true;
+	for (int step = 0; step < 2000; step++) {
+		worker->good &= resizing_turn(
+			worker->heap, &worker->slots[chance(&worker->seed) % SLOTS], &worker->seed);
+		if (carom_heap_alloc_owned(worker->heap, 100, 1, &owned) != 0)
+			continue;
+		memset(owned, 1, 100);
+		worker->good &= carom_heap_disown(worker->heap, owned) == 0;
+		worker->good &= carom_heap_own(worker->heap, owned) == 0;
+		worker->good &= carom_heap_dealloc(worker->heap, owned) == 0;
+	}
+	return NULL;
+}
+
+Test(heap, keeps_threads_apart_that_resize_and_own, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(24));
+	static struct worker workers[3];
+	uint64_t seed = new_seed();
+	pthread_t threads[3];
+
+	for (uint64_t i = 0; i < 3; i++) {
+		workers[i].heap = heap;
+		workers[i].seed = seed + i;
+		cr_assert(
+			zero(int, pthread_create(&threads[i], NULL, resize_and_own, &workers[i])));
+	}
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 3; i++) {
+		cr_expect(workers[i].good);
+		empty(heap, workers[i].slots);
+	}
+	cr_expect(zero(u64, stats_of(heap).used_count));
+	expect_whole(heap);
+}
+
+/* ---- pointers that stand in the heap, and owners ---- */
+
+Test(heap, writes_a_pointer_in_itself, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(1));
+	struct message *message = alloc(heap, sizeof(*message)), *old;
+
+	cr_expect(zero(int, carom_heap_alloc(heap, 100, (void **)&message->next)));
+	old = message->next;
+	old->number = 4;
+	alloc(heap, 16);
+	cr_expect(zero(int, carom_heap_realloc(heap, old, 1000, (void **)&message->next)));
+	cr_expect(ne(ptr, message->next, old));
+	cr_expect(eq(int, message->next->number, 4));
+	cr_expect(zero(int, carom_heap_dealloc(heap, message->next)));
+	expect_whole(heap);
+}
+
+Test(heap, frees_what_a_dead_process_owned, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(8));
+	uint64_t count = 99;
+	pid_t pid = child();
+
+	if (pid == 0) {
+		void *block;
+
+		for (uint64_t i = 1; i <= 100; i++)
+			if (carom_heap_alloc_owned(heap, i * 50, 1, &block) != 0)
+				_exit(1);
+		if (carom_heap_disown(heap, block) != 0 || !alloc(heap, 64))
+			_exit(2);
+		_exit(0);
+	}
+	cr_assert(zero(int, ended(pid)));
+	cr_expect(eq(u64, stats_of(heap).used_count, 101));
+	cr_expect(zero(int, carom_heap_reclaim(heap, pid, &count)));
+	cr_expect(eq(u64, count, 99));
+	cr_expect(eq(u64, stats_of(heap).used_count, 2)); /* disowned, and never owned */
+	expect_whole(heap);
+	cr_expect(zero(int, carom_heap_reclaim(heap, pid, &count)));
+	cr_expect(zero(u64, count));
+}
+
+Test(heap, frees_nothing_of_a_process_that_lives, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(1));
+	uint64_t count = 99;
+	void *block = NULL;
+	pid_t pid;
+
+	cr_assert(zero(int, carom_heap_alloc_owned(heap, 64, 64, &block)));
+	cr_expect(zero(u64, (uintptr_t)block % 64));
+	pid = child();
+	if (pid == 0) /* a copy of the handle is the copy's own */
+		_exit(carom_heap_alloc_owned(heap, 64, 1, &block) != 0);
+	cr_assert(zero(int, ended(pid)));
+	cr_expect(eq(int, carom_heap_reclaim(heap, getpid(), &count), -EBUSY));
+	cr_expect(eq(u64, count, 99));
+	cr_expect(zero(int, carom_heap_reclaim(heap, 0, &count)));
+	cr_expect(eq(u64, count, 1)); /* the child's */
+	cr_expect(eq(u64, stats_of(heap).used_count, 1));
+	cr_expect(zero(int, carom_heap_dealloc(heap, block)));
+	expect_whole(heap);
+}
+
+Test(heap, passes_a_block_from_one_owner_to_another, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(1));
+	void *mine = NULL, *plain = alloc(heap, 64);
+	uint64_t count = 0;
+	pid_t pid;
+
+	cr_assert(zero(int, carom_heap_alloc_owned(heap, 64, 1, &mine)));
+	pid = child();
+	if (pid == 0)
+		_exit(-carom_heap_own(heap, mine));
+	cr_assert(zero(int, ended(pid)));
+	cr_expect(eq(int, carom_heap_own(heap, plain), -EINVAL));
+	cr_expect(eq(int, carom_heap_disown(heap, plain), -EINVAL));
+	cr_expect(eq(int, carom_heap_own(heap, &count), -EINVAL));
+	cr_expect(zero(int, carom_heap_own(heap, mine))); /* back from the dead */
+	cr_expect(zero(int, carom_heap_reclaim(heap, pid, &count)));
+	cr_expect(zero(u64, count));
+	expect_whole(heap);
+	cr_expect(zero(int, carom_heap_disown(heap, mine)));
+	cr_expect(zero(int, carom_heap_realloc(heap, mine, 8000, &mine))); /* nobody's still */
+	expect_whole(heap);
+	cr_expect(zero(int, carom_heap_dealloc(heap, mine)));
+	expect_whole(heap);
+}
+
+Test(heap, resizes_blocks_that_are_owned, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(24));
+	void *blocks[20] = { NULL };
+	uint64_t seed = new_seed(), count = 0;
+	pid_t pid = child();
+
+	if (pid == 0) {
+		for (int i = 0; i < 2000; i++) {
+			void **block = &blocks[chance(&seed) % 20];
+			uint64_t size = 1 + chance(&seed) % 5000;
+			int r = *block ? carom_heap_realloc(heap, *block, size, block)
+				       : carom_heap_alloc_owned(heap, size, 1, block);
+
+			if (r != 0 || (i % 100 == 0 && carom_heap_check(heap)))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	cr_assert(zero(int, ended(pid)));
+	cr_expect(eq(u64, stats_of(heap).used_count, 20));
+	cr_expect(zero(int, carom_heap_reclaim(heap, pid, &count)));
+	cr_expect(eq(u64, count, 20));
+	cr_expect(zero(u64, stats_of(heap).used_count));
+	expect_whole(heap);
+}
+
+Test(heap, has_room_for_so_many_owners, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = new_heap(CAROM_MIB(1));
+	uint64_t count = 0;
+	void *block = NULL;
+
+	for (int i = 0; i < 1024; i++) {
+		pid_t pid = child();
+
+		if (pid == 0)
+			_exit(-carom_heap_alloc_owned(heap, 64, 1, &block));
+		cr_assert(zero(int, ended(pid)));
+	}
+	cr_expect(eq(int, carom_heap_alloc_owned(heap, 64, 1, &block), -ENOSPC));
+	cr_expect(eq(ptr, block, NULL));
+	cr_expect(zero(int, carom_heap_reclaim(heap, 0, &count)));
+	cr_expect(eq(u64, count, 1024));
+	cr_expect(zero(int, carom_heap_alloc_owned(heap, 64, 1, &block)));
+	expect_whole(heap);
+}
+
 /* ---- full and empty ---- */
 
 Test(heap, is_used_to_the_last_byte_and_recovers, .timeout = 60)
@@ -457,10 +731,16 @@ static void run_until_killed(struct carom_heap *heap, struct victim *victim, uin
 		void *block;
 
 		if (slot->block) {
+			bool grows = chance(&seed) % 3 == 0;
+
 			victim->leaving = slot->block;
 			slot->block = NULL;
-			carom_heap_dealloc(heap, victim->leaving);
+			block = NULL;
+			if (!grows || carom_heap_realloc(heap, victim->leaving, random_size(&seed),
+							 &block) != 0)
+				carom_heap_dealloc(heap, victim->leaving);
 			victim->leaving = NULL;
+			slot->block = block;
 			continue;
 		}
 		if (carom_heap_alloc(heap, random_size(&seed), &block) == 0)
@@ -554,7 +834,7 @@ Test(heap, survives_a_death_at_every_step, .timeout = 600)
 		for (int round = 0; round < ROUNDS; round++)
 			kill_once_at(name, seed + (uint64_t)round * 7919);
 	}
-	cr_expect(ge(int, points, 17));
+	cr_expect(ge(int, points, 20));
 }
 
 enum { CROWD = 3, RANDOM_DEATHS = 200 };
