@@ -44,6 +44,9 @@
  * AddressSanitizer makes ten instructions of one, and each costs more. There it is every
  * n-th one, beginning with another one each time (CAROM_SEED replays it).
  *
+ * What a death leaves behind may be what the next operation begins with, and dies in as
+ * well: step_through_by() keeps the way, and step_leave_dead() is a @set_up for that.
+ *
  * An instruction that repeats itself (rep movs) is one. A system call is one: in the kernel
  * nobody is killed halfway, but asleep.
  */
@@ -391,6 +394,16 @@ static inline void step_kill_asleep(const struct step_play *play, void *stage,
 	step_end(&run, &death);
 }
 
+/* One that has died there, for an operation whose @set_up is this; nothing is checked. */
+static inline void step_leave_dead(const struct step_play *play, void *stage,
+				   const struct step_way *way, uint32_t instruction)
+{
+	struct step_run run = step_begin(play, stage);
+
+	step_go(&run, way, instruction);
+	cr_assert(eq(int, killed(run.pid), -SIGKILL));
+}
+
 /* Every which instruction? */
 static inline uint32_t step_stride(const struct step_way *way)
 {
@@ -401,35 +414,45 @@ static inline uint32_t step_stride(const struct step_way *way)
 #endif
 }
 
-/* All deaths of one play. Return: how many instructions the operation has. */
-static inline uint32_t step_through(const struct step_play *play, void *stage)
+/* All deaths of one play. *@way, which may be large, is how it went. */
+static inline void step_through_by(const struct step_play *play, void *stage, struct step_way *way)
 {
-	struct step_way *way = malloc(sizeof(*way));
 	uint64_t began = carom_now();
-	uint32_t count, stride;
+	uint32_t stride;
 
-	cr_assert(ne(ptr, way, NULL));
 	step_record(play, stage, way);
 	stride = step_stride(way);
 	for (uint64_t i = stride > 1 ? new_seed() % stride : 0; i < way->count; i += stride)
 		step_kill_at(play, stage, way, (uint32_t)i);
 	for (uint32_t i = 0; i < way->sleep_count; i++)
 		step_kill_asleep(play, stage, way, way->sleeps[i]);
-	count = way->count;
-	fprintf(stderr, "# %u instructions (stride %u), %u sleeps, in %.1f s\n", count, stride,
+	fprintf(stderr, "# %u instructions (stride %u), %u sleeps, in %.1f s\n", way->count, stride,
 		way->sleep_count, (double)(carom_now() - began) / CAROM_NS_PER_SEC);
-	free(way);
-	return count;
 }
 
 #else
 
-static inline uint32_t step_through(const struct step_play *play, void *stage)
+struct step_way {
+	uint32_t count;
+};
+
+static inline void step_through_by(const struct step_play *play, void *stage, struct step_way *way)
 {
 	cr_skip_test("skipped: breakpoints are set on x86-64 only");
-	return 0;
+}
+
+static inline void step_leave_dead(const struct step_play *play, void *stage,
+				   const struct step_way *way, uint32_t instruction)
+{
 }
 
 #endif
+
+static inline void step_through(const struct step_play *play, void *stage)
+{
+	static struct step_way way;
+
+	step_through_by(play, stage, &way);
+}
 
 #endif
