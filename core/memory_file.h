@@ -14,4 +14,7 @@
  */
 int carom_memory_file_new(const char *name);
 
+/** carom_memory_file_new_huge() - of huge pages; also what memfd_create(2) says where there are none */
+int carom_memory_file_new_huge(const char *name);
+
 #endif

@@ -17,8 +17,7 @@
 #include "core/fd.h"
 #include "core/memory_usage_private.h"
 
-/* The value of "@key: 123 kB", in bytes. */
-static int look_up(const char *text, const char *key, uint64_t *ret_bytes)
+int carom_memory_look_up(const char *text, const char *key, uint64_t *ret_bytes)
 {
 	const char *at = strstr(text, key);
 	char *end;
@@ -80,11 +79,12 @@ static int read_usage(int directory_fd, const char *path, struct carom_memory_us
 	int r = read_file(directory_fd, path, text, sizeof(text));
 
 	if (r == 0)
-		r = look_up(text, "\nVmRSS:", &usage.current);
+		r = carom_memory_look_up(text, "\nVmRSS:", &usage.current);
 	if (r == 0)
-		r = look_up(text, "\nVmHWM:", &usage.peak);
+		r = carom_memory_look_up(text, "\nVmHWM:", &usage.peak);
 	if (r == 0)
-		look_up(text, "\nVmSwap:", &swapped); /* a kernel without swap does not tell */
+		carom_memory_look_up(
+			text, "\nVmSwap:", &swapped); /* a kernel without swap does not tell */
 	if (r == 0) {
 		*ret_usage = usage;
 		*ret_swapped = swapped;
@@ -102,7 +102,7 @@ static int read_private(int directory_fd, const char *path, uint64_t *ret_bytes)
 	for (size_t i = 0; r == 0 && i < sizeof(keys) / sizeof(*keys); i++) {
 		uint64_t bytes = 0;
 
-		r = look_up(text, keys[i], &bytes);
+		r = carom_memory_look_up(text, keys[i], &bytes);
 		sum += bytes;
 	}
 	if (r == 0)
@@ -129,7 +129,7 @@ int carom_memory_data(uint64_t *ret_bytes)
 	char text[8192];
 	int r = read_file(AT_FDCWD, "/proc/self/status", text, sizeof(text));
 
-	return r < 0 ? r : look_up(text, "\nVmData:", ret_bytes);
+	return r < 0 ? r : carom_memory_look_up(text, "\nVmData:", ret_bytes);
 }
 
 /* ---- another one ---- */
@@ -157,10 +157,10 @@ static int read_anonymous(int proc_fd, uint64_t *ret_bytes)
 	int r = read_file(proc_fd, "status", text, sizeof(text));
 
 	if (r == 0)
-		r = look_up(text, "\nRssAnon:", &anonymous);
+		r = carom_memory_look_up(text, "\nRssAnon:", &anonymous);
 	if (r < 0)
 		return r;
-	look_up(text, "\nVmSwap:", &swapped);
+	carom_memory_look_up(text, "\nVmSwap:", &swapped);
 	*ret_bytes = anonymous + swapped;
 	return 0;
 }

@@ -19,6 +19,13 @@
  */
 void carom_memory_usage_keep(void);
 
+/**
+ * carom_memory_look_up() - in a text of lines "KEY:   123 kB"
+ * @key: with the newline before it, and the colon
+ * Return: 0 (*@ret_bytes in bytes), -EBADMSG.
+ */
+int carom_memory_look_up(const char *text, const char *key, uint64_t *ret_bytes);
+
 /** carom_memory_data() - of the calling process: what RLIMIT_DATA is about. As carom_memory_usage(). */
 int carom_memory_data(uint64_t *ret_bytes);
 

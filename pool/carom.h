@@ -45,6 +45,7 @@
 #include "../shm/heap.h"
 #include "../shm/lock.h"
 #include "../shm/mutex.h"
+#include "../shm/pointer.h"
 #include "../shm/rlock.h"
 #include "../shm/segment.h"
 #include "../shm/semaphore.h"

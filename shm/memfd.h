@@ -7,6 +7,7 @@
 #ifndef CAROM_SHM_MEMFD_H
 #define CAROM_SHM_MEMFD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /**
@@ -18,6 +19,34 @@
  * Return: 0, -ENOMEM, -EMFILE, -ENFILE, -EFBIG (above RLIMIT_FSIZE).
  */
 int carom_memfd_new(const char *name, uint64_t size, int *ret_fd);
+
+/**
+ * carom_memfd_make() - the same, not sealed yet
+ * @is_huge:   of huge pages; @size is rounded up to whole ones of those
+ * @ret_size:  so many bytes it has; may be @size's
+ *
+ * Return: as above; with @is_huge also what memfd_create(2) says where there are none.
+ */
+int carom_memfd_make(const char *name, uint64_t size, bool is_huge, int *ret_fd,
+		     uint64_t *ret_size);
+
+/**
+ * carom_memfd_seal() - its size is fixed from now on
+ * @is_read_only: and nobody can write to it but through mappings that are there already
+ *
+ * Return: 0, or -EOPNOTSUPP: @is_read_only, and this kernel has not got that.
+ */
+int carom_memfd_seal(int fd, bool is_read_only);
+
+/**
+ * carom_memfd_reserve() - take the memory for all of it now
+ *
+ * Return: 0, or -ENOMEM: the machine or a control group has not so much left.
+ */
+int carom_memfd_reserve(int fd, uint64_t size);
+
+/** carom_memfd_huge_page_size() - of its pages; 0: they are ordinary ones */
+uint64_t carom_memfd_huge_page_size(int fd);
 
 /**
  * carom_memfd_check_limit() - may this process make a file of @size bytes?
@@ -36,6 +65,17 @@ int carom_memfd_check_limit(uint64_t size);
  * growing, sealed against writing, or empty).
  */
 int carom_memfd_check(int fd, uint64_t *ret_size);
+
+/** carom_memfd_check_readable() - the same for who only reads: it may be sealed against writing */
+int carom_memfd_check_readable(int fd, uint64_t *ret_size);
+
+/**
+ * carom_memfd_map_readable() - map it for reading, shared, left out of core dumps
+ *
+ * Where the file is sealed, the mapping can never be made writable either.
+ * Return: 0, -ENOMEM, -EBADMSG (a descriptor not open for reading).
+ */
+int carom_memfd_map_readable(int fd, uint64_t size, void **ret_data);
 
 /**
  * carom_memfd_map() - map it for reading and writing, shared, left out of core dumps

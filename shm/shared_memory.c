@@ -23,8 +23,10 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "core/memory_room.h"
 #include "core/options.h"
 #include "core/tracker.h"
 #include "shm/memfd.h"
@@ -132,11 +134,21 @@ static int map(struct carom_shared_memory *memory)
 	return carom_memfd_map(memory->fd, NULL, memory->size, &memory->data);
 }
 
+/* Bytes that its file system has left, of whatever memory there is. */
+static uint64_t left_on(int fd)
+{
+	struct statvfs system;
+
+	return fstatvfs(fd, &system) < 0 ? 0 : (uint64_t)system.f_bavail * system.f_frsize;
+}
+
 /* N2 */
 static int give_size(struct carom_shared_memory *memory, uint64_t size)
 {
 	int r = carom_memfd_check_limit(size);
 
+	if (r == 0 && size <= left_on(memory->fd) && size > carom_memory_room(""))
+		r = -ENOMEM; /* where fallocate(2) would have the kernel kill somebody */
 	if (r < 0)
 		return r;
 	do

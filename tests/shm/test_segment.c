@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "shm/memfd.h"
+#include "shm/pointer.h"
 #include "shm/segment.h"
 
 static struct carom_segment *new_segment(uint64_t size)
@@ -280,4 +282,269 @@ Test(segment, does_not_grow_the_process_over_many, .timeout = 60)
 	for (int i = 0; i < 2000; i++)
 		carom_segment_free(new_segment(CAROM_MIB(1)));
 	cr_expect(eq(int, open_fd_count(), before));
+}
+
+/* ---- memory that is there ---- */
+
+/* SC-11 */
+Test(segment, does_not_depend_on_how_large_dev_shm_is, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
+	struct statvfs dev_shm;
+
+	cr_assert(zero(int, statvfs("/dev/shm", &dev_shm)));
+	if (dev_shm.f_blocks == 0 || dev_shm.f_blocks > (UINT64_C(1) << 50) / dev_shm.f_frsize)
+		cr_skip_test("skipped: /dev/shm has no limit here");
+	cr_assert(zero(int,
+		       carom_segment_new(&CAROM_SEGMENT_OPTIONS(.size = (uint64_t)dev_shm.f_blocks *
+										dev_shm.f_frsize +
+									CAROM_GIB(1)),
+					 &segment)));
+	((unsigned char *)carom_segment_data(segment))[carom_segment_size(segment) - 1] = 1;
+}
+
+Test(segment, is_reserved_whole_or_not_made, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
+	struct carom_segment *none = NULL;
+	int before = open_fd_count();
+
+	/* not even tried: the kernel would kill somebody on the way */
+	cr_expect(
+		eq(int,
+		   carom_segment_new(
+			   &CAROM_SEGMENT_OPTIONS(.size = CAROM_GIB(1) << 10, .reserve = 1), &none),
+		   -ENOMEM));
+	cr_expect(eq(ptr, none, NULL));
+	cr_expect(eq(int, open_fd_count(), before));
+	cr_assert(zero(int,
+		       carom_segment_new(&CAROM_SEGMENT_OPTIONS(.size = CAROM_MIB(2), .reserve = 1),
+					 &segment)));
+	cr_expect(eq(u64, resident(segment), CAROM_MIB(2)));
+}
+
+static uint64_t free_huge_pages(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	unsigned long long count = 0;
+
+	cr_assert(ne(ptr, file, NULL));
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "HugePages_Free: %llu", &count) == 1)
+			break;
+	fclose(file);
+	return count;
+}
+
+/* SC-15 */
+Test(segment, is_of_huge_pages_where_there_are_any_and_says_so, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = NULL;
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *other = NULL;
+	uint64_t free_count = free_huge_pages(), page_size;
+
+	cr_assert(zero(int, carom_segment_new(
+				    &CAROM_SEGMENT_OPTIONS(.size = 5000, .reserve = 1,
+							   .huge_pages = CAROM_HUGE_PAGES_WISHED),
+				    &segment)));
+	page_size = carom_segment_huge_page_size(segment);
+	if (free_count == 0)
+		cr_expect(zero(u64, page_size)); /* and it is there all the same */
+	else
+		cr_expect(ge(u64, page_size, CAROM_MIB(1)));
+	cr_expect(eq(u64, carom_segment_size(segment), page_size ? page_size : 8192));
+	memset(carom_segment_data(segment), 7, carom_segment_size(segment));
+
+	cr_assert(zero(int, carom_segment_attach_dup(carom_segment_fd(segment), 1, &other)));
+	cr_expect(eq(u64, carom_segment_huge_page_size(other), page_size));
+	cr_expect(eq(u64, carom_segment_size(other), carom_segment_size(segment)));
+	cr_expect(eq(int, ((unsigned char *)carom_segment_data(other))[4999], 7));
+}
+
+Test(segment, is_not_made_without_the_huge_pages_it_requires, .timeout = 60)
+{
+	struct carom_segment *segment = NULL;
+	uint64_t size = (free_huge_pages() + 2) * CAROM_GIB(2); /* whatever their size */
+	int before = open_fd_count(), r;
+
+	r = carom_segment_new(
+		&CAROM_SEGMENT_OPTIONS(.size = size, .huge_pages = CAROM_HUGE_PAGES_REQUIRED),
+		&segment);
+	cr_expect(r == -ENOMEM || r == -EOPNOTSUPP, "%d", r);
+	cr_expect(eq(
+		int,
+		carom_segment_new(&CAROM_SEGMENT_OPTIONS(.size = size, .huge_pages = 3), &segment),
+		-EINVAL));
+	cr_expect(eq(ptr, segment, NULL));
+	cr_expect(eq(int, open_fd_count(), before));
+}
+
+/* ---- to be read ---- */
+
+static struct carom_segment *new_to_read(void)
+{
+	struct carom_segment *segment = NULL;
+
+	cr_assert(
+		zero(int, carom_segment_new(&CAROM_SEGMENT_OPTIONS(.size = 8192, .others_read = 1),
+					    &segment)));
+	strcpy(carom_segment_data(segment), "first");
+	return segment;
+}
+
+Test(segment, is_read_by_others_as_its_maker_writes_it, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = new_to_read();
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *reader = NULL;
+	struct carom_segment *writer = NULL;
+	int fd = carom_segment_fd(segment);
+
+	cr_assert(zero(int, carom_segment_attach_read_only_dup(fd, &reader)));
+	cr_expect(zero(int, strcmp(carom_segment_data(reader), "first")));
+	strcpy(carom_segment_data(segment), "second");
+	cr_expect(zero(int, strcmp(carom_segment_data(reader), "second")));
+	cr_expect(eq(u64, carom_segment_size(reader), 8192));
+	cr_expect(eq(int, carom_segment_attach_dup(fd, 0, &writer), -EBADMSG));
+}
+
+Test(segment, cannot_be_written_by_who_was_to_read_it, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = new_to_read();
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *reader = NULL;
+	char path[64];
+	int fd;
+
+	cr_assert(
+		zero(int, carom_segment_attach_read_only_dup(carom_segment_fd(segment), &reader)));
+	cr_expect(eq(int, mprotect(carom_segment_data(reader), 8192, PROT_READ | PROT_WRITE), -1));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", carom_segment_fd(reader));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	cr_assert(ge(int, fd, 0));
+	cr_expect(eq(ptr, mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED));
+	cr_expect(lt(long, write(fd, "third", 5), 0));
+	cr_expect(lt(int, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0));
+	cr_expect(lt(int, ftruncate(fd, 4096), 0));
+	close(fd);
+	cr_expect(zero(int, strcmp(carom_segment_data(segment), "first")));
+}
+
+Test(segment, is_mapped_to_read_whatever_it_allows, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = new_segment(4096);
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *reader = NULL;
+	struct carom_segment *none = NULL;
+	pid_t pid;
+	int fd;
+
+	cr_assert(
+		zero(int, carom_segment_attach_read_only_dup(carom_segment_fd(segment), &reader)));
+	pid = child();
+	if (pid == 0) {
+		signal(SIGSEGV, SIG_DFL);
+		*(volatile char *)carom_segment_data(reader) = 1;
+		_exit(0);
+	}
+	cr_expect(eq(int, ended(pid), -SIGSEGV));
+	cr_expect(eq(int, carom_segment_attach_read_only_dup(-1, &none), -EBADF));
+	fd = memfd_create("loose", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	cr_assert(zero(int, ftruncate(fd, 4096)));
+	cr_expect(eq(int, carom_segment_attach_read_only_dup(fd, &none), -EBADMSG));
+	close(fd);
+	cr_expect(eq(ptr, none, NULL));
+}
+
+/* ---- places in it ---- */
+
+Test(segment, is_the_same_block_in_a_child_that_was_given_its_descriptor, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = new_segment(4096);
+	uint64_t *number = carom_segment_data(segment),
+		 offset = carom_segment_offset(segment, number + 3);
+	int fd = dup(carom_segment_fd(segment));
+	pid_t pid = child();
+
+	if (pid == 0) {
+		struct carom_segment *other = NULL;
+
+		munmap(number, 4096); /* as if it had never been inherited */
+		if (carom_segment_attach_dup(fd, 0, &other) != 0)
+			_exit(1);
+		*(uint64_t *)carom_segment_at(other, offset, 8) = 12;
+		_exit(0);
+	}
+	cr_expect(zero(int, ended(pid)));
+	cr_expect(eq(u64, number[3], 12));
+	close(fd);
+}
+
+Test(segment, gives_nothing_that_is_not_inside, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = new_segment(4096);
+	char *bytes = carom_segment_data(segment);
+
+	cr_expect(eq(ptr, carom_segment_at(segment, 0, 4096), bytes));
+	cr_expect(eq(ptr, carom_segment_at(segment, 4095, 1), bytes + 4095));
+	cr_expect(eq(ptr, carom_segment_at(segment, 4095, 2), NULL));
+	cr_expect(eq(ptr, carom_segment_at(segment, 4096, 0), NULL));
+	cr_expect(eq(ptr, carom_segment_at(segment, UINT64_MAX, 1), NULL));
+	cr_expect(eq(ptr, carom_segment_at(segment, 8, UINT64_MAX), NULL));
+	cr_expect(eq(u64, carom_segment_offset(segment, bytes + 4095), 4095));
+	cr_expect(eq(u64, carom_segment_offset(segment, bytes + 4096), UINT64_MAX));
+	cr_expect(eq(u64, carom_segment_offset(segment, bytes - 1), UINT64_MAX));
+	cr_expect(eq(u64, carom_segment_offset(segment, NULL), UINT64_MAX));
+}
+
+struct node {
+	struct carom_pointer next;
+	int number;
+};
+
+/* SC-14 */
+Test(segment, has_pointers_that_hold_at_another_address, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_segment_freep) struct carom_segment *segment = new_segment(4096);
+	struct node *nodes = carom_segment_data(segment);
+	int fd = dup(carom_segment_fd(segment));
+	pid_t pid;
+
+	cr_expect(eq(ptr, carom_pointer_get(&nodes[0].next), NULL));
+	carom_pointer_set(&nodes[0].next, &nodes[7]);
+	carom_pointer_set(&nodes[7].next, &nodes[0]); /* back, too */
+	nodes[7].number = 5;
+	pid = child();
+	if (pid == 0) {
+		struct carom_segment *other = NULL;
+		struct node *there, *next;
+
+		if (carom_segment_attach_dup(fd, 0, &other) != 0)
+			_exit(1);
+		there = carom_segment_data(other);
+		next = carom_pointer_get(&there->next);
+		if (there == nodes || next != there + 7 || carom_pointer_get(&next->next) != there)
+			_exit(2);
+		next->number++;
+		_exit(0);
+	}
+	cr_expect(zero(int, ended(pid)));
+	cr_expect(eq(int, nodes[7].number, 6));
+	carom_pointer_set(&nodes[0].next, NULL);
+	cr_expect(eq(ptr, carom_pointer_get(&nodes[0].next), NULL));
+	close(fd);
+}
+
+Test(segment, is_freed_with_its_handle, .timeout = 60)
+{
+	struct carom_segment *segment = new_segment(CAROM_MIB(1));
+	char path[64], before[64] = "", after[64] = "";
+	unsigned char *bytes = carom_segment_data(segment), page;
+	int fd = carom_segment_fd(segment);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	cr_assert(gt(long, readlink(path, before, sizeof(before) - 1), 0));
+	segment = carom_segment_free(segment);
+	cr_expect(eq(ptr, segment, NULL));
+	cr_expect(lt(long, readlink(path, after, sizeof(after) - 1), 0));
+	cr_expect(lt(int, mincore(bytes, 4096, &page), 0)); /* not mapped */
+	cr_expect(eq(int, errno, ENOMEM));
 }
