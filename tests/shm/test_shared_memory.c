@@ -28,7 +28,7 @@ static void endp(struct carom_shared_memory **memory)
 		carom_shared_memory_unlink(*memory);
 	carom_shared_memory_freep(memory);
 }
-#define OURS   CAROM_CLEANUP(endp) struct carom_shared_memory *
+#define OURS   CAROM_CLEANUP(endp) __attribute__((unused)) struct carom_shared_memory *
 #define THEIRS CAROM_CLEANUP(carom_shared_memory_freep) struct carom_shared_memory *
 
 /* a name of this test's own, and its children's; stays valid */
