@@ -1,6 +1,8 @@
 /* Value: one number or struct that processes share, and its lock. */
 #include "tests/shm/help.h"
-#include "tests/shm/python.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
 
 #include "core/points.h"
 #include "shm/array.h"
@@ -340,6 +342,53 @@ Test(value, without_a_lock_is_not_held, .timeout = 60)
 	cr_expect(eq(int, r, -EINVAL));
 }
 
+/* What threads share: a counter without a lock, and a struct with one. */
+struct shared {
+	struct carom_value *raw, *locked;
+};
+
+static void *work_in_thread(void *userdata)
+{
+	struct shared *shared = userdata;
+	struct account *account = carom_value_data(shared->locked), seen;
+	intptr_t failures = 0;
+	int r = 0;
+
+	for (int i = 0; i < 5000; i++) {
+		int64_t number = -1;
+
+		failures += carom_value_add(shared->raw, 1, NULL) < 0;
+		failures += carom_value_get(shared->raw, &number) < 0 || number <= i;
+		CAROM_HOLDING(r, carom_value_get_lock(shared->locked)) {
+			account->from--;
+			account->to++;
+		}
+		failures += r < 0 || carom_value_get(shared->locked, &seen) < 0 ||
+			    seen.from != -seen.to;
+	}
+	return (void *)failures;
+}
+
+Test(value, is_used_by_threads, .timeout = 120)
+{
+	VALUE raw = new_value(&NEW(CAROM_ITEM(int64_t), .raw = 1));
+	VALUE locked = new_value(&NEW(CAROM_ITEM(struct account)));
+	struct shared shared = { raw, locked };
+	struct account seen;
+	pthread_t threads[4];
+	void *failures;
+
+	for (int i = 0; i < 4; i++)
+		cr_assert(zero(int, pthread_create(&threads[i], NULL, work_in_thread, &shared)));
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], &failures);
+		cr_expect(eq(ptr, failures, NULL));
+	}
+	expect_value(raw, 20000);
+	cr_expect(zero(int, carom_value_get(locked, &seen)));
+	cr_expect(eq(i64, seen.to, 20000));
+}
+
 /* SC-07 */
 Test(value, copy_is_another_value, .timeout = 60)
 {
@@ -550,4 +599,23 @@ Test(value, whose_maker_died_before_it_was_whole_is_none, .timeout = 60)
 	cr_expect(eq(int, ended(pid), -SIGKILL));
 	cr_expect(eq(int, carom_value_attach_at(storage, size, NULL, &value), -EBADMSG));
 	cr_expect(eq(ptr, value, NULL));
+}
+
+Test(value, says_what_there_is_too_little_of, .timeout = 60)
+{
+	struct carom_value *untouched = NULL;
+	VALUE value = new_value(&NEW(CAROM_ITEM(int)));
+	struct rlimit limit;
+	int fd = dup(carom_value_fd(value)); /* the lowest number that was free */
+
+	cr_assert(ge(int, fd, 0));
+	cr_assert(zero(int, getrlimit(RLIMIT_NOFILE, &limit)));
+	limit.rlim_cur = (rlim_t)fd + 1;
+	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &limit)));
+	cr_expect(eq(int, carom_value_new(&NEW(CAROM_ITEM(int)), &untouched), -EMFILE));
+	cr_expect(eq(int, carom_value_attach_dup(fd, NULL, &untouched), -EMFILE));
+	cr_expect(eq(int, carom_value_copy(value, NULL, &untouched), -EMFILE));
+	cr_expect(eq(ptr, untouched, NULL));
+	expect_value(value, 0);
+	close(fd);
 }
