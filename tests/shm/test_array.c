@@ -247,6 +247,72 @@ Test(array, is_synchronized_once, .timeout = 60)
 	cr_expect(ne(ptr, carom_array_get_lock(other), NULL), "who attaches has it, too");
 }
 
+/* ---- deaths ---- */
+
+#define ITEM_COUNT 8
+#define TOTAL      1000
+
+/* All items together are TOTAL, whenever nobody says that a holder died. */
+static int64_t total_of(struct carom_array *array)
+{
+	const int64_t *items = carom_array_data(array);
+	int64_t total = 0;
+
+	for (int i = 0; i < ITEM_COUNT; i++)
+		total += items[i];
+	return total;
+}
+
+static void move_for_ever(struct carom_array *array, _Atomic uint64_t *moves, uint64_t seed)
+{
+	struct carom_value_lock *lock = carom_array_get_lock(array);
+	volatile int64_t *items = carom_array_data(array);
+
+	for (;;) {
+		uint32_t from = chance(&seed) % ITEM_COUNT, to = chance(&seed) % ITEM_COUNT;
+		int r = carom_value_lock_acquire(lock, CAROM_NO_DEADLINE);
+
+		if (r == -EOWNERDEAD) {
+			items[0] += TOTAL - total_of(array);
+			carom_value_lock_consistent(lock);
+		} else if (r < 0) {
+			_exit(1);
+		}
+		if (total_of(array) != TOTAL)
+			_exit(2);
+		items[from]--;
+		items[to]++;
+		carom_value_lock_release(lock);
+		++*moves;
+	}
+}
+
+Test(array, loses_nothing_in_a_storm_of_kills, .timeout = 120)
+{
+	int64_t items[ITEM_COUNT] = { TOTAL };
+	ARRAY array = new_array(&NEW(CAROM_ITEM(int64_t), .count = ITEM_COUNT, .items = items));
+	_Atomic uint64_t *moves = share(sizeof(*moves));
+	uint64_t seed = new_seed();
+	pid_t pids[3] = { 0 };
+
+	for (int turn = 0; turn < 300; turn++) {
+		uint32_t which = chance(&seed) % 3;
+		uint64_t enough = *moves + chance(&seed) % 200;
+
+		if (pids[which])
+			cr_assert(eq(int, killed(pids[which]), -SIGKILL), "turn %d", turn);
+		pids[which] = child();
+		if (pids[which] == 0)
+			move_for_ever(array, moves, seed);
+		await(*moves > enough); /* somebody always gets on */
+	}
+	for (int i = 0; i < 3; i++)
+		if (pids[i])
+			cr_expect(eq(int, killed(pids[i]), -SIGKILL));
+	if (carom_array_read(array, 0, ITEM_COUNT, items) == 0)
+		cr_expect(eq(i64, total_of(array), TOTAL));
+}
+
 /* ---- where it lies ---- */
 
 /* SC-12 */
