@@ -124,7 +124,8 @@ CAROM_API int carom_listener_accept(struct carom_listener *listener, uint64_t de
 /**
  * carom_listener_fd() - a descriptor that is readable when carom_listener_accept() has work
  *
- * It has, but perhaps no client yet: call it with CAROM_PASSED. It stays the listener's.
+ * It has, but perhaps no client yet: call it with CAROM_PASSED. It stays the listener's. In a
+ * forked child it is another one, once the child has called carom_listener_accept().
  *
  * Context: MT-Safe, AS-Safe.
  * Return: the number, -EBADF (closed).

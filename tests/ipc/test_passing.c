@@ -31,6 +31,31 @@ Test(passing, descriptor_arrives_and_works, .timeout = 20)
 	close(fds[0]);
 }
 
+/* CN-17 */
+Test(passing, connection_goes_to_another_process, .timeout = 20)
+{
+	PIPE(first, second, );
+	PIPE(mine, theirs, );
+	pid_t pid = child();
+
+	if (pid == 0) {
+		struct carom_connection *got = NULL;
+		int fd = -1, r;
+
+		carom_connection_close(mine);
+		carom_connection_close(theirs);
+		r = carom_connection_recv_fd(second, soon(), &fd);
+		if (r == 0)
+			r = carom_connection_new_take(fd, NULL, &got);
+		_exit(r != 0 || give(got, "through it", 10) != 0);
+	}
+	cr_assert(zero(int, carom_connection_send_fd(first, carom_connection_fd(theirs), soon())));
+	carom_connection_close(theirs);
+	expect_message(mine, "through it");
+	cr_expect(zero(int, ended(pid)));
+	cr_expect(eq(long, take(mine, NULL, 0), -EPIPE), "nobody has it any more");
+}
+
 static void fill(int *fds, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
