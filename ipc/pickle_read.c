@@ -185,7 +185,7 @@ static bool is_sign(const unsigned char *bytes, size_t size)
 /* Two's complement, the lowest byte first, of any length; none is 0. */
 static int read_long(struct reader *reader, size_t length_size)
 {
-	const unsigned char *bytes;
+	const unsigned char *bytes = NULL;
 	uint64_t size, value;
 	int r = take_number(reader, length_size, &size);
 
@@ -220,7 +220,7 @@ static int read_float(struct reader *reader)
 
 static int read_bytes(struct reader *reader, enum carom_object_kind kind, size_t length_size)
 {
-	const unsigned char *bytes;
+	const unsigned char *bytes = NULL;
 	struct carom_object *object;
 	uint64_t size;
 	int r = take_number(reader, length_size, &size);
