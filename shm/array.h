@@ -95,7 +95,8 @@ CAROM_API uint64_t carom_array_storage_size(uint64_t item_size, uint64_t count);
  *	-ENOSPC    @options->storage_size is too small
  *	-EOVERFLOW more than fits an address space
  *	-E2BIG     @options sets a field newer than this library
- *	-ENOMEM, and what carom_segment_new(), carom_heap_alloc(), carom_value_lock_init() say
+ *	-ENOMEM, and what carom_segment_new(), carom_heap_alloc_owned(), carom_value_lock_init()
+ *	           say
  */
 CAROM_API int carom_array_new(const struct carom_array_options *options,
 			      struct carom_array **ret_array);
@@ -128,7 +129,8 @@ CAROM_API int carom_array_attach_at(void *storage, uint64_t storage_size,
  * carom_array_free() - let go of it; others keep theirs. NULL is allowed
  *
  * A block of a heap is given back when the process that made the array frees it: by then
- * nobody may use it any more. Row SC-13
+ * nobody may use it any more. If that process dies before, carom_heap_reclaim() gives it
+ * back: after that, too. Row SC-13
  *
  * Context: MT-Safe, AS-Unsafe heap lock.
  * Return: NULL.

@@ -11,10 +11,11 @@
  *       private memory. Whatever is written there later moves no access.
  *   I2  The magic is written last: who attaches finds all of the rest, or nothing.
  *   I3  The handle that took a block of a heap gives it back, in the process that took it:
- *       a forked child has a copy of the handle, and no say.
+ *       a forked child has a copy of the handle, and no say. The heap knows the process as
+ *       the block's owner, and can have it back after its death.
  *
  * Deaths: a maker that dies before I2 leaves memory to which nobody can attach. Its own
- * segment is gone with it; a block of a heap is lost to the heap.
+ * segment is gone with it; a block of a heap is reclaimed (I3).
  */
 #include "shm/array.h"
 
@@ -88,7 +89,7 @@ static int take_storage(const struct carom_array_options *o, uint64_t size,
 static int take_block(const struct carom_array_options *o, uint64_t size, struct carom_array *array)
 {
 	void *block;
-	int r = carom_heap_alloc(o->heap, size, &block);
+	int r = carom_heap_alloc_owned(o->heap, size, ALIGNMENT, &block); /* I3 */
 
 	if (r < 0)
 		return r;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include "core/points.h"
 #include "shm/array.h"
 #include "shm/segment.h"
 #include "shm/shared_memory.h"
@@ -370,6 +371,37 @@ Test(array, in_a_heap_gives_its_block_back, .timeout = 60)
 	cr_expect(eq(i64, get(array, -1), 5));
 	carom_array_free(array);
 	cr_expect(eq(u64, block_count(heap), before));
+}
+
+/* SC-13 */
+Test(array, in_a_heap_is_reclaimed_after_its_maker_s_death, .timeout = 60)
+{
+	static const char *const points[] = { "value.placed", "value.locked" };
+	CAROM_CLEANUP(carom_heap_freep) struct carom_heap *heap = NULL;
+	uint64_t before, count;
+
+	cr_assert(zero(int, carom_heap_new(NULL, &heap)));
+	before = block_count(heap);
+	for (int i = 0; i < 2; i++) {
+		int r = carom_point_arm_once(points[i], 1, SIGKILL);
+		pid_t pid;
+
+		if (r == -EOPNOTSUPP)
+			cr_skip_test("built without points");
+		pid = child();
+		if (pid == 0) {
+			struct carom_array *array =
+				new_array(&NEW(CAROM_ITEM(int), .count = 300, .heap = heap));
+
+			_exit(carom_array_set(array, 0, 1) == 0);
+		}
+		cr_expect(eq(int, ended(pid), -SIGKILL), "%s", points[i]);
+		cr_expect(eq(u64, block_count(heap), before + 1), "%s", points[i]);
+		cr_expect(zero(int, carom_heap_reclaim(heap, pid, &count)));
+		cr_expect(eq(u64, count, 1), "%s", points[i]);
+		cr_expect(eq(u64, block_count(heap), before), "%s", points[i]);
+		carom_point_disarm_all();
+	}
 }
 
 Test(array, lies_in_memory_of_the_callers, .timeout = 60)
