@@ -79,7 +79,7 @@ struct bench_act {
 	bool is_apart;
 };
 
-#define BENCH_ACT_LISTS_MAX 4
+#define BENCH_ACT_LISTS_MAX 6
 
 /**
  * struct bench_peer - who does the work
@@ -112,11 +112,20 @@ extern const struct bench_peer bench_peer_pidfd;
 extern const struct bench_peer bench_peer_fork;
 extern const struct bench_peer bench_peer_posix_spawn;
 extern const struct bench_peer bench_peer_clone3;
+extern const struct bench_peer bench_peer_carom_rlock;
+extern const struct bench_peer bench_peer_pthread;
+extern const struct bench_peer bench_peer_pthread_robust;
+extern const struct bench_peer bench_peer_semaphore;
 
-/* What carom does without a pool, with large values, and at a pool's begin and end. */
+/* What carom does without a pool, with large values, at a pool's begin and end, and by its locks. */
 extern const struct bench_act bench_carom_process_acts[];
 extern const struct bench_act bench_carom_echo_acts[];
 extern const struct bench_act bench_carom_life_acts[];
+extern const struct bench_act bench_carom_lock_acts[];
+extern const struct bench_act bench_carom_event_acts[];
+
+/* What the kernel's futex does beside a round trip. */
+extern const struct bench_act bench_futex_event_acts[];
 
 /**
  * bench_be_child() - this program as the peer posix_spawn starts it; else comes back

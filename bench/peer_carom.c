@@ -385,7 +385,8 @@ const struct bench_peer bench_peer_carom = {
 	.name = "carom",
 	.summary = "this library, with default options where the workload does not say otherwise",
 	.acts = acts,
-	.more_acts = { bench_carom_process_acts, bench_carom_echo_acts, bench_carom_life_acts },
+	.more_acts = { bench_carom_process_acts, bench_carom_echo_acts, bench_carom_life_acts,
+		       bench_carom_lock_acts, bench_carom_event_acts },
 };
 
 static const struct bench_act parked_acts[] = {

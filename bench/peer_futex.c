@@ -199,6 +199,12 @@ static const struct bench_act acts[] = {
 		.rest = rest_spinning,
 		.teardown = teardown,
 	},
+	{
+		.workload_id = BENCH_LOCK_HAND_OVER,
+		.setup = setup_parked,
+		.operate = operate_parked,
+		.teardown = teardown,
+	},
 	{ 0 },
 };
 
@@ -206,4 +212,5 @@ const struct bench_peer bench_peer_futex = {
 	.name = "futex",
 	.summary = "raw ping-pong of two processes over shared memory: the limit",
 	.acts = acts,
+	.more_acts = { bench_futex_event_acts },
 };
