@@ -190,6 +190,30 @@ Test(shared_memory, attaches_to_nothing_that_is_too_small_or_no_memory, .timeout
 	unlink(fifo);
 }
 
+Test(shared_memory, is_closed_to_other_users, .timeout = 60)
+{
+	struct carom_shared_memory *untouched = NULL;
+	OURS memory = NULL;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		cr_skip_test("skipped: only root can become somebody else");
+	memory = new_memory(own_name(), 4096);
+	pid = child();
+	if (pid == 0) {
+		if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+			_exit(1);
+		if (carom_shared_memory_attach(own_name(), 0, &untouched) != -EACCES)
+			_exit(2);
+		if (carom_shared_memory_new(&NEW(.name = own_name(), .size = 1, .untracked = 1),
+					    &untouched) != -EEXIST)
+			_exit(3);
+		_exit(untouched ? 4 : 0);
+	}
+	cr_expect(zero(int, ended(pid)));
+	cr_expect(exists(own_name()));
+}
+
 /* SM-05 */
 Test(shared_memory, loses_its_name_once_and_keeps_its_bytes, .timeout = 60)
 {
