@@ -31,7 +31,7 @@
 #include "core/bootstrap.h"
 #include "core/children.h"
 #include "core/cleanup.h"
-#include "core/condition.h"
+#include "core/cond_wait.h"
 #include "core/descriptors.h"
 #include "core/fork_lock.h"
 #include "core/log.h"
@@ -578,7 +578,7 @@ static int wait_for_change(const struct carom_process *process, uint64_t deadlin
 	int r = 0;
 
 	while (process->state != PROCESS_ENDED && r == 0)
-		r = carom_condition_wait(&changed, &lock.mutex, deadline_ns);
+		r = carom_cond_wait(&changed, &lock.mutex, deadline_ns);
 	return process->state == PROCESS_ENDED ? 0 : r;
 }
 

@@ -39,7 +39,7 @@
 #include "core/bootstrap.h"
 #include "core/children.h"
 #include "core/cleanup.h"
-#include "core/condition.h"
+#include "core/cond_wait.h"
 #include "core/log.h"
 #include "core/origin.h"
 #include "core/service_private.h"
@@ -301,7 +301,7 @@ static int run_without_loop(struct carom_service *service, uint64_t deadline_ns)
 
 	pthread_mutex_lock(&service->lock);
 	while (!service->pokes && !service->errands && r == 0)
-		r = carom_condition_wait(&service->changed, &service->lock, deadline_ns);
+		r = carom_cond_wait(&service->changed, &service->lock, deadline_ns);
 	count = service->pokes || service->errands;
 	pthread_mutex_unlock(&service->lock);
 	rung(service);

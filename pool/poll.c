@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-#include "core/condition.h"
+#include "core/cond_wait.h"
 #include "core/origin.h"
 #include "core/time.h"
 #include "pool/pool_private.h"
@@ -99,7 +99,7 @@ int carom_pool_sleep(struct carom_pool *pool, uint64_t deadline_ns)
 	int r;
 
 	if (!is_polled(pool))
-		return carom_condition_wait(&pool->settled, &pool->lock, deadline_ns);
+		return carom_cond_wait(&pool->settled, &pool->lock, deadline_ns);
 	pthread_mutex_unlock(&pool->lock);
 	r = drive(pool, deadline_ns);
 	pthread_mutex_lock(&pool->lock);
