@@ -42,6 +42,8 @@
 #include "../ipc/ring.h"
 #include "../shm/array.h"
 #include "../shm/event.h"
+#include "../shm/barrier.h"
+#include "../shm/condition.h"
 #include "../shm/heap.h"
 #include "../shm/lock.h"
 #include "../shm/mutex.h"

@@ -71,6 +71,7 @@ static pid_t child_that_waits(struct carom_lock *lock)
 /* ---- one process ---- */
 
 /* SY-04 */
+/* SY-09 */
 Test(lock, is_held_by_one_at_a_time, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_lock_freep) struct carom_lock *lock = new_lock();
