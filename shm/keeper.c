@@ -4,8 +4,7 @@
  *   I1  All that is said between a keeper and who asks it is under `lock`: one request
  *       at a time, in `request`, which is the asker's own variable.
  *   I2  `keepers` belongs to the process in which `origin` was taken. A child by fork()
- *       has the variable and not the threads: it begins with none, and leaves the
- *       parent's few bytes where they are.
+ *       has the variable and not the threads: it begins with none.
  *
  * No death comes between asking and the answer: whoever dies takes the keeper along.
  */
@@ -95,7 +94,12 @@ static void begin_in_this_process(void)
 	if (origin == carom_origin())
 		return;
 	origin = carom_origin();
-	keepers = NULL;
+	while (keepers) {
+		struct carom_keeper *gone = keepers;
+
+		keepers = gone->next;
+		free(gone);
+	}
 	request = NULL;
 	asked = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	answered = (pthread_cond_t)PTHREAD_COND_INITIALIZER;

@@ -178,6 +178,19 @@ Test(barrier, breaks_when_a_party_dies_that_does_something_else, .timeout = 60)
 	ended(pid);
 }
 
+Test(barrier, breaks_when_one_dies_without_futex_waitv, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_barrier_freep) struct carom_barrier *barrier = NULL;
+	pid_t first, second;
+
+	setenv("CAROM_DENY", "futex_waitv", 1);
+	barrier = new_barrier(3);
+	first = party(barrier);
+	second = party(barrier);
+	killed(first);
+	cr_expect(eq(int, ended(second), BROKEN));
+}
+
 static int die(void *unused)
 {
 	(void)unused;

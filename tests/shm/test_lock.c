@@ -338,7 +338,7 @@ Test(lock, lives_through_deaths_at_every_step, .timeout = 240)
 	cr_expect(zero(u32, atomic_load(&table->violations)));
 }
 
-Test(lock, lives_through_deaths_at_any_moment, .timeout = 240)
+static void live_through_deaths(void)
 {
 	CAROM_CLEANUP(carom_lock_freep) struct carom_lock *lock = new_lock();
 	struct table *table = share(sizeof(*table));
@@ -347,6 +347,18 @@ Test(lock, lives_through_deaths_at_any_moment, .timeout = 240)
 	table->lock = lock;
 	storm_anytime(&storm, 300, &table->rounds, 50);
 	cr_expect(zero(u32, atomic_load(&table->violations)));
+}
+
+Test(lock, lives_through_deaths_at_any_moment, .timeout = 240)
+{
+	live_through_deaths();
+}
+
+/* who sleeps then looks by itself whether somebody died */
+Test(lock, lives_through_deaths_without_futex_waitv, .timeout = 240)
+{
+	setenv("CAROM_DENY", "futex_waitv", 1);
+	live_through_deaths();
 }
 
 /* ---- bad input ---- */
