@@ -73,6 +73,7 @@
 #include "core/log_private.h"
 #include "core/points.h"
 #include "core/probe.h"
+#include "core/robust_head.h"
 #include "core/signals.h"
 
 #ifndef CLONE_INTO_CGROUP
@@ -159,8 +160,10 @@ static int find_cure(struct cure *ret_cure)
 		return -errno;
 	if (!cure.tid || *cure.tid != gettid())
 		return -EOPNOTSUPP; /* a thread that glibc did not make */
-	if (syscall(SYS_get_robust_list, 0, &cure.robust, &cure.size) < 0)
-		cure.robust = NULL;
+	if (syscall(SYS_get_robust_list, 0, &cure.robust, &cure.size) < 0) {
+		cure.robust = carom_robust_head();
+		cure.size = sizeof(*cure.robust);
+	}
 	*ret_cure = cure;
 	return 0;
 }

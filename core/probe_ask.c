@@ -35,6 +35,7 @@
 
 #include "core/cgroup.h"
 #include "core/cleanup.h"
+#include "core/robust_head.h"
 
 /* Newer than the headers of Debian 12, and the same on every architecture. */
 #define SYS_FUTEX_WAITV             449
@@ -45,7 +46,6 @@
 #define PIDFD_INFO_WITH_EXIT        (UINT64_C(1) << 3)
 #define NOEXEC_SEAL                 0x0008U /* of memfd_create(2), Linux 6.3 */
 #define NO_DESCRIPTOR               (-2)
-#define ROBUST_OFFSET_BYTES         (-32) /* from a list node to its futex word, in glibc's mutex */
 
 /* The beginning of struct pidfd_info, as of Linux 6.13; the kernel fills in what fits. */
 struct pidfd_info_head {
@@ -110,48 +110,14 @@ int carom_ask_tid_address(void)
 #endif
 }
 
-#ifdef __GLIBC__
-/* Whether a robust mutex that this thread holds stands first in the list, where we expect it. */
-static bool list_begins_with(const struct robust_list_head *head, const pthread_mutex_t *mutex)
-{
-	const char *node = (const char *)head->list.next;
-
-	return node + head->futex_offset == (const char *)mutex;
-}
-
-static bool has_known_layout(const struct robust_list_head *head)
-{
-	pthread_mutexattr_t attributes;
-	pthread_mutex_t mutex;
-	bool yes;
-
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(&mutex, &attributes);
-	pthread_mutex_lock(&mutex);
-	yes = list_begins_with(head, &mutex);
-	pthread_mutex_unlock(&mutex);
-	pthread_mutex_destroy(&mutex);
-	pthread_mutexattr_destroy(&attributes);
-	return yes;
-}
-#endif
-
 int carom_ask_robust_list(void)
 {
-#ifdef __GLIBC__
 	struct robust_list_head *head = NULL;
 	size_t size = 0;
 
 	if (syscall(SYS_get_robust_list, 0, &head, &size) < 0)
 		return -errno;
-	return head && size == sizeof(*head) && head->futex_offset == ROBUST_OFFSET_BYTES &&
-			       has_known_layout(head)
-		       ? 0
-		       : -EOPNOTSUPP;
-#else
-	return -EOPNOTSUPP;
-#endif
+	return head && size == sizeof(*head) && head == carom_robust_head() ? 0 : -EOPNOTSUPP;
 }
 
 int carom_ask_io_uring(void)

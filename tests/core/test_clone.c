@@ -22,6 +22,7 @@
 #include "core/guard.h"
 #include "core/descriptors.h"
 #include "core/pidfd.h"
+#include "core/robust_head.h"
 #include "core/time.h"
 #include "tests/core/ways.h"
 
@@ -223,7 +224,8 @@ static bool robust_list_is_empty(void)
 	struct robust_list_head *head = NULL;
 	size_t size;
 
-	CHECK(syscall(SYS_get_robust_list, 0, &head, &size) == 0);
+	if (syscall(SYS_get_robust_list, 0, &head, &size) < 0)
+		head = carom_robust_head(); /* denied */
 	return head->list.next == &head->list;
 }
 

@@ -5,6 +5,7 @@
  * so a wake-up that was lost is for the test's own time limit to find.
  */
 #include "tests/ipc/crew.h"
+#include "tests/needs.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -552,6 +553,7 @@ Test(lane, the_life_word_marks_a_death, .timeout = 20)
 	CAROM_CLEANUP(crew_deinit) struct crew crew = new_crew(1, 4, PARKED);
 	struct carom_lane_worker *entry = carom_lane_worker(crew.lane, 0);
 
+	NEEDS("get_robust_list");
 	await(atomic_load(&entry->ready_ns));
 	cr_expect(eq(u32, atomic_load(&entry->life.word), carom_life_word(crew.pids[0])));
 	cr_expect(not(carom_life_ended(&entry->life)));

@@ -14,6 +14,7 @@
 #include "core/cleanup.h"
 #include "core/points.h"
 #include "shm/mutex.h"
+#include "tests/needs.h"
 
 #define BOTH(name) TEST_BOTH(mutex, name)
 
@@ -743,6 +744,7 @@ Test(mutex, survives_a_death_at_every_step, .timeout = 600)
 	const char *name;
 	int points = 0;
 
+	NEEDS("get_robust_list"); /* the steps are those of the own mutex */
 	if (!carom_point_name(0))
 		cr_skip_test("built without -Dpoints=true");
 	for (size_t i = 0; (name = carom_point_name(i)); i++) {
