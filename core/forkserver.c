@@ -35,7 +35,8 @@
  * Legacy clone(2) stores the pid as well, and so leaves no gap here; the pidfd that
  * it cannot give is opened afterwards by the server, and I3 is asked of it too. Where
  * pidfd_open(2) is denied a pid from the page cannot be held: that child is ended, and
- * counts as not made.
+ * counts as not made. And there the server itself stores the pid, an instant after the
+ * child is made: so it is not killed in that instant by us, see let_finish().
  */
 #include "core/forkserver.h"
 
@@ -63,6 +64,7 @@
 
 #define ATTEMPT_COUNT_MAX 20
 #define ATTEMPT_NS        CAROM_MILLISECONDS(100)
+#define FINISH_NS         CAROM_SECONDS(1)
 
 /**
  * struct carom_forkserver
@@ -210,6 +212,16 @@ int carom_forkserver_new(struct carom_forkserver **ret_server)
 }
 
 /*
+ * It stores the pid of the child that it is making, cannot reply, and ends; unless it is
+ * stopped, and then it makes no child.
+ */
+static void let_finish(const struct carom_forkserver *server)
+{
+	shutdown(server->socket_fd, SHUT_RDWR);
+	carom_descriptor_wait(server->pidfd, carom_deadline_after(FINISH_NS));
+}
+
+/*
  * What was asked for is not wanted any more: a child already made ends with the rest.
  * With no request open nothing is read: in the socket of a server that was given up
  * may stand that it is ready after all.
@@ -220,6 +232,8 @@ static void end_server(struct carom_forkserver *server)
 	struct carom_exit exit;
 
 	CAROM_POINT("forkserver.ending");
+	if (server->open && !carom_probe(CAROM_FEATURE_PIDFD_OPEN))
+		let_finish(server);
 	carom_pidfd_signal(server->pidfd, SIGKILL);
 	carom_pidfd_wait(server->pidfd, CAROM_NO_DEADLINE, &exit);
 	while (server->open && carom_forkserver_receive(server, &reply) == 0) {

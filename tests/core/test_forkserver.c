@@ -354,7 +354,8 @@ static void start_after_hanging(void)
 
 	*hanging = 1000;
 	CHECK(carom_forkserver_new(&server) == -EDEADLK && server == NULL);
-	CHECK(*hanging == 1000 - 20);
+	/* who is not scheduled for as long as an attempt lasts does not come to hang */
+	CHECK(*hanging >= 1000 - 20 && *hanging <= 1000 - 10);
 	CHECK(has_no_children() && count_fds() == fds);
 }
 
