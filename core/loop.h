@@ -46,8 +46,9 @@ struct carom_loop_fd {
  * watch again to be called again. Who changes the word wakes its waiters with a
  * shared FUTEX_WAKE; the kernel wakes a single one when a holder dies, and only
  * if FUTEX_WAITERS is set, so such a word has one watch in all loops together.
- * Where the kernel gives no way to wait for a word beside other things,
- * carom_loop_watch_word() says -EOPNOTSUPP.
+ * Where the kernel gives no way to wait for a word beside other things, and there
+ * shall be no threads, carom_loop_watch_word() says -EOPNOTSUPP; so it may for
+ * memory that is not shared.
  */
 struct carom_loop_word {
 	_Atomic uint32_t *word;

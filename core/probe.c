@@ -65,7 +65,7 @@ static const struct feature {
 	[CAROM_FEATURE_FUTEX_WAITV] = {
 		"futex_waitv", carom_ask_futex_waitv, NEEDS_NONE,
 		"one thread waits for many words, where the ring does not",
-		"without io_uring_futex too, a death is noticed at the pidfd",
+		"without io_uring_futex too, there is a thread for each word",
 	},
 	[CAROM_FEATURE_PIDFD_OPEN] = {
 		"pidfd_open", carom_ask_pidfd_open, NEEDS_NONE,

@@ -6,6 +6,11 @@
  * removed one. The thread sleeps until any of them is not what it expects, looks
  * at all, moves those that changed to the list of reports, and sleeps again.
  *
+ * Where there is only futex(2), every watched word has a thread, which sleeps at an
+ * alias of it: the loop's thread takes that away when it has removed the word. A
+ * thread waits for one word in its life, so no second one is there to confuse it
+ * with, and the alias ends with the thread.
+ *
  *   I1  Everything but `changes` is guarded by the lock. A thread reads watched
  *       words only under it: after a removal returns, the word's memory may go.
  *       (The kernel may still look at the address. It finds nothing there, says
@@ -33,9 +38,11 @@
 #include "core/origin.h"
 #include "core/probe.h"
 #include "core/thread_private.h"
+#include "core/word_alias.h"
 
 #define SYS_FUTEX_WAITV 449 /* the same on every architecture */
 #define WORDS_MAX       (FUTEX_WAITV_MAX - 1)
+#define FIRST_CAPACITY  128
 
 struct entry {
 	_Atomic uint32_t *word;
@@ -47,6 +54,7 @@ struct entry {
  * struct waiter - one thread and the words it waits for
  * @is_running:  the thread looks at the table again before it ends
  * @is_joinable: a thread was made and not joined yet
+ * @alias:       where it sleeps if it has one word only
  */
 struct waiter {
 	struct carom_word_watch *watch;
@@ -55,14 +63,16 @@ struct waiter {
 	bool is_running;
 	bool is_joinable;
 	_Atomic uint32_t changes;
+	struct carom_word_alias alias;
 	unsigned int count;
-	struct entry entries[WORDS_MAX];
+	struct entry entries[]; /* room for watch->words_per_thread */
 };
 
 struct carom_word_watch {
 	pthread_mutex_t lock;
 	uint64_t origin;
 	struct waiter *waiters;
+	unsigned int words_per_thread;
 	int event_fd; /* -1: taken away */
 	const struct carom_canary *canary;
 	int error;
@@ -123,8 +133,8 @@ static unsigned int fill_in(struct waiter *waiter, struct futex_waitv *words)
 	return n;
 }
 
-/* Sleep with the lock released. 0: look again; or negative errno: nobody can wait here. */
-static int sleep_once(struct waiter *waiter)
+/* Both sleep with the lock released. 0: look again; or negative errno: nobody can wait here. */
+static int sleep_on_all(struct waiter *waiter)
 {
 	struct futex_waitv words[FUTEX_WAITV_MAX];
 	unsigned int n = fill_in(waiter, words);
@@ -143,6 +153,19 @@ static int sleep_once(struct waiter *waiter)
 	return -error;
 }
 
+static int sleep_on_one(struct waiter *waiter)
+{
+	struct entry entry = waiter->entries[0];
+	int r;
+
+	pthread_mutex_unlock(&waiter->watch->lock);
+	r = carom_word_alias_sleep(&waiter->alias, entry.word, entry.expected);
+	pthread_mutex_lock(&waiter->watch->lock);
+	if (r == -EAGAIN || r == -EINTR || waiter->count == 0)
+		return 0;
+	return r;
+}
+
 static void *run_waiter(void *argument)
 {
 	struct waiter *waiter = argument;
@@ -155,12 +178,13 @@ static void *run_waiter(void *argument)
 		report_changed(waiter);
 		if (waiter->count == 0)
 			break;
-		r = sleep_once(waiter);
+		r = watch->words_per_thread > 1 ? sleep_on_all(waiter) : sleep_on_one(waiter);
 	}
 	if (r < 0) {
 		watch->error = r;
 		ring(watch);
 	}
+	carom_word_alias_deinit(&waiter->alias);
 	waiter->is_running = false;
 	pthread_mutex_unlock(&watch->lock);
 	return NULL;
@@ -201,6 +225,12 @@ static int start(struct waiter *waiter)
 	return started ? 0 : -ENOMEM;
 }
 
+static bool has_one_word(const struct waiter *waiter)
+{
+	return waiter->watch->words_per_thread == 1;
+}
+
+/* Have it look at the table again. */
 static void tell(struct waiter *waiter)
 {
 	/* relaxed: see fill_in() */
@@ -210,7 +240,8 @@ static void tell(struct waiter *waiter)
 
 static struct waiter *new_waiter(struct carom_word_watch *watch)
 {
-	struct waiter *waiter = calloc(1, sizeof(*waiter));
+	size_t room = watch->words_per_thread * sizeof(struct entry);
+	struct waiter *waiter = calloc(1, sizeof(*waiter) + room);
 
 	if (!waiter)
 		return NULL;
@@ -220,10 +251,17 @@ static struct waiter *new_waiter(struct carom_word_watch *watch)
 	return waiter;
 }
 
+static bool has_room(const struct waiter *waiter)
+{
+	if (has_one_word(waiter) && waiter->is_running)
+		return false; /* on a word that was removed, perhaps, for an instant still */
+	return waiter->count < waiter->watch->words_per_thread;
+}
+
 static struct waiter *waiter_with_room(struct carom_word_watch *watch)
 {
 	for (struct waiter *waiter = watch->waiters; waiter; waiter = waiter->next)
-		if (waiter->count < WORDS_MAX)
+		if (has_room(waiter))
 			return waiter;
 	return new_waiter(watch);
 }
@@ -231,7 +269,7 @@ static struct waiter *waiter_with_room(struct carom_word_watch *watch)
 static int reserve_report(struct carom_word_watch *watch)
 {
 	size_t needed = watch->report_count + watch->entry_count + 1;
-	size_t capacity = watch->capacity ? watch->capacity * 2 : WORDS_MAX;
+	size_t capacity = watch->capacity ? watch->capacity * 2 : FIRST_CAPACITY;
 	uint64_t *reports;
 
 	if (needed <= watch->capacity)
@@ -255,11 +293,14 @@ static int add_locked(struct carom_word_watch *watch, const struct entry *entry)
 	if (!waiter)
 		return -ENOMEM;
 	r = start(waiter);
+	if (r == 0 && has_one_word(waiter))
+		r = carom_word_alias_show(&waiter->alias, entry->word);
 	if (r < 0)
-		return r;
+		return r; /* a thread without a word ends */
 	waiter->entries[waiter->count++] = *entry;
 	watch->entry_count++;
-	tell(waiter);
+	if (!has_one_word(waiter))
+		tell(waiter);
 	return 0;
 }
 
@@ -284,12 +325,21 @@ static void quiet_if_empty(struct carom_word_watch *watch)
 		(void)eventfd_read(watch->event_fd, &count);
 }
 
+/* With the lock held: the thread cannot end in between, and its alias with it. */
+static void interrupt(struct waiter *waiter)
+{
+	if (has_one_word(waiter))
+		carom_word_alias_take_away(&waiter->alias, waiter->entries[0].word);
+	else
+		tell(waiter);
+}
+
 static bool remove_from_waiter(struct waiter *waiter, uint64_t token)
 {
 	for (unsigned int i = 0; i < waiter->count; i++)
 		if (waiter->entries[i].token == token) {
 			remove_entry(waiter, i);
-			tell(waiter);
+			interrupt(waiter);
 			return true;
 		}
 	return false;
@@ -354,8 +404,6 @@ int carom_word_watch_new(struct carom_word_watch **ret_watch)
 {
 	struct carom_word_watch *watch;
 
-	if (!carom_probe(CAROM_FEATURE_FUTEX_WAITV))
-		return -EOPNOTSUPP;
 	watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
@@ -366,6 +414,7 @@ int carom_word_watch_new(struct carom_word_watch **ret_watch)
 	}
 	pthread_mutex_init(&watch->lock, NULL);
 	watch->origin = carom_origin();
+	watch->words_per_thread = carom_probe(CAROM_FEATURE_FUTEX_WAITV) ? WORDS_MAX : 1;
 	*ret_watch = watch;
 	return 0;
 }
@@ -373,8 +422,9 @@ int carom_word_watch_new(struct carom_word_watch **ret_watch)
 static void stop(struct waiter *waiter)
 {
 	pthread_mutex_lock(&waiter->watch->lock);
+	if (waiter->count > 0)
+		interrupt(waiter);
 	waiter->count = 0;
-	tell(waiter);
 	pthread_mutex_unlock(&waiter->watch->lock);
 	if (waiter->is_joinable)
 		join_thread(waiter);

@@ -4,7 +4,8 @@
  * Waits for shared words where the kernel cannot report them beside other
  * events: before Linux 6.7, and wherever io_uring is denied. Helper threads
  * sleep in futex_waitv(2), each for up to 127 words and a word of its own by
- * which it is told of changes. A descriptor becomes readable when a word has
+ * which it is told of changes; before Linux 5.16, and where that is denied too,
+ * in futex(2), each for one word. A descriptor becomes readable when a word has
  * changed. There are threads only while there are words; they take no signals
  * and wake for nothing but a change.
  *
@@ -18,7 +19,7 @@
 
 struct carom_word_watch;
 
-/** carom_word_watch_new() - Return: 0, -EOPNOTSUPP (no futex_waitv), -EMFILE, -ENFILE, -ENOMEM */
+/** carom_word_watch_new() - Return: 0, -EMFILE, -ENFILE, -ENOMEM */
 int carom_word_watch_new(struct carom_word_watch **ret_watch);
 
 /** carom_word_watch_free() - end all threads; also in a forked child, where there are none */
@@ -38,7 +39,8 @@ int carom_word_watch_fd(const struct carom_word_watch *watch);
 /**
  * carom_word_watch_add() - report @token once when *@word is no longer @expected
  *
- * Return: 0, or -ENOMEM: no memory, or no thread.
+ * Return: 0, -ENOMEM: no memory, or no thread; or -EOPNOTSUPP: memory that is not
+ * shared, or of huge pages, where there is no futex_waitv(2).
  */
 int carom_word_watch_add(struct carom_word_watch *watch, _Atomic uint32_t *word, uint32_t expected,
 			 uint64_t token);

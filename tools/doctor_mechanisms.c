@@ -97,7 +97,7 @@ static const struct mechanism {
 	{ "io_uring_futex", CAROM_DOCTOR_WAITING, 6, 7, NULL, "io_uring",
 	  "one more thread while processes are watched" },
 	{ "futex_waitv", CAROM_DOCTOR_WAITING, 5, 16, "futex_waitv", NULL,
-	  "deaths of large workers are noticed some milliseconds later" },
+	  "a sleeping thread for each worker, where the ring does not wait for words" },
 	{ "robust_list", CAROM_DOCTOR_WAITING, 2, 6, "get_robust_list set_robust_list", NULL,
 	  "deaths of large workers are noticed some milliseconds later" },
 	{ "memfd", CAROM_DOCTOR_MEMORY, 3, 17, "memfd_create", NULL,
@@ -240,7 +240,7 @@ static const char *word_way(bool has_ring)
 	if (has_ring && carom_probe(CAROM_FEATURE_IO_URING_FUTEX))
 		return "deaths by robust futex in the ring";
 	return carom_probe(CAROM_FEATURE_FUTEX_WAITV) ? "deaths by robust futex, futex_waitv"
-						      : "deaths by pidfd";
+						      : "deaths by robust futex, a thread for each";
 }
 
 /* The loop that a pool would have, not what it should be. */

@@ -85,9 +85,33 @@ Test(degraded, whatever_is_denied_tasks_are_answered_and_a_death_costs_one, .tim
 
 /* ---- as whole environments deny them ---- */
 
-Test(degraded, without_ring_and_words_deaths_are_seen_at_the_pidfd, .timeout = 60)
+static int be_another_program(struct carom_call *call)
+{
+	char *arguments[] = { (char *)(uintptr_t) "sleep", (char *)(uintptr_t) "100", NULL };
+
+	execvp("sleep", arguments);
+	return -1;
+}
+
+/* What no pidfd tells: the process lives on, and it is no worker any more. */
+static void lose_one_to_another_program(void)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_outcome outcome;
+	int r;
+
+	CHECK(carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1), &pool) == 0);
+	r = carom_pool_apply(pool, be_another_program, NULL, 0, NULL, 0, NULL, &outcome);
+	CHECK(r < 0 && outcome.kind == CAROM_OUTCOME_LOST && outcome.signal == SIGKILL);
+	square_all(pool);
+}
+
+Test(degraded, without_ring_and_words_a_thread_waits_for_each_worker, .timeout = 60)
 {
 	cr_expect(zero(int, apart_with("CAROM_DENY", "io_uring,futex_waitv", use_a_pool)));
+	NEEDS("get_robust_list");
+	cr_expect(zero(int, apart_with("CAROM_DENY", "io_uring,futex_waitv",
+				       lose_one_to_another_program)));
 }
 
 Test(degraded, without_clone3_and_pidfd_open_workers_are_held_from_birth, .timeout = 60)

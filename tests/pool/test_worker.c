@@ -777,8 +777,7 @@ Test(worker, pain_8_that_is_ended_by_its_task_loses_it_at_once, .timeout = 30)
 	expect_lost(pool, kill_self, 0, SIGKILL, -1);
 	expect_lost(pool, end_main_thread, 0, 0, 0);
 	/* the one end that no pidfd tells */
-	if (!is_denied("futex_waitv", "another program") &&
-	    !is_denied("get_robust_list", "another program"))
+	if (!is_denied("get_robust_list", "another program"))
 		expect_lost(pool, be_another_program, 0, SIGKILL, -1);
 	cr_expect(eq(i64, ask(pool, own_index), 0));
 	cr_expect(zero(int, atomic_load(&shared->told_count)));
