@@ -285,7 +285,7 @@ static int act(const struct wait *wait)
 	enter_mutex(wait->base);
 	if (phase_of(state) != ACTING ||
 	    atomic_load_explicit(&state->round, memory_order_relaxed) != round)
-		return -EPIPE;
+		return -ECANCELED;
 	if (r < 0)
 		break_it(state);
 	return r < 0 ? r : 0;
@@ -320,7 +320,7 @@ static int wait_to_be_called(const struct wait *wait, uint32_t slot)
 	}
 	carom_wait_list_remove(list, slot);
 	if (called)
-		return called & CAROM_WAIT_CALLED ? (int)wait->index : -EPIPE;
+		return called & CAROM_WAIT_CALLED ? (int)wait->index : -ECANCELED;
 	break_it(wait->state);
 	return r;
 }
@@ -335,7 +335,7 @@ static int come(struct wait *wait)
 	if (r < 0)
 		break_it(wait->state);
 	if (r < 0 || phase_of(wait->state) == BROKEN)
-		return r < 0 ? r : -EPIPE;
+		return r < 0 ? r : -ECANCELED;
 	atomic_store(&wait->base->roll->rows[wait->row].held, 1); /* B3 */
 	CAROM_POINT("barrier.party");
 	wait->index = carom_wait_list_count(list);

@@ -124,7 +124,7 @@ CAROM_API void carom_barrier_set_action(struct carom_barrier *barrier, carom_bar
  * Return: 0 to parties - 1, another one for each of a round, the last being the one that
  * came last and ran the action; or
  *	-ETIMEDOUT  @deadline_ns passed; the barrier is broken
- *	-EPIPE      it is broken, or was reset meanwhile
+ *	-ECANCELED  it is broken, or was reset meanwhile
  *	-EUSERS     as many processes as its maker allowed use it already, or too many wait
  *	-EAGAIN, -ENOMEM  no thread could be started
  *	what the action returned, if it was the caller's and below 0
@@ -132,7 +132,7 @@ CAROM_API void carom_barrier_set_action(struct carom_barrier *barrier, carom_bar
 CAROM_API int carom_barrier_wait(struct carom_barrier *barrier, uint64_t deadline_ns);
 
 /**
- * carom_barrier_reset() - make it as new; who waits is told -EPIPE
+ * carom_barrier_reset() - make it as new; who waits is told -ECANCELED
  *
  * Context: MT-Safe, AS-Unsafe lock. Waits for nobody but another call that is at work.
  * Return: 0, or -EUSERS, -EAGAIN, -ENOMEM as above.
@@ -140,7 +140,7 @@ CAROM_API int carom_barrier_wait(struct carom_barrier *barrier, uint64_t deadlin
 CAROM_API int carom_barrier_reset(struct carom_barrier *barrier);
 
 /**
- * carom_barrier_abort() - break it: who waits, and who comes, is told -EPIPE until a reset
+ * carom_barrier_abort() - break it: who waits, and who comes, is told -ECANCELED until a reset
  *
  * Context: MT-Safe, AS-Unsafe lock. Waits for nobody but another call that is at work.
  * Return: 0, or -EUSERS, -EAGAIN, -ENOMEM as above.

@@ -13,8 +13,10 @@
 #include "core/process.h"
 #include "core/time.h"
 #include "shm/array.h"
+#include "shm/lock.h"
 #include "shm/mutex.h"
 #include "shm/segment.h"
+#include "shm/semaphore.h"
 #include "shm/shared_memory.h"
 #include "shm/value.h"
 
@@ -88,6 +90,24 @@ static int hold_in_turn(const void *argument, size_t size, const int *fds, size_
 	return carom_mutex_release(&account->lock) == 0 ? 0 : 6;
 }
 CAROM_REGISTER(hold_in_turn);
+
+/* Its first descriptor is a lock that its parent holds, the second one a semaphore of one unit. */
+static int use_handles(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	CAROM_CLEANUP(carom_lock_freep) struct carom_lock *lock = NULL;
+	CAROM_CLEANUP(carom_semaphore_freep) struct carom_semaphore *semaphore = NULL;
+
+	if (carom_lock_attach_dup(fds[0], &lock) < 0 ||
+	    carom_semaphore_attach_dup(fds[1], &semaphore) < 0)
+		return 1;
+	if (carom_lock_try(lock) != -EBUSY || carom_lock_release(lock) != 0)
+		return 2;
+	if (carom_semaphore_acquire(semaphore, CAROM_NO_DEADLINE) != 0)
+		return 3;
+	raise(SIGKILL); /* with the unit */
+	return 4;
+}
+CAROM_REGISTER(use_handles);
 
 /* Dies with the lock, in the middle of something. */
 static int die_with_lock(const void *argument, size_t size, const int *fds, size_t fd_count)

@@ -50,7 +50,7 @@ static pid_t party(struct carom_barrier *barrier)
 	return pid;
 }
 
-#define BROKEN (100 + EPIPE)
+#define BROKEN (100 + ECANCELED)
 
 /* SY-23 */
 Test(barrier, lets_all_go_on_when_the_last_has_come, .timeout = 60)
@@ -110,6 +110,7 @@ Test(barrier, breaks_when_the_action_fails, .timeout = 60)
 	cr_expect(eq(int, carom_barrier_is_broken(barrier), 1));
 }
 
+/* ER-14 */
 Test(barrier, breaks_when_one_waits_too_long, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_barrier_freep) struct carom_barrier *barrier = new_barrier(3);
@@ -117,7 +118,7 @@ Test(barrier, breaks_when_one_waits_too_long, .timeout = 60)
 
 	cr_expect(eq(int, carom_barrier_wait(barrier, soon()), -ETIMEDOUT));
 	cr_expect(eq(int, ended(pid), BROKEN));
-	cr_expect(eq(int, carom_barrier_wait(barrier, CAROM_NO_DEADLINE), -EPIPE));
+	cr_expect(eq(int, carom_barrier_wait(barrier, CAROM_NO_DEADLINE), -ECANCELED));
 }
 
 Test(barrier, is_broken_and_mended_by_whoever_says_so, .timeout = 60)
@@ -158,7 +159,7 @@ Test(barrier, breaks_when_one_of_those_who_wait_dies, .timeout = 60)
 
 	killed(first);
 	cr_expect(eq(int, ended(second), BROKEN));
-	cr_expect(eq(int, carom_barrier_wait(barrier, CAROM_NO_DEADLINE), -EPIPE));
+	cr_expect(eq(int, carom_barrier_wait(barrier, CAROM_NO_DEADLINE), -ECANCELED));
 	cr_expect(zero(int, carom_barrier_reset(barrier)));
 }
 
@@ -174,7 +175,7 @@ Test(barrier, breaks_when_a_party_dies_that_does_something_else, .timeout = 60)
 	}
 	cr_expect(ge(int, carom_barrier_wait(barrier, CAROM_NO_DEADLINE), 0));
 	kill(pid, SIGKILL);
-	cr_expect(eq(int, carom_barrier_wait(barrier, CAROM_NO_DEADLINE), -EPIPE));
+	cr_expect(eq(int, carom_barrier_wait(barrier, CAROM_NO_DEADLINE), -ECANCELED));
 	ended(pid);
 }
 
@@ -219,7 +220,7 @@ static void work(void *userdata)
 		int r = carom_barrier_wait(table->barrier,
 					   carom_deadline_after(CAROM_MILLISECONDS(100)));
 
-		if (r < 0 && r != -EPIPE && r != -ETIMEDOUT)
+		if (r < 0 && r != -ECANCELED && r != -ETIMEDOUT)
 			_exit(1);
 		if (r < 0)
 			carom_barrier_reset(table->barrier);

@@ -278,6 +278,7 @@ Test(lock, says_who_holds_it, .timeout = 60)
 
 /* ---- deaths ---- */
 
+/* SY-13 */
 Test(lock, held_by_the_dead_goes_to_a_sleeper_who_is_told, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_lock_freep) struct carom_lock *lock = new_lock();

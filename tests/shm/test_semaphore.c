@@ -246,6 +246,7 @@ Test(semaphore, says_who_has_units, .timeout = 60)
 
 /* ---- deaths ---- */
 
+/* SY-13 */
 Test(semaphore, gets_back_what_the_dead_had, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_semaphore_freep) struct carom_semaphore *semaphore = new_bounded(3);

@@ -35,6 +35,34 @@ Test(share, lock_is_one_for_children_of_every_method, .timeout = 60)
 	cr_expect(eq(i64, account->from, -6 * rounds));
 }
 
+/* SY-25 */
+Test(share, handles_are_for_children_of_every_method, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_lock_freep) struct carom_lock *lock = NULL;
+	CAROM_CLEANUP(carom_semaphore_freep) struct carom_semaphore *semaphore = NULL;
+	struct carom_context *context;
+	int fds[2];
+
+	cr_assert(carom_lock_new(NULL, &lock) == 0);
+	cr_assert(carom_semaphore_new(1, &CAROM_SEMAPHORE_OPTIONS(.max = 1), &semaphore) == 0);
+	fds[0] = carom_lock_fd(lock);
+	fds[1] = carom_semaphore_fd(semaphore);
+	EACH_METHOD(context)
+	{
+		struct carom_process *process;
+
+		cr_assert(carom_lock_try(lock) == 0);
+		process = START(.context = context, .function = use_handles, .fds = fds,
+				.fd_count = 2);
+		cr_expect(eq(int, exitcode_of(process), -SIGKILL), "%s", methods[each_]);
+		carom_process_free(process);
+		cr_expect(eq(int, carom_lock_is_locked(lock), 0), "%s", methods[each_]);
+		cr_expect(eq(int, carom_semaphore_acquire(semaphore, CAROM_NO_DEADLINE), 0), "%s",
+			  methods[each_]);
+		cr_expect(eq(int, carom_semaphore_release(semaphore, 1), 0), "%s", methods[each_]);
+	}
+}
+
 /* CX-08 */
 Test(share, lock_that_is_held_here_is_held_for_children_of_every_method, .timeout = 60)
 {
