@@ -57,6 +57,9 @@
  * series since that time. An older one wakes only for the word 0; there a sleeper
  * whose releaser died within the two instructions waits for the next release.
  *
+ * The kernel looks at 2048 nodes of one thread. A thread that has many gives further ones
+ * to threads that do nothing else: shm/mutex_keep.c.
+ *
  * tests/model/mutex.pml has this protocol, exhaustively.
  */
 #include "shm/mutex.h"
@@ -78,6 +81,7 @@
 #include "core/time.h"
 #include "shm/describe.h"
 #include "shm/futex.h"
+#include "shm/mutex_keep.h"
 #include "shm/mutex_private.h"
 #include "shm/robust.h"
 #include "shm/spin.h"
@@ -103,27 +107,6 @@ struct mutex_word {
 	uint32_t value;
 	uint32_t generation;
 };
-
-/**
- * struct own_mutex - a node of the robust list
- * @both:   @value and @generation as one, for the exchange of I3
- * @broken: given up by a holder that did not repair (I4)
- * @link:   changed by the holder only; addresses are the holder's
- */
-struct own_mutex {
-	union {
-		struct {
-			_Atomic uint32_t value;
-			_Atomic uint32_t generation;
-		};
-		_Atomic uint64_t both;
-	};
-	_Atomic uint32_t broken;
-	uint32_t unused[3];
-	struct carom_robust_link link;
-};
-_Static_assert(offsetof(struct own_mutex, link.next) == CAROM_ROBUST_DISTANCE,
-	       "where the kernel looks for the word");
 
 /**
  * struct posix_mutex - what stands in for it
@@ -276,15 +259,35 @@ static void give(struct own_mutex *mutex, uint32_t tid)
 
 /* ---- the mutex on the robust list ---- */
 
+/* By its own list, or by a keeper's. */
 static bool own_held_by(const struct own_mutex *mutex, uint32_t tid)
 {
-	/* relaxed: it is this thread's id only if this thread wrote it */
+	/* relaxed: it is this thread's id only if this thread wrote it, or had it written */
 	uint32_t seen = atomic_load_explicit(&mutex->value, memory_order_relaxed);
 
-	return (seen & FUTEX_TID_MASK) == tid;
+	return (seen & FUTEX_TID_MASK) == tid || carom_mutex_kept_for(mutex, seen) == tid;
 }
 
-static void own_give_back(const struct carom_robust *self, struct own_mutex *mutex, uint32_t tid)
+void carom_own_mutex_give_up(const struct carom_robust *self, struct own_mutex *mutex)
+{
+	/* relaxed: others add WAITERS, no more */
+	uint32_t seen = atomic_load_explicit(&mutex->value, memory_order_relaxed);
+
+	carom_robust_begin(self, &mutex->link);
+	carom_robust_remove(&mutex->link);
+	CAROM_POINT("keep.forsaken");
+	/* as the kernel does it; release: as R1 */
+	while (!atomic_compare_exchange_weak_explicit(&mutex->value, &seen,
+						      (seen & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
+						      memory_order_release, memory_order_relaxed))
+		;
+	if (seen & FUTEX_WAITERS)
+		carom_futex_wake(&mutex->value, 1);
+	carom_robust_end(self);
+}
+
+void carom_own_mutex_give_back(const struct carom_robust *self, struct own_mutex *mutex,
+			       uint32_t tid)
 {
 	/* relaxed: the bit is this thread's as long as it holds the mutex */
 	uint32_t seen = atomic_load_explicit(&mutex->value, memory_order_relaxed);
@@ -300,28 +303,38 @@ static void own_give_back(const struct carom_robust *self, struct own_mutex *mut
 	carom_robust_end(self);
 }
 
+/* The thread holds others, too. */
+__attribute__((noinline)) static int own_acquired_another(struct own_mutex *mutex)
+{
+	int r = carom_mutex_make_room(mutex);
+
+	if (r < 0)
+		carom_own_mutex_give_back(&carom_robust_list, mutex, carom_robust_known_tid());
+	return r;
+}
+
 /*
  * The usual case, in few instructions: nobody has it or waits for it, nothing is to be
- * repaired, and it is not broken (I4). False: nothing has happened.
+ * repaired, and it is not broken (I4). -EAGAIN: nothing has happened.
  */
-static inline bool own_acquire_free(struct own_mutex *mutex)
+static inline int own_acquire_free(struct own_mutex *mutex)
 {
 	const struct carom_robust self = carom_robust_list; /* which no store below changes */
 	uint32_t tid = carom_robust_known_tid(), nobody = 0;
 
 	if (!tid)
-		return false;
+		return -EAGAIN;
 	carom_robust_begin(&self, &mutex->link);
 	CAROM_POINT("mutex.pending");
 	if (!exchange(mutex, &nobody, tid)) {
 		carom_robust_end(&self);
-		return false;
+		return -EAGAIN;
 	}
 	CAROM_POINT("mutex.taken");
 	carom_robust_push(&self, &mutex->link);
 	CAROM_POINT("mutex.linked");
 	carom_robust_end(&self);
-	return true;
+	return carom_robust_is_alone(&self, &mutex->link) ? 0 : own_acquired_another(mutex);
 }
 
 /* Somebody began to wait meanwhile. */
@@ -333,6 +346,29 @@ __attribute__((noinline)) static int own_release_to_waiters(struct own_mutex *mu
 	return 0;
 }
 
+/* @r: what came of it: the mutex is this thread's, and linked */
+static int own_acquired(const struct carom_robust *self, struct own_mutex *mutex, uint32_t tid,
+			int r)
+{
+	int full;
+
+	if (r == -EOWNERDEAD)
+		carom_mutex_outlive_holder(mutex);
+	/* relaxed: A1 has brought it */
+	if (atomic_load_explicit(&mutex->broken, memory_order_relaxed)) {
+		carom_own_mutex_give_back(self, mutex, tid);
+		return -ENOTRECOVERABLE;
+	}
+	full = carom_robust_is_alone(self, &mutex->link) ? 0 : carom_mutex_make_room(mutex);
+	if (full == 0)
+		return r;
+	if (r == -EOWNERDEAD)
+		carom_own_mutex_give_up(self, mutex);
+	else
+		carom_own_mutex_give_back(self, mutex, tid);
+	return full;
+}
+
 static int own_acquire(struct own_mutex *mutex, uint64_t deadline_ns, enum patience patience)
 {
 	const struct carom_robust *self = carom_robust_self();
@@ -342,6 +378,8 @@ static int own_acquire(struct own_mutex *mutex, uint64_t deadline_ns, enum patie
 	if (!self)
 		return -EOPNOTSUPP;
 	tid = carom_robust_tid(self);
+	if (own_held_by(mutex, tid))
+		return -EDEADLK;
 	carom_robust_begin(self, &mutex->link);
 	CAROM_POINT("mutex.pending");
 	r = take_if_free(mutex, tid, &seen);
@@ -353,13 +391,7 @@ static int own_acquire(struct own_mutex *mutex, uint64_t deadline_ns, enum patie
 		CAROM_POINT("mutex.linked");
 	}
 	carom_robust_end(self);
-	if (r != 0 && r != -EOWNERDEAD)
-		return r;
-	/* relaxed: A1 has brought it */
-	if (atomic_load_explicit(&mutex->broken, memory_order_relaxed) == 0)
-		return r;
-	own_give_back(self, mutex, tid);
-	return -ENOTRECOVERABLE;
+	return r == 0 || r == -EOWNERDEAD ? own_acquired(self, mutex, tid, r) : r;
 }
 
 static int own_release(struct own_mutex *mutex)
@@ -372,7 +404,9 @@ static int own_release(struct own_mutex *mutex)
 	tid = carom_robust_tid(self);
 	if (!own_held_by(mutex, tid))
 		return -EPERM;
-	own_give_back(self, mutex, tid);
+	if (carom_mutex_kept_for(mutex, atomic_load_explicit(&mutex->value, memory_order_relaxed)))
+		return carom_mutex_release_kept(mutex);
+	carom_own_mutex_give_back(self, mutex, tid);
 	return 0;
 }
 
@@ -573,10 +607,9 @@ __attribute__((noinline)) static int acquire_slowly(struct mutex *m, uint64_t de
 static inline int acquire(struct carom_mutex *mutex, uint64_t deadline_ns, enum patience patience)
 {
 	struct mutex *m = (struct mutex *)mutex;
+	int r = m->kind == KIND_OWN ? own_acquire_free(&m->own) : -EAGAIN;
 
-	if (m->kind == KIND_OWN && own_acquire_free(&m->own))
-		return 0;
-	return acquire_slowly(inside(mutex), deadline_ns, patience);
+	return r == -EAGAIN ? acquire_slowly(inside(mutex), deadline_ns, patience) : r;
 }
 
 int carom_mutex_acquire(struct carom_mutex *mutex, uint64_t deadline_ns)
@@ -655,7 +688,9 @@ static struct holder find_holder(const struct mutex *m)
 	/* relaxed, all of them: out of date at once, whatever the order */
 	if (m->kind == KIND_OWN) {
 		seen = atomic_load_explicit(&m->own.value, memory_order_relaxed);
-		holder.tid = (pid_t)(seen & FUTEX_TID_MASK);
+		holder.tid = (pid_t)carom_mutex_kept_for(&m->own, seen);
+		if (!holder.tid)
+			holder.tid = (pid_t)(seen & FUTEX_TID_MASK);
 		holder.is_torn = (seen & FUTEX_OWNER_DIED) != 0;
 		holder.is_broken = atomic_load_explicit(&m->own.broken, memory_order_relaxed) != 0;
 		return holder;

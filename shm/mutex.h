@@ -33,12 +33,15 @@
  *   find it.
  * - A holder that calls execve(2), and a thread that ends while it holds a mutex,
  *   count as dead. One that was stopped does not: give waits a deadline.
- * - The kernel hands on at most 2048 of one thread, robust mutexes of the
- *   pthread library included.
+ * - A thread may hold any number. The kernel hands on at most 2048 for each thread, robust
+ *   mutexes of the pthread library included, so of who holds more than some hundreds, further
+ *   ones are kept by threads of the library's own. Acquiring and releasing one of these takes
+ *   some microseconds.
  * - All users live in one PID namespace, and trust each other.
  *
  * Where the C library's list of held locks has a layout that is not known here,
- * a robust mutex of the pthread library does the same work in the same storage.
+ * a robust mutex of the pthread library does the same work in the same storage, for
+ * at most 2048 that one thread holds.
  */
 #ifndef CAROM_SHM_MUTEX_H
 #define CAROM_SHM_MUTEX_H
@@ -80,6 +83,8 @@ CAROM_API int carom_mutex_init(struct carom_mutex *mutex);
  *	                  carom_mutex_consistent(); only carom_mutex_init() helps
  *	-ETIMEDOUT  @deadline_ns passed
  *	-EDEADLK    the calling thread holds it
+ *	-EAGAIN, -ENOMEM  the calling thread holds very many, and there is no thread or no
+ *	                  memory to be had for one more
  *	-EOPNOTSUPP another process made this mutex, and this one's C library has
  *	            no list to put it on
  */

@@ -64,7 +64,7 @@ CAROM_API int carom_rlock_init(struct carom_rlock *rlock);
  *	-ENOTRECOVERABLE  a holder that was told -EOWNERDEAD released it without
  *	                  carom_rlock_consistent(); only carom_rlock_init() helps
  *	-ETIMEDOUT        @deadline_ns passed
- *	-EOPNOTSUPP       see carom_mutex_acquire()
+ *	-EAGAIN, -ENOMEM, -EOPNOTSUPP  see carom_mutex_acquire()
  */
 CAROM_API int carom_rlock_acquire(struct carom_rlock *rlock, uint64_t deadline_ns);
 

@@ -19,6 +19,7 @@
 
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -111,6 +112,13 @@ static inline void carom_robust_push(const struct carom_robust *self,
 	carom_robust_barrier(); /* whole before it can be found */
 	self->head->list.next = (struct robust_list *)&link->next;
 	carom_robust_barrier();
+}
+
+/* Right after carom_robust_push(): does the thread hold nothing else? */
+static inline bool carom_robust_is_alone(const struct carom_robust *self,
+					 const struct carom_robust_link *link)
+{
+	return link->next == &self->head->list;
 }
 
 static inline void carom_robust_remove(struct carom_robust_link *link)

@@ -567,6 +567,214 @@ BOTH(is_handed_on_with_all_the_others_held)
 	cr_expect(eq(int, owner_deaths, MANY / 2));
 }
 
+enum { VERY_MANY = 5000, FEWER = 1500 };
+
+/** struct crowd - so many mutexes, and how many somebody has acquired, or which */
+struct crowd {
+	_Atomic uint32_t count;
+	_Atomic uint8_t is_held[VERY_MANY];
+	struct carom_mutex mutexes[VERY_MANY];
+};
+
+static struct crowd *new_crowd(void)
+{
+	struct crowd *crowd = share(sizeof(*crowd));
+
+	for (int i = 0; i < VERY_MANY; i++)
+		cr_assert(zero(int, carom_mutex_init(&crowd->mutexes[i])));
+	return crowd;
+}
+
+static void acquire_all(struct crowd *crowd, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (carom_mutex_acquire(&crowd->mutexes[i], CAROM_NO_DEADLINE) == 0)
+			atomic_fetch_add(&crowd->count, 1);
+}
+
+/* How many give @expected to who tries, from the first one on. Released again. */
+static uint32_t count_that_say(struct crowd *crowd, uint32_t count, int expected)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		int r = carom_mutex_try(&crowd->mutexes[i]);
+
+		if (r == -EOWNERDEAD)
+			carom_mutex_consistent(&crowd->mutexes[i]);
+		if (r == 0 || r == -EOWNERDEAD)
+			carom_mutex_release(&crowd->mutexes[i]);
+		if (r != expected)
+			break;
+	}
+	return i;
+}
+
+Test(mutex, is_handed_on_though_its_holder_has_5000, .timeout = 120)
+{
+	struct crowd *crowd = new_crowd();
+	pid_t pid;
+
+	NEEDS("get_robust_list"); /* the other mutex is not handed on of so many */
+	pid = child();
+	if (pid == 0) {
+		acquire_all(crowd, VERY_MANY);
+		raise(SIGKILL);
+	}
+	cr_expect(eq(int, ended(pid), -SIGKILL));
+	cr_assert(eq(u32, atomic_load(&crowd->count), VERY_MANY));
+	cr_expect(eq(u32, count_that_say(crowd, VERY_MANY, -EOWNERDEAD), VERY_MANY));
+	cr_expect(eq(u32, count_that_say(crowd, VERY_MANY, 0), VERY_MANY));
+}
+
+static void *end_with_many(void *crowd)
+{
+	acquire_all(crowd, FEWER);
+	return NULL;
+}
+
+Test(mutex, of_a_thread_that_ends_is_handed_on_however_many_it_has, .timeout = 120)
+{
+	struct crowd *crowd = new_crowd();
+	pthread_t thread;
+
+	for (int round = 0; round < 3; round++) {
+		cr_assert(zero(int, pthread_create(&thread, NULL, end_with_many, crowd)));
+		pthread_join(thread, NULL);
+		cr_expect(eq(u32, count_that_say(crowd, FEWER, -EOWNERDEAD), FEWER));
+		cr_expect(eq(u32, count_that_say(crowd, FEWER, 0), FEWER));
+	}
+}
+
+static void *use_those_of_others(void *argument)
+{
+	struct crowd *crowd = argument;
+
+	for (uint32_t i = 0; i < FEWER; i++)
+		if (carom_mutex_release(&crowd->mutexes[i]) != -EPERM)
+			return crowd;
+	return count_that_say(crowd, FEWER, -EBUSY) == FEWER ? NULL : crowd;
+}
+
+Test(mutex, is_its_holder_s_alone_however_many_that_has, .timeout = 120)
+{
+	struct crowd *crowd = new_crowd();
+	struct carom_mutex *last = &crowd->mutexes[FEWER - 1];
+	pthread_t thread;
+	void *wrong;
+	pid_t pid;
+
+	acquire_all(crowd, FEWER);
+	cr_expect(eq(u32, count_that_say(crowd, FEWER, -EDEADLK), FEWER));
+	cr_expect(eq(int, carom_mutex_owner(last), getpid()));
+	cr_expect(says(last, line("<Mutex owner='MainProcess' pid=%d>", getpid())));
+	cr_assert(zero(int, pthread_create(&thread, NULL, use_those_of_others, crowd)));
+	pthread_join(thread, &wrong);
+	cr_expect(eq(ptr, wrong, NULL));
+	pid = child();
+	if (pid == 0)
+		_exit(use_those_of_others(crowd) != NULL);
+	cr_expect(zero(int, ended(pid)));
+	for (uint32_t i = 0; i < FEWER; i++)
+		cr_assert(zero(int, carom_mutex_release(&crowd->mutexes[i * 7 % FEWER])));
+	cr_expect(eq(u32, count_that_say(crowd, FEWER, 0), FEWER));
+	cr_expect(eq(int, carom_mutex_release(last), -EPERM));
+}
+
+Test(mutex, is_waited_for_however_many_its_holder_has, .timeout = 120)
+{
+	struct crowd *crowd = new_crowd();
+	struct carom_mutex *last = &crowd->mutexes[FEWER - 1];
+	pid_t pid;
+
+	acquire_all(crowd, FEWER);
+	pid = child();
+	if (pid == 0) {
+		if (carom_mutex_acquire(last, CAROM_NO_DEADLINE) != 0)
+			_exit(1);
+		_exit(-carom_mutex_release(last));
+	}
+	await_asleep(pid);
+	cr_expect(zero(int, carom_mutex_release(last)));
+	cr_expect(zero(int, ended(pid)));
+	cr_expect(zero(int, carom_mutex_acquire(last, CAROM_NO_DEADLINE)));
+	cr_expect(zero(int, carom_mutex_release(last)));
+}
+
+/* Every second one is released, in the order in which they were acquired; the others never. */
+static void *use_many_and_end(void *argument)
+{
+	struct crowd *crowd = argument;
+
+	for (uint32_t i = 0; i < FEWER; i++)
+		if (carom_mutex_acquire(&crowd->mutexes[i], CAROM_NO_DEADLINE) == 0)
+			atomic_store(&crowd->is_held[i], 1);
+	for (uint32_t i = 0; i < FEWER; i += 2) {
+		atomic_store(&crowd->is_held[i], 0);
+		carom_mutex_release(&crowd->mutexes[i]);
+	}
+	return NULL;
+}
+
+/* All that somebody held who died are told of, and at most one that was about to be, or not to be. */
+static void expect_deaths(struct crowd *crowd, const char *point)
+{
+	uint32_t forgotten = 0, uncertain = 0;
+
+	for (uint32_t i = 0; i < FEWER; i++) {
+		int r = carom_mutex_try(&crowd->mutexes[i]);
+		bool is_told = r == -EOWNERDEAD;
+
+		forgotten += (r != 0 && !is_told) || (atomic_load(&crowd->is_held[i]) && !is_told);
+		uncertain += is_told && !atomic_load(&crowd->is_held[i]);
+		if (is_told)
+			carom_mutex_consistent(&crowd->mutexes[i]);
+		cr_expect(zero(int, carom_mutex_release(&crowd->mutexes[i])), "at %s", point);
+	}
+	cr_expect(zero(u32, forgotten), "at %s", point);
+	cr_expect(le(u32, uncertain, 1), "at %s", point);
+	cr_expect(eq(u32, count_that_say(crowd, FEWER, 0), FEWER), "at %s", point);
+}
+
+static void die_with_many_at(const char *point, uint32_t nth)
+{
+	struct crowd *crowd = new_crowd();
+	pthread_t thread;
+	pid_t pid;
+
+	cr_assert(zero(int, carom_point_arm_once(point, nth, SIGKILL)));
+	pid = child();
+	if (pid == 0) {
+		pthread_create(&thread, NULL, use_many_and_end, crowd);
+		pthread_join(thread, NULL);
+		raise(SIGKILL);
+	}
+	cr_expect(eq(int, ended(pid), -SIGKILL));
+	cr_expect(eq(u32, carom_point_hits(point), 1), "at %s", point);
+	carom_point_disarm_all();
+	expect_deaths(crowd, point);
+	munmap(crowd, sizeof(*crowd));
+}
+
+Test(mutex, survives_a_death_while_many_are_held, .timeout = 300)
+{
+	uint64_t seed = new_seed();
+	const char *name;
+	int points = 0;
+
+	NEEDS("get_robust_list");
+	if (!carom_point_name(0))
+		cr_skip_test("built without -Dpoints=true");
+	for (size_t i = 0; (name = carom_point_name(i)); i++) {
+		if (strncmp(name, "keep.", 5) != 0)
+			continue;
+		for (int round = 0; round < 5; round++)
+			die_with_many_at(name, 1 + chance(&seed) % 100);
+		points++;
+	}
+	cr_expect(ge(int, points, 6));
+}
+
 enum { MIX = 12 };
 
 /**
