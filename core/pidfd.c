@@ -329,8 +329,13 @@ bool carom_pidfd_has_ended(int pidfd)
 			? -ENOTDIR
 			: read_text(pidfd, "stat", text, sizeof(text));
 
+	/* without a descriptor to spare the kernel does not say what else is wrong */
+	if (r < 0 && r != -ENOTDIR && faccessat(pidfd, "stat", F_OK, 0) < 0)
+		r = -errno;
 	if (r == -ENOTDIR)
 		return wait_readable(pidfd, POLLIN, 0);
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return false; /* a zombie at most: who waits for it hears of that */
 	state = r < 0 ? NULL : strrchr(text, ')');
 	return !state || strchr("ZX", state[2]);
 }
