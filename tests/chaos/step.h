@@ -446,6 +446,16 @@ static inline void step_leave_dead(const struct step_play *play, void *stage,
 {
 }
 
+static inline void step_record(const struct step_play *play, void *stage, struct step_way *way)
+{
+	step_through_by(play, stage, way);
+}
+
+static inline uint32_t step_stride(const struct step_way *way)
+{
+	return 1;
+}
+
 #endif
 
 static inline void step_through(const struct step_play *play, void *stage)
