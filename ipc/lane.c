@@ -129,6 +129,7 @@ static void take_view(struct carom_lane *lane, void *control, const struct lane_
 	lane->backlog_max = layout->backlog_max;
 	lane->mask_words = (layout->worker_count + 63) / 64;
 	lane->view.is_dealing = layout->kind == CAROM_LANE_DEALING;
+	lane->is_dealt = layout->kind == CAROM_LANE_DEALT;
 	carom_patience_init(&lane->patience, layout->spin_ns == CAROM_LANE_SPIN_NEVER || cpus < 2
 						     ? 0
 						     : layout->spin_ns);

@@ -6,6 +6,12 @@
  *   K4  The bell rings only while it is armed, as in lane_notice.c. It is armed before a task
  *       is dealt, or else the hand is looked at after it was: one of the two sees the other.
  *       Each arming allows one ring: a worker that rings much oftener is foul.
+ *
+ * Where a worker has more than one task it need not ring at each end: it counts those that
+ * it has ended, and rings once ring_after are, of which half a hand is left. It reads that
+ * after the word is DONE; who wants it sooner writes it, and looks at the words after that.
+ * So what the worker has counted without ringing is seen here; and what is taken back, so
+ * that fewer will end than was thought, makes it sooner.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -15,16 +21,30 @@
 /* so many rings beyond one for each arming: of its beginning, and those that crossed a disarming */
 #define RINGS_FREE 64
 
-void carom_hand_arm(struct lane_hand *hand)
+/* by its count of tasks that it has ended, which is at least this side's */
+static uint32_t ring_after(const struct lane_hand *hand, enum lane_ring when)
+{
+	uint32_t count = when == RING_EACH ? 1 : (carom_hand_count(hand) + 1) / 2;
+
+	return (uint32_t)hand->done_count + count;
+}
+
+bool carom_hand_arm(struct lane_hand *hand, enum lane_ring when)
 {
 	struct carom_lane *own = hand->lane;
+	uint32_t after = ring_after(hand, when);
 
+	if (hand->is_armed && (int32_t)(after - hand->ring_after) >= 0)
+		return false;
+	hand->ring_after = after;
+	atomic_store(&own->header->ring_after, after);
 	if (hand->is_armed)
-		return;
+		return true;
 	hand->is_armed = true;
 	hand->arm_count++;
 	own->ticket += 2; /* odd, so never 0 */
 	atomic_store(&own->header->armed, own->ticket);
+	return true;
 }
 
 void carom_hand_disarm(struct lane_hand *hand)
@@ -35,26 +55,35 @@ void carom_hand_disarm(struct lane_hand *hand)
 	atomic_store(&hand->lane->header->armed, 0);
 }
 
-/* is somebody to be told by the loop of what happens to this task, or is more to be dealt? */
-bool carom_deal_wants_bell(struct carom_lane *lane, uint32_t slot)
+static bool is_awaited(const struct carom_lane *lane, uint32_t slot)
+{
+	return lane->view.slots[slot].flags &
+		       (CAROM_TASK_END | CAROM_TASK_BEGIN | CAROM_TASK_LEAVE) ||
+	       atomic_load(&lane->view.slots[slot].word) & CAROM_SLOT_WAITED;
+}
+
+static enum lane_ring ring_of(struct carom_lane *lane, bool is_any_awaited)
 {
 	uint32_t waiting;
 
-	return lane->view.slots[slot].flags &
-		       (CAROM_TASK_END | CAROM_TASK_BEGIN | CAROM_TASK_LEAVE) ||
-	       atomic_load(&lane->view.slots[slot].word) & CAROM_SLOT_WAITED ||
-	       atomic_load(&lane->header->watcher_count) || carom_dealer_is_queued(lane, &waiting);
+	if (is_any_awaited || atomic_load(&lane->header->watcher_count))
+		return RING_EACH;
+	return lane->dealer->ahead_count || carom_dealer_is_queued(lane, &waiting) ? RING_LOW
+										   : RING_NEVER;
 }
 
-void carom_dealer_arm_all(struct carom_lane *lane)
+enum lane_ring carom_deal_ring(struct carom_lane *lane, uint32_t slot)
+{
+	return ring_of(lane, is_awaited(lane, slot));
+}
+
+void carom_dealer_arm_all(struct carom_lane *lane, enum lane_ring when)
 {
 	for (uint32_t i = 0; i < lane->used_count; i++) {
 		struct lane_hand *hand = hand_of(lane, i);
 
-		if (!hand->used_count || hand->is_armed)
-			continue;
-		carom_hand_arm(hand);
-		carom_hand_see_all(lane, hand);
+		if (hand->used && carom_hand_arm(hand, when))
+			carom_hand_see_all(lane, hand);
 	}
 }
 
@@ -64,7 +93,7 @@ void carom_lane_watch_ends(struct carom_lane *lane)
 
 	if (!lane->dealer)
 		return;
-	carom_dealer_arm_all(lane);
+	carom_dealer_arm_all(lane, RING_EACH);
 	if (carom_dealer_is_queued(lane, &waiting))
 		carom_dealer_deal(lane);
 }
@@ -87,26 +116,27 @@ static int take_rings(struct carom_lane *lane, struct lane_hand *hand)
 /* it may be dealt to once it is ready, which it says by ringing */
 static void see_ready(struct carom_lane *lane, struct lane_hand *hand)
 {
-	if (hand->is_open || hand->is_leaving || atomic_load(&hand->is_foul) || hand->used_count ||
+	if (hand->is_open || hand->is_leaving || atomic_load(&hand->is_foul) || hand->used ||
 	    lane->dealer->stop == CAROM_LANE_HALT || !hand->pid ||
 	    !carom_lane_is_ready(lane, hand->worker))
 		return;
 	hand->is_open = true;
-	carom_hand_set_free(lane, hand, true);
+	carom_hand_note(lane, hand);
 	carom_lane_announce_ready(lane);
 }
 
 static void arm_again(struct carom_lane *lane, struct lane_hand *hand)
 {
-	for (uint32_t i = 0; i < HAND_SLOTS; i++) {
-		struct lane_deal *deal = &hand->deals[i];
+	bool is_any_awaited = false;
+	uint64_t rest = hand->used;
+	struct lane_deal *deal;
+	enum lane_ring when;
 
-		if (!deal->is_used || deal->is_evicted || hand->is_armed ||
-		    !carom_deal_wants_bell(lane, deal->slot))
-			continue;
-		carom_hand_arm(hand);
-		carom_deal_see(lane, deal);
-	}
+	while ((deal = next_deal(hand, &rest)) != NULL)
+		is_any_awaited |= !deal->is_evicted && is_awaited(lane, deal->slot);
+	when = hand->used ? ring_of(lane, is_any_awaited) : RING_NEVER;
+	if (when != RING_NEVER && carom_hand_arm(hand, when))
+		carom_hand_see_all(lane, hand);
 }
 
 int carom_lane_hand_rang(struct carom_lane *lane, uint32_t worker)
@@ -118,6 +148,7 @@ int carom_lane_hand_rang(struct carom_lane *lane, uint32_t worker)
 	if (!atomic_load(&hand->is_foul)) {
 		see_ready(lane, hand);
 		carom_hand_see_all(lane, hand);
+		carom_hand_learn(lane, hand);
 		arm_again(lane, hand);
 	}
 	carom_dealer_deal(lane);

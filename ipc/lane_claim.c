@@ -110,6 +110,14 @@ void carom_lane_fetch(struct carom_lane *lane, uint32_t slot)
 
 /* ---- times (K9) ---- */
 
+/* it cannot have begun it before it had ended what it had before */
+static uint64_t begun_at_the_latest(const struct lane_deal *deal)
+{
+	uint64_t front_ns = deal->hand->front_ns;
+
+	return front_ns > deal->dealt_ns ? front_ns : deal->dealt_ns;
+}
+
 static uint64_t believe(uint64_t claim, uint64_t from, uint64_t to, uint64_t otherwise)
 {
 	return claim >= from && claim <= to ? claim : otherwise;
@@ -129,12 +137,12 @@ void carom_deal_see_time(struct carom_lane *lane, struct lane_deal *deal)
 	if (deal->is_timed && progress == deal->started_progress)
 		return;
 	now = carom_now();
-	if (!claim && now - deal->dealt_ns < NOTED_LATE_NS)
+	if (!claim && now - begun_at_the_latest(deal) < NOTED_LATE_NS)
 		return; /* it is about to be noted */
 	if (deal->is_timed)
 		task->started_ns = believe(claim, task->started_ns, now, now);
 	else
-		task->started_ns = believe(claim, deal->dealt_ns, now, deal->dealt_ns);
+		task->started_ns = believe(claim, deal->dealt_ns, now, begun_at_the_latest(deal));
 	deal->is_timed = true;
 	deal->started_progress = progress;
 }
@@ -186,7 +194,7 @@ static void note_end(struct carom_lane *lane, const struct lane_deal *deal)
 	now = carom_now();
 	if (!deal->is_timed)
 		task->started_ns = believe(load_once(&lines_of(deal)->started_ns), deal->dealt_ns,
-					   now, deal->dealt_ns);
+					   now, begun_at_the_latest(deal));
 	task->ended_ns = believe(load_once(&lines_of(deal)->ended_ns), task->started_ns, now, now);
 }
 
@@ -238,6 +246,8 @@ void carom_deal_collect(struct carom_lane *lane, struct lane_deal *deal)
 	carom_hand_set_slow(lane, hand, false);
 	hand->done_count++;
 	carom_deal_release(lane, deal);
+	if (hand->used)
+		hand->front_ns = carom_now();
 	CAROM_POINT("deal.collected");
 	seen = carom_deal_set_word(lane, slot, hand->worker, CAROM_SLOT_DONE);
 	carom_lane_tell_waiters(lane, slot, seen & CAROM_SLOT_WAITED);

@@ -5,8 +5,7 @@
  * worker does not take it up. See lane_dealer.c.
  *
  *   K3  Who may be dealt to is known here: it is ready, neither dismissed nor foul, and has
- *       nothing. So no more than one task is in a hand, but for one that was answered
- *       already (evicted), after which the worker is killed.
+ *       nothing. Only if there is no such one it may have something: see lane_ahead.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,15 +26,18 @@ static void set_bit(uint64_t *mask, const struct lane_hand *hand, bool on)
 		mask[hand->worker / 64] &= ~bit;
 }
 
-void carom_hand_set_free(struct carom_lane *lane, const struct lane_hand *hand, bool is_free)
+void carom_hand_note(struct carom_lane *lane, const struct lane_hand *hand)
 {
-	set_bit(lane->dealer->free, hand, is_free);
+	struct lane_dealer *dealer = lane->dealer;
+
+	set_bit(dealer->free, hand, hand->is_open && !hand->used);
+	set_bit(dealer->room, hand, hand->is_open && carom_hand_count(hand) < hand->depth);
 }
 
 void carom_hand_shut(struct carom_lane *lane, struct lane_hand *hand)
 {
 	hand->is_open = false;
-	carom_hand_set_free(lane, hand, false);
+	carom_hand_note(lane, hand);
 }
 
 void carom_hand_set_slow(struct carom_lane *lane, const struct lane_hand *hand, bool is_slow)
@@ -83,6 +85,23 @@ bool carom_dealer_is_queued(struct carom_lane *lane, uint32_t *ret_slot)
 	return true;
 }
 
+void carom_dealer_put_back(struct carom_lane *lane, uint32_t slot)
+{
+	uint64_t head = atomic_load_explicit(&lane->header->head, memory_order_relaxed);
+
+	if (!head) {
+		carom_lane_push(lane, slot);
+		return;
+	}
+	head--; /* of a lane that deals nobody else reads the ring */
+	atomic_store_explicit(ring_at(lane, head),
+			      ring_cell(lane, head, slot, lane->own[slot].generation),
+			      memory_order_relaxed);
+	atomic_store_explicit(&lane->header->head, head, memory_order_relaxed);
+}
+
+/* ---- who gets it ---- */
+
 struct lane_hand *carom_dealer_find_free(const struct carom_lane *lane, bool even_slow)
 {
 	const struct lane_dealer *dealer = lane->dealer;
@@ -96,31 +115,40 @@ struct lane_hand *carom_dealer_find_free(const struct carom_lane *lane, bool eve
 	return NULL;
 }
 
-static struct lane_hand *choose(struct carom_lane *lane)
+/* some may have ended what they had, of which nobody was told */
+static void ask_all(struct carom_lane *lane)
+{
+	if (lane->dealer->all_armed)
+		return;
+	carom_dealer_arm_all(lane, RING_LOW);
+	lane->dealer->all_armed = true;
+}
+
+static struct lane_hand *choose(struct carom_lane *lane, uint32_t slot)
 {
 	struct lane_hand *hand = carom_dealer_find_free(lane, false);
 
-	if (!hand && !lane->dealer->all_armed) {
-		carom_dealer_arm_all(
-			lane); /* some may have ended what they had, of which nobody was told */
-		lane->dealer->all_armed = true;
-		hand = carom_dealer_find_free(lane, false);
-	}
+	if (hand)
+		return hand;
+	ask_all(lane);
+	hand = carom_dealer_find_free(lane, false);
+	if (!hand)
+		hand = carom_dealer_find_room(lane, slot);
 	return hand ? hand : carom_dealer_find_free(lane, true);
 }
 
 /* ---- dealing ---- */
 
+/* there is one that is not used */
 static struct lane_deal *take_deal(struct lane_hand *hand)
 {
-	struct lane_deal *last = &hand->deals[0];
+	struct lane_deal *last = NULL;
 
-	for (uint32_t i = 0; i < HAND_SLOTS; i++)
-		if (!hand->deals[i].is_used) {
-			last = &hand->deals[i];
-			if (!atomic_load(&last->sleeper_count))
-				break;
-		}
+	for (uint64_t rest = ~hand->used; rest; rest &= rest - 1) {
+		last = &hand->deals[__builtin_ctzll(rest)];
+		if (!atomic_load(&last->sleeper_count))
+			break;
+	}
 	carom_deal_dislodge(last);
 	return last;
 }
@@ -185,30 +213,77 @@ static void refuse(struct carom_lane *lane, uint32_t slot)
 	carom_lane_tell_waiters(lane, slot, seen & CAROM_SLOT_WAITED);
 }
 
+static void begin(struct carom_lane *lane, struct lane_deal *deal)
+{
+	struct lane_hand *hand = deal->hand;
+
+	if (!hand->used) {
+		hand->front_ns = deal->dealt_ns;
+		carom_hand_learn_afresh(hand, deal->dealt_ns);
+	} else {
+		lane->dealer->ahead_count++;
+	}
+	deal->sequence = hand->deal_count++;
+	hand->used |= UINT64_C(1) << deal->at;
+	lane->dealer->unbegun_count++;
+	carom_hand_note(lane, hand);
+}
+
+/* K4 */
+static void set_bell(struct carom_lane *lane, const struct lane_deal *deal)
+{
+	enum lane_ring when = carom_deal_ring(lane, deal->slot);
+
+	if (when != RING_NEVER)
+		carom_hand_arm(deal->hand, when);
+	else if (carom_hand_count(deal->hand) == 1)
+		carom_hand_disarm(deal->hand);
+}
+
+/* it waits on; there is no room for it behind what this one has */
+static void postpone(struct carom_lane *lane, struct lane_hand *hand, uint32_t slot)
+{
+	carom_hand_set_depth(lane, hand, carom_hand_count(hand));
+	carom_dealer_put_back(lane, slot);
+}
+
+/* hints of what was taken back may fill the ring of a worker that is at something for long */
+static void was_not_submitted(struct carom_lane *lane, struct lane_deal *deal, int error)
+{
+	uint32_t slot = deal->slot;
+
+	if (error != -EAGAIN || carom_hand_count(deal->hand) == 1) {
+		carom_hand_foul(lane, deal->hand, "the head of the ring");
+		return;
+	}
+	carom_deal_release(lane, deal);
+	carom_deal_set_word(lane, slot, CAROM_LANE_NOBODY, CAROM_SLOT_READY);
+	postpone(lane, deal->hand, slot);
+}
+
 /* the task is off the ring */
 static bool deal_to(struct carom_lane *lane, struct lane_hand *hand, uint32_t slot)
 {
 	struct lane_deal *deal = take_deal(hand);
 	bool woke = false;
+	int r;
 
 	if (fill(lane, deal, slot) < 0) {
-		refuse(lane, slot);
+		if (hand->used)
+			postpone(lane, hand, slot);
+		else
+			refuse(lane, slot);
 		return false;
 	}
-	deal->is_used = true;
-	lane->dealer->unbegun_count++;
-	hand->used_count++;
-	carom_hand_set_free(lane, hand, false);
+	begin(lane, deal);
 	atomic_store(&hand->lane->own[deal->at].is_void, false);
 	atomic_store(&lane->dealer->entries[slot].deal, deal);
 	carom_deal_set_word(lane, slot, hand->worker, CAROM_SLOT_READY); /* K6 */
 	CAROM_POINT("deal.named");
-	if (carom_deal_wants_bell(lane, slot))
-		carom_hand_arm(hand);
-	else
-		carom_hand_disarm(hand);
-	if (carom_lane_submit(hand->lane, &deal->at, 1, &woke) < 0)
-		carom_hand_foul(lane, hand, "the head of the ring");
+	set_bell(lane, deal);
+	r = carom_lane_submit(hand->lane, &deal->at, 1, &woke);
+	if (r < 0)
+		was_not_submitted(lane, deal, r);
 	CAROM_POINT("deal.dealt");
 	return woke;
 }
@@ -227,6 +302,19 @@ static void drain(struct carom_lane *lane)
 	}
 }
 
+/* the next task, and who gets it; false: none, or nobody */
+static bool draw(struct carom_lane *lane, uint32_t *ret_slot, struct lane_hand **ret_hand)
+{
+	if (carom_dealer_is_queued(lane, ret_slot)) {
+		*ret_hand = choose(lane, *ret_slot);
+		if (*ret_hand)
+			atomic_fetch_add_explicit(&lane->header->head, 1, memory_order_relaxed);
+		return *ret_hand != NULL;
+	}
+	*ret_hand = lane->dealer->ahead_count ? carom_dealer_find_free(lane, false) : NULL;
+	return *ret_hand && carom_dealer_steal(lane, ret_slot);
+}
+
 bool carom_dealer_deal(struct carom_lane *lane)
 {
 	struct lane_dealer *dealer = lane->dealer;
@@ -237,17 +325,25 @@ bool carom_dealer_deal(struct carom_lane *lane)
 	if (dealer->is_dealing)
 		return false;
 	dealer->is_dealing = true;
-	while (carom_dealer_is_queued(lane, &slot) && (hand = choose(lane)) != NULL) {
-		atomic_fetch_add_explicit(&lane->header->head, 1, memory_order_relaxed);
+	while (draw(lane, &slot, &hand))
 		woke |= deal_to(lane, hand, slot);
-	}
 	dealer->is_dealing = false;
-	if (!carom_dealer_is_queued(lane, &slot)) {
-		dealer->all_armed = false;
-		if (dealer->stop == CAROM_LANE_DRAIN)
-			drain(lane);
-	}
+	if (carom_dealer_is_queued(lane, &slot) || dealer->ahead_count)
+		return woke;
+	dealer->all_armed = false;
+	if (dealer->stop == CAROM_LANE_DRAIN)
+		drain(lane);
 	return woke;
+}
+
+void carom_hand_drop(struct carom_lane *lane, const struct lane_deal *deal)
+{
+	struct lane_hand *hand = deal->hand;
+
+	lane->dealer->unbegun_count -= !deal->is_begun;
+	hand->used &= ~(UINT64_C(1) << deal->at);
+	lane->dealer->ahead_count -= hand->used != 0;
+	carom_hand_note(lane, hand);
 }
 
 void carom_deal_release(struct carom_lane *lane, struct lane_deal *deal)
@@ -261,9 +357,5 @@ void carom_deal_release(struct carom_lane *lane, struct lane_deal *deal)
 	if (deal->argument_size)
 		carom_arena_free(&hand->arguments, deal->argument_offset, deal->argument_size);
 	deal->argument_size = 0;
-	lane->dealer->unbegun_count -= !deal->is_begun;
-	deal->is_used = false;
-	hand->used_count--;
-	if (hand->used_count == 0 && hand->is_open)
-		carom_hand_set_free(lane, hand, true);
+	carom_hand_drop(lane, deal);
 }

@@ -113,33 +113,40 @@ static void keep_unfinished(struct carom_lane *lane, struct lane_deal *deal)
 	atomic_store(&task->value.progress, progress);
 }
 
-static void bury_deal(struct carom_lane *lane, struct lane_deal *deal, bool was_foul)
+static void bury_deal(struct carom_lane *lane, struct lane_deal *deal, bool was_begun)
 {
 	if (deal->is_evicted) {
-		deal->is_used = false;
-		deal->hand->used_count--;
+		carom_hand_drop(lane, deal);
 		return;
 	}
-	if (deal->is_begun || (was_foul && !deal->hand->is_stalled))
+	if (was_begun)
 		keep_unfinished(lane, deal);
 	carom_deal_release(lane, deal);
 	CAROM_POINT("deal.buried");
+}
+
+/* K7: of foul play the task at the front is the price; what stood behind it is given to others */
+static void bury_all(struct carom_lane *lane, struct lane_hand *hand, bool was_foul)
+{
+	const struct lane_deal *price =
+		was_foul && !hand->is_stalled ? carom_hand_front(hand) : NULL;
+	uint64_t rest = hand->used;
+	struct lane_deal *deal;
+
+	while ((deal = next_deal(hand, &rest)) != NULL)
+		bury_deal(lane, deal, deal->is_begun || deal == price);
 }
 
 /* a process that it has left behind may write there yet: from here on it is not heard */
 void carom_dealer_bury(struct carom_lane *lane, uint32_t worker)
 {
 	struct lane_hand *hand = hand_of(lane, worker);
-	bool was_foul;
 
 	if (!hand->lane)
 		return;
 	carom_hand_shut(lane, hand);
 	carom_hand_see_all(lane, hand);
-	was_foul = atomic_exchange(&hand->is_foul, true);
-	for (uint32_t i = 0; i < HAND_SLOTS; i++)
-		if (hand->deals[i].is_used)
-			bury_deal(lane, &hand->deals[i], was_foul);
+	bury_all(lane, hand, atomic_exchange(&hand->is_foul, true));
 }
 
 void carom_dealer_stop(struct carom_lane *lane, enum carom_lane_stop how)
@@ -164,8 +171,11 @@ void carom_dealer_dismiss(struct carom_lane *lane, uint32_t worker)
 
 	carom_hand_shut(lane, hand);
 	hand->is_leaving = true;
-	if (hand->lane)
-		carom_lane_dismiss(hand->lane, 0);
+	if (!hand->lane)
+		return;
+	carom_hand_take_back_ahead(lane, hand);
+	carom_lane_dismiss(hand->lane, 0);
+	carom_dealer_deal(lane);
 }
 
 void carom_dealer_admit(struct carom_lane *lane, uint32_t worker, pid_t pid)

@@ -9,7 +9,7 @@
 #include "ipc/lane.h"
 #include "ipc/lane_private.h"
 
-#define HAND_SLOTS 4
+#define HAND_SLOTS 64 /* one bit each in `used` */
 
 struct lane_hand;
 
@@ -18,6 +18,7 @@ struct lane_hand;
  * @at:         its slot there, which is always the same one
  * @slot:       its slot in the parent's lane
  * @generation: of the slot in the hand
+ * @sequence:   the lower one of two in a hand was dealt first
  * @is_begun, @progress, @is_timed, @started_progress: what was seen of it
  * @is_evicted: it was answered already
  */
@@ -26,11 +27,11 @@ struct lane_deal {
 	uint32_t at;
 	uint32_t slot;
 	uint32_t generation;
-	bool is_used;
 	bool is_begun;
 	bool is_timed;
 	bool is_evicted;
 	_Atomic uint32_t sleeper_count;
+	uint64_t sequence;
 	uint64_t progress;
 	uint64_t started_progress;
 	uint64_t dealt_ns;
@@ -47,18 +48,27 @@ enum hand_fd { HAND_LANE, HAND_ARGUMENTS, HAND_BELL, HAND_BELL_READ, HAND_READER
  * @is_open:  it may be dealt to (K3)
  * @is_foul:  nothing that it says is heard (K1)
  * @is_stalled: that is because it did not take up what it was dealt
- * @arm_count, @ring_count: K4
+ * @arm_count, @ring_count, @ring_after: K4
+ * @used:     a bit for each of its deals
+ * @depth, @learnt_count, @learnt_ns: see lane_ahead.c
+ * @front_ns: since when the first of its deals has been the first
  */
 struct lane_hand {
 	struct carom_lane *lane;
 	uint32_t worker;
-	uint32_t used_count;
+	uint32_t depth;
 	pid_t pid;
 	bool is_open;
 	bool is_leaving;
 	_Atomic bool is_foul;
 	bool is_stalled;
 	bool is_armed;
+	uint32_t ring_after;
+	uint64_t used;
+	uint64_t deal_count;
+	uint64_t front_ns;
+	uint64_t learnt_ns;
+	uint64_t learnt_count;
 	uint64_t arm_count;
 	uint64_t ring_count;
 	uint64_t done_count;
@@ -83,9 +93,12 @@ struct entry {
  * struct lane_dealer
  * @entries:   one per slot
  * @free:      a bit per hand that may be dealt to and has nothing
+ * @room:      a bit per hand that may be dealt to, and more than it has
  * @slow:      a bit per hand that has not taken up what it was dealt: others come first
+ * @next:      the hand that is dealt ahead to next
  * @values:    where values are copied to
  * @unbegun_count: tasks that were dealt, and not seen to be begun
+ * @ahead_count: tasks in hands that are not the first there
  * @all_armed: whoever has a task rings when it has ended it
  * @is_dealing: further down the stack
  */
@@ -94,12 +107,15 @@ struct lane_dealer {
 	uint32_t hand_count;
 	struct entry *entries;
 	uint64_t free[CAROM_LANE_MASK_WORDS];
+	uint64_t room[CAROM_LANE_MASK_WORDS];
 	uint64_t slow[CAROM_LANE_MASK_WORDS];
+	uint32_t next;
 	struct carom_arena values;
 	uint64_t kept_offset;
 	uint64_t kept_size;
 	uint64_t spin_ns;
 	uint64_t unbegun_count;
+	uint64_t ahead_count;
 	bool all_armed;
 	bool is_dealing;
 	enum carom_lane_stop stop;
@@ -127,10 +143,33 @@ static inline struct lane_deal *deal_of(const struct carom_lane *lane, uint32_t 
 	return atomic_load(&lane->dealer->entries[slot].deal);
 }
 
+static inline uint32_t carom_hand_count(const struct lane_hand *hand)
+{
+	return (uint32_t)__builtin_popcountll(hand->used);
+}
+
+static inline bool deal_is_used(const struct lane_deal *deal)
+{
+	return deal->hand->used >> deal->at & 1;
+}
+
+/* the next one of those in @rest, which is a copy of @used */
+static inline struct lane_deal *next_deal(struct lane_hand *hand, uint64_t *rest)
+{
+	int at;
+
+	*rest &= hand->used; /* a look at one may have ended others */
+	if (!*rest)
+		return NULL;
+	at = __builtin_ctzll(*rest);
+	*rest &= *rest - 1;
+	return &hand->deals[at];
+}
+
 /* ---- lane_deal.c ---- */
 
-/** carom_hand_set_free() - may it be dealt to at once? */
-void carom_hand_set_free(struct carom_lane *lane, const struct lane_hand *hand, bool is_free);
+/** carom_hand_note() - after a change: may it be dealt to at once, or ahead? */
+void carom_hand_note(struct carom_lane *lane, const struct lane_hand *hand);
 
 /** carom_hand_shut() - nothing more is dealt to it */
 void carom_hand_shut(struct carom_lane *lane, struct lane_hand *hand);
@@ -145,8 +184,14 @@ struct lane_hand *carom_dealer_find_free(const struct carom_lane *lane, bool eve
 uint64_t carom_deal_set_word(struct carom_lane *lane, uint32_t slot, uint32_t owner,
 			     enum carom_slot_state state);
 
-/** carom_deal_release() - it has ended: its place in the hand is free */
+/** carom_hand_drop() - its place in the hand is free */
+void carom_hand_drop(struct carom_lane *lane, const struct lane_deal *deal);
+
+/** carom_deal_release() - likewise, and whoever sleeps there goes */
 void carom_deal_release(struct carom_lane *lane, struct lane_deal *deal);
+
+/** carom_dealer_put_back() - a task that is nobody's is the first that waits */
+void carom_dealer_put_back(struct carom_lane *lane, uint32_t slot);
 
 /** carom_dealer_is_queued() - the first task that waits; stale hints are passed */
 bool carom_dealer_is_queued(struct carom_lane *lane, uint32_t *ret_slot);
@@ -156,8 +201,31 @@ bool carom_dealer_is_queued(struct carom_lane *lane, uint32_t *ret_slot);
 /** carom_deal_take_back() - if it was not begun; then it is nobody's, and waits, but for a place in the ring */
 bool carom_deal_take_back(struct carom_lane *lane, struct lane_deal *deal);
 
-/** carom_deal_move_if_stalled() - K3: what is not taken up is for somebody who can do it at once */
+/** carom_hand_take_back_ahead() - all that stands there behind another one waits again, and in front */
+void carom_hand_take_back_ahead(struct carom_lane *lane, struct lane_hand *hand);
+
+/** carom_dealer_steal() - one that stands behind another one in some hand; it is nobody's now */
+bool carom_dealer_steal(struct carom_lane *lane, uint32_t *ret_slot);
+
+/** carom_deal_move_if_stalled() - what is not taken up is for somebody who can do it at once */
 void carom_deal_move_if_stalled(struct carom_lane *lane, struct lane_deal *deal);
+
+/* ---- lane_ahead.c ---- */
+
+/** carom_hand_front() - the first that its worker has not ended, as far as is known; NULL: none */
+struct lane_deal *carom_hand_front(struct lane_hand *hand);
+
+/** carom_hand_learn() - how long tasks take there, and so how many it may have */
+void carom_hand_learn(struct carom_lane *lane, struct lane_hand *hand);
+
+/** carom_hand_learn_afresh() - it had nothing, and is given something */
+void carom_hand_learn_afresh(struct lane_hand *hand, uint64_t now_ns);
+
+/** carom_hand_set_depth() - so many it may have */
+void carom_hand_set_depth(struct carom_lane *lane, struct lane_hand *hand, uint64_t depth);
+
+/** carom_dealer_find_room() - who may have @slot ahead of time; NULL: nobody */
+struct lane_hand *carom_dealer_find_room(struct carom_lane *lane, uint32_t slot);
 
 /* ---- lane_claim.c ---- */
 
@@ -178,15 +246,22 @@ void carom_hand_see_all(struct carom_lane *lane, struct lane_hand *hand);
 
 /* ---- lane_bell.c ---- */
 
-/** carom_hand_arm() - it rings at the next thing that it does */
-void carom_hand_arm(struct lane_hand *hand);
+/**
+ * enum lane_ring - when a worker rings
+ * @RING_LOW:  when it has ended half of what it has
+ * @RING_EACH: when it has ended, or begun, the next one
+ */
+enum lane_ring { RING_NEVER, RING_LOW, RING_EACH };
+
+/** carom_hand_arm() - as soon as that, or as was said before. True: what it has is to be looked at */
+bool carom_hand_arm(struct lane_hand *hand, enum lane_ring when);
 void carom_hand_disarm(struct lane_hand *hand);
 
 /** carom_dealer_arm_all() - all that have a task, and look at each */
-void carom_dealer_arm_all(struct carom_lane *lane);
+void carom_dealer_arm_all(struct carom_lane *lane, enum lane_ring when);
 
-/** carom_deal_wants_bell() - is the loop to tell somebody of this task, or is more to be dealt? */
-bool carom_deal_wants_bell(struct carom_lane *lane, uint32_t slot);
+/** carom_deal_ring() - is the loop to tell somebody of this task, or is more to be dealt? */
+enum lane_ring carom_deal_ring(struct carom_lane *lane, uint32_t slot);
 
 /* ---- lane_hold.c ---- */
 

@@ -87,8 +87,9 @@ static void begin_anew(struct carom_lane *lane, struct lane_hand *hand)
 	hand->arm_count = 0;
 	hand->ring_count = 0;
 	hand->done_count = 0;
-	hand->used_count = 0;
-	carom_hand_set_free(lane, hand, false);
+	hand->used = 0;
+	hand->depth = 1;
+	carom_hand_note(lane, hand);
 	carom_hand_set_slow(lane, hand, false);
 }
 

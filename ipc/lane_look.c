@@ -13,17 +13,18 @@
 void carom_hand_foul(struct carom_lane *lane, struct lane_hand *hand, const char *what)
 {
 	struct lane_dealer *dealer = lane->dealer;
+	uint64_t rest = hand->used;
+	struct lane_deal *deal;
 
 	if (atomic_load(&hand->is_foul))
 		return;
 	atomic_store(&hand->is_foul, true);
 	carom_hand_shut(lane, hand);
 	/* whoever sleeps there sleeps on the parent's word from now on, until the burial */
-	for (uint32_t i = 0; i < HAND_SLOTS; i++)
-		if (hand->deals[i].is_used) {
-			atomic_store(&hand->lane->own[i].is_void, true);
-			carom_futex_wake(slot_futex(lines_of(&hand->deals[i])), INT_MAX);
-		}
+	while ((deal = next_deal(hand, &rest)) != NULL) {
+		atomic_store(&hand->lane->own[deal->at].is_void, true);
+		carom_futex_wake(slot_futex(lines_of(deal)), INT_MAX);
+	}
 	if (dealer->foul)
 		dealer->foul(hand->worker, what, dealer->userdata);
 }
@@ -76,14 +77,26 @@ void carom_deal_see(struct carom_lane *lane, struct lane_deal *deal)
 
 void carom_hand_see_all(struct carom_lane *lane, struct lane_hand *hand)
 {
-	for (uint32_t i = 0; i < HAND_SLOTS; i++)
-		if (hand->deals[i].is_used && !hand->deals[i].is_evicted)
-			carom_deal_see(lane, &hand->deals[i]);
+	uint64_t rest = hand->used;
+	struct lane_deal *deal;
+
+	while ((deal = next_deal(hand, &rest)) != NULL)
+		if (!deal->is_evicted)
+			carom_deal_see(lane, deal);
+}
+
+/* more is to be dealt: there may be room in this hand, for more than one */
+static void look_further(struct carom_lane *lane, struct lane_hand *hand)
+{
+	carom_hand_see_all(lane, hand);
+	carom_hand_learn(lane, hand);
+	carom_dealer_deal(lane);
 }
 
 void carom_lane_look(struct carom_lane *lane, uint32_t slot)
 {
 	struct lane_deal *deal = deal_of(lane, slot);
+	bool was_ahead = lane->dealer->ahead_count != 0;
 	uint32_t waiting;
 
 	if (!deal)
@@ -92,8 +105,8 @@ void carom_lane_look(struct carom_lane *lane, uint32_t slot)
 	if (deal_of(lane, slot) == deal && !deal->is_begun)
 		carom_deal_move_if_stalled(lane, deal);
 	if (!deal_of(lane, slot) && !lane->dealer->is_dealing &&
-	    carom_dealer_is_queued(lane, &waiting))
-		carom_dealer_deal(lane);
+	    (was_ahead || carom_dealer_is_queued(lane, &waiting)))
+		look_further(lane, deal->hand);
 }
 
 bool carom_dealer_was_dealt(const struct carom_lane *lane, uint32_t slot)

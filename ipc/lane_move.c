@@ -16,6 +16,13 @@
 /* If none has, that worker is replaced: nothing is lost, for it has begun nothing. */
 #define GIVEN_UP_NS CAROM_SECONDS(1)
 
+/* K4: fewer ends are to come than it was told to count */
+static void expect_fewer(struct carom_lane *lane, struct lane_hand *hand)
+{
+	if (hand->is_armed && hand->used && carom_hand_arm(hand, RING_EACH))
+		carom_hand_see_all(lane, hand);
+}
+
 bool carom_deal_take_back(struct carom_lane *lane, struct lane_deal *deal)
 {
 	_Atomic uint64_t *word = &lines_of(deal)->word;
@@ -31,49 +38,150 @@ bool carom_deal_take_back(struct carom_lane *lane, struct lane_deal *deal)
 			continue;
 		carom_deal_release(lane, deal);
 		carom_deal_set_word(lane, slot, CAROM_LANE_NOBODY, CAROM_SLOT_READY);
+		expect_fewer(lane, deal->hand);
 		return true;
 	}
 	return false;
 }
 
-void carom_deal_move_if_stalled(struct carom_lane *lane, struct lane_deal *deal)
+/* ---- what stands behind another task (A3) ---- */
+
+static bool stands_behind(const struct lane_deal *deal, const struct lane_deal *front)
+{
+	return deal != front && !deal->is_begun && !deal->is_evicted;
+}
+
+/* of those that were dealt before @before; NULL: none */
+static struct lane_deal *last_behind(struct lane_hand *hand, uint64_t before)
+{
+	const struct lane_deal *front = carom_hand_front(hand);
+	struct lane_deal *last = NULL, *deal;
+	uint64_t rest = hand->used;
+
+	while ((deal = next_deal(hand, &rest)) != NULL)
+		if (stands_behind(deal, front) && deal->sequence < before &&
+		    (!last || deal->sequence > last->sequence))
+			last = deal;
+	return last;
+}
+
+static struct lane_deal *first_behind(struct lane_hand *hand)
+{
+	const struct lane_deal *front = carom_hand_front(hand);
+	struct lane_deal *first = NULL, *deal;
+	uint64_t rest = hand->used;
+
+	while ((deal = next_deal(hand, &rest)) != NULL)
+		if (stands_behind(deal, front) && (!first || deal->sequence < first->sequence))
+			first = deal;
+	return first;
+}
+
+/* the last first: so they wait in the order in which they were dealt */
+void carom_hand_take_back_ahead(struct carom_lane *lane, struct lane_hand *hand)
+{
+	uint64_t before = UINT64_MAX;
+	struct lane_deal *deal;
+
+	while ((deal = last_behind(hand, before)) != NULL) {
+		before = deal->sequence;
+		if (carom_deal_take_back(lane, deal))
+			carom_dealer_put_back(lane, deal->slot);
+	}
+	carom_hand_set_depth(lane, hand, 1);
+}
+
+static struct lane_hand *find_fullest(const struct carom_lane *lane)
+{
+	struct lane_hand *fullest = NULL;
+
+	for (uint32_t i = 0; i < lane->used_count; i++) {
+		struct lane_hand *hand = hand_of(lane, i);
+
+		if (carom_hand_count(hand) > 1 && !atomic_load(&hand->is_foul) &&
+		    (!fullest || carom_hand_count(hand) > carom_hand_count(fullest)))
+			fullest = hand;
+	}
+	return fullest;
+}
+
+/* the first, so that tasks are begun in the order in which they came, as far as can be */
+bool carom_dealer_steal(struct carom_lane *lane, uint32_t *ret_slot)
+{
+	struct lane_hand *hand = find_fullest(lane);
+	struct lane_deal *deal = NULL;
+
+	if (hand)
+		carom_hand_see_all(lane, hand);
+	if (hand)
+		deal = first_behind(hand);
+	if (!deal)
+		return false;
+	*ret_slot = deal->slot;
+	return carom_deal_take_back(lane, deal);
+}
+
+/* ---- what is not taken up ---- */
+
+/* K3: it is somebody else's to do, who can do it at once */
+static void move_front(struct carom_lane *lane, struct lane_deal *deal, uint64_t age)
 {
 	uint32_t slot = deal->slot;
-	uint64_t age;
 
-	if (lane->dealer->is_dealing || atomic_load(&deal->hand->is_foul))
-		return;
-	age = carom_now() - deal->dealt_ns;
-	if (age < STALLED_NS)
-		return;
 	carom_hand_set_slow(lane, deal->hand, true);
 	if (carom_dealer_find_free(lane, false)) {
 		if (carom_deal_take_back(lane, deal))
-			carom_lane_push(lane, slot);
+			carom_dealer_put_back(lane, slot);
 	} else if (age > GIVEN_UP_NS) {
 		deal->hand->is_stalled = true;
 		carom_hand_foul(lane, deal->hand, "a task that it does not take up");
 	}
 }
 
+void carom_deal_move_if_stalled(struct carom_lane *lane, struct lane_deal *deal)
+{
+	struct lane_hand *hand = deal->hand;
+	uint64_t age;
+
+	if (lane->dealer->is_dealing || atomic_load(&hand->is_foul))
+		return;
+	carom_hand_see_all(lane, hand); /* what stands before it may have ended */
+	if (!deal_is_used(deal) || deal->is_begun || atomic_load(&hand->is_foul))
+		return;
+	age = carom_now() - hand->front_ns;
+	if (age < STALLED_NS)
+		return;
+	if (deal == carom_hand_front(hand))
+		move_front(lane, deal, age);
+	else
+		carom_hand_take_back_ahead(lane, hand);
+}
+
 /* is it still to be taken up, after a look, and a chance to be given to another one? */
 static bool is_not_taken_up(struct carom_lane *lane, const struct lane_deal *deal)
 {
-	if (!deal->is_used || deal->is_evicted || deal->is_begun)
+	if (deal->is_evicted || deal->is_begun)
 		return false;
 	carom_lane_look(lane, deal->slot);
-	return deal->is_used && !deal->is_begun;
+	return deal_is_used(deal) && !deal->is_begun;
+}
+
+static bool move_from(struct carom_lane *lane, struct lane_hand *hand)
+{
+	uint64_t rest = hand->used;
+	struct lane_deal *deal;
+	bool again = false;
+
+	while ((deal = next_deal(hand, &rest)) != NULL)
+		again |= is_not_taken_up(lane, deal);
+	return again;
 }
 
 bool carom_lane_move_stalled(struct carom_lane *lane)
 {
 	bool again = false;
 
-	for (uint32_t i = 0; i < lane->used_count; i++) {
-		const struct lane_hand *hand = hand_of(lane, i);
-
-		for (uint32_t at = 0; hand->used_count && at < HAND_SLOTS; at++)
-			again |= is_not_taken_up(lane, &hand->deals[at]);
-	}
+	for (uint32_t i = 0; i < lane->used_count; i++)
+		again |= move_from(lane, hand_of(lane, i));
 	return again;
 }

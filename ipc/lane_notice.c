@@ -88,6 +88,18 @@ void carom_lane_notice(struct carom_lane *lane, uint32_t slot)
 	carom_lane_ring(lane);
 }
 
+/* it looks at the slots by itself: what it wants to be told is that so many have ended */
+void carom_lane_tell_dealer(struct carom_lane *lane)
+{
+	int32_t beyond;
+
+	CAROM_POINT("lane.notice.before");
+	beyond = (int32_t)(++lane->ended_count - atomic_load(&lane->header->ring_after));
+	CAROM_POINT("lane.notice.set");
+	if (beyond >= 0)
+		carom_lane_ring(lane);
+}
+
 /* ---- the parent ---- */
 
 uint32_t carom_lane_noticed(struct carom_lane *lane, uint32_t begin)

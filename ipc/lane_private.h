@@ -52,6 +52,7 @@ struct lane_header {
 	_Atomic uint32_t ready_event;
 	/* not 0: the parent sleeps, or is about to, and wants to be rung for; see lane_notice.c */
 	_Alignas(128) _Atomic uint32_t armed;
+	_Atomic uint32_t ring_after; /* of a lane that was dealt: see lane_bell.c */
 };
 
 /**
@@ -97,6 +98,8 @@ struct carom_lane {
 	struct carom_patience patience;
 	int bell_fd;     /* or -1: the bell is a futex */
 	uint32_t ticket; /* of the latest arming */
+	bool is_dealt;
+	uint32_t ended_count; /* of a worker whose lane it is */
 
 	uint64_t tail;
 	uint64_t head_seen;
@@ -199,6 +202,11 @@ void carom_lane_push(struct carom_lane *lane, uint32_t slot);
 
 /** carom_lane_tell_waiters() - a task was answered by this side */
 void carom_lane_tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited);
+
+/* ---- lane_notice.c ---- */
+
+/** carom_lane_tell_dealer() - a worker that has a lane of its own has ended one more task */
+void carom_lane_tell_dealer(struct carom_lane *lane);
 
 /* ---- lane_wait.c ---- */
 

@@ -438,7 +438,9 @@ int carom_lane_finish(struct carom_lane *lane, uint32_t slot)
 	CAROM_POINT("lane.done.woken");
 	if (atomic_load(&lane->header->watcher_count))
 		carom_lane_announce(lane);
-	if (noticed)
+	if (lane->is_dealt)
+		carom_lane_tell_dealer(lane);
+	else if (noticed)
 		carom_lane_notice(lane, slot);
 	return 0;
 }

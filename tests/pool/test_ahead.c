@@ -1,0 +1,217 @@
+/* Short tasks are dealt ahead of time to workers that have a lane each, and what stands behind a
+ * long one, or one that is lost, is done by others. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <signal.h>
+
+#include "ipc/lane_dealer.h"
+#include "pool/call_private.h"
+#include "pool/pool_private.h"
+#include "tests/pool/gate.h"
+#include "tests/pool/work.h"
+
+#define BEHIND 8
+
+static struct gate *gate; /* made before the pool */
+
+static int hold(struct carom_call *call)
+{
+	int64_t number;
+
+	carom_call_read(call, &number, sizeof(number));
+	gate_pass(gate, (uint32_t)number);
+	return 0;
+}
+
+static uint32_t depth_of(struct carom_pool *pool, uint32_t worker)
+{
+	uint32_t depth;
+
+	pthread_mutex_lock(&pool->lock);
+	depth = pool->lane->dealer->hands[worker].depth;
+	pthread_mutex_unlock(&pool->lock);
+	return depth;
+}
+
+static uint64_t ahead_count(struct carom_pool *pool)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&pool->lock);
+	count = pool->lane->dealer->ahead_count;
+	pthread_mutex_unlock(&pool->lock);
+	return count;
+}
+
+static void submit(struct carom_pool *pool, carom_task_fn *function, int64_t x,
+		   struct carom_result **ret_result)
+{
+	cr_assert(
+		zero(int, carom_pool_apply_async(pool, function, &x, sizeof(x), NULL, ret_result)));
+}
+
+static void expect_square(struct carom_result *result, int64_t x)
+{
+	int64_t y = 0;
+
+	cr_expect(zero(int, carom_result_get(result, carom_deadline_after(CAROM_SECONDS(30)), &y,
+					     sizeof(y), NULL)));
+	cr_expect(eq(i64, y, x * x));
+	carom_result_free(result);
+}
+
+static void do_squares(struct carom_pool *pool)
+{
+	struct carom_result *results[256];
+
+	for (int64_t i = 0; i < 256; i++)
+		submit(pool, square, i, &results[i]);
+	for (int64_t i = 0; i < 256; i++)
+		expect_square(results[i], i);
+}
+
+/* a pool whose workers are known to be quick */
+static struct carom_pool *quick_pool(uint32_t workers)
+{
+	struct carom_pool *pool = NULL;
+
+	gate = gate_new();
+	cr_assert(
+		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = workers, .isolated = 1,
+							     .max_restarts = CAROM_NO_LIMIT),
+					 &pool)));
+	cr_assert(zero(int, carom_pool_wait_ready(pool, carom_deadline_after(CAROM_SECONDS(20)))));
+	for (uint32_t i = 0; i < workers; i++)
+		while (depth_of(pool, i) < BEHIND)
+			do_squares(pool);
+	return pool;
+}
+
+/* each worker is at its own, number 0 for the one that began last; then squares are dealt behind them */
+static void fill_hands(struct carom_pool *pool, struct carom_result **held, uint32_t workers,
+		       struct carom_result **behind)
+{
+	for (uint32_t i = 0; i < workers; i++) {
+		submit(pool, hold, workers - 1 - i, &held[i]);
+		gate_await(&gate->begun, i + 1);
+	}
+	for (int64_t i = 0; i < BEHIND; i++)
+		submit(pool, square, i, &behind[i]);
+}
+
+static struct carom_outcome outcome_of(struct carom_result *result)
+{
+	struct carom_outcome outcome = { .kind = CAROM_OUTCOME_PENDING };
+
+	cr_assert(zero(int, carom_result_wait(result, carom_deadline_after(CAROM_SECONDS(30)))));
+	carom_result_outcome(result, &outcome);
+	carom_result_free(result);
+	return outcome;
+}
+
+/* ---- */
+
+Test(ahead, short_tasks_are_dealt_until_a_worker_has_what_it_can_do_soon, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
+
+	cr_expect(ge(u32, depth_of(pool, 0), BEHIND));
+	cr_expect(zero(u64, ahead_count(pool)));
+}
+
+Test(ahead, what_stands_behind_a_long_task_is_done_by_who_has_nothing_to_do, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(2);
+	struct carom_result *held[2], *behind[BEHIND];
+
+	fill_hands(pool, held, 2, behind);
+	gate_open(gate, 1);
+	for (int64_t i = 0; i < BEHIND; i++)
+		expect_square(behind[i], i);
+	cr_expect(not(carom_result_ready(held[0])));
+	gate_open(gate, 2);
+	for (int i = 0; i < 2; i++)
+		cr_expect(eq(int, outcome_of(held[i]).kind, CAROM_OUTCOME_OK));
+}
+
+Test(ahead, worker_that_dies_costs_none_of_the_tasks_it_has_not_begun, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
+	struct carom_result *held, *behind[BEHIND];
+	struct carom_worker_info info;
+
+	fill_hands(pool, &held, 1, behind);
+	cr_assert(eq(int, carom_pool_workers(pool, &info, 1), 1));
+	cr_assert(gt(i64, info.pid, 0));
+	kill((pid_t)info.pid, SIGKILL);
+	cr_expect(eq(int, outcome_of(held).kind, CAROM_OUTCOME_LOST));
+	for (int64_t i = 0; i < BEHIND; i++)
+		expect_square(behind[i], i);
+}
+
+/* its own, and those that it has, whatever it says of them */
+static int spoil_hand(struct carom_call *call)
+{
+	struct carom_slot *slots = call->lane->view.slots;
+
+	hold(call);
+	for (uint32_t i = 0; i < call->lane->view.slot_count; i++)
+		if (carom_slot_state(atomic_load(&slots[i].word)) == CAROM_SLOT_READY)
+			atomic_store(&slots[i].word, UINT64_MAX);
+	return carom_reply(call, "", 1);
+}
+
+Test(ahead, foul_play_costs_one_task_and_others_are_done_by_others, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
+	struct carom_result *foul, *behind[BEHIND];
+	int lost;
+
+	submit(pool, spoil_hand, 0, &foul);
+	gate_await(&gate->begun, 1);
+	for (int64_t i = 0; i < BEHIND; i++)
+		submit(pool, square, i, &behind[i]);
+	gate_open(gate, 1);
+	lost = outcome_of(foul).kind != CAROM_OUTCOME_OK;
+	for (int64_t i = 0; i < BEHIND; i++) {
+		int64_t y = 0;
+
+		if (carom_result_get(behind[i], carom_deadline_after(CAROM_SECONDS(30)), &y,
+				     sizeof(y), NULL) == 0)
+			cr_expect(eq(i64, y, i * i));
+		else
+			lost++;
+		carom_result_free(behind[i]);
+	}
+	cr_expect(le(int, lost, 1), "%d", lost);
+}
+
+Test(ahead, task_that_stands_behind_another_one_can_be_cancelled, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
+	struct carom_result *held, *behind[BEHIND];
+
+	fill_hands(pool, &held, 1, behind);
+	for (int i = 0; i < BEHIND; i++) {
+		cr_expect(zero(int, carom_result_cancel(behind[i])));
+		cr_expect(eq(int, outcome_of(behind[i]).kind, CAROM_OUTCOME_CANCELLED));
+	}
+	gate_open(gate, 1);
+	cr_expect(eq(int, outcome_of(held).kind, CAROM_OUTCOME_OK));
+	do_squares(pool);
+}
+
+Test(ahead, close_ends_with_all_that_was_dealt_done, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(2);
+	struct carom_result *held[2], *behind[BEHIND];
+
+	fill_hands(pool, held, 2, behind);
+	cr_assert(zero(int, carom_pool_close(pool)));
+	gate_open(gate, 2);
+	cr_expect(zero(int, carom_pool_join(pool, carom_deadline_after(CAROM_SECONDS(30)))));
+	for (int64_t i = 0; i < BEHIND; i++)
+		expect_square(behind[i], i);
+	for (int i = 0; i < 2; i++)
+		cr_expect(eq(int, outcome_of(held[i]).kind, CAROM_OUTCOME_OK));
+}
