@@ -26,12 +26,26 @@
 #define ROWS_MAX (BENCH_WORKLOAD_COUNT * BENCH_PLACEMENT_COUNT)
 
 static const struct bench_peer *const all_peers[] = {
-	&bench_peer_carom,      &bench_peer_carom_parked,   &bench_peer_carom_open,
-	&bench_peer_carom_copy, &bench_peer_memcpy,         &bench_peer_futex,
-	&bench_peer_pipe,       &bench_peer_libuv,          &bench_peer_multiprocessing,
-	&bench_peer_billiard,   &bench_peer_pidfd,          &bench_peer_fork,
-	&bench_peer_clone3,     &bench_peer_posix_spawn,    &bench_peer_carom_rlock,
-	&bench_peer_pthread,    &bench_peer_pthread_robust, &bench_peer_semaphore,
+	&bench_peer_carom,
+	&bench_peer_carom_parked,
+	&bench_peer_carom_open,
+	&bench_peer_carom_isolated,
+	&bench_peer_carom_sandboxed,
+	&bench_peer_carom_copy,
+	&bench_peer_memcpy,
+	&bench_peer_futex,
+	&bench_peer_pipe,
+	&bench_peer_libuv,
+	&bench_peer_multiprocessing,
+	&bench_peer_billiard,
+	&bench_peer_pidfd,
+	&bench_peer_fork,
+	&bench_peer_clone3,
+	&bench_peer_posix_spawn,
+	&bench_peer_carom_rlock,
+	&bench_peer_pthread,
+	&bench_peer_pthread_robust,
+	&bench_peer_semaphore,
 };
 #define PEER_COUNT (sizeof(all_peers) / sizeof(*all_peers))
 

@@ -101,6 +101,8 @@ struct bench_peer {
 extern const struct bench_peer bench_peer_carom;
 extern const struct bench_peer bench_peer_carom_parked;
 extern const struct bench_peer bench_peer_carom_open;
+extern const struct bench_peer bench_peer_carom_isolated;
+extern const struct bench_peer bench_peer_carom_sandboxed;
 extern const struct bench_peer bench_peer_carom_copy;
 extern const struct bench_peer bench_peer_memcpy;
 extern const struct bench_peer bench_peer_futex;

@@ -1,5 +1,5 @@
 /*
- * Peers: carom, carom-parked, carom-open
+ * Peers: carom, carom-parked, carom-open, carom-isolated, carom-sandboxed
  *
  * The library's pools as a program uses them, by the public headers; its processes
  * are in bench/peer_carom_process.c.
@@ -94,7 +94,7 @@ static int share_busy_pid(void)
 	return busy_pid == MAP_FAILED ? -errno : 0;
 }
 
-static int new_pool_in(const struct bench_job *job, uint64_t spin_ns,
+static int new_pool_in(const struct bench_job *job, uint64_t spin_ns, bool is_isolated,
 		       enum carom_sandbox_profile profile, void **ret_state)
 {
 	struct carom_side *side = calloc(1, sizeof(*side));
@@ -107,7 +107,7 @@ static int new_pool_in(const struct bench_job *job, uint64_t spin_ns,
 	r = carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = profile), &side->sandbox);
 	if (r == 0)
 		r = carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = job->worker_count,
-						       .spin_ns = spin_ns,
+						       .spin_ns = spin_ns, .isolated = is_isolated,
 						       .sandbox = side->sandbox),
 				   &side->pool);
 	if (r == 0)
@@ -120,7 +120,7 @@ static int new_pool_in(const struct bench_job *job, uint64_t spin_ns,
 
 static int new_pool(const struct bench_job *job, uint64_t spin_ns, void **ret_state)
 {
-	return new_pool_in(job, spin_ns, CAROM_SANDBOX_NONE, ret_state);
+	return new_pool_in(job, spin_ns, false, CAROM_SANDBOX_NONE, ret_state);
 }
 
 static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
@@ -136,7 +136,25 @@ static int setup_parked(const struct bench_job *job, struct bench_sample *sample
 static int setup_confined(const struct bench_job *job, struct bench_sample *sample,
 			  void **ret_state)
 {
-	return new_pool_in(job, CAROM_SPIN_NEVER, CAROM_SANDBOX_STRICT, ret_state);
+	return new_pool_in(job, CAROM_SPIN_NEVER, true, CAROM_SANDBOX_STRICT, ret_state);
+}
+
+static int setup_isolated_parked(const struct bench_job *job, struct bench_sample *sample,
+				 void **ret_state)
+{
+	return new_pool_in(job, CAROM_SPIN_NEVER, true, CAROM_SANDBOX_NONE, ret_state);
+}
+
+static int setup_isolated(const struct bench_job *job, struct bench_sample *sample,
+			  void **ret_state)
+{
+	return new_pool_in(job, 0, true, CAROM_SANDBOX_NONE, ret_state);
+}
+
+static int setup_sandboxed(const struct bench_job *job, struct bench_sample *sample,
+			   void **ret_state)
+{
+	return new_pool_in(job, 0, true, CAROM_SANDBOX_STRICT, ret_state);
 }
 
 static int setup_spinning(const struct bench_job *job, struct bench_sample *sample,
@@ -209,14 +227,8 @@ static int operate_batch_chunked(void *state, uint64_t task_count,
 	return map(state, task_count, 0);
 }
 
-static int setup_many(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
+static int make_many(const struct bench_job *job, struct carom_side *side)
 {
-	struct carom_side *side;
-	int r = setup(job, sample, ret_state);
-
-	if (r < 0)
-		return r;
-	side = *ret_state;
 	side->many_items = calloc(job->task_count, sizeof(uint64_t));
 	side->many_values = calloc(job->task_count, sizeof(uint64_t));
 	if (!side->many_items || !side->many_values)
@@ -224,6 +236,29 @@ static int setup_many(const struct bench_job *job, struct bench_sample *sample, 
 	for (uint64_t i = 0; i < job->task_count; i++)
 		side->many_items[i] = i;
 	return 0;
+}
+
+static int setup_many(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
+{
+	int r = setup(job, sample, ret_state);
+
+	return r < 0 ? r : make_many(job, *ret_state);
+}
+
+static int setup_many_isolated(const struct bench_job *job, struct bench_sample *sample,
+			       void **ret_state)
+{
+	int r = setup_isolated(job, sample, ret_state);
+
+	return r < 0 ? r : make_many(job, *ret_state);
+}
+
+static int setup_many_sandboxed(const struct bench_job *job, struct bench_sample *sample,
+				void **ret_state)
+{
+	int r = setup_sandboxed(job, sample, ret_state);
+
+	return r < 0 ? r : make_many(job, *ret_state);
 }
 
 static int operate_map(void *state, uint64_t task_count, struct bench_operation *operation)
@@ -409,4 +444,37 @@ const struct bench_peer bench_peer_carom_open = {
 	.name = "carom-open",
 	.summary = "this library, without the sandbox",
 	.acts = open_acts,
+};
+
+static const struct bench_act isolated_acts[] = {
+	ACT(BENCH_ROUND_TRIP, setup_isolated, operate_round_trip),
+	ACT(BENCH_ROUND_TRIP_CONFINED, setup_isolated_parked, operate_round_trip),
+	ACT(BENCH_THROUGHPUT, setup_isolated, operate_throughput),
+	ACT(BENCH_BATCH, setup_isolated, operate_batch),
+	ACT(BENCH_BATCH_CHUNKED, setup_isolated, operate_batch_chunked),
+	ACT(BENCH_MAP, setup_many_isolated, operate_map),
+	ACT(BENCH_IMAP, setup_many_isolated, operate_imap),
+	{ 0 },
+};
+
+const struct bench_peer bench_peer_carom_isolated = {
+	.name = "carom-isolated",
+	.summary = "this library, each worker with a lane of its own",
+	.acts = isolated_acts,
+};
+
+static const struct bench_act sandboxed_acts[] = {
+	ACT(BENCH_ROUND_TRIP, setup_sandboxed, operate_round_trip),
+	ACT(BENCH_THROUGHPUT, setup_sandboxed, operate_throughput),
+	ACT(BENCH_BATCH, setup_sandboxed, operate_batch),
+	ACT(BENCH_BATCH_CHUNKED, setup_sandboxed, operate_batch_chunked),
+	ACT(BENCH_MAP, setup_many_sandboxed, operate_map),
+	ACT(BENCH_IMAP, setup_many_sandboxed, operate_imap),
+	{ 0 },
+};
+
+const struct bench_peer bench_peer_carom_sandboxed = {
+	.name = "carom-sandboxed",
+	.summary = "this library, the workers in the sandbox \"strict\", and so isolated",
+	.acts = sandboxed_acts,
 };

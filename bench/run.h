@@ -19,7 +19,7 @@
 #include "bench/workload.h"
 
 #define BENCH_ROUNDS_MAX 99
-#define BENCH_PEERS_MAX  16
+#define BENCH_PEERS_MAX  24
 
 /**
  * struct bench_plan - what is to be run
