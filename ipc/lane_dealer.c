@@ -4,8 +4,8 @@
  * Where workers are not to see, or touch, what is others', the pool's lane is the parent's
  * alone, and all that decides stands there. Each worker has a lane of its own, mapped by
  * nobody else, with a few slots: a hand. The parent deals: it copies a task into the hand
- * of a worker that has nothing to do, and when the worker has ended it, copies the value
- * out again.
+ * of a worker that has nothing to do, or will soon have, and when the worker has ended it,
+ * copies the value out again.
  *
  *	slot in the parent's lane          slot in the hand
  *	READY, of nobody     it waits
@@ -35,10 +35,12 @@
  *       with its name, and the sweep puts it into the ring again; what it had begun is
  *       RUNNING with its name, and the sweep asks what becomes of it. That a task was not
  *       begun only the worker says: one that lies about it has its own task begun again.
+ *       One that has played foul counts as having begun the first of those it has.
  *
- * Who may be dealt to, K3, stands in lane_deal.c; the bell, K4, in lane_bell.c; who sleeps
- * on a deal, K5 and K6, in lane_hold.c; what a worker is given, K8, in lane_hand.c; times,
- * K9, in lane_claim.c. Here is the dealer itself, and what comes of a worker's end.
+ * Who may be dealt to, K3, stands in lane_deal.c, and how far ahead, in lane_ahead.c; the
+ * bell, K4, in lane_bell.c; who sleeps on a deal, K5 and K6, in lane_hold.c; what a worker
+ * is given, K8, in lane_hand.c; times, K9, in lane_claim.c. Here is the dealer itself, and
+ * what comes of a worker's end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -99,7 +101,7 @@ void carom_dealer_lose_fds(struct lane_dealer *dealer)
 		carom_hand_lose_fds(&dealer->hands[i]);
 }
 
-/* K7: what had been begun stands as the sweep will want it; foul play counts as begun */
+/* K7: it stands as the sweep will want it */
 static void keep_unfinished(struct carom_lane *lane, struct lane_deal *deal)
 {
 	struct carom_slot *task = &lane->view.slots[deal->slot];

@@ -203,8 +203,10 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                which the program believes nothing: a worker that writes nonsense there is
  *                killed, and costs its task, which is lost with the message "protocol
  *                violation: ...". Arguments and values are copied once more, while other
- *                submitters wait; a worker has no more than one task at a time, whatever the
- *                schedule; payload_size is 1 GiB if it is 0, and bounds what a worker can
+ *                submitters wait. Where tasks wait, a worker that is quick has a few more in
+ *                hand than the one it is at, and so sees their arguments: what it has not
+ *                begun is done by others as soon as they can, whatever the schedule, and when
+ *                it dies. payload_size is 1 GiB if it is 0, and bounds what a worker can
  *                make the program take. Not with statistics, and not for threads. A worker
  *                made by "fork" begins as a copy of all that the program has in its memory
  */

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "ipc/lane_dealer.h"
 #include "pool/call_private.h"
@@ -70,8 +71,7 @@ static void do_squares(struct carom_pool *pool)
 		expect_square(results[i], i);
 }
 
-/* a pool whose workers are known to be quick */
-static struct carom_pool *quick_pool(uint32_t workers)
+static struct carom_pool *isolated_pool(uint32_t workers)
 {
 	struct carom_pool *pool = NULL;
 
@@ -81,9 +81,18 @@ static struct carom_pool *quick_pool(uint32_t workers)
 							     .max_restarts = CAROM_NO_LIMIT),
 					 &pool)));
 	cr_assert(zero(int, carom_pool_wait_ready(pool, carom_deadline_after(CAROM_SECONDS(20)))));
+	return pool;
+}
+
+/* a pool whose workers have shown that they are quick; how quick they are here and now is not asked */
+static struct carom_pool *quick_pool(uint32_t workers)
+{
+	struct carom_pool *pool = isolated_pool(workers);
+
+	pthread_mutex_lock(&pool->lock);
 	for (uint32_t i = 0; i < workers; i++)
-		while (depth_of(pool, i) < BEHIND)
-			do_squares(pool);
+		carom_hand_set_depth(pool->lane, &pool->lane->dealer->hands[i], 1 + BEHIND);
+	pthread_mutex_unlock(&pool->lock);
 	return pool;
 }
 
@@ -97,6 +106,8 @@ static void fill_hands(struct carom_pool *pool, struct carom_result **held, uint
 	}
 	for (int64_t i = 0; i < BEHIND; i++)
 		submit(pool, square, i, &behind[i]);
+	/* fewer, where this thread was so late that the front was found to take long */
+	printf("# %d of %d were dealt ahead\n", (int)ahead_count(pool), BEHIND);
 }
 
 static struct carom_outcome outcome_of(struct carom_result *result)
@@ -111,14 +122,17 @@ static struct carom_outcome outcome_of(struct carom_result *result)
 
 /* ---- */
 
-Test(ahead, short_tasks_are_dealt_until_a_worker_has_what_it_can_do_soon, .timeout = 60)
+Test(ahead, worker_that_is_quick_is_dealt_more_than_it_is_at, .timeout = 60)
 {
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(1);
 
-	cr_expect(ge(u32, depth_of(pool, 0), BEHIND));
+	cr_expect(eq(u32, depth_of(pool, 0), 1));
+	while (depth_of(pool, 0) < 2)
+		do_squares(pool);
 	cr_expect(zero(u64, ahead_count(pool)));
 }
 
+/* EL-06 */
 Test(ahead, what_stands_behind_a_long_task_is_done_by_who_has_nothing_to_do, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(2);
