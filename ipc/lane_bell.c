@@ -135,7 +135,9 @@ static void arm_again(struct carom_lane *lane, struct lane_hand *hand)
 	while ((deal = next_deal(hand, &rest)) != NULL)
 		is_any_awaited |= !deal->is_evicted && is_awaited(lane, deal->slot);
 	when = hand->used ? ring_of(lane, is_any_awaited) : RING_NEVER;
-	if (when != RING_NEVER && carom_hand_arm(hand, when))
+	if (when == RING_NEVER)
+		lane->dealer->all_armed = false;
+	else if (carom_hand_arm(hand, when))
 		carom_hand_see_all(lane, hand);
 }
 

@@ -234,9 +234,12 @@ static void set_bell(struct carom_lane *lane, const struct lane_deal *deal)
 {
 	enum lane_ring when = carom_deal_ring(lane, deal->slot);
 
-	if (when != RING_NEVER)
+	if (when != RING_NEVER) {
 		carom_hand_arm(deal->hand, when);
-	else if (carom_hand_count(deal->hand) == 1)
+		return;
+	}
+	lane->dealer->all_armed = false;
+	if (carom_hand_count(deal->hand) == 1)
 		carom_hand_disarm(deal->hand);
 }
 

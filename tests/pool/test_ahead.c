@@ -89,6 +89,7 @@ static struct carom_pool *quick_pool(uint32_t workers)
 {
 	struct carom_pool *pool = isolated_pool(workers);
 
+	do_squares(pool);
 	pthread_mutex_lock(&pool->lock);
 	for (uint32_t i = 0; i < workers; i++)
 		carom_hand_set_depth(pool->lane, &pool->lane->dealer->hands[i], 1 + BEHIND);
