@@ -132,9 +132,9 @@ static struct lane_hand *choose(struct carom_lane *lane, uint32_t slot)
 		return hand;
 	ask_all(lane);
 	hand = carom_dealer_find_free(lane, false);
-	if (!hand)
-		hand = carom_dealer_find_room(lane, slot);
-	return hand ? hand : carom_dealer_find_free(lane, true);
+	if (!hand) /* that it was late once is no reason to wait behind another task */
+		hand = carom_dealer_find_free(lane, true);
+	return hand ? hand : carom_dealer_find_room(lane, slot);
 }
 
 /* ---- dealing ---- */
@@ -314,7 +314,7 @@ static bool draw(struct carom_lane *lane, uint32_t *ret_slot, struct lane_hand *
 			atomic_fetch_add_explicit(&lane->header->head, 1, memory_order_relaxed);
 		return *ret_hand != NULL;
 	}
-	*ret_hand = lane->dealer->ahead_count ? carom_dealer_find_free(lane, false) : NULL;
+	*ret_hand = lane->dealer->ahead_count ? carom_dealer_find_free(lane, true) : NULL;
 	return *ret_hand && carom_dealer_steal(lane, ret_slot);
 }
 
