@@ -15,6 +15,9 @@
  *   I4  A row is buried only when the word does not name it, or no longer: a word may
  *       name nobody but say that its holder died. Should a thread of a dying process
  *       take the word after that, the name tells that it is nobody's.
+ *   I5  A release ends the hold that it found, and no later one: a thread of a dying
+ *       process that still gets there has been overtaken by who was told of the death.
+ *       Once that hold has ended there was a moment at which nobody alive had the lock.
  *
  * The deaths, told by what happens next (see shm/roll.h: each wakes one sleeper):
  *
@@ -78,6 +81,9 @@ static void bury_the_dead(struct carom_primitive *base)
 		uint32_t dead = carom_roll_name(base->roll, row);
 		uint32_t seen = atomic_load(word);
 
+		/* buried by another, and entered anew: that is the name of one who lives */
+		if (!carom_roll_is_dead(base->roll, row))
+			continue;
 		while ((seen & HOLDER_MASK) == dead &&
 		       !atomic_compare_exchange_weak(word, &seen,
 						     CAROM_ROLL_NAME_DEAD | (seen & WAITERS)))
@@ -166,7 +172,7 @@ int carom_lock_fd(const struct carom_lock *lock)
 
 /**
  * struct attempt - one call of one thread
- * @row:   its process's
+ * @row, @name: its process's; the name from before it could be buried
  * @mark:  what it takes the word with besides its row: WAITERS once it slept (I3)
  * @flags: for the sleep
  */
@@ -176,6 +182,7 @@ struct attempt {
 	struct carom_roll *roll;
 	uint64_t deadline_ns;
 	uint32_t row;
+	uint32_t name;
 	uint32_t mark;
 	unsigned int flags;
 };
@@ -190,8 +197,7 @@ static int32_t own_tid(void)
 /* A1: sees all that was written before R1, or by the dead. */
 static bool take(const struct attempt *attempt, uint32_t *seen)
 {
-	uint32_t mine =
-		carom_roll_name(attempt->roll, attempt->row) | attempt->mark | (*seen & WAITERS);
+	uint32_t mine = attempt->name | attempt->mark | (*seen & WAITERS);
 
 	if (!atomic_compare_exchange_strong_explicit(&attempt->state->word, seen, mine,
 						     memory_order_acquire, memory_order_relaxed))
@@ -233,8 +239,8 @@ static int sleep_on(struct attempt *attempt, uint32_t seen)
 		return 0;
 	CAROM_POINT("lock.marked");
 	attempt->mark = WAITERS;
-	return carom_roll_sleep(attempt->roll, attempt->row, &attempt->state->word, marked,
-				attempt->deadline_ns, attempt->flags);
+	return carom_roll_sleep_for(attempt->roll, attempt->row, &attempt->state->word, marked,
+				    marked & HOLDER_MASK, attempt->deadline_ns, attempt->flags);
 }
 
 static int wait_and_take(struct attempt *attempt)
@@ -257,14 +263,22 @@ static int wait_and_take(struct attempt *attempt)
 	}
 }
 
+static int begin(struct carom_lock *lock, struct attempt *attempt)
+{
+	int r = carom_primitive_row(&lock->base, &attempt->row);
+
+	attempt->base = &lock->base;
+	attempt->state = state_of(lock);
+	attempt->roll = lock->base.roll;
+	if (r == 0)
+		attempt->name = carom_roll_name(attempt->roll, attempt->row);
+	return r;
+}
+
 static int acquire(struct carom_lock *lock, uint64_t deadline_ns, unsigned int flags)
 {
-	struct attempt attempt = { .base = &lock->base,
-				   .state = state_of(lock),
-				   .roll = lock->base.roll,
-				   .deadline_ns = deadline_ns,
-				   .flags = flags };
-	int r = carom_primitive_row(&lock->base, &attempt.row);
+	struct attempt attempt = { .deadline_ns = deadline_ns, .flags = flags };
+	int r = begin(lock, &attempt);
 
 	return r < 0 ? r : wait_and_take(&attempt);
 }
@@ -281,11 +295,9 @@ int carom_lock_acquire_interruptible(struct carom_lock *lock, uint64_t deadline_
 
 int carom_lock_try(struct carom_lock *lock)
 {
-	struct attempt attempt = { .base = &lock->base,
-				   .state = state_of(lock),
-				   .roll = lock->base.roll };
+	struct attempt attempt = { 0 };
 	uint32_t seen;
-	int r = carom_primitive_row(&lock->base, &attempt.row);
+	int r = begin(lock, &attempt);
 
 	return r < 0 ? r : take_if_free(&attempt, &seen);
 }
@@ -295,15 +307,19 @@ int carom_lock_try(struct carom_lock *lock)
 int carom_lock_release(struct carom_lock *lock)
 {
 	struct lock_state *state = state_of(lock);
-	uint32_t row, seen;
+	uint32_t row, name, seen, holder;
 	int r = carom_primitive_row(&lock->base, &row);
 
 	if (r < 0)
 		return r;
+	name = carom_roll_name(lock->base.roll, row);
 	/* relaxed: a first guess, which the exchange checks */
 	seen = atomic_load_explicit(&state->word, memory_order_relaxed);
+	holder = seen & HOLDER_MASK;
+	if (holder != name && !carom_roll_lives(lock->base.roll, name))
+		return -EOVERFLOW; /* I5: this process is about to end, and the hold may be a later one */
 	do {
-		if ((seen & HOLDER_MASK) == 0)
+		if (holder == 0 || (seen & HOLDER_MASK) != holder) /* I5 */
 			return -EOVERFLOW;
 		/* R1: publishes what was written under the lock; pairs with A1 in take() */
 	} while (!atomic_compare_exchange_weak_explicit(

@@ -12,6 +12,20 @@
  *   L4  `generation` is changed by who has just entered, before anybody is told of it.
  *   L5  A death wakes one of those who watch the row, and that one looks at all rows
  *       before it sleeps again or returns. If it dies before, L3 brings the next one.
+ *   L6  Who is asleep has `lost` as its thread's pending node: when it dies there, the
+ *       kernel wakes another sleeper, which looks at everything.
+ *
+ * Why the row's mark does not do for L6: the kernel decides a process's death for all
+ * threads at once, but each of them leaves the queues of the futexes only when it runs
+ * next, which may be long after the keeper did (a cgroup whose time is used up):
+ *
+ *	P asleep, killed           its keeper marks the row, which wakes S
+ *	S awake                    buries P; somebody else has the lock: sleeps again
+ *	that one releases          FUTEX_WAKE chooses P, which stands there still
+ *	P's thread ends            without L6: S sleeps, and the lock is free
+ *
+ * `lost` is looked at by the kernel after the thread has left the queues, so a wake-up
+ * that came to the dead is passed on, from one of the dead to the next if need be.
  *
  * Entering, and the deaths in between:
  *
@@ -183,7 +197,7 @@ void carom_roll_bury(struct carom_roll *roll, uint32_t row)
  * @is_late:  one of them has died already
  */
 struct watch {
-	struct futex_waitv words[CAROM_ROLL_WATCHED_MAX + 2];
+	struct futex_waitv words[CAROM_ROLL_WATCHED_MAX + 3];
 	unsigned int count;
 	bool is_whole;
 	bool is_late;
@@ -202,10 +216,19 @@ static void watch_row(struct watch *watch, const struct carom_roll_row *row)
 
 	if (alive & FUTEX_OWNER_DIED)
 		watch->is_late = true;
-	else if (alive && watch->count < CAROM_ROLL_WATCHED_MAX + 2)
+	else if (alive && watch->count < CAROM_ROLL_WATCHED_MAX + 3)
 		watch_word(watch, &row->life.word, alive);
 	else if (alive)
 		watch->is_whole = false;
+}
+
+static const struct carom_robust *begin_to_be_lost(struct carom_roll *roll)
+{
+	const struct carom_robust *self = carom_robust_self();
+
+	if (self)
+		carom_robust_begin(self, &roll->lost.link);
+	return self;
 }
 
 /* Who enters after `entries` was read changes it, and the kernel compares (L3). */
@@ -246,23 +269,41 @@ static int wait_a_while(const struct watch *watch, bool has_waitv, uint64_t dead
 	return r == -ETIMEDOUT && !is_last ? 0 : r;
 }
 
-int carom_roll_sleep(struct carom_roll *roll, uint32_t row, const _Atomic uint32_t *word,
-		     uint32_t expected, uint64_t deadline_ns, unsigned int flags)
+static int sleep_watching(const struct watch *watch, struct carom_roll *roll, uint64_t deadline_ns,
+			  unsigned int flags)
 {
 	bool has_waitv = carom_probe(CAROM_FEATURE_FUTEX_WAITV);
-	struct watch watch;
+	const struct carom_robust *self = begin_to_be_lost(roll); /* L6 */
 	int r;
+
+	CAROM_POINT("roll.asleep");
+	r = watch->is_whole && has_waitv ? wait_for_any(watch, deadline_ns)
+					 : wait_a_while(watch, has_waitv, deadline_ns);
+	if (self)
+		carom_robust_end(self);
+	CAROM_POINT("roll.awake");
+	return r == -ETIMEDOUT || (r == -EINTR && flags & CAROM_ROLL_INTERRUPTIBLE) ? r : 0;
+}
+
+int carom_roll_sleep_for(struct carom_roll *roll, uint32_t row, const _Atomic uint32_t *word,
+			 uint32_t expected, uint32_t name, uint64_t deadline_ns, unsigned int flags)
+{
+	struct watch watch;
 
 	watch.count = 0; /* the words are not worth zeroing */
 	watch.is_whole = true;
 	watch.is_late = false;
 	watch_word(&watch, word, expected);
+	watch_word(&watch, &roll->lost.word, 0);
 	watch_all(&watch, roll, row);
-	if (watch.is_late)
+	/* only now: whoever lives and is not watched yet changes `entries` */
+	if (watch.is_late || (name && !carom_roll_lives(roll, name)))
 		return 0;
-	CAROM_POINT("roll.asleep");
-	r = watch.is_whole && has_waitv ? wait_for_any(&watch, deadline_ns)
-					: wait_a_while(&watch, has_waitv, deadline_ns);
-	CAROM_POINT("roll.awake");
-	return r == -ETIMEDOUT || (r == -EINTR && flags & CAROM_ROLL_INTERRUPTIBLE) ? r : 0;
+	return sleep_watching(&watch, roll, deadline_ns, flags);
+}
+
+int carom_roll_sleep(struct carom_roll *roll, uint32_t row, const _Atomic uint32_t *word,
+		     uint32_t expected, uint64_t deadline_ns, unsigned int flags)
+{
+	return carom_roll_sleep_for(roll, row, word, expected, 0, deadline_ns, flags);
 }

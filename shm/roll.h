@@ -43,8 +43,8 @@
 /* The name of one who is dead and buried. */
 #define CAROM_ROLL_NAME_DEAD UINT32_C(0x4000)
 
-/* Words a sleeper can be woken by, its own two aside. Of more rows it looks at the rest now and then. */
-#define CAROM_ROLL_WATCHED_MAX 126
+/* Words a sleeper can be woken by, its own three aside. Of more rows it looks at the rest now and then. */
+#define CAROM_ROLL_WATCHED_MAX 125
 
 /**
  * struct carom_roll_row - one process
@@ -69,14 +69,18 @@ _Static_assert(sizeof(struct carom_roll_row) == 64, "a line each");
  * @entries:   how often somebody entered; sleepers look again at whom they watch when it changes
  * @capacity:  rows there are
  * @row_count: rows that were ever used
+ * @lost:      its word is always 0: what a thread waits for is lost with it, if it dies asleep
  */
 struct carom_roll {
 	_Alignas(64) _Atomic uint32_t entries;
 	uint32_t capacity;
 	_Atomic uint32_t row_count;
-	uint32_t reserved[13];
+	uint32_t reserved;
+	struct carom_life lost;
+	uint32_t reserved2[2];
 	struct carom_roll_row rows[];
 };
+_Static_assert(offsetof(struct carom_roll, rows) == 64, "a line");
 
 /** carom_roll_size() - bytes of a roll for @capacity processes */
 size_t carom_roll_size(uint32_t capacity);
@@ -164,5 +168,14 @@ enum carom_roll_sleep_flags {
  */
 int carom_roll_sleep(struct carom_roll *roll, uint32_t row, const _Atomic uint32_t *word,
 		     uint32_t expected, uint64_t deadline_ns, unsigned int flags);
+
+/**
+ * carom_roll_sleep_for() - the same, to wait for the process of @name
+ *
+ * Returns at once if that is dead, buried or not.
+ */
+int carom_roll_sleep_for(struct carom_roll *roll, uint32_t row, const _Atomic uint32_t *word,
+			 uint32_t expected, uint32_t name, uint64_t deadline_ns,
+			 unsigned int flags);
 
 #endif
