@@ -26,6 +26,7 @@ clang            command clang
 libclang-rt-dev  clang_library fuzzer
 clang-format     command clang-format
 spin             command spin
+libpython3-testsuite python_module test.lock_tests
 strace           command strace
 '
 
@@ -39,6 +40,10 @@ probe_header() {
 
 probe_module() {
 	pkg-config --exists "$1" 2>/dev/null
+}
+
+probe_python_module() {
+	python3 -c "import $1" >/dev/null 2>&1
 }
 
 # the bench runs Debian's interpreter, whatever python3 is first on PATH
