@@ -26,7 +26,7 @@ clang            command clang
 libclang-rt-dev  clang_library fuzzer
 clang-format     command clang-format
 spin             command spin
-libpython3-testsuite python_module test.lock_tests
+libpython3.11-testsuite python_module test.lock_tests
 strace           command strace
 '
 

@@ -157,7 +157,7 @@ Test(ahead, worker_that_dies_costs_none_of_the_tasks_it_has_not_begun, .timeout 
 
 	fill_hands(pool, &held, 1, behind);
 	cr_assert(eq(int, carom_pool_workers(pool, &info, 1), 1));
-	cr_assert(gt(i64, info.pid, 0));
+	cr_assert(lt(i64, 0, info.pid));
 	kill((pid_t)info.pid, SIGKILL);
 	cr_expect(eq(int, outcome_of(held).kind, CAROM_OUTCOME_LOST));
 	for (int64_t i = 0; i < BEHIND; i++)

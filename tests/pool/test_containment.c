@@ -31,6 +31,8 @@ static struct carom_pool *try_pool(const struct rung *rung, struct carom_pool_op
 	struct carom_pool *pool = NULL;
 	int r;
 
+	/* by this one, also where another one would be there before it */
+	options.memory_rungs = rung->bit | CAROM_RUNG_RECYCLE;
 	options.required_rungs = rung->bit;
 	r = carom_pool_new(&options, &pool);
 	if (r < 0) {

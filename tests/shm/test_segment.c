@@ -541,7 +541,7 @@ Test(segment, is_freed_with_its_handle, .timeout = 60)
 	int fd = carom_segment_fd(segment);
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	cr_assert(gt(long, readlink(path, before, sizeof(before) - 1), 0));
+	cr_assert(lt(long, 0, readlink(path, before, sizeof(before) - 1)));
 	segment = carom_segment_free(segment);
 	cr_expect(eq(ptr, segment, NULL));
 	cr_expect(lt(long, readlink(path, after, sizeof(after) - 1), 0));
