@@ -36,7 +36,7 @@
 #include "core/points.h"
 #include "core/time.h"
 #include "shm/futex.h"
-#include "shm/mutex.h"
+#include "shm/mutex_private.h"
 #include "shm/primitive.h"
 #include "shm/wait_list.h"
 
@@ -143,7 +143,7 @@ static void look_for_the_dead(struct carom_primitive *base)
 static void enter_mutex(struct carom_primitive *base)
 {
 	struct barrier_state *state = state_of(base);
-	int r = carom_mutex_acquire(&state->mutex, CAROM_NO_DEADLINE);
+	int r = carom_mutex_enter(&state->mutex);
 
 	settle(state);
 	if (r == -EOWNERDEAD)
@@ -341,7 +341,7 @@ static int come(struct wait *wait)
 	wait->index = carom_wait_list_count(list);
 	if (wait->index + 1 == wait->state->parties)
 		return come_last(wait);
-	r = carom_wait_list_add(list, carom_roll_name(wait->base->roll, wait->row), &slot);
+	r = carom_wait_list_add(list, wait->base->name, &slot);
 	return r < 0 ? r : wait_to_be_called(wait, slot);
 }
 

@@ -17,7 +17,8 @@
  * it at least once, and did not free its handle. One that dies before it ever came is not
  * known: give waits a deadline. carom_barrier_reset() makes a broken one whole.
  *
- * All users live in one PID namespace and trust each other.
+ * A process that is stopped inside a call holds up all others, past their deadlines, until
+ * it goes on. All users live in one PID namespace and trust each other.
  */
 #ifndef CAROM_SHM_BARRIER_H
 #define CAROM_SHM_BARRIER_H

@@ -21,6 +21,9 @@
  *	one that hands a notification   likewise
  *	on
  *
+ *   N5  Once the lock was given up for good nobody can notify: whoever gives it up, or finds
+ *       that, calls all who wait, without the lock, and tells them.
+ *
  * As the lock tells of each death under it, and what it protects is the caller's to
  * repair, a wait ends then, with the lock.
  */
@@ -185,9 +188,22 @@ int carom_condition_acquire(struct carom_condition *condition, uint64_t deadline
 	return carom_rlock_acquire(condition->rlock, deadline_ns);
 }
 
+/* N5. Return: it is. */
+static bool tell_if_broken(struct carom_condition *condition)
+{
+	if (!carom_rlock_is_broken(condition->rlock))
+		return false;
+	carom_wait_list_call_all(&state_of(&condition->base)->list, CAROM_WAIT_BROKEN);
+	return true;
+}
+
 int carom_condition_release(struct carom_condition *condition)
 {
-	return carom_rlock_release(condition->rlock);
+	int r = carom_rlock_release(condition->rlock);
+
+	if (r == 0)
+		tell_if_broken(condition);
+	return r;
 }
 
 /* ---- waiting ---- */
@@ -213,7 +229,12 @@ static int begin(struct wait *wait)
 
 	if (r < 0)
 		return r;
-	return carom_wait_list_add(wait->list, carom_roll_name(base->roll, wait->row), &wait->slot);
+	r = carom_wait_list_add(wait->list, base->name, &wait->slot);
+	if (r == -EUSERS) {
+		bury_the_dead(base); /* there may be nobody else who does */
+		r = carom_wait_list_add(wait->list, base->name, &wait->slot);
+	}
+	return r;
 }
 
 /* Without the lock, and with it again. Return: of the sleep; or what getting the lock says. */
@@ -225,6 +246,8 @@ static int sleep_once(const struct wait *wait)
 
 	carom_rlock_release_all(condition->rlock, &count);
 	CAROM_POINT("condition.released");
+	if (tell_if_broken(condition))
+		return -ENOTRECOVERABLE;
 	slept = carom_wait_list_sleep(wait->list, wait->slot, condition->base.roll, wait->row,
 				      wait->deadline_ns, wait->flags);
 	CAROM_POINT("condition.awake");
@@ -244,8 +267,10 @@ static int wait_until_called(const struct wait *wait)
 
 	do {
 		r = sleep_once(wait);
-		if (r == -ENOTRECOVERABLE)
+		if (r == -ENOTRECOVERABLE) {
+			tell_if_broken(wait->condition);
 			return r; /* without the lock the list is nobody's to change */
+		}
 		bury_the_dead(&wait->condition->base);
 	} while (r == 0 && !is_called(wait));
 	if (r != -EOWNERDEAD && is_called(wait))

@@ -20,6 +20,10 @@
  * No death costs a notification: if one that was notified dies before it has the lock
  * again, the next one gets it. Who notifies waits for nobody.
  *
+ * A lock that its holder was told to repair and released without carom_rlock_consistent() is
+ * given up for good, and all who wait are told; release it by carom_condition_release(), since
+ * carom_rlock_release() knows nothing of them.
+ *
  * The lock is a recursive one (rlock.h): the condition's own, or one of the caller's that
  * several conditions share. All users live in one PID namespace and trust each other.
  */
@@ -137,7 +141,8 @@ CAROM_API int carom_condition_wait(struct carom_condition *condition, uint64_t d
 /**
  * carom_condition_wait_interruptible() - the same; a signal ends the wait
  *
- * Return: also -EINTR: a handler that was set without SA_RESTART ran.
+ * Return: also -EINTR: a handler ran during the sleep, that was set without SA_RESTART (where
+ * there is no futex_waitv(2): any). One that ran right before it is not noticed.
  */
 CAROM_API int carom_condition_wait_interruptible(struct carom_condition *condition,
 						 uint64_t deadline_ns);

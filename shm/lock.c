@@ -145,8 +145,7 @@ static bool is_mine(const struct carom_lock *lock)
 {
 	if (!lock->base.roll || !carom_primitive_has_entered(&lock->base))
 		return false;
-	return (atomic_load(&state_of(lock)->word) & HOLDER_MASK) ==
-	       carom_roll_name(lock->base.roll, lock->base.row);
+	return (atomic_load(&state_of(lock)->word) & HOLDER_MASK) == lock->base.name;
 }
 
 struct carom_lock *carom_lock_free(struct carom_lock *lock)
@@ -172,7 +171,7 @@ int carom_lock_fd(const struct carom_lock *lock)
 
 /**
  * struct attempt - one call of one thread
- * @row, @name: its process's; the name from before it could be buried
+ * @row, @name: its process's
  * @mark:  what it takes the word with besides its row: WAITERS once it slept (I3)
  * @flags: for the sleep
  */
@@ -243,6 +242,15 @@ static int sleep_on(struct attempt *attempt, uint32_t seen)
 				    marked & HOLDER_MASK, attempt->deadline_ns, attempt->flags);
 }
 
+/* Whoever was woken may have been stopped before it took the lock. */
+static int look_once_more(const struct attempt *attempt, int r)
+{
+	uint32_t seen;
+	int last = take_if_free(attempt, &seen);
+
+	return last == -EBUSY ? r : last;
+}
+
 static int wait_and_take(struct attempt *attempt)
 {
 	int looks = carom_spin_count();
@@ -259,7 +267,7 @@ static int wait_and_take(struct attempt *attempt)
 		}
 		r = sleep_on(attempt, seen); /* I3: after a wake-up it marks once more */
 		if (r < 0)
-			return r;
+			return look_once_more(attempt, r);
 	}
 }
 
@@ -271,7 +279,7 @@ static int begin(struct carom_lock *lock, struct attempt *attempt)
 	attempt->state = state_of(lock);
 	attempt->roll = lock->base.roll;
 	if (r == 0)
-		attempt->name = carom_roll_name(attempt->roll, attempt->row);
+		attempt->name = lock->base.name;
 	return r;
 }
 
@@ -312,7 +320,7 @@ int carom_lock_release(struct carom_lock *lock)
 
 	if (r < 0)
 		return r;
-	name = carom_roll_name(lock->base.roll, row);
+	name = lock->base.name;
 	/* relaxed: a first guess, which the exchange checks */
 	seen = atomic_load_explicit(&state->word, memory_order_relaxed);
 	holder = seen & HOLDER_MASK;

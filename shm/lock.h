@@ -23,7 +23,8 @@
  *
  * The lock is held by the process that acquired it: if that dies, or calls execve(2), or
  * frees its handle, the next one is told so, once. A thread that ends changes nothing.
- * All users live in one PID namespace, and trust each other.
+ * A process that was stopped is not dead: give waits a deadline. All users live in one PID
+ * namespace, and trust each other.
  */
 #ifndef CAROM_SHM_LOCK_H
 #define CAROM_SHM_LOCK_H
@@ -116,7 +117,8 @@ CAROM_API int carom_lock_acquire(struct carom_lock *lock, uint64_t deadline_ns);
 /**
  * carom_lock_acquire_interruptible() - the same; a signal ends the wait
  *
- * Return: also -EINTR: a handler that was set without SA_RESTART ran.
+ * Return: also -EINTR: a handler ran during the sleep, that was set without SA_RESTART (where
+ * there is no futex_waitv(2): any). One that ran right before it is not noticed.
  */
 CAROM_API int carom_lock_acquire_interruptible(struct carom_lock *lock, uint64_t deadline_ns);
 

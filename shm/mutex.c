@@ -215,8 +215,12 @@ static int wait_and_take(struct own_mutex *mutex, uint32_t tid, uint64_t deadlin
 			continue;
 		}
 		r = sleep_on(mutex, seen, deadline_ns, patience);
-		if (r == -ETIMEDOUT || (r == -EINTR && patience == WAIT_UNTIL_A_SIGNAL))
-			return r;
+		if (r == -ETIMEDOUT || (r == -EINTR && patience == WAIT_UNTIL_A_SIGNAL)) {
+			/* whoever was woken may have been stopped before it took the mutex */
+			int last = take_if_free(mutex, tid, &seen);
+
+			return last == -EBUSY ? r : last;
+		}
 		CAROM_POINT("mutex.awake");
 	}
 }
@@ -617,6 +621,16 @@ int carom_mutex_acquire(struct carom_mutex *mutex, uint64_t deadline_ns)
 	return acquire(mutex, deadline_ns, WAIT);
 }
 
+int carom_mutex_enter(struct carom_mutex *mutex)
+{
+	const struct timespec a_while = { .tv_nsec = (long)CAROM_MILLISECONDS(1) };
+	int r;
+
+	while ((r = carom_mutex_acquire(mutex, CAROM_NO_DEADLINE)) == -EAGAIN || r == -ENOMEM)
+		nanosleep(&a_while, NULL);
+	return r;
+}
+
 int carom_mutex_acquire_interruptible(struct carom_mutex *mutex, uint64_t deadline_ns)
 {
 	return acquire(mutex, deadline_ns, WAIT_UNTIL_A_SIGNAL);
@@ -704,6 +718,11 @@ static struct holder find_holder(const struct mutex *m)
 pid_t carom_mutex_owner(const struct carom_mutex *mutex)
 {
 	return find_holder((const struct mutex *)mutex).tid;
+}
+
+bool carom_mutex_is_broken(const struct carom_mutex *mutex)
+{
+	return find_holder((const struct mutex *)mutex).is_broken;
 }
 
 char *carom_mutex_describe_holder(const struct carom_mutex *mutex, char *text, size_t size)

@@ -52,6 +52,17 @@ void carom_own_mutex_give_back(const struct carom_robust *self, struct own_mutex
 /** carom_own_mutex_give_up() - the same as if the thread had died with it */
 void carom_own_mutex_give_up(const struct carom_robust *self, struct own_mutex *mutex);
 
+/**
+ * carom_mutex_enter() - get it, however long that takes
+ *
+ * For the few instructions of a primitive's own. Where a thread that holds very many has no
+ * room for one more, it waits for that too. Return: 0, -EOWNERDEAD, -ENOTRECOVERABLE.
+ */
+int carom_mutex_enter(struct carom_mutex *mutex);
+
+/** carom_mutex_is_broken() - was it given up for good? */
+bool carom_mutex_is_broken(const struct carom_mutex *mutex);
+
 /** carom_mutex_is_mine() - does the calling thread hold it? */
 bool carom_mutex_is_mine(const struct carom_mutex *mutex);
 

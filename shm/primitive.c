@@ -133,6 +133,8 @@ int carom_primitive_enter(struct carom_primitive *primitive, uint32_t *ret_row)
 	carom_fork_lock_acquire(&entering);
 	if (!carom_primitive_has_entered(primitive)) {
 		r = enter(primitive);
+		if (r == 0)
+			primitive->name = carom_roll_name(primitive->roll, primitive->row);
 		if (r == 0) /* release: after row and keeper */
 			atomic_store_explicit(&primitive->origin, carom_origin(),
 					      memory_order_release);

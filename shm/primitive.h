@@ -61,7 +61,9 @@ struct carom_primitive_file {
  * struct carom_primitive - a handle
  * @file:   mapped; NULL: half-built
  * @fd:     -1: half-built
- * @origin: the process that has @row and @keeper; 0: none yet
+ * @row, @name, @keeper: this process's, in the roll; the name from when it entered, since
+ *          once it is dead and buried another one may have the row
+ * @origin: the process that has them; 0: none yet
  */
 struct carom_primitive {
 	const struct carom_primitive_kind *kind;
@@ -70,6 +72,7 @@ struct carom_primitive {
 	uint64_t size;
 	int fd;
 	uint32_t row;
+	uint32_t name;
 	struct carom_keeper *keeper;
 	_Atomic uint64_t origin;
 };
@@ -108,7 +111,9 @@ int carom_primitive_enter(struct carom_primitive *primitive, uint32_t *ret_row);
 static inline bool carom_primitive_has_entered(const struct carom_primitive *primitive)
 {
 	/* acquire: pairs with the release in carom_primitive_enter() */
-	return carom_origin_is(atomic_load_explicit(&primitive->origin, memory_order_acquire));
+	uint64_t origin = atomic_load_explicit(&primitive->origin, memory_order_acquire);
+
+	return origin && carom_origin_is(origin); /* of a bare clone's child it may be 0 still */
 }
 
 /**

@@ -135,11 +135,16 @@ int carom_rlock_release_all(struct carom_rlock *rlock, uint32_t *ret_count)
 	return r;
 }
 
+bool carom_rlock_is_broken(const struct carom_rlock *rlock)
+{
+	return carom_mutex_is_broken(&look_inside(rlock)->mutex);
+}
+
 int carom_rlock_restore(struct carom_rlock *rlock, uint32_t count)
 {
 	struct rlock *l = inside(rlock);
 
-	return acquired(l, carom_mutex_acquire(&l->mutex, CAROM_NO_DEADLINE), count);
+	return acquired(l, carom_mutex_enter(&l->mutex), count);
 }
 
 int carom_rlock_consistent(struct carom_rlock *rlock)

@@ -2,6 +2,8 @@
 #ifndef CAROM_SHM_RLOCK_PRIVATE_H
 #define CAROM_SHM_RLOCK_PRIVATE_H
 
+#include <stdbool.h>
+
 #include "shm/rlock.h"
 
 /**
@@ -19,5 +21,8 @@ int carom_rlock_release_all(struct carom_rlock *rlock, uint32_t *ret_count);
  * without it, -ENOTRECOVERABLE.
  */
 int carom_rlock_restore(struct carom_rlock *rlock, uint32_t count);
+
+/** carom_rlock_is_broken() - was it given up for good? */
+bool carom_rlock_is_broken(const struct carom_rlock *rlock);
 
 #endif

@@ -111,8 +111,10 @@ static int break_off_life(const struct carom_robust *self, void *userdata)
 	carom_robust_remove(&life->link);
 	CAROM_POINT("roll.unlinked");
 	atomic_store(&life->word, FUTEX_OWNER_DIED);
+	CAROM_POINT("roll.broken_off");
+	carom_futex_wake(&life->word,
+			 1); /* killed before, the kernel does it for the pending node */
 	carom_robust_end(self);
-	carom_futex_wake(&life->word, 1);
 	return 0;
 }
 

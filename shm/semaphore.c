@@ -32,7 +32,6 @@
  *	a burier before its wake      likewise
  *	anybody under the mutex       the next one is told, and adds up (S1)
  *
- * tests/model/semaphore.pml has this protocol.
  */
 #include "shm/semaphore.h"
 
@@ -47,7 +46,7 @@
 #include "core/time.h"
 #include "shm/describe.h"
 #include "shm/futex.h"
-#include "shm/mutex.h"
+#include "shm/mutex_private.h"
 #include "shm/primitive.h"
 
 /**
@@ -113,7 +112,7 @@ static void add_up(struct semaphore_state *state, struct carom_roll *roll)
 	set(&state->sleepers, asleep);
 }
 
-/* @r: of carom_mutex_acquire(). Nothing that was under way is undone: all of it was a single store. */
+/* @r: of carom_mutex_enter(). Nothing that was under way is undone: all of it was a single store. */
 static void be_told(struct carom_primitive *base, int r)
 {
 	struct semaphore_state *state = (struct semaphore_state *)base->file->state;
@@ -129,7 +128,7 @@ static void enter_mutex(struct carom_primitive *base)
 {
 	struct semaphore_state *state = (struct semaphore_state *)base->file->state;
 
-	be_told(base, carom_mutex_acquire(&state->mutex, CAROM_NO_DEADLINE));
+	be_told(base, carom_mutex_enter(&state->mutex));
 }
 
 /* S3. Return: how many to wake once the mutex is released. */
@@ -313,7 +312,7 @@ static int begin(struct carom_semaphore *semaphore, struct visit *ret_visit)
 				     .roll = base->roll,
 				     .mine = &base->roll->rows[row],
 				     .row = row,
-				     .name = carom_roll_name(base->roll, row) };
+				     .name = base->name };
 	enter_mutex(base);
 	return 0;
 }

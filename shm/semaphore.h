@@ -20,6 +20,9 @@
  * else: its units are used up, not held. Make it with is_signal, and what the dead
  * acquired stays acquired.
  *
+ * A process that was stopped is not dead; one that is stopped inside a call holds up all
+ * others, past their deadlines, until it goes on.
+ *
  * Of a process, not of a thread: a thread that ends changes nothing. execve(2) and the end
  * of the handle count as a death. All users live in one PID namespace and trust each other.
  */
@@ -121,7 +124,8 @@ CAROM_API int carom_semaphore_acquire(struct carom_semaphore *semaphore, uint64_
 /**
  * carom_semaphore_acquire_interruptible() - the same; a signal ends the wait
  *
- * Return: also -EINTR: a handler that was set without SA_RESTART ran.
+ * Return: also -EINTR: a handler ran during the sleep, that was set without SA_RESTART (where
+ * there is no futex_waitv(2): any). One that ran right before it is not noticed.
  */
 CAROM_API int carom_semaphore_acquire_interruptible(struct carom_semaphore *semaphore,
 						    uint64_t deadline_ns);

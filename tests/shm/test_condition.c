@@ -257,6 +257,41 @@ Test(condition, tells_who_waits_that_the_lock_s_holder_died, .timeout = 60)
 	carom_condition_free(table->condition);
 }
 
+Test(condition, leaves_nobody_waiting_for_a_lock_given_up_for_good, .timeout = 60)
+{
+	struct table *table = new_table();
+	pid_t first = waiter(table), second = waiter(table), third = child();
+
+	if (third == 0) { /* never waited, so its death wakes nobody here */
+		carom_condition_acquire(table->condition, CAROM_NO_DEADLINE);
+		raise(SIGKILL);
+	}
+	cr_expect(eq(int, ended(third), -SIGKILL));
+	cr_expect(
+		eq(int, carom_condition_acquire(table->condition, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(zero(int, carom_condition_release(table->condition))); /* without a repair */
+	cr_expect(eq(int, ended(first), ENOTRECOVERABLE));
+	cr_expect(eq(int, ended(second), ENOTRECOVERABLE));
+	carom_condition_free(table->condition);
+}
+
+Test(condition, gives_up_for_good_what_is_waited_with_before_it_is_repaired, .timeout = 60)
+{
+	struct table *table = new_table();
+	pid_t pid = child();
+
+	if (pid == 0) {
+		carom_condition_acquire(table->condition, CAROM_NO_DEADLINE);
+		raise(SIGKILL);
+	}
+	ended(pid);
+	cr_expect(
+		eq(int, carom_condition_acquire(table->condition, CAROM_NO_DEADLINE), -EOWNERDEAD));
+	cr_expect(eq(int, carom_condition_wait(table->condition, CAROM_NO_DEADLINE),
+		     -ENOTRECOVERABLE));
+	carom_condition_free(table->condition);
+}
+
 /* As many are notified as there are to take: each takes one, or waits for one. */
 static void work(void *userdata)
 {
