@@ -161,6 +161,7 @@ static int copy_argument(struct carom_lane *lane, struct lane_deal *deal)
 	int r;
 
 	lines->argument_size = task->argument_size;
+	deal->argument_size = 0; /* an evicted one left its own */
 	if (task->argument_size <= CAROM_LANE_INLINE) {
 		lines->argument = task->argument;
 		return 0;

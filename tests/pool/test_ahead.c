@@ -4,6 +4,7 @@
 #include <criterion/new/assert.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ipc/lane_dealer.h"
 #include "pool/call_private.h"
@@ -51,14 +52,19 @@ static void submit(struct carom_pool *pool, carom_task_fn *function, int64_t x,
 		zero(int, carom_pool_apply_async(pool, function, &x, sizeof(x), NULL, ret_result)));
 }
 
-static void expect_square(struct carom_result *result, int64_t x)
+static void expect_number(struct carom_result *result, int64_t number)
 {
 	int64_t y = 0;
 
 	cr_expect(zero(int, carom_result_get(result, carom_deadline_after(CAROM_SECONDS(30)), &y,
 					     sizeof(y), NULL)));
-	cr_expect(eq(i64, y, x * x));
+	cr_expect(eq(i64, y, number));
 	carom_result_free(result);
+}
+
+static void expect_square(struct carom_result *result, int64_t x)
+{
+	expect_number(result, x * x);
 }
 
 static void do_squares(struct carom_pool *pool)
@@ -84,16 +90,21 @@ static struct carom_pool *isolated_pool(uint32_t workers)
 	return pool;
 }
 
+static void set_depth(struct carom_pool *pool, uint64_t depth)
+{
+	pthread_mutex_lock(&pool->lock);
+	for (uint32_t i = 0; i < pool->lane->used_count; i++)
+		carom_hand_set_depth(pool->lane, &pool->lane->dealer->hands[i], depth);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 /* a pool whose workers have shown that they are quick; how quick they are here and now is not asked */
 static struct carom_pool *quick_pool(uint32_t workers)
 {
 	struct carom_pool *pool = isolated_pool(workers);
 
 	do_squares(pool);
-	pthread_mutex_lock(&pool->lock);
-	for (uint32_t i = 0; i < workers; i++)
-		carom_hand_set_depth(pool->lane, &pool->lane->dealer->hands[i], 1 + BEHIND);
-	pthread_mutex_unlock(&pool->lock);
+	set_depth(pool, 1 + BEHIND);
 	return pool;
 }
 
@@ -119,6 +130,36 @@ static struct carom_outcome outcome_of(struct carom_result *result)
 	carom_result_outcome(result, &outcome);
 	carom_result_free(result);
 	return outcome;
+}
+
+/* ---- arguments that do not stand in the slot itself ---- */
+
+#define LARGE CAROM_KIB(4)
+
+static int first_byte_if_all_alike(struct carom_call *call)
+{
+	unsigned char bytes[LARGE];
+	int64_t first;
+
+	carom_call_read(call, bytes, sizeof(bytes));
+	first = bytes[0];
+	for (size_t i = 1; i < sizeof(bytes); i++)
+		if (bytes[i] != first)
+			first = -1;
+	return carom_reply(call, &first, sizeof(first));
+}
+
+static struct carom_result *submit_large(struct carom_pool *pool, carom_task_fn *function, int byte,
+					 uint64_t limit_ns)
+{
+	struct carom_result *result = NULL;
+	unsigned char bytes[LARGE];
+
+	memset(bytes, byte, sizeof(bytes));
+	cr_assert(zero(int, carom_pool_apply_async(pool, function, bytes, sizeof(bytes),
+						   &CAROM_TASK_OPTIONS(.hard_limit_ns = limit_ns),
+						   &result)));
+	return result;
 }
 
 /* ---- */
@@ -199,6 +240,27 @@ Test(ahead, foul_play_costs_one_task_and_others_are_done_by_others, .timeout = 6
 		carom_result_free(behind[i]);
 	}
 	cr_expect(le(int, lost, 1), "%d", lost);
+}
+
+Test(ahead, arguments_are_whole_after_a_task_that_had_one_hit_its_limit, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
+	struct carom_result *held, *behind[BEHIND];
+
+	held = submit_large(pool, hang, 0, CAROM_MILLISECONDS(20));
+	cr_expect(eq(int, outcome_of(held).kind, CAROM_OUTCOME_HARD_LIMIT));
+	for (int round = 0; round < 2; round++) { /* by the next worker */
+		do_squares(pool);
+		set_depth(pool, 1 + BEHIND);
+		submit(pool, hold, round, &held);
+		gate_await(&gate->begun, (uint32_t)round + 1);
+		for (int i = 0; i < BEHIND; i++)
+			behind[i] = submit_large(pool, first_byte_if_all_alike, i + 1, 0);
+		gate_open(gate, (uint32_t)round + 1);
+		cr_expect(eq(int, outcome_of(held).kind, CAROM_OUTCOME_OK));
+		for (int i = 0; i < BEHIND; i++)
+			expect_number(behind[i], i + 1);
+	}
 }
 
 Test(ahead, task_that_stands_behind_another_one_can_be_cancelled, .timeout = 60)
