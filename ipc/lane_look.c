@@ -125,6 +125,11 @@ struct carom_lane *carom_dealer_task(struct carom_lane *lane, uint32_t slot, uin
 		return NULL;
 	*ret_slot = deal->at;
 	*ret_word = atomic_load(&lines_of(deal)->word);
+	if (carom_slot_state(*ret_word) == CAROM_SLOT_RUNNING)
+		return deal->hand->lane;
+	carom_lane_look(lane, slot); /* it has ended since: then that counts, and is not struck */
+	if (deal_of(lane, slot) != deal || atomic_load(&deal->hand->is_foul))
+		return NULL;
 	return deal->hand->lane;
 }
 
