@@ -14,7 +14,8 @@
  *       front, and the rest is given to others (K7).
  *   A3  What stands behind the front is nobody's own: who has nothing to do is given one of
  *       those (lane_move.c), and is told to ring as long as there are any. If the front
- *       takes longer than STALLED_NS, they go back to where they waited.
+ *       takes longer than STALLED_NS, or is not to be ended, they go back to where they
+ *       waited. A front that was evicted stays the front: none of them is begun there.
  *   A4  Large arguments are not copied ahead, since they may have to be copied again.
  */
 #include "core/time.h"
@@ -29,7 +30,7 @@ struct lane_deal *carom_hand_front(struct lane_hand *hand)
 	uint64_t rest = hand->used;
 
 	while ((deal = next_deal(hand, &rest)) != NULL)
-		if (!deal->is_evicted && (!front || deal->sequence < front->sequence))
+		if (!front || deal->sequence < front->sequence)
 			front = deal;
 	return front;
 }

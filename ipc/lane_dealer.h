@@ -212,7 +212,7 @@ void carom_deal_move_if_stalled(struct carom_lane *lane, struct lane_deal *deal)
 
 /* ---- lane_ahead.c ---- */
 
-/** carom_hand_front() - the first that its worker has not ended, as far as is known; NULL: none */
+/** carom_hand_front() - the first that its worker has not ended, as far as is known, evicted or not; NULL: none */
 struct lane_deal *carom_hand_front(struct lane_hand *hand);
 
 /** carom_hand_learn() - how long tasks take there, and so how many it may have */

@@ -148,6 +148,22 @@ bool carom_dealer_take_back(struct carom_lane *lane, uint32_t slot)
 	return false;
 }
 
+/* its worker is to be killed: what it has not begun is for others, and at once */
+static void empty_hand(struct carom_lane *lane, struct lane_hand *hand)
+{
+	carom_hand_shut(lane, hand);
+	carom_hand_take_back_ahead(lane, hand);
+	carom_dealer_deal(lane);
+}
+
+void carom_dealer_doomed(struct carom_lane *lane, uint32_t slot)
+{
+	struct lane_deal *deal = deal_of(lane, slot);
+
+	if (deal)
+		empty_hand(lane, deal->hand);
+}
+
 void carom_dealer_evicted(struct carom_lane *lane, uint32_t slot)
 {
 	struct lane_deal *deal = deal_of(lane, slot);
@@ -155,9 +171,9 @@ void carom_dealer_evicted(struct carom_lane *lane, uint32_t slot)
 	if (!deal)
 		return;
 	deal->is_evicted = true;
-	carom_hand_shut(lane, deal->hand);
 	atomic_store(&lane->dealer->entries[slot].deal, NULL);
 	carom_deal_dislodge(deal);
+	empty_hand(lane, deal->hand);
 }
 
 struct carom_batch *carom_lane_batch_at_hand(struct carom_lane *lane, uint32_t slot)

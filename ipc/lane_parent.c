@@ -348,14 +348,17 @@ void carom_lane_pardon(struct carom_lane *lane, uint32_t slot)
 
 void carom_lane_doom(struct carom_lane *lane, uint32_t slot)
 {
+	uint32_t at = slot;
 	uint64_t word;
+	struct carom_lane *owner = lane_of(lane, &at, &word);
 
-	lane = lane_of(lane, &slot, &word);
-	if (!lane)
+	if (!owner)
 		return;
-	atomic_fetch_or(&lane->view.slots[slot].word, CAROM_SLOT_DOOMED);
-	atomic_fetch_and(&lane->view.slots[slot].word, ~CAROM_SLOT_CONDEMNED);
-	carom_futex_wake(slot_futex(&lane->view.slots[slot]), INT_MAX);
+	atomic_fetch_or(&owner->view.slots[at].word, CAROM_SLOT_DOOMED);
+	atomic_fetch_and(&owner->view.slots[at].word, ~CAROM_SLOT_CONDEMNED);
+	carom_futex_wake(slot_futex(&owner->view.slots[at]), INT_MAX);
+	if (lane->dealer)
+		carom_dealer_doomed(lane, slot);
 }
 
 bool carom_lane_warn(struct carom_lane *lane, uint32_t slot, uint64_t word)

@@ -246,6 +246,9 @@ bool carom_dealer_take_back(struct carom_lane *lane, uint32_t slot);
 /** carom_dealer_evicted() - the task in this slot was answered while its worker had it */
 void carom_dealer_evicted(struct carom_lane *lane, uint32_t slot);
 
+/** carom_dealer_doomed() - who has it is to be killed, and is dealt nothing more */
+void carom_dealer_doomed(struct carom_lane *lane, uint32_t slot);
+
 /** carom_dealer_drop() - what a task has left is not needed any more */
 void carom_dealer_drop(struct carom_lane *lane, uint32_t slot);
 
