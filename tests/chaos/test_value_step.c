@@ -261,9 +261,6 @@ static void check_made(void *userdata, const struct step_death *death)
 
 Test(value_step, of_making, .timeout = 240)
 {
-#ifdef __SANITIZE_ADDRESS__
-	cr_skip_test("skipped: AddressSanitizer's malloc(3) goes another way each time");
-#endif
 	step_through(&(struct step_play){ .set_up = clear, .act = make, .check = check_made },
 		     new_stage(clear, make));
 }
