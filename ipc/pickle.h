@@ -36,7 +36,8 @@ CAROM_BEGIN_DECLS
 /**
  * struct carom_pickle_limits - what a peer may make of this process
  * @size_bytes: size of this struct; CAROM_PICKLE_LIMITS() fills it in
- * @memory_max: for all objects, in bytes; 0 means 256 MiB and twice the pickle's length
+ * @memory_max: for all objects, in bytes, and up to twice as much again while they are
+ *              read; 0 means 256 MiB and twice the pickle's length
  * @depth_max:  how deep they may stand in each other; 0 means 32; at most 1000
  * @reserved:   0
  */
@@ -71,8 +72,9 @@ CAROM_API int carom_pickle_load(const void *data, size_t size,
  * carom_connection_recv_document() - the next message, which is a pickle
  *
  * Context: as carom_connection_recv_bytes().
- * Return: as carom_connection_recv_bytes() and carom_pickle_load(). -EMSGSIZE may be either: a
- * message that is too long for the connection is kept, one that was read is not.
+ * Return: as carom_connection_recv_bytes(), and as carom_pickle_load() of a message that is then
+ * gone, but for -EBADMSG where that says -EMSGSIZE: here it is a message too long for the
+ * connection, which is kept. After -ENOMEM it may be either.
  */
 CAROM_API int carom_connection_recv_document(struct carom_connection *connection,
 					     const struct carom_pickle_limits *limits,
@@ -86,7 +88,7 @@ struct carom_pickle;
 /**
  * struct carom_pickle_options - what carom_pickle_new() makes
  * @size_bytes: size of this struct; CAROM_PICKLE_OPTIONS() fills it in
- * @size_max:   it grows no longer, in bytes; 0: no limit
+ * @size_max:   it grows no longer, in bytes; 0 means 64 MiB; UINT64_MAX: no limit
  */
 struct carom_pickle_options {
 	size_t size_bytes;
@@ -125,7 +127,11 @@ CAROM_API int carom_pickle_begin_tuple(struct carom_pickle *pickle);
 CAROM_API int carom_pickle_begin_dict(struct carom_pickle *pickle); /* keys and values in turn */
 CAROM_API int carom_pickle_end(struct carom_pickle *pickle);
 
-/** carom_pickle_object() - one that was read, and all it holds: in each place where it stands */
+/**
+ * carom_pickle_object() - one that was read, and all it holds: in each place where it stands
+ *
+ * So a few bytes that were read may be very many: @size_max is what bounds them.
+ */
 CAROM_API int carom_pickle_object(struct carom_pickle *pickle, const struct carom_object *object);
 
 /**

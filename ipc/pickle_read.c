@@ -7,8 +7,8 @@
  *   I1  What is left of the input is checked before anything is taken from it, and lengths
  *       before memory is asked for: they are never above what is left.
  *   I2  Each instruction is at least a byte and puts at most one object on the stack and one
- *       into the memo, so that both are bounded by the length of the input; objects by the
- *       document's limit.
+ *       into the memo, so that both are bounded by the length of the input. The document's
+ *       limit bounds its objects, and by itself each of the two.
  *   I3  A mark is a place of the stack, and only what stands above it is taken with it.
  *   I4  The memo is filled in order, as Python does: no number in the input asks for memory.
  */
@@ -34,6 +34,7 @@ struct pile {
 	struct carom_object **data;
 	size_t count;
 	size_t room;
+	uint64_t count_max;
 };
 
 /** struct reader - @left bytes from @next on are still to be read */
@@ -53,7 +54,11 @@ static int push_onto(struct pile *pile, struct carom_object *object)
 	size_t room = pile->room ? pile->room * 2 : 64;
 	void *data;
 
+	if (pile->count >= pile->count_max)
+		return -EMSGSIZE;
 	if (pile->count == pile->room) {
+		if (room > pile->count_max)
+			room = (size_t)pile->count_max;
 		data = realloc(pile->data, room * sizeof(*pile->data));
 		if (!data)
 			return -ENOMEM;
@@ -489,6 +494,8 @@ int carom_pickle_load(const void *data, size_t size, const struct carom_pickle_l
 	if (r < 0)
 		return r;
 	reader.depth_max = l.depth_max;
+	reader.stack.count_max = l.memory_max / sizeof(*reader.stack.data);
+	reader.memo.count_max = reader.stack.count_max;
 	reader.document = document;
 	r = read_all(&reader);
 	free(reader.stack.data);
@@ -513,5 +520,5 @@ int carom_connection_recv_document(struct carom_connection *connection,
 		return r;
 	r = carom_pickle_load(data, size, limits, ret_document);
 	free(data);
-	return r;
+	return r == -EMSGSIZE ? -EBADMSG : r; /* the message is gone */
 }

@@ -20,7 +20,8 @@
 #include "core/utf8.h"
 #include "ipc/pickle_opcode.h"
 
-#define PROTOCOL 4
+#define PROTOCOL         4
+#define SIZE_MAX_DEFAULT CAROM_MIB(64)
 
 /** struct level - an object that is begun; @is_key: it is in a key */
 struct level {
@@ -105,7 +106,9 @@ int carom_pickle_new(const struct carom_pickle_options *options, struct carom_pi
 	pickle = calloc(1, sizeof(*pickle));
 	if (!pickle)
 		return -ENOMEM;
-	pickle->size_max = o.size_max ? o.size_max : PTRDIFF_MAX;
+	if (o.size_max == 0)
+		o.size_max = SIZE_MAX_DEFAULT;
+	pickle->size_max = o.size_max < PTRDIFF_MAX ? o.size_max : PTRDIFF_MAX;
 	r = put_opcode(pickle, OP_PROTO, PROTOCOL, 1);
 	if (r == -ENOMEM)
 		return r;

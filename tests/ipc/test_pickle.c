@@ -334,7 +334,31 @@ Test(pickle, takes_no_more_memory_than_allowed)
 	cr_expect(eq(int, carom_pickle_load(bytes, size, &limits, &document), -EMSGSIZE));
 	memcpy(bytes, "\x80\4]\x94(h\0h\0h\0", 11);
 	cr_expect(eq(int, carom_pickle_load(bytes, 11, &limits, &document), -EBADMSG));
+	/* marks, which are no objects; one object again and again, on the stack and in the memo */
+	memset(bytes, '(', size);
+	memcpy(bytes, "\x80\4", 2);
+	cr_expect(eq(int, carom_pickle_load(bytes, size, &limits, &document), -EMSGSIZE));
+	memcpy(bytes, "\x80\4]\x94", 4);
+	for (size_t i = 4; i < size; i += 2)
+		memcpy(bytes + i, "h\0", 2);
+	cr_expect(eq(int, carom_pickle_load(bytes, size, &limits, &document), -EMSGSIZE));
+	memset(bytes + 4, '\x94', size - 4);
+	cr_expect(eq(int, carom_pickle_load(bytes, size, &limits, &document), -EMSGSIZE));
 	free(bytes);
+}
+
+/* What one message could not be is gone with it, and no more is. */
+Test(pickle, that_asks_for_too_much_is_gone, .timeout = 20)
+{
+	DOCUMENT document = NULL;
+	struct carom_pickle_limits limits = CAROM_PICKLE_LIMITS(.depth_max = 1);
+	PIPE(first, second, );
+
+	cr_assert(zero(int, carom_connection_send_bytes(first, "\x80\4]]a.", 6, soon())));
+	cr_assert(zero(int, carom_connection_send_bytes(first, "\x80\4].", 4, soon())));
+	cr_expect(eq(int, carom_connection_recv_document(second, &limits, soon(), &document),
+		     -EBADMSG));
+	cr_expect(zero(int, carom_connection_recv_document(second, &limits, soon(), &document)));
 }
 
 /* Lists of two that are the same, 30 deep, would be 2^30 in a row. */
