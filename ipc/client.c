@@ -144,7 +144,7 @@ int carom_client_connect(const struct carom_client_options *options, uint64_t de
 	struct carom_client_options o;
 	int r = carom_options_take(options, &o, sizeof(o));
 
-	if (r == 0 && o.reserved)
+	if (r == 0 && (o.reserved || (!o.authkey && o.authkey_size > 0)))
 		r = -EINVAL;
 	if (r == 0 && o.authkey)
 		r = take_secret(&o, &secret);

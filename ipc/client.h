@@ -62,7 +62,8 @@ struct carom_client_options {
  *
  * Context: MT-Safe, AS-Unsafe heap. Usable in a forked child. Blocks.
  * Return: 0, or, with *@ret_connection untouched and nothing left open,
- *	-EINVAL         no place, or two; an @authkey of no length; an unknown digest or framing
+ *	-EINVAL         no place, or two; an @authkey of no length, or a length of none; an
+ *	                unknown digest or framing
  *	-EAFNOSUPPORT   another @family
  *	-ENAMETOOLONG   an abstract name above 107 bytes, or a file name above about 90
  *	-EADDRNOTAVAIL  no such host

@@ -11,7 +11,11 @@
  *   I2  A stale socket is told by a refused connect(2), and is removed under a lock on its
  *       directory that is held until the new one is bound. "A refused, B refused, A removes,
  *       A binds, B removes A's" is what the lock excludes: B is refused before A removes, and
- *       binds after A, only without it. Who does not take it removes nothing either.
+ *       binds after A, only without it. Who does not take it removes nothing either, and who
+ *       can bind at once does not need it.
+ *       bind(2) makes the file a moment before the socket can be found by it: "A makes the
+ *       file, B refused, A is bound, B removes A's". Both are done while the kernel has the
+ *       directory locked; so B has it locked once, too, and looks again.
  *   I3  A client's error is no error of carom_listener_accept().
  */
 #include "ipc/listener.h"
@@ -135,6 +139,14 @@ static bool is_stale(const struct carom_endpoint *endpoint)
 	       errno == ECONNREFUSED;
 }
 
+/* I2: a rename that never takes place, but for which the kernel locks the directory. */
+static bool is_stale_still(const struct carom_endpoint *endpoint)
+{
+	renameat2(endpoint->directory_fd, endpoint->file, endpoint->directory_fd, endpoint->file,
+		  RENAME_NOREPLACE);
+	return is_stale(endpoint);
+}
+
 /* I2. Return: the lock, a descriptor; -EADDRINUSE: somebody else has it, or may not be excluded */
 static int lock_directory(const struct carom_endpoint *endpoint)
 {
@@ -151,29 +163,20 @@ static int replace(int fd, const struct carom_endpoint *endpoint)
 	struct stat status;
 
 	if (fstatat(endpoint->directory_fd, endpoint->file, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISSOCK(status.st_mode) || !is_stale(endpoint))
+	    !S_ISSOCK(status.st_mode) || !is_stale(endpoint) || !is_stale_still(endpoint))
 		return -EADDRINUSE;
 	if (unlinkat(endpoint->directory_fd, endpoint->file, 0) < 0 && errno != ENOENT)
 		return -errno;
 	return bind_once(fd, endpoint);
 }
 
-static int listen_now(int fd, const struct carom_endpoint *endpoint, int backlog)
-{
-	int r = bind_once(fd, endpoint);
-
-	return r == 0 && listen(fd, backlog) < 0 ? -errno : r;
-}
-
 /* I2 */
-static int listen_instead(int fd, const struct carom_endpoint *endpoint, int backlog)
+static int bind_instead(int fd, const struct carom_endpoint *endpoint)
 {
 	CAROM_CLEANUP(carom_closep) int lock_fd = lock_directory(endpoint);
-	int r = lock_fd < 0 ? lock_fd : bind_once(fd, endpoint);
+	int r = lock_fd < 0 ? lock_fd : bind_once(fd, endpoint); /* it may be gone by now */
 
-	if (r == -EADDRINUSE && lock_fd >= 0)
-		r = replace(fd, endpoint);
-	return r == 0 && listen(fd, backlog) < 0 ? -errno : r;
+	return r == -EADDRINUSE && lock_fd >= 0 ? replace(fd, endpoint) : r;
 }
 
 static int prepare_socket(int fd, int family)
@@ -185,10 +188,10 @@ static int prepare_socket(int fd, int family)
 	return carom_fd_set_blocking(fd, false);
 }
 
-static int listen_at(struct carom_listener *listener, const struct carom_endpoint *endpoint,
-		     const struct carom_listener_options *options)
+static int bind_at(struct carom_listener *listener, const struct carom_endpoint *endpoint,
+		   const struct carom_listener_options *options)
 {
-	int backlog = options->backlog ? options->backlog : BACKLOG_DEFAULT, r;
+	int r;
 
 	listener->fd = carom_endpoint_socket(endpoint);
 	if (listener->fd < 0)
@@ -196,9 +199,10 @@ static int listen_at(struct carom_listener *listener, const struct carom_endpoin
 	r = prepare_socket(listener->fd, listener->family);
 	if (r < 0)
 		return r;
-	if (options->replaces_stale && endpoint->directory_fd >= 0)
-		return listen_instead(listener->fd, endpoint, backlog);
-	return listen_now(listener->fd, endpoint, backlog);
+	r = bind_once(listener->fd, endpoint);
+	if (r == -EADDRINUSE && options->replaces_stale && endpoint->directory_fd >= 0)
+		r = bind_instead(listener->fd, endpoint);
+	return r;
 }
 
 /* Where it is now, as clients have to say it. */
@@ -223,6 +227,13 @@ static int learn_address(struct carom_listener *listener)
 	return 0;
 }
 
+static int start(struct carom_listener *listener, const struct carom_listener_options *options)
+{
+	int backlog = options->backlog ? options->backlog : BACKLOG_DEFAULT;
+
+	return listen(listener->fd, backlog) < 0 ? -errno : learn_address(listener);
+}
+
 static int begin_at(struct carom_listener *listener, const char *path,
 		    const struct carom_listener_options *options)
 {
@@ -232,11 +243,11 @@ static int begin_at(struct carom_listener *listener, const char *path,
 
 	if (r < 0)
 		return r;
-	r = listen_at(listener, &endpoint, options);
+	r = bind_at(listener, &endpoint, options);
 	if (r == 0)
-		r = own_file(listener, &endpoint);
+		r = own_file(listener, &endpoint); /* first: what fails now leaves nothing */
 	carom_endpoint_end(&endpoint);
-	return r < 0 ? r : learn_address(listener);
+	return r < 0 ? r : start(listener, options);
 }
 
 /* ---- a place ---- */
@@ -326,6 +337,8 @@ static int make_lobby(struct carom_listener *listener)
 static int check(const struct carom_listener_options *options)
 {
 	if (options->backlog < 0 || options->reserved || options->framing > CAROM_FRAMING_UNSIGNED)
+		return -EINVAL;
+	if (!options->authkey && options->authkey_size > 0) /* a key was meant */
 		return -EINVAL;
 	return 0;
 }
@@ -436,11 +449,23 @@ static int accept_anybody(struct carom_listener *listener, uint64_t deadline_ns,
 	return r;
 }
 
+/* Who has not shown the key goes for who may, where there is no descriptor left for it. */
+static int open_door_by_force(struct carom_listener *listener,
+			      struct carom_connection **ret_connection)
+{
+	int r;
+
+	do
+		r = open_door(listener, ret_connection);
+	while ((r == -EMFILE || r == -ENFILE) && carom_lobby_drop_oldest(listener->lobby));
+	return r;
+}
+
 /* Return: as carom_lobby_step() */
 static int let_into_lobby(struct carom_listener *listener, struct carom_connection **ret_connection)
 {
 	struct carom_connection *connection = NULL;
-	int r = open_door(listener, &connection);
+	int r = open_door_by_force(listener, &connection);
 
 	if (r < 0)
 		return r == -EAGAIN ? 1 : r;
@@ -460,11 +485,8 @@ static int own_lobby(struct carom_listener *listener)
 static int wait_in_lobby(struct carom_listener *listener, uint64_t deadline_ns)
 {
 	struct carom_stream lobby = { .fd = carom_lobby_fd(listener->lobby), .waits = true };
-	uint64_t next_ns = carom_lobby_deadline(listener->lobby);
-	bool is_next = next_ns < deadline_ns;
-	int r = carom_stream_wait(&lobby, POLLIN, is_next ? next_ns : deadline_ns);
 
-	return r == -ETIMEDOUT && is_next ? 0 : r;
+	return carom_stream_wait(&lobby, POLLIN, deadline_ns);
 }
 
 static bool is_over(uint64_t deadline_ns, uint32_t step_count)

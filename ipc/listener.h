@@ -13,7 +13,8 @@
  *
  * With a key only who has it is let in. Clients show it all at the same time: one that is
  * silent, slow or hostile holds up nobody, is given a few seconds and less than 4 KiB, and is
- * dropped; there are at most 1024 of them, and the oldest goes for one more. No client makes
+ * dropped; there are at most 1024 of them, or half as many as descriptors are allowed here, and
+ * the oldest goes for one more, or where there is no descriptor left. No client makes
  * carom_listener_accept() fail.
  *
  * A child by fork() may go on accepting; whoever was about to show the key stays its parent's.
@@ -70,8 +71,8 @@ struct carom_listener_options {
  *
  * Context: MT-Safe, AS-Unsafe heap. Usable in a forked child. Looking up a host's name blocks.
  * Return: 0, or, with *@ret_listener untouched and nothing left open or behind,
- *	-EINVAL         two places; an @authkey of no length; a @backlog below 0; an unknown
- *	                digest or framing
+ *	-EINVAL         two places; an @authkey of no length, or a length of none; a @backlog
+ *	                below 0; an unknown digest or framing
  *	-EAFNOSUPPORT   another @family
  *	-EADDRINUSE     somebody listens there; or, without @replaces_stale, there is something
  *	                at @path
@@ -79,7 +80,7 @@ struct carom_listener_options {
  *	-EADDRNOTAVAIL  no such host, or not here
  *	-ENOENT, -ENOTDIR, -EACCES, -EROFS, ...  see bind(2)
  *	-E2BIG          @options sets a field newer than this library
- *	-EMFILE, -ENFILE, -ENOMEM
+ *	-EMFILE, -ENFILE, -ENOMEM, -ENOSPC
  */
 CAROM_API int carom_listener_new(const struct carom_listener_options *options,
 				 struct carom_listener **ret_listener);
@@ -116,7 +117,8 @@ CAROM_API void carom_listener_close(struct carom_listener *listener);
  *	-EAGAIN     none now, and @deadline_ns is CAROM_PASSED
  *	-ETIMEDOUT  none by @deadline_ns
  *	-EBADF      closed
- *	-EMFILE, -ENFILE, -ENOMEM  a client waits on, or is lost
+ *	-EMFILE, -ENFILE, -ENOMEM, -ENOSPC  a client waits on, or is lost (-ENOSPC: the user
+ *	            may watch no more descriptors, see epoll_ctl(2))
  */
 CAROM_API int carom_listener_accept(struct carom_listener *listener, uint64_t deadline_ns,
 				    struct carom_connection **ret_connection);

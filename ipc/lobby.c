@@ -4,13 +4,16 @@
  * A guest is a connection and how far its handshake has come. Guests stand in a list by the
  * time they came, which is the order of their deadlines, since all have the same time.
  *
- *   I1  There are at most CAROM_LOBBY_MAX guests, and each is less than 4 KiB. One who has the
- *       key is through within a few round trips; so of too many the oldest is dropped, and
- *       who floods the door drops those that came before, and after a moment its own.
+ *   I1  There are at most CAROM_LOBBY_MAX guests, who have at most half of the descriptors
+ *       that this process may open, and each is less than 4 KiB. One who has the key is
+ *       through within a few round trips; so of too many the oldest is dropped, and who
+ *       floods the door drops those that came before, and after a moment its own.
  *   I2  Only deadlines, the end of a connection and a wrong step drop a guest. None of them
  *       is an error of the listener's.
  *   I3  What a guest sends beyond its handshake stays in its socket: a step reads one
  *       message and no more.
+ *   I4  While there is a guest a timer runs that goes off by the oldest's deadline, and is
+ *       watched as the sockets are. It may go off for one that has left, and is set anew then.
  */
 #include "ipc/lobby.h"
 
@@ -18,8 +21,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "core/fd.h"
 #include "ipc/handshake.h"
 
 /** struct guest - in the list, and in the epoll as its data */
@@ -41,17 +46,33 @@ struct carom_lobby {
 	const struct carom_secret *secret;
 	uint64_t timeout_ns;
 	int epoll_fd;
+	int timer_fd;
 	uint32_t count;
 	_Atomic uint64_t refused;
 	struct guest *first;
 	struct guest **end;
 };
 
-static int watch(struct carom_lobby *lobby, int fd, struct guest *guest)
+/* @data: a guest; the lobby itself: its timer; NULL: the door */
+static int watch(struct carom_lobby *lobby, int fd, void *data)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = guest };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = data };
 
 	return epoll_ctl(lobby->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int prepare(struct carom_lobby *lobby, int door_fd)
+{
+	int r;
+
+	lobby->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (lobby->epoll_fd < 0)
+		return -errno;
+	lobby->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (lobby->timer_fd < 0)
+		return -errno;
+	r = watch(lobby, lobby->timer_fd, lobby);
+	return r < 0 ? r : watch(lobby, door_fd, NULL);
 }
 
 int carom_lobby_new(const struct carom_secret *secret, int door_fd, uint64_t timeout_ns,
@@ -65,8 +86,9 @@ int carom_lobby_new(const struct carom_secret *secret, int door_fd, uint64_t tim
 	lobby->secret = secret;
 	lobby->timeout_ns = timeout_ns;
 	lobby->end = &lobby->first;
-	lobby->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	r = lobby->epoll_fd < 0 ? -errno : watch(lobby, door_fd, NULL);
+	lobby->epoll_fd = -1;
+	lobby->timer_fd = -1;
+	r = prepare(lobby, door_fd);
 	if (r < 0)
 		carom_lobby_free(lobby);
 	else
@@ -128,17 +150,24 @@ struct carom_lobby *carom_lobby_free(struct carom_lobby *lobby)
 		carom_connection_free(guest->connection);
 		free(guest);
 	}
-	if (lobby)
+	if (lobby) {
 		carom_closep(&lobby->epoll_fd);
+		carom_closep(&lobby->timer_fd);
+	}
 	free(lobby);
 	return NULL;
 }
 
 /* ---- time ---- */
 
-uint64_t carom_lobby_deadline(const struct carom_lobby *lobby)
+/* I4. Nobody: it stops. It has not gone off any more. */
+static void set_timer(struct carom_lobby *lobby)
 {
-	return lobby->first ? lobby->first->deadline_ns : CAROM_NO_DEADLINE;
+	uint64_t ns = lobby->first ? lobby->first->deadline_ns : 0;
+	struct itimerspec at = { .it_value = { .tv_sec = (time_t)(ns / CAROM_NS_PER_SEC),
+					       .tv_nsec = (long)(ns % CAROM_NS_PER_SEC) } };
+
+	timerfd_settime(lobby->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
 void carom_lobby_expire(struct carom_lobby *lobby)
@@ -167,18 +196,35 @@ static int serve(struct carom_lobby *lobby, struct guest *guest,
 	return 0;
 }
 
+/* I1. The limit may change at any time. */
+static uint32_t guest_max(void)
+{
+	uint64_t half = carom_fd_limit(false) / 2;
+
+	return half < CAROM_LOBBY_MAX ? (uint32_t)half : CAROM_LOBBY_MAX;
+}
+
+bool carom_lobby_drop_oldest(struct carom_lobby *lobby)
+{
+	if (!lobby->first)
+		return false;
+	drop(lobby, lobby->first);
+	return true;
+}
+
 int carom_lobby_enter_consume(struct carom_lobby *lobby, struct carom_connection *connection,
 			      struct carom_connection **ret_connection)
 {
 	struct guest *guest = malloc(sizeof(*guest));
+	uint32_t max = guest_max();
 	int r;
 
 	if (!guest) {
 		carom_connection_free(connection);
 		return -ENOMEM;
 	}
-	if (lobby->count == CAROM_LOBBY_MAX)
-		drop(lobby, lobby->first);
+	while (lobby->count >= max && carom_lobby_drop_oldest(lobby))
+		;
 	guest->connection = connection;
 	guest->deadline_ns = carom_deadline_after(lobby->timeout_ns);
 	carom_handshake_begin(&guest->handshake, CAROM_HANDSHAKE_LISTENER, lobby->secret);
@@ -189,6 +235,8 @@ int carom_lobby_enter_consume(struct carom_lobby *lobby, struct carom_connection
 		return r;
 	}
 	link_last(lobby, guest);
+	if (lobby->first == guest)
+		set_timer(lobby);
 	return serve(lobby, guest, ret_connection); /* nothing comes before the challenge went */
 }
 
@@ -204,6 +252,10 @@ int carom_lobby_step(struct carom_lobby *lobby, struct carom_connection **ret_co
 		return -errno;
 	if (n == 0)
 		return -EAGAIN;
+	if (event.data.ptr == lobby) {
+		set_timer(lobby);
+		return 1;
+	}
 	return event.data.ptr ? serve(lobby, event.data.ptr, ret_connection) : 2;
 }
 

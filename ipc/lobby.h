@@ -2,8 +2,8 @@
  * Lobby: clients that have connected and have not shown yet that they have the key
  *
  * All of them at the same time, each with a step to do when its socket is readable. One
- * descriptor is readable when there is anything to do: an epoll, which watches one descriptor
- * more, the listener's.
+ * descriptor is readable when there is anything to do: an epoll, which watches two descriptors
+ * more, the listener's and a timer for those whose time is over.
  */
 #ifndef CAROM_IPC_LOBBY_H
 #define CAROM_IPC_LOBBY_H
@@ -11,7 +11,7 @@
 #include "ipc/challenge.h"
 #include "ipc/connection.h"
 
-#define CAROM_LOBBY_MAX 1024
+#define CAROM_LOBBY_MAX 1024 /* or half of the descriptors a process may have */
 
 struct carom_lobby;
 
@@ -40,8 +40,8 @@ int carom_lobby_fd(const struct carom_lobby *lobby);
 int carom_lobby_enter_consume(struct carom_lobby *lobby, struct carom_connection *connection,
 			      struct carom_connection **ret_connection);
 
-/** carom_lobby_deadline() - when the oldest has to be dropped; CAROM_NO_DEADLINE: nobody is there */
-uint64_t carom_lobby_deadline(const struct carom_lobby *lobby);
+/** carom_lobby_drop_oldest() - for its descriptor. Return: false: nobody is there */
+bool carom_lobby_drop_oldest(struct carom_lobby *lobby);
 
 /** carom_lobby_expire() - drop whose time is over */
 void carom_lobby_expire(struct carom_lobby *lobby);

@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -261,6 +263,7 @@ Test(listener, places_that_make_no_sense_are_refused)
 		{ CAROM_LISTENER_OPTIONS(.framing = 3), -EINVAL },
 		{ CAROM_LISTENER_OPTIONS(.reserved = 1), -EINVAL },
 		{ CAROM_LISTENER_OPTIONS(.authkey = "", .authkey_size = 0), -EINVAL },
+		{ CAROM_LISTENER_OPTIONS(.authkey = NULL, .authkey_size = 6), -EINVAL },
 		{ CAROM_LISTENER_OPTIONS(.authkey = KEY, .authkey_size = 6, .digest = 99),
 		  -EINVAL },
 	};
@@ -381,6 +384,25 @@ Test(listener, stale_path_is_replaced_if_it_may_be)
 	expect_visit(listener, .path = path);
 }
 
+/* Somebody else's lock on the directory is in the way only where there is a stale socket. */
+Test(listener, path_that_is_free_needs_no_lock)
+{
+	CAROM_CLEANUP(carom_closep) int fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct carom_listener *none = NULL;
+
+	cr_assert(zero(int, flock(fd, LOCK_EX)));
+	{
+		LISTENER(listener, .path = path, .replaces_stale = true);
+		expect_visit(listener, .path = path);
+	}
+	leave_a_stale_socket();
+	cr_expect(eq(int,
+		     carom_listener_new(
+			     &CAROM_LISTENER_OPTIONS(.path = path, .replaces_stale = true), &none),
+		     -EADDRINUSE));
+	unlink(path);
+}
+
 struct race {
 	_Atomic int arrived, tried, won;
 };
@@ -434,7 +456,8 @@ Test(listener, stale_path_has_one_successor)
 Test(listener, accept_ends_at_the_deadline_and_when_it_is_closed)
 {
 	for (int has_key = 0; has_key < 2; has_key++) {
-		LISTENER(listener, .authkey = has_key ? KEY : NULL, .authkey_size = 6);
+		LISTENER(listener, .authkey = has_key ? KEY : NULL,
+			 .authkey_size = has_key ? 6 : 0);
 		CONNECTION connection = NULL;
 		uint64_t begin = carom_now();
 
@@ -697,6 +720,76 @@ Test(listener, silent_clients_hold_up_nobody_and_are_dropped)
 		close(silent[i]);
 	}
 	cr_expect(eq(int, open_fd_count(), before));
+}
+
+/* As in an event loop, which accepts only when the descriptor says so. */
+Test(listener, silent_client_shows_by_the_descriptor_when_it_has_to_go)
+{
+	LISTENER(listener, .authkey = KEY, .authkey_size = 6,
+		 .handshake_timeout_ns = CAROM_MILLISECONDS(50));
+	int silent = connect_raw(carom_listener_path(listener));
+
+	while (carom_listener_refused(listener) < 1) {
+		struct pollfd poll_fd = { .fd = carom_listener_fd(listener), .events = POLLIN };
+
+		cr_assert(eq(int, poll(&poll_fd, 1, 20000), 1));
+		cr_expect(eq(int,
+			     carom_listener_accept(listener, CAROM_PASSED,
+						   &(struct carom_connection *){ 0 }),
+			     -EAGAIN));
+	}
+	cr_expect(zero(int,
+		       poll(&(struct pollfd){ .fd = carom_listener_fd(listener), .events = POLLIN },
+			    1, 0)),
+		  "nothing is left to do");
+	close(silent);
+}
+
+/* Half of the descriptors are the strangers' at most, and where the program has the rest, none. */
+Test(listener, silent_clients_do_not_use_up_the_descriptors)
+{
+	LISTENER(listener, .authkey = KEY, .authkey_size = 6,
+		 .handshake_timeout_ns = CAROM_SECONDS(30));
+	struct carom_connection *none = NULL;
+	struct rlimit limit;
+	int rest[100], count = 0;
+	uint64_t refused;
+	pid_t pid = child(), second;
+
+	if (pid == 0) {
+		for (int i = 0; i < 100; i++)
+			connect_raw(carom_listener_path(listener));
+		pause();
+	}
+	cr_assert(zero(int, getrlimit(RLIMIT_NOFILE, &limit)));
+	limit.rlim_cur = 100;
+	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &limit)));
+	while (carom_listener_refused(listener) < 50)
+		cr_assert(eq(int,
+			     carom_listener_accept(listener, carom_deadline_after(1000000), &none),
+			     -ETIMEDOUT));
+	cr_expect(le(int, open_fd_count(), 75));
+	while (count < 100 && (rest[count] = dup(0)) >= 0)
+		count++;
+	cr_assert(lt(int, count, 100));
+	refused = carom_listener_refused(listener);
+	second = child();
+	if (second == 0) {
+		while (count > 0)
+			close(rest[--count]);
+		connect_raw(carom_listener_path(listener));
+		pause();
+	}
+	while (carom_listener_refused(listener) == refused)
+		cr_assert(eq(int,
+			     carom_listener_accept(listener, carom_deadline_after(1000000), &none),
+			     -ETIMEDOUT));
+	cr_expect(zero(int, kill(second, SIGKILL)));
+	cr_expect(eq(int, ended(second), -SIGKILL));
+	while (count > 0)
+		close(rest[--count]);
+	cr_expect(zero(int, kill(pid, SIGKILL)));
+	cr_expect(eq(int, ended(pid), -SIGKILL));
 }
 
 Test(listener, hostile_clients_hold_up_nobody)
