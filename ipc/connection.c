@@ -398,7 +398,7 @@ static ssize_t read_frame(struct carom_connection *connection, size_t size, uint
 	if (in->frame_got > 0)
 		return read_within(connection, in->frame + in->frame_got, size, deadline_ns);
 	n = carom_stream_read(&connection->stream, in->frame, size, deadline_ns);
-	return n == 0 ? -EPIPE : n;
+	return n == 0 || n == -ECONNRESET ? -EPIPE : n; /* it closed with something unread */
 }
 
 /* Until the length of the message at the head is known. */
@@ -571,12 +571,15 @@ int carom_connection_skip(struct carom_connection *connection, uint64_t deadline
 
 	if (r < 0)
 		return r;
-	r = take_frame(connection, deadline_ns);
-	if (r == 0) {
-		in->skip_left = in->size - in->body_got;
-		forget_message(in);
-		r = pass_over(connection, deadline_ns);
+	if (in->skip_left == 0) { /* else one is being passed over already */
+		r = take_frame(connection, deadline_ns);
+		if (r == 0) {
+			in->skip_left = in->size - in->body_got;
+			forget_message(in);
+		}
 	}
+	if (r == 0)
+		r = pass_over(connection, deadline_ns);
 	carom_turn_give(&in->turn);
 	return r;
 }

@@ -92,6 +92,7 @@ struct carom_connection_options {
  *	-EBADF   @fd is not open
  *	-E2BIG   @options sets a field newer than this library
  *	-EPERM   @options->buffer_size is more than a pipe may have
+ *	-EBUSY   and less than what is in that pipe now
  *	-ENOMEM
  */
 CAROM_API int carom_connection_new_take(int fd, const struct carom_connection_options *options,
@@ -223,7 +224,9 @@ CAROM_API int carom_connection_recv_bytes(struct carom_connection *connection, s
  * @ret_size: its length
  *
  * Context: as carom_connection_recv_bytes().
- * Return: as carom_connection_recv_bytes().
+ * Return: as carom_connection_recv_bytes(). After a deadline within the message what came of it
+ * is copied, to be kept; where there is no memory for that it is lost: -ENOMEM, and from then on
+ * -ENOTRECOVERABLE.
  */
 CAROM_API int carom_connection_recv_bytes_into(struct carom_connection *connection, void *buffer,
 					       size_t capacity, uint64_t deadline_ns,
@@ -234,7 +237,8 @@ CAROM_API int carom_connection_recv_bytes_into(struct carom_connection *connecti
  *
  * Context: as carom_connection_recv_bytes().
  * Return: as carom_connection_recv_bytes(). After -EAGAIN or -ETIMEDOUT within the message,
- * what is left of it is passed over by the next call that receives.
+ * what is left of it is passed over by the next call that receives; carom_connection_skip()
+ * again does that and no more.
  */
 CAROM_API int carom_connection_skip(struct carom_connection *connection, uint64_t deadline_ns);
 
@@ -245,7 +249,7 @@ CAROM_API int carom_connection_skip(struct carom_connection *connection, uint64_
  *
  * Context: MT-Safe. Blocks, even where the descriptor is O_NONBLOCK. A signal does not end
  * the wait.
- * Return: 0, -EAGAIN (not now, and @deadline_ns is CAROM_PASSED), -ETIMEDOUT, -EBADF.
+ * Return: 0, -EAGAIN (not now, and @deadline_ns is CAROM_PASSED), -ETIMEDOUT, -EBADF, -ENOMEM.
  */
 CAROM_API int carom_connection_poll(struct carom_connection *connection, uint64_t deadline_ns);
 

@@ -164,7 +164,7 @@ static int receive(struct carom_connection *connection, struct delivery *deliver
 		r = receive_once(connection->stream.fd, delivery);
 	while (r == -EINTR || (r == -EAGAIN && (r = carom_stream_wait(&connection->stream, POLLIN,
 								      deadline_ns)) == 0));
-	return r;
+	return r == -ECONNRESET ? -EPIPE : r; /* between two messages: no message was torn */
 }
 
 static bool is_within_message(const struct carom_incoming *in)

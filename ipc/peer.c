@@ -67,5 +67,7 @@ int carom_connection_peer_pidfd(const struct carom_connection *connection, int *
 		*ret_fd = pidfd;
 		return 0;
 	}
+	if (errno == EINVAL) /* what older kernels say of a process that was reaped */
+		return -ESRCH;
 	return errno == ENOPROTOOPT || errno == ENODATA ? -EOPNOTSUPP : -errno;
 }

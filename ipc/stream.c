@@ -7,7 +7,11 @@
  * that polls as writable takes at once.
  *
  * MSG_NOSIGNAL, too, is for sockets alone. A write to a pipe is made with SIGPIPE blocked in
- * this thread, and one that was raised meanwhile is taken away.
+ * this thread, and one that was raised meanwhile is taken away: the kernel raises it even
+ * where the reader went within the call, which then says how much went before.
+ *
+ * -ETIMEDOUT is the deadline's alone. A peer that the network does not reach any more, for
+ * which the kernel has the same word, is a lost connection.
  */
 #include "ipc/stream.h"
 
@@ -65,13 +69,18 @@ static bool may_block(const struct carom_stream *stream, uint64_t deadline_ns)
 	return deadline_ns == CAROM_NO_DEADLINE && stream->waits;
 }
 
+static ssize_t error_of_socket(void)
+{
+	return errno == ETIMEDOUT ? -ECONNRESET : -errno;
+}
+
 static ssize_t read_socket(const struct carom_stream *stream, void *buffer, size_t size,
 			   uint64_t deadline_ns)
 {
 	ssize_t n =
 		recv(stream->fd, buffer, size, may_block(stream, deadline_ns) ? 0 : MSG_DONTWAIT);
 
-	return n < 0 ? -errno : n;
+	return n < 0 ? error_of_socket() : n;
 }
 
 static ssize_t read_pipe(const struct carom_stream *stream, void *buffer, size_t size,
@@ -93,13 +102,22 @@ static ssize_t write_socket(const struct carom_stream *stream, const struct iove
 	int flags = MSG_NOSIGNAL | (may_block(stream, deadline_ns) ? 0 : MSG_DONTWAIT);
 	ssize_t n = sendmsg(stream->fd, &message, flags);
 
-	return n < 0 ? -errno : n;
+	return n < 0 ? error_of_socket() : n;
 }
 
 static void take_away(const sigset_t *signals)
 {
 	while (sigtimedwait(signals, NULL, &(struct timespec){ 0 }) < 0 && errno == EINTR)
 		;
+}
+
+static size_t size_of(const struct iovec *parts, size_t part_count)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < part_count; i++)
+		size += parts[i].iov_len;
+	return size;
 }
 
 /* writev(2) that raises no SIGPIPE, and leaves one that was pending before */
@@ -114,7 +132,7 @@ static ssize_t write_quietly(int fd, const struct iovec *parts, size_t part_coun
 	pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
 	n = writev(fd, parts, (int)part_count);
 	n = n < 0 ? -errno : n;
-	if (n == -EPIPE && !sigismember(&pending, SIGPIPE))
+	if (n < (ssize_t)size_of(parts, part_count) && !sigismember(&pending, SIGPIPE))
 		take_away(&pipe_signal);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return n;

@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 
+#include "ipc/passing.h"
+
 /* The header's own example. */
 Test(connection, gives_messages_as_they_were_sent, .timeout = 20)
 {
@@ -214,6 +216,23 @@ Test(connection, end_within_a_message_is_no_message, .timeout = 20)
 	}
 }
 
+/* The kernel calls that a reset, though nothing that was to come is lost. */
+Test(connection, end_of_who_has_not_read_all_is_the_end, .timeout = 20)
+{
+	for (int how = 0; how < 2; how++) {
+		HALF(connection, fd, );
+		char room[8];
+
+		cr_expect(zero(int, give(connection, "unread", 6)));
+		carom_closep(&fd);
+		cr_expect(eq(long,
+			     how ? carom_connection_recv_fd(connection, soon(), &(int){ 0 })
+				 : take(connection, room, 8),
+			     -EPIPE));
+		cr_expect(eq(long, take(connection, room, 8), -EPIPE));
+	}
+}
+
 /* WA-02 */
 Test(connection, negative_and_endless_lengths_are_nonsense, .timeout = 20)
 {
@@ -328,6 +347,19 @@ Test(connection, goes_on_with_a_message_after_a_deadline, .timeout = 20)
 	cr_expect(zero(int, carom_connection_recv_bytes(connection, 0, soon(), &data, &size)));
 	cr_expect(zero(int, strcmp(data, "next")), "the other was to be passed over");
 	free(data);
+}
+
+Test(connection, skip_again_ends_the_one_before, .timeout = 20)
+{
+	HALF(connection, fd, );
+
+	put(fd, "\0\0\0\6he", 6);
+	cr_expect(eq(int, carom_connection_skip(connection, CAROM_PASSED), -EAGAIN));
+	cr_expect(
+		eq(int, carom_connection_skip(connection, carom_deadline_after(1000)), -ETIMEDOUT));
+	put(fd, "llo!\0\0\0\1x", 9);
+	cr_expect(zero(int, carom_connection_skip(connection, soon())));
+	expect_message(connection, "x");
 }
 
 static void *fill_until_full(struct carom_connection *connection, int *ret_count)
@@ -589,6 +621,32 @@ Test(connection, raises_no_signal_when_the_peer_is_gone, .timeout = 20)
 	cr_expect(zero(int, pipe_signals));
 	raise(SIGPIPE);
 	cr_expect(eq(int, pipe_signals, 1), "it is not blocked either");
+}
+
+/* More than the pipe holds: the write is under way when the reader dies. */
+Test(connection, raises_no_signal_when_the_peer_dies_within_a_message, .timeout = 20)
+{
+	struct sigaction action = { .sa_handler = count_pipe_signal };
+	CONNECTION reader = NULL;
+	CONNECTION writer = NULL;
+	char *message = calloc(1, 1 << 20);
+	pid_t pid;
+
+	sigaction(SIGPIPE, &action, NULL);
+	open_pipe(&reader, &writer, 0);
+	pid = child();
+	if (pid == 0) {
+		char bytes[8192];
+
+		carom_connection_close(writer);
+		_exit(read(carom_connection_fd(reader), bytes, sizeof(bytes)) <= 0);
+	}
+	carom_connection_close(reader);
+	cr_expect(eq(int, carom_connection_send_bytes(writer, message, 1 << 20, CAROM_NO_DEADLINE),
+		     -EPIPE));
+	cr_expect(zero(int, pipe_signals));
+	cr_expect(zero(int, ended(pid)));
+	free(message);
 }
 
 #define WRITER_COUNT  8
