@@ -35,7 +35,8 @@
  *       with its name, and the sweep puts it into the ring again; what it had begun is
  *       RUNNING with its name, and the sweep asks what becomes of it. That a task was not
  *       begun only the worker says: one that lies about it has its own task begun again.
- *       One that has played foul counts as having begun the first of those it has.
+ *       It has begun none but the first of those it has (A2), whatever it says; and one that
+ *       has played foul counts as having begun that.
  *
  * Who may be dealt to, K3, stands in lane_deal.c, and how far ahead, in lane_ahead.c; the
  * bell, K4, in lane_bell.c; who sleeps on a deal, K5 and K6, in lane_hold.c; what a worker
@@ -123,20 +124,32 @@ static void bury_deal(struct carom_lane *lane, struct lane_deal *deal, bool was_
 	}
 	if (was_begun)
 		keep_unfinished(lane, deal);
+	else
+		carom_deal_set_word(lane, deal->slot, deal->hand->worker, CAROM_SLOT_READY);
 	carom_deal_release(lane, deal);
 	CAROM_POINT("deal.buried");
 }
 
-/* K7: of foul play the task at the front is the price; what stood behind it is given to others */
+/*
+ * K7: of foul play the task at the front is the price; what stood behind it is given to others,
+ * also what it says that it has begun. But of a batch items may have been answered by then.
+ */
+static bool has_begun(const struct carom_lane *lane, const struct lane_deal *deal,
+		      const struct lane_deal *front, bool was_foul)
+{
+	if (deal == front)
+		return deal->is_begun || was_foul;
+	return deal->is_begun && lane->view.slots[deal->slot].flags & CAROM_TASK_BATCH;
+}
+
 static void bury_all(struct carom_lane *lane, struct lane_hand *hand, bool was_foul)
 {
-	const struct lane_deal *price =
-		was_foul && !hand->is_stalled ? carom_hand_front(hand) : NULL;
+	const struct lane_deal *front = hand->is_stalled ? NULL : carom_hand_front(hand);
 	uint64_t rest = hand->used;
 	struct lane_deal *deal;
 
 	while ((deal = next_deal(hand, &rest)) != NULL)
-		bury_deal(lane, deal, deal->is_begun || deal == price);
+		bury_deal(lane, deal, has_begun(lane, deal, front, was_foul));
 }
 
 /* a process that it has left behind may write there yet: from here on it is not heard */

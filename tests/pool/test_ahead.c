@@ -242,6 +242,37 @@ Test(ahead, foul_play_costs_one_task_and_others_are_done_by_others, .timeout = 6
 	cr_expect(le(int, lost, 1), "%d", lost);
 }
 
+/* it says that it has begun all that it has */
+static int claim_hand(struct carom_call *call)
+{
+	struct carom_slot *slots = call->lane->view.slots;
+
+	hold(call);
+	for (uint32_t i = 0; i < call->lane->view.slot_count; i++) {
+		uint64_t word = atomic_load(&slots[i].word);
+
+		if (carom_slot_state(word) == CAROM_SLOT_READY)
+			atomic_store(&slots[i].word, CAROM_SLOT_WORD(carom_slot_generation(word), 0,
+								     0, CAROM_SLOT_RUNNING));
+	}
+	return kill_self(call);
+}
+
+Test(ahead, worker_that_says_it_has_begun_all_costs_no_more_than_one_task, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
+	struct carom_result *held, *behind[BEHIND];
+
+	submit(pool, claim_hand, 0, &held);
+	gate_await(&gate->begun, 1);
+	for (int64_t i = 0; i < BEHIND; i++)
+		submit(pool, square, i, &behind[i]);
+	gate_open(gate, 1);
+	cr_expect(eq(int, outcome_of(held).kind, CAROM_OUTCOME_LOST));
+	for (int64_t i = 0; i < BEHIND; i++)
+		expect_square(behind[i], i);
+}
+
 Test(ahead, arguments_are_whole_after_a_task_that_had_one_hit_its_limit, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
