@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "core/time.h"
 #include "ipc/lane_dealer.h"
 
 /* so many rings beyond one for each arming: of its beginning, and those that crossed a disarming */
@@ -111,6 +112,22 @@ static int take_rings(struct carom_lane *lane, struct lane_hand *hand)
 	if (hand->ring_count > hand->arm_count + RINGS_FREE)
 		carom_hand_foul(lane, hand, "its bell, which rings without end");
 	return 0;
+}
+
+uint64_t carom_dealer_ready_ns(const struct carom_lane *lane, uint32_t worker)
+{
+	struct lane_hand *hand = hand_of(lane, worker);
+	uint64_t known = atomic_load(&hand->ready_ns);
+	uint64_t claim, now;
+
+	if (known || !hand->lane)
+		return known;
+	claim = atomic_load(&hand->lane->workers[0].ready_ns);
+	if (!claim || claim == LANE_GIVEN_UP)
+		return 0;
+	now = carom_now();
+	atomic_compare_exchange_strong(&hand->ready_ns, &known, claim < now ? claim : now);
+	return atomic_load(&hand->ready_ns);
 }
 
 /* it may be dealt to once it is ready, which it says by ringing */

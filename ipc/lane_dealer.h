@@ -46,6 +46,7 @@ enum hand_fd { HAND_LANE, HAND_ARGUMENTS, HAND_BELL, HAND_BELL_READ, HAND_READER
  * @lane:     NULL: there has been no worker
  * @fds:      HAND_LANE and HAND_READERS are those of the lane's segments
  * @is_open:  it may be dealt to (K3)
+ * @ready_ns: when it was ready, once it was seen to be: it cannot take that back
  * @is_foul:  nothing that it says is heard (K1)
  * @is_stalled: that is because it did not take up what it was dealt
  * @arm_count, @ring_count, @ring_after: K4
@@ -64,6 +65,7 @@ struct lane_hand {
 	bool is_stalled;
 	bool is_armed;
 	uint32_t ring_after;
+	_Atomic uint64_t ready_ns;
 	uint64_t used;
 	uint64_t deal_count;
 	uint64_t front_ns;

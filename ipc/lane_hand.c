@@ -83,6 +83,7 @@ static void begin_anew(struct carom_lane *lane, struct lane_hand *hand)
 	hand->is_leaving = false;
 	atomic_store(&hand->is_foul, false);
 	hand->is_stalled = false;
+	atomic_store(&hand->ready_ns, 0);
 	hand->is_armed = false;
 	hand->arm_count = 0;
 	hand->ring_count = 0;

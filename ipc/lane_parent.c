@@ -436,8 +436,8 @@ void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid)
 
 uint64_t carom_lane_ready_ns(const struct carom_lane *lane, uint32_t worker)
 {
-	const struct carom_lane_worker *entry = entry_of(lane, worker);
-	uint64_t ready_ns = entry ? atomic_load(&entry->ready_ns) : 0;
+	uint64_t ready_ns = lane->dealer ? carom_dealer_ready_ns(lane, worker)
+					 : atomic_load(&lane->workers[worker].ready_ns);
 
 	return ready_ns == LANE_GIVEN_UP ? 0 : ready_ns;
 }
@@ -447,6 +447,8 @@ bool carom_lane_give_up(struct carom_lane *lane, uint32_t worker)
 	struct carom_lane_worker *entry = entry_of(lane, worker);
 	uint64_t not_yet = 0;
 
+	if (lane->dealer && carom_dealer_ready_ns(lane, worker))
+		return false;
 	/* one of this and carom_lane_ready()'s exchange comes first, and the other fails */
 	return !entry || atomic_compare_exchange_strong(&entry->ready_ns, &not_yet, LANE_GIVEN_UP);
 }

@@ -262,6 +262,9 @@ void carom_dealer_stop(struct carom_lane *lane, enum carom_lane_stop how);
 void carom_dealer_dismiss(struct carom_lane *lane, uint32_t worker);
 void carom_dealer_admit(struct carom_lane *lane, uint32_t worker, pid_t pid);
 
+/** carom_dealer_ready_ns() - when a worker was ready, as it said when this was first seen; 0: not yet */
+uint64_t carom_dealer_ready_ns(const struct carom_lane *lane, uint32_t worker);
+
 /** carom_dealer_lane() - of a worker; NULL: it has none */
 struct carom_lane *carom_dealer_lane(const struct carom_lane *lane, uint32_t worker);
 
