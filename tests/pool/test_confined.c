@@ -85,6 +85,8 @@ Test(confined, works_under_every_method_and_ends_in_good_order, .timeout = 240)
 			cr_expect_str_eq(outcome.message, "socket");
 			cr_expect(ended_by(await_end(ended), "signal 31 (SIGSYS)"));
 			squares(pool);
+			/* the replacement too: one that is not there does not end either */
+			cr_expect(carom_pool_wait_ready(pool, CAROM_NO_DEADLINE) == 0);
 			cr_expect(carom_pool_close(pool) == 0);
 			cr_expect(carom_pool_join(pool, CAROM_NO_DEADLINE) == 0);
 			for (int worker = 1; worker <= 2; worker++)
