@@ -254,15 +254,14 @@ static void postpone(struct carom_lane *lane, struct lane_hand *hand, uint32_t s
 /* hints of what was taken back may fill the ring of a worker that is at something for long */
 static void was_not_submitted(struct carom_lane *lane, struct lane_deal *deal, int error)
 {
+	bool is_foul = error != -EAGAIN || carom_hand_count(deal->hand) == 1;
 	uint32_t slot = deal->slot;
 
-	if (error != -EAGAIN || carom_hand_count(deal->hand) == 1) {
-		carom_hand_foul(lane, deal->hand, "the head of the ring");
-		return;
-	}
-	carom_deal_release(lane, deal);
+	carom_deal_release(lane, deal); /* it was never offered, so that it cannot be the price */
 	carom_deal_set_word(lane, slot, CAROM_LANE_NOBODY, CAROM_SLOT_READY);
 	postpone(lane, deal->hand, slot);
+	if (is_foul)
+		carom_hand_foul(lane, deal->hand, "the head of the ring");
 }
 
 /* the task is off the ring */
