@@ -210,6 +210,8 @@ static void refuse(struct carom_lane *lane, uint32_t slot)
 	task->code = -ENOMEM;
 	task->value_size = 0;
 	task->pid = 0;
+	task->started_ns = 0; /* the one before it in this slot has left its own */
+	task->ended_ns = carom_now();
 	seen = carom_deal_set_word(lane, slot, 0, CAROM_SLOT_DONE);
 	carom_lane_tell_waiters(lane, slot, seen & CAROM_SLOT_WAITED);
 }
