@@ -534,11 +534,12 @@ static bool look_at_owner(struct carom_heap *heap, uint64_t index, struct carom_
 	return is_there;
 }
 
-/* One block of a dead owner. Return: false if it had none any more. */
+/* One block of a dead owner. Return: false if it had none any more, or one that cannot be given back. */
 static bool reclaim_one(struct carom_heap *heap, uint64_t index, const struct carom_owner *owner)
 {
 	struct heap_file *file = heap->file;
 	const struct carom_owner *row = &file->owners.rows[index];
+	bool is_given = false;
 	uint64_t link;
 
 	enter(heap);
@@ -546,9 +547,9 @@ static bool reclaim_one(struct carom_heap *heap, uint64_t index, const struct ca
 		       ? carom_owners_first(&file->owners, &file->blocks, index)
 		       : 0;
 	if (link)
-		give(heap, carom_blocks_linked(&file->blocks, link));
+		is_given = give(heap, carom_blocks_linked(&file->blocks, link)) == 0;
 	leave(heap);
-	return link != 0;
+	return is_given;
 }
 
 int carom_heap_reclaim(struct carom_heap *heap, pid_t pid, uint64_t *ret_count)
