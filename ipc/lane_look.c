@@ -29,14 +29,6 @@ void carom_hand_foul(struct carom_lane *lane, struct lane_hand *hand, const char
 		dealer->foul(hand->worker, what, dealer->userdata);
 }
 
-void carom_dealer_restless(struct carom_lane *lane, uint32_t slot)
-{
-	struct lane_deal *deal = deal_of(lane, slot);
-
-	if (deal)
-		carom_hand_foul(lane, deal->hand, "a slot's word that never rests");
-}
-
 static void see_begin(struct carom_lane *lane, struct lane_deal *deal)
 {
 	struct carom_slot *task = &lane->view.slots[deal->slot];

@@ -237,9 +237,6 @@ struct carom_lane *carom_dealer_task(struct carom_lane *lane, uint32_t slot, uin
 /** carom_dealer_was_dealt() - does some worker have it? */
 bool carom_dealer_was_dealt(const struct carom_lane *lane, uint32_t slot);
 
-/** carom_dealer_restless() - its worker writes to the slot's word without end */
-void carom_dealer_restless(struct carom_lane *lane, uint32_t slot);
-
 /** carom_dealer_take_back() - a task that was dealt and not begun; true if it is nobody's now */
 bool carom_dealer_take_back(struct carom_lane *lane, uint32_t slot);
 
