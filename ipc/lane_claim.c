@@ -134,8 +134,8 @@ void carom_deal_see_time(struct carom_lane *lane, struct lane_deal *deal)
 	/* in this order: with an item's progress comes its time, or that of a later one */
 	progress = task->flags & CAROM_TASK_BATCH ? atomic_load(&lines->value.progress) : 0;
 	claim = load_once(&lines->started_ns);
-	if (deal->is_timed && progress == deal->started_progress)
-		return;
+	if (deal->is_timed && progress <= deal->started_progress)
+		return; /* it does not go back */
 	now = carom_now();
 	if (!claim && now - begun_at_the_latest(deal) < NOTED_LATE_NS)
 		return; /* it is about to be noted */
@@ -158,10 +158,31 @@ uint64_t carom_lane_started_ns(struct carom_lane *lane, uint32_t slot)
 
 /* ---- progress ---- */
 
+/* as the parent knows it */
+static uint64_t item_count(const struct carom_lane *lane, const struct carom_slot *task)
+{
+	const struct carom_batch *batch =
+		(const void *)(lane->view.arguments + task->argument.offset);
+
+	return task->argument_size < sizeof(*batch) ? UINT32_MAX : batch->item_count;
+}
+
+/* items are begun one by one, in order, and there are no more than there are */
+static bool can_be_progress(struct carom_lane *lane, const struct lane_deal *deal,
+			    uint64_t progress)
+{
+	uint64_t begun = progress >> 32, ended = progress & UINT32_MAX;
+
+	/* the first one that is begun here may be any: see @begin of struct carom_batch */
+	return begun >= ended && begun <= ended + 1 &&
+	       begun <= item_count(lane, &lane->view.slots[deal->slot]) &&
+	       ended >= (deal->progress & UINT32_MAX);
+}
+
 uint64_t carom_lane_item_progress(struct carom_lane *lane, uint32_t slot)
 {
 	struct lane_deal *deal;
-	uint64_t progress, begun, ended;
+	uint64_t progress;
 
 	if (lane->dealer)
 		carom_lane_look(lane, slot);
@@ -171,12 +192,10 @@ uint64_t carom_lane_item_progress(struct carom_lane *lane, uint32_t slot)
 	if (!(lane->view.slots[slot].flags & CAROM_TASK_BATCH))
 		return 0; /* there is, or will be, a value */
 	progress = atomic_load(&lines_of(deal)->value.progress);
-	begun = progress >> 32;
-	ended = progress & UINT32_MAX;
-	if (begun < ended || ended < (deal->progress & UINT32_MAX))
-		carom_hand_foul(lane, deal->hand, "a batch's progress");
-	else
+	if (can_be_progress(lane, deal, progress))
 		deal->progress = progress;
+	else
+		carom_hand_foul(lane, deal->hand, "a batch's progress");
 	return deal->progress;
 }
 
