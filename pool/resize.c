@@ -51,8 +51,10 @@ static void open_place(struct carom_pool *pool, uint32_t index)
 {
 	struct worker *worker = &pool->workers[index];
 
-	worker->pool = pool;
-	worker->index = index;
+	if (!worker->pool) { /* once: a place's last worker may be on its way out, and reads it */
+		worker->pool = pool;
+		worker->index = index;
+	}
 	worker->is_open = true;
 	worker->opened_birth_count = worker->birth_count;
 	set_worker_count(pool, pool->worker_count + 1);
