@@ -595,9 +595,6 @@ int carom_lane_hand_bell(const struct carom_lane *lane, uint32_t worker);
  */
 int carom_lane_hand_rang(struct carom_lane *lane, uint32_t worker);
 
-/** carom_lane_awaits_begin() - has a worker something that it was not seen to begin? */
-bool carom_lane_awaits_begin(const struct carom_lane *lane);
-
 #define CAROM_LANE_STALLED_NS CAROM_MILLISECONDS(10)
 
 /**

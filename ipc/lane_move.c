@@ -177,11 +177,6 @@ static bool move_from(struct carom_lane *lane, struct lane_hand *hand)
 	return again;
 }
 
-bool carom_lane_awaits_begin(const struct carom_lane *lane)
-{
-	return lane->dealer && lane->dealer->unbegun_count > 0;
-}
-
 bool carom_lane_move_stalled(struct carom_lane *lane)
 {
 	bool again = false;

@@ -225,7 +225,6 @@ static void sweep(struct autopsy *autopsy)
 
 	pthread_mutex_lock(&pool->lock);
 	carom_lane_sweep(pool->lane, worker->index, decide, autopsy);
-	carom_isolation_note(pool);
 	orphan_values(pool, worker->index);
 	carom_limits_swept(pool, worker->index);
 	worker->current = NULL; /* U2 */

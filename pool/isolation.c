@@ -20,7 +20,6 @@
 #include "pool/pool_private.h"
 
 static void stall_expired(struct carom_loop_timer *timer);
-static void stall_poked(struct carom_poke *poke);
 
 /* with the lock, which also keeps its pidfd open: U2 in burial.c */
 static void played_foul(uint32_t index, const char *what, void *userdata)
@@ -60,50 +59,32 @@ void carom_isolation_begin(struct carom_pool *pool)
 {
 	pool->stall_timer.expired = stall_expired;
 	pool->stall_timer.userdata = pool;
-	pool->stall_poke.function = stall_poked;
-	pool->stall_poke.userdata = pool;
 	if (carom_lane_deals(pool->lane))
 		carom_lane_on_foul(pool->lane, played_foul, pool);
 }
 
 void carom_isolation_end(struct carom_pool *pool)
 {
-	carom_service_unpoke(pool->service, &pool->stall_poke);
 	carom_loop_timer_clear(carom_service_loop(pool->service), &pool->stall_timer);
 }
 
 /* ---- the bell ---- */
 
-/*
- * A worker may stand still, or be stopped, after its last ring, and nobody may wait for what
- * it was dealt since. So as long as anything is not begun there is a timer. It is left to run
- * out, so that there is at most one for many tasks that are begun at once.
- */
-
-/* with the lock. Return: the caller is to see to it that there is a timer */
-static bool begin_to_look(struct carom_pool *pool)
+/* a worker that stands still, when others have nothing to do */
+static void look_again(struct carom_pool *pool)
 {
-	if (pool->stall_is_awaited || !carom_lane_awaits_begin(pool->lane))
-		return false;
+	if (pool->stall_is_awaited)
+		return;
 	pool->stall_is_awaited = true;
-	return true;
-}
-
-static void set_timer(struct carom_pool *pool)
-{
 	carom_loop_timer_set(carom_service_loop(pool->service), &pool->stall_timer,
 			     carom_deadline_after(CAROM_LANE_STALLED_NS));
 }
 
-static void stall_poked(struct carom_poke *poke)
+static void look_no_more(struct carom_pool *pool)
 {
-	set_timer(poke->userdata);
-}
-
-void carom_isolation_note(struct carom_pool *pool)
-{
-	if (begin_to_look(pool))
-		carom_service_poke(pool->service, &pool->stall_poke);
+	if (pool->stall_is_awaited)
+		carom_loop_timer_clear(carom_service_loop(pool->service), &pool->stall_timer);
+	pool->stall_is_awaited = false;
 }
 
 static void stall_expired(struct carom_loop_timer *timer)
@@ -111,28 +92,27 @@ static void stall_expired(struct carom_loop_timer *timer)
 	struct carom_pool *pool = timer->userdata;
 	bool again;
 
-	pthread_mutex_lock(&pool->lock);
 	pool->stall_is_awaited = false;
-	carom_lane_move_stalled(pool->lane);
-	again = begin_to_look(pool);
+	pthread_mutex_lock(&pool->lock);
+	again = carom_lane_move_stalled(pool->lane);
 	pthread_mutex_unlock(&pool->lock);
 	if (again)
-		set_timer(pool);
+		look_again(pool);
 }
 
 static void bell_rings(struct carom_loop_fd *watch)
 {
 	struct incarnation *alive = watch->userdata;
 	struct carom_pool *pool = alive->worker->pool;
-	bool again;
 	int r;
 
 	pthread_mutex_lock(&pool->lock);
 	r = carom_lane_hand_rang(pool->lane, alive->worker->index);
-	again = begin_to_look(pool);
 	pthread_mutex_unlock(&pool->lock);
-	if (again)
-		set_timer(pool);
+	if (r > 0)
+		look_again(pool);
+	else
+		look_no_more(pool);
 	if (r >= 0)
 		return;
 	/* it is ending, and this comes too late to change how; or it has closed the bell itself */

@@ -21,9 +21,6 @@ int carom_isolation_choose(struct carom_pool *pool);
 /** carom_isolation_begin() - with the lane made */
 void carom_isolation_begin(struct carom_pool *pool);
 
-/** carom_isolation_note() - with the lock: something may have been dealt, which is to be taken up in time */
-void carom_isolation_note(struct carom_pool *pool);
-
 /** carom_isolation_end() - the loop's thread, with no worker left */
 void carom_isolation_end(struct carom_pool *pool);
 

@@ -34,7 +34,6 @@
 #include "core/process_tree.h"
 #include "core/time.h"
 #include "pool/answer.h"
-#include "pool/isolation.h"
 #include "pool/pool_private.h"
 
 #define WARN_AGAIN_NS CAROM_MILLISECONDS(1) /* and then twice as much each time */
@@ -220,7 +219,6 @@ static bool evict(struct carom_pool *pool, const struct sight *sight, int32_t ki
 {
 	if (!carom_lane_evict(pool->lane, sight->slot, sight->word))
 		return false;
-	carom_isolation_note(pool); /* what stood behind it is others' now */
 	carom_pool_count_end(pool, kind);
 	sight->task->evicted = true;
 	sight->task->evicted_worker = carom_slot_owner(sight->word);

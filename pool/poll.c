@@ -31,7 +31,6 @@
 #include "core/cond_wait.h"
 #include "core/origin.h"
 #include "core/time.h"
-#include "pool/isolation.h"
 #include "pool/pool_private.h"
 
 #define CALLS_AT_ONCE 64
@@ -117,7 +116,6 @@ static int await_end(struct carom_pool *pool, uint32_t slot, uint32_t generation
 	       r == -EAGAIN) {
 		pthread_mutex_lock(&pool->lock);
 		carom_lane_look(pool->lane, slot);
-		carom_isolation_note(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}
 	return r;
@@ -150,7 +148,6 @@ int carom_pool_await_any(struct carom_pool *pool, uint32_t ticket, uint64_t dead
 	if (carom_lane_deals(pool->lane)) {
 		pthread_mutex_lock(&pool->lock);
 		carom_lane_watch_ends(pool->lane);
-		carom_isolation_note(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}
 	return carom_lane_await_any(pool->lane, ticket, deadline_ns);

@@ -248,8 +248,7 @@ struct carom_pool {
 	struct carom_poke break_poke;
 	struct carom_loop_timer limit_timer;
 	struct carom_loop_timer stall_timer; /* see isolation.c */
-	struct carom_poke stall_poke;
-	bool stall_is_awaited; /* with the lock: the timer is set, or will be */
+	bool stall_is_awaited;
 	struct carom_poke limit_poke;
 	struct carom_poke drain_poke;
 	struct carom_poke fill_poke;

@@ -16,7 +16,6 @@
 #include "core/origin.h"
 #include "core/time.h"
 #include "pool/column.h"
-#include "pool/isolation.h"
 #include "pool/pool_private.h"
 
 #define COPY_LOCKED_MAX 4096
@@ -334,7 +333,6 @@ int carom_pool_publish(struct carom_pool *pool, const uint32_t *slots, uint32_t 
 	for (uint32_t i = 0; i < count; i++)
 		pool->tasks[slots[i]].filling = false;
 	note_limits(pool, slots, count);
-	carom_isolation_note(pool);
 	if (pool->is_sampled)
 		carom_sampler_note(pool);
 	if (pool->options.lazy_start)

@@ -294,45 +294,6 @@ Test(ahead, arguments_are_whole_after_a_task_that_had_one_hit_its_limit, .timeou
 	}
 }
 
-static int pass_gate(struct carom_result *result, void *userdata)
-{
-	(void)result;
-	(void)userdata;
-	gate_pass(gate, 0);
-	return 0;
-}
-
-static void stop_worker(struct carom_pool *pool)
-{
-	struct carom_worker_info info;
-	char path[64], state = 0;
-	FILE *stat;
-
-	cr_assert(eq(int, carom_pool_workers(pool, &info, 1), 1));
-	cr_assert(lt(i64, 0, info.pid));
-	kill((pid_t)info.pid, SIGSTOP);
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)info.pid);
-	while (state != 'T') {
-		stat = fopen(path, "re");
-		cr_assert(stat && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1);
-		fclose(stat);
-	}
-}
-
-Test(ahead, task_for_which_nobody_waits_is_not_left_with_a_worker_that_stands_still, .timeout = 60)
-{
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(1);
-	int64_t x = 3;
-
-	do_squares(pool);
-	stop_worker(pool);
-	gate_open(gate, 1);
-	cr_assert(zero(int,
-		       carom_pool_apply_async(pool, square, &x, sizeof(x),
-					      &CAROM_TASK_OPTIONS(.callback = pass_gate), NULL)));
-	gate_await(&gate->begun, 1); /* or this does not return */
-}
-
 Test(ahead, task_that_stands_behind_another_one_can_be_cancelled, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);
