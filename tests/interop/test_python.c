@@ -103,11 +103,12 @@ static void listen_to(const char *program, const char *code, const struct way *w
 	struct python python;
 	char place[64];
 
-	cr_assert(zero(int, carom_listener_new(&CAROM_LISTENER_OPTIONS(.path = way->path,
-								       .family = way->family,
-								       .authkey = key_of(way),
-								       .authkey_size = KEY_SIZE),
-					       &listener)));
+	cr_assert(zero(int,
+		       carom_listener_new(
+			       &CAROM_LISTENER_OPTIONS(.path = way->path, .family = way->family,
+						       .authkey = key_of(way),
+						       .authkey_size = way->has_key ? KEY_SIZE : 0),
+			       &listener)));
 	snprintf(place, sizeof(place), "127.0.0.1:%d", carom_listener_port(listener));
 	python =
 		start_python(program, code, way->path ? way->path : place, way->has_key ? KEY : "");
@@ -124,7 +125,7 @@ static void connect_to(const char *program, const char *code, const struct way *
 					    way->has_key ? KEY : "");
 	struct carom_client_options options =
 		CAROM_CLIENT_OPTIONS(.path = way->path, .authkey = key_of(way),
-				     .authkey_size = KEY_SIZE);
+				     .authkey_size = way->has_key ? KEY_SIZE : 0);
 	char line[64];
 
 	read_line(&python, line, sizeof(line));
