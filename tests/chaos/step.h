@@ -41,8 +41,7 @@
  *   must hold, with step_where() in the message. `addr2line -ie PROGRAM ADDRESS` shows the
  *   place.
  *
- * AddressSanitizer makes ten instructions of one, and each costs more. There it is every
- * n-th one, beginning with another one each time (CAROM_SEED replays it).
+ * Not built with a sanitizer, which makes ten instructions of one: those are not the library's.
  *
  * What a death leaves behind may be what the next operation begins with, and dies in as
  * well: step_through_by() keeps the way, and step_leave_dead() is a @set_up for that.
@@ -404,30 +403,18 @@ static inline void step_leave_dead(const struct step_play *play, void *stage,
 	cr_assert(eq(int, killed(run.pid), -SIGKILL));
 }
 
-/* Every which instruction? */
-static inline uint32_t step_stride(const struct step_way *way)
-{
-#ifdef __SANITIZE_ADDRESS__
-	return way->count / 200 + 1;
-#else
-	return 1;
-#endif
-}
-
 /* All deaths of one play. *@way, which may be large, is how it went. */
 static inline void step_through_by(const struct step_play *play, void *stage, struct step_way *way)
 {
 	uint64_t began = carom_now();
-	uint32_t stride;
 
 	step_record(play, stage, way);
-	stride = step_stride(way);
-	for (uint64_t i = stride > 1 ? new_seed() % stride : 0; i < way->count; i += stride)
-		step_kill_at(play, stage, way, (uint32_t)i);
+	for (uint32_t i = 0; i < way->count; i++)
+		step_kill_at(play, stage, way, i);
 	for (uint32_t i = 0; i < way->sleep_count; i++)
 		step_kill_asleep(play, stage, way, way->sleeps[i]);
-	fprintf(stderr, "# %u instructions (stride %u), %u sleeps, in %.1f s\n", way->count, stride,
-		way->sleep_count, (double)(carom_now() - began) / CAROM_NS_PER_SEC);
+	fprintf(stderr, "# %u instructions, %u sleeps, in %.1f s\n", way->count, way->sleep_count,
+		(double)(carom_now() - began) / CAROM_NS_PER_SEC);
 }
 
 #else
@@ -449,11 +436,6 @@ static inline void step_leave_dead(const struct step_play *play, void *stage,
 static inline void step_record(const struct step_play *play, void *stage, struct step_way *way)
 {
 	step_through_by(play, stage, way);
-}
-
-static inline uint32_t step_stride(const struct step_way *way)
-{
-	return 1;
 }
 
 #endif

@@ -430,7 +430,7 @@ static uint32_t find_undone(struct stage *stage, int undone, uint32_t found[2])
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < way_of_taking.count; i += 1 + step_stride(&way_of_taking) / 4) {
+	for (uint32_t i = 0; i < way_of_taking.count; i++) {
 		step_leave_dead(&taking, stage, &way_of_taking, i);
 		if (left_undone(stage) == undone)
 			stage->torn[count++] = i;
