@@ -10,6 +10,9 @@
  *       in a fresh clone, between any two instructions of a protocol.
  *   I2  `armed` becomes non-zero after the rows say what is armed (release), and
  *       the slow path reads the rows after it (acquire).
+ *   I3  Who counts may have read the row before it was armed anew, with another number. So
+ *       what is armed once is counted from below zero, and hits who comes to zero: were the
+ *       count compared with the number that was read, it might pass by without a hit.
  */
 #include "core/points.h"
 
@@ -29,10 +32,10 @@
 /**
  * struct row - one place
  * @every_nth:     0 while it is not armed
- * @once:          only the one that makes @reached equal to @every_nth
+ * @once:          only the one that makes @reached zero
  * @signal_number: what is sent
  * @first:         index of the first row of the same name, where the counts are kept
- * @reached:       processes that came here while it was armed
+ * @reached:       processes that came here while it was armed; counted from -@every_nth if @once
  * @hits:          those of them that were signalled
  */
 struct row {
@@ -106,7 +109,7 @@ void carom_point_reach(const char *const *site)
 
 	first = &page->rows[row->first];
 	nth = atomic_fetch_add(&first->reached, 1) + 1;
-	if (row->once ? nth != every_nth : nth % every_nth != 0)
+	if (row->once ? nth != 0 : nth % every_nth != 0) /* I3 */
 		return;
 	atomic_fetch_add(&first->hits, 1);
 	syscall(SYS_kill, getpid(), row->signal_number);
@@ -122,7 +125,7 @@ static int arm(const char *name, uint32_t nth, bool once, int signal_number)
 	if (first == site_count())
 		return -ENOENT;
 	atomic_store(&page->spared_pid, getpid());
-	atomic_store(&page->rows[first].reached, 0);
+	atomic_store(&page->rows[first].reached, once ? -nth : 0);
 	atomic_store(&page->rows[first].hits, 0);
 	for (size_t i = first; i < site_count(); i++) {
 		if (strcmp(__start_carom_points[i], name) != 0)
