@@ -22,7 +22,8 @@
  *	on
  *
  *   N5  Once the lock was given up for good nobody can notify: whoever gives it up, or finds
- *       that, calls all who wait, without the lock, and tells them.
+ *       that, calls all who wait, without the lock, and tells them. Who is about to give it
+ *       up has a row by then, so that its death wakes one who finds it.
  *
  * As the lock tells of each death under it, and what it protects is the caller's to
  * repair, a wait ends then, with the lock.
@@ -183,11 +184,6 @@ struct carom_rlock *carom_condition_rlock(const struct carom_condition *conditio
 	return condition->rlock;
 }
 
-int carom_condition_acquire(struct carom_condition *condition, uint64_t deadline_ns)
-{
-	return carom_rlock_acquire(condition->rlock, deadline_ns);
-}
-
 /* N5. Return: it is. */
 static bool tell_if_broken(struct carom_condition *condition)
 {
@@ -197,10 +193,31 @@ static bool tell_if_broken(struct carom_condition *condition)
 	return true;
 }
 
+int carom_condition_acquire(struct carom_condition *condition, uint64_t deadline_ns)
+{
+	int r = carom_rlock_acquire(condition->rlock, deadline_ns);
+
+	if (r == -ENOTRECOVERABLE)
+		tell_if_broken(condition);
+	return r;
+}
+
+/* Before the lock may be given up for good; where there is no row to be had, without one. */
+static void prepare_to_break(struct carom_condition *condition)
+{
+	uint32_t row;
+
+	if (carom_rlock_count(condition->rlock) == 1 && carom_rlock_is_torn(condition->rlock))
+		carom_primitive_row(&condition->base, &row);
+}
+
 int carom_condition_release(struct carom_condition *condition)
 {
-	int r = carom_rlock_release(condition->rlock);
+	int r;
 
+	prepare_to_break(condition); /* N5 */
+	r = carom_rlock_release(condition->rlock);
+	CAROM_POINT("condition.let_go");
 	if (r == 0)
 		tell_if_broken(condition);
 	return r;

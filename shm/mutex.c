@@ -720,6 +720,11 @@ pid_t carom_mutex_owner(const struct carom_mutex *mutex)
 	return find_holder((const struct mutex *)mutex).tid;
 }
 
+bool carom_mutex_is_torn(const struct carom_mutex *mutex)
+{
+	return find_holder((const struct mutex *)mutex).is_torn;
+}
+
 bool carom_mutex_is_broken(const struct carom_mutex *mutex)
 {
 	return find_holder((const struct mutex *)mutex).is_broken;

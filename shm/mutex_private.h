@@ -60,6 +60,9 @@ void carom_own_mutex_give_up(const struct carom_robust *self, struct own_mutex *
  */
 int carom_mutex_enter(struct carom_mutex *mutex);
 
+/** carom_mutex_is_torn() - has its last holder died, and nobody repaired since? */
+bool carom_mutex_is_torn(const struct carom_mutex *mutex);
+
 /** carom_mutex_is_broken() - was it given up for good? */
 bool carom_mutex_is_broken(const struct carom_mutex *mutex);
 

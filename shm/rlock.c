@@ -135,6 +135,11 @@ int carom_rlock_release_all(struct carom_rlock *rlock, uint32_t *ret_count)
 	return r;
 }
 
+bool carom_rlock_is_torn(const struct carom_rlock *rlock)
+{
+	return carom_mutex_is_torn(&look_inside(rlock)->mutex);
+}
+
 bool carom_rlock_is_broken(const struct carom_rlock *rlock)
 {
 	return carom_mutex_is_broken(&look_inside(rlock)->mutex);

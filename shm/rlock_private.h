@@ -22,6 +22,9 @@ int carom_rlock_release_all(struct carom_rlock *rlock, uint32_t *ret_count);
  */
 int carom_rlock_restore(struct carom_rlock *rlock, uint32_t count);
 
+/** carom_rlock_is_torn() - its last holder died; who has it now is to repair */
+bool carom_rlock_is_torn(const struct carom_rlock *rlock);
+
 /** carom_rlock_is_broken() - was it given up for good? */
 bool carom_rlock_is_broken(const struct carom_rlock *rlock);
 
