@@ -2,8 +2,10 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +84,33 @@ Test(points, can_stop_one_process_only, .timeout = 5)
 	cr_assert(zero(int, carom_point_arm_once("points.step", 2, SIGSTOP)));
 	cr_expect(ne(int, WIFSTOPPED(status_of_walker(2)), 0));
 	cr_expect(zero(int, status_of_walker(9)));
+}
+
+/* One of them may stand in the middle of the last round while the next one begins. */
+Test(points, are_reached_once_by_one_of_many_that_never_rest, .timeout = 60)
+{
+	enum { WALKERS = 4, ROUNDS = 5000 };
+	pid_t pids[WALKERS];
+
+	need_points();
+	for (int i = 0; i < WALKERS; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (pids[i] == 0)
+			walk(1);
+	}
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		carom_point_arm_once("points.step", 1 + round % 5, SIGURG); /* which nobody heeds */
+		while (carom_point_hits("points.step") == 0)
+			sched_yield();
+		cr_assert(eq(u32, carom_point_hits("points.step"), 1));
+		carom_point_disarm_all();
+	}
+	for (int i = 0; i < WALKERS; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
 }
 
 Test(points, are_known_by_name)
