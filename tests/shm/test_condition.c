@@ -18,6 +18,7 @@
 struct table {
 	struct carom_condition *condition;
 	struct carom_rlock rlock;
+	_Atomic uint32_t entered;
 	_Atomic uint32_t waiting;
 	_Atomic uint32_t woken;
 	_Atomic uint32_t rounds;
@@ -94,6 +95,30 @@ static pid_t waiter_who(struct table *table, bool repairs)
 static pid_t waiter(struct table *table)
 {
 	return waiter_who(table, true);
+}
+
+/*
+ * Two of them, of which none is awake for a moment, perhaps with the lock, because of the
+ * other: whoever uses a condition for the first time wakes those who sleep, and both have
+ * before they do.
+ */
+static void two_waiters(struct table *table, pid_t pids[2])
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		pids[i] = child();
+		if (pids[i] == 0) {
+			lock(table);
+			carom_condition_wait(table->condition, CAROM_PASSED);
+			unlock(table);
+			atomic_fetch_add(&table->entered, 1);
+			await(atomic_load(&table->entered) == 2 &&
+			      atomic_load(&table->waiting) == i);
+			wait_once(table, true);
+		}
+	}
+	await(atomic_load(&table->waiting) == 2);
+	lock(table);
+	unlock(table);
 }
 
 /* ---- one waits, another notifies ---- */
@@ -231,24 +256,26 @@ Test(condition, shares_a_lock_with_another_one, .timeout = 60)
 Test(condition, notifies_whoever_of_those_who_wait_was_killed, .timeout = 60)
 {
 	struct table *table = new_table();
-	pid_t first = waiter(table), second = waiter(table);
+	pid_t pids[2];
 
-	killed(first);
+	two_waiters(table, pids);
+	killed(pids[0]);
 	cr_expect(eq(int, notify(table, 1), 1)); /* the living one */
-	cr_expect(zero(int, ended(second)));
+	cr_expect(zero(int, ended(pids[1])));
 	carom_condition_free(table->condition);
 }
 
 Test(condition, hands_on_what_the_dead_were_notified_of, .timeout = 60)
 {
 	struct table *table = new_table();
-	pid_t first = waiter(table), second = waiter(table);
+	pid_t pids[2];
 
+	two_waiters(table, pids);
 	lock(table);
 	cr_expect(eq(int, carom_condition_notify(table->condition, 1), 1));
-	killed(first); /* it was notified, and waits for the lock */
+	killed(pids[0]); /* it was notified, and waits for the lock */
 	unlock(table);
-	cr_expect(zero(int, ended(second)));
+	cr_expect(zero(int, ended(pids[1])));
 	carom_condition_free(table->condition);
 }
 
