@@ -132,12 +132,17 @@ int carom_memfd_new(const char *name, uint64_t size, int *ret_fd)
 
 int carom_memfd_reserve(int fd, uint64_t size)
 {
+	return carom_memfd_reserve_from(fd, 0, size);
+}
+
+int carom_memfd_reserve_from(int fd, uint64_t offset, uint64_t size)
+{
 	int r;
 
 	if (!carom_memfd_huge_page_size(fd) && size > carom_memory_room(""))
 		return -ENOMEM;
 	do
-		r = fallocate(fd, 0, 0, (off_t)size);
+		r = fallocate(fd, 0, (off_t)offset, (off_t)size);
 	while (r < 0 && errno == EINTR);
 	return r < 0 ? -ENOMEM : 0;
 }

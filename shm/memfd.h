@@ -45,6 +45,9 @@ int carom_memfd_seal(int fd, bool is_read_only);
  */
 int carom_memfd_reserve(int fd, uint64_t size);
 
+/** carom_memfd_reserve_from() - the same for @size bytes from @offset on */
+int carom_memfd_reserve_from(int fd, uint64_t offset, uint64_t size);
+
 /** carom_memfd_huge_page_size() - of its pages; 0: they are ordinary ones */
 uint64_t carom_memfd_huge_page_size(int fd);
 

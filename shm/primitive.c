@@ -1,9 +1,9 @@
 /*
  * Primitive
  *
- *	+-------------+-------+------------------------+
- *	| magic, size | state | roll: a row a process  |
- *	+-------------+-------+------------------------+
+ *	+-------------+-------+------------------------+ - - - - +
+ *	| magic, size | state | roll: a row a process  |  extra  |
+ *	+-------------+-------+------------------------+ - - - - +
  *
  * Rows that nobody used cost nothing: the file is as large as it could become, and pages
  * come when they are touched.
@@ -42,44 +42,81 @@ static int map(struct carom_primitive *primitive)
 	return 0;
 }
 
-int carom_primitive_init(struct carom_primitive *primitive, const struct carom_primitive_kind *kind,
-			 const char *name, uint32_t process_max)
+/* Where what is extra begins. */
+static uint64_t extra_offset(const struct carom_primitive_kind *kind, uint32_t capacity)
 {
-	uint32_t capacity = process_max ? process_max : CAROM_PRIMITIVE_PROCESSES;
-	uint32_t roll = roll_offset(kind);
+	return carom_page_ceil(roll_offset(kind) + carom_roll_size(capacity));
+}
+
+static void find_parts(struct carom_primitive *primitive, uint32_t capacity)
+{
+	char *file = (char *)primitive->file;
+
+	primitive->roll = (struct carom_roll *)(file + roll_offset(primitive->kind));
+	primitive->extra = file + extra_offset(primitive->kind, capacity);
+}
+
+static int init(struct carom_primitive *primitive, const struct carom_primitive_kind *kind,
+		const char *name, uint32_t capacity, uint64_t extra_size)
+{
 	int r;
 
 	primitive->fd = -1;
 	primitive->kind = kind;
-	if (capacity > CAROM_ROLL_CAPACITY_MAX)
+	if (capacity > CAROM_ROLL_CAPACITY_MAX || extra_size >= UINT64_C(1) << 44)
 		return -EINVAL;
 	if (!carom_probe(CAROM_FEATURE_ROBUST_LIST))
 		return -EOPNOTSUPP;
-	primitive->size = carom_page_ceil(roll + carom_roll_size(capacity));
+	primitive->size = extra_offset(kind, capacity) + carom_page_ceil(extra_size);
 	r = carom_memfd_new(name ? name : kind->name, primitive->size, &primitive->fd);
+	if (r == 0 && extra_size > 0)
+		r = carom_memfd_reserve(primitive->fd, extra_offset(kind, capacity));
 	if (r < 0 || (r = map(primitive)) < 0)
 		return r;
-	primitive->roll = (struct carom_roll *)((char *)primitive->file + roll);
+	find_parts(primitive, capacity);
 	carom_roll_init(primitive->roll, capacity);
-	primitive->file->roll = roll;
+	primitive->file->roll = roll_offset(kind);
+	primitive->file->extra_pages = (uint32_t)(carom_page_ceil(extra_size) / carom_page_ceil(1));
 	primitive->file->size = primitive->size;
 	primitive->file->magic = kind->magic;
 	return 0;
+}
+
+int carom_primitive_init(struct carom_primitive *primitive, const struct carom_primitive_kind *kind,
+			 const char *name, uint32_t process_max)
+{
+	return carom_primitive_init_with(primitive, kind, name, process_max, 0);
+}
+
+int carom_primitive_init_with(struct carom_primitive *primitive,
+			      const struct carom_primitive_kind *kind, const char *name,
+			      uint32_t process_max, uint64_t extra_size)
+{
+	return init(primitive, kind, name, process_max ? process_max : CAROM_PRIMITIVE_PROCESSES,
+		    extra_size);
+}
+
+int carom_primitive_reserve(const struct carom_primitive *primitive, uint64_t offset, uint64_t size)
+{
+	uint64_t begin = (uint64_t)((char *)primitive->extra - (char *)primitive->file);
+
+	return carom_memfd_reserve_from(primitive->fd, begin + offset, size);
 }
 
 /* Once checked it is believed: who shares a primitive is trusted not to change it. */
 static int check(struct carom_primitive *primitive, const struct carom_primitive_kind *kind)
 {
 	const struct carom_primitive_file *file = primitive->file;
-	uint32_t roll = roll_offset(kind);
+	uint32_t roll = roll_offset(kind), capacity;
 
 	if (primitive->size < roll + carom_roll_size(1))
 		return -EBADMSG;
 	if (file->magic != kind->magic || file->size != primitive->size || file->roll != roll)
 		return -EBADMSG;
-	primitive->roll = (struct carom_roll *)((char *)primitive->file + roll);
-	if (carom_page_ceil(roll + carom_roll_size(primitive->roll->capacity)) != primitive->size)
+	capacity = ((const struct carom_roll *)((const char *)file + roll))->capacity;
+	if (extra_offset(kind, capacity) + file->extra_pages * carom_page_ceil(1) != file->size)
 		return -EBADMSG;
+	find_parts(primitive, capacity);
 	return 0;
 }
 

@@ -47,19 +47,21 @@ struct carom_primitive_kind {
  * struct carom_primitive_file - what stands in the memfd
  * @size:  of the file
  * @roll:  where it stands, in bytes
+ * @extra_pages: behind the roll, from a whole page on
  * @state: the kind's own; zeroed when it is made
  */
 struct carom_primitive_file {
 	uint64_t magic;
 	uint64_t size;
 	uint32_t roll;
-	uint32_t reserved;
+	uint32_t extra_pages;
 	_Alignas(64) unsigned char state[];
 };
 
 /**
  * struct carom_primitive - a handle
  * @file:   mapped; NULL: half-built
+ * @extra:  behind the roll, if it was asked for
  * @fd:     -1: half-built
  * @row, @name, @keeper: this process's, in the roll; the name from when it entered, since
  *          once it is dead and buried another one may have the row
@@ -69,6 +71,7 @@ struct carom_primitive {
 	const struct carom_primitive_kind *kind;
 	struct carom_primitive_file *file;
 	struct carom_roll *roll;
+	void *extra;
 	uint64_t size;
 	int fd;
 	uint32_t row;
@@ -88,6 +91,26 @@ struct carom_primitive {
  */
 int carom_primitive_init(struct carom_primitive *primitive, const struct carom_primitive_kind *kind,
 			 const char *name, uint32_t process_max);
+
+/**
+ * carom_primitive_init_with() - the same, with @extra_size bytes behind the roll
+ *
+ * They are zeroed, and @extra is where they stand. All but them is reserved: no touch of it
+ * finds that there is no memory.
+ *
+ * Return: as carom_primitive_init(); -EINVAL also: @extra_size is 2^44 or more.
+ */
+int carom_primitive_init_with(struct carom_primitive *primitive,
+			      const struct carom_primitive_kind *kind, const char *name,
+			      uint32_t process_max, uint64_t extra_size);
+
+/**
+ * carom_primitive_reserve() - take memory for @size bytes from @offset on of what is extra
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int carom_primitive_reserve(const struct carom_primitive *primitive, uint64_t offset,
+			    uint64_t size);
 
 /**
  * carom_primitive_attach() - the same for one that another process made

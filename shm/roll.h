@@ -51,8 +51,8 @@
  * @life: 0: nobody; the keeper's thread id while the process lives; marked once it is dead
  * @generation: how often somebody entered here
  * @pid:  whose row it is, or was
- * @held, @asleep: the primitive's own; what a dead one had in them stays until it is buried
- *        by who has set them to 0
+ * @held, @asleep, @role: the primitive's own; what a dead one had in them stays until it is
+ *        buried by who has set them to 0
  */
 struct carom_roll_row {
 	struct carom_life life;
@@ -60,7 +60,8 @@ struct carom_roll_row {
 	_Atomic int32_t pid;
 	_Atomic uint32_t held;
 	_Atomic uint32_t asleep;
-	uint32_t reserved[2];
+	_Atomic uint32_t role;
+	uint32_t reserved;
 };
 _Static_assert(sizeof(struct carom_roll_row) == 64, "a line each");
 
