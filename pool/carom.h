@@ -39,6 +39,7 @@
 #include "../ipc/peer.h"
 #include "../ipc/pickle.h"
 #include "../ipc/pipe.h"
+#include "../ipc/queue.h"
 #include "../ipc/ring.h"
 #include "../shm/array.h"
 #include "../shm/event.h"
