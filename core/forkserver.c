@@ -234,8 +234,9 @@ static void end_server(struct carom_forkserver *server)
 	CAROM_POINT("forkserver.ending");
 	if (server->open && !carom_probe(CAROM_FEATURE_PIDFD_OPEN))
 		let_finish(server);
-	carom_pidfd_signal(server->pidfd, SIGKILL);
-	carom_pidfd_wait(server->pidfd, CAROM_NO_DEADLINE, &exit);
+	if (carom_pidfd_signal(server->pidfd, SIGKILL) == -EBADF ||
+	    carom_pidfd_wait(server->pidfd, CAROM_NO_DEADLINE, &exit) == -EBADF)
+		carom_pid_end(server->pid, NULL); /* the pidfd has just been taken away */
 	while (server->open && carom_forkserver_receive(server, &reply) == 0) {
 		if (reply.error < 0)
 			continue;

@@ -33,6 +33,7 @@
 #include "core/descriptors.h"
 #include "core/probe.h"
 #include "core/small_file.h"
+#include "core/time.h"
 
 #define RELEASE_MAX_MS 10
 
@@ -72,13 +73,18 @@ int carom_pidfd_pin(pid_t pid)
 	return fd;
 }
 
-static int look(int pidfd, int options, siginfo_t *ret_info, struct rusage *ret_usage)
+static int ask(int pidfd, int options, siginfo_t *ret_info, struct rusage *ret_usage)
 {
 	*ret_info = (siginfo_t){ 0 };
-	if (syscall(SYS_waitid, P_PIDFD, pidfd, ret_info, options | WEXITED | WNOHANG | __WALL,
-		    ret_usage) == 0)
+	if (syscall(SYS_waitid, P_PIDFD, pidfd, ret_info, options | WEXITED | __WALL, ret_usage) ==
+	    0)
 		return 0;
 	return errno == EINVAL ? -EBADF : -errno; /* EINVAL: a negative number */
+}
+
+static int look(int pidfd, int options, siginfo_t *ret_info, struct rusage *ret_usage)
+{
+	return ask(pidfd, options | WNOHANG, ret_info, ret_usage);
 }
 
 bool carom_pidfd_is_child(int pidfd)
@@ -170,10 +176,35 @@ void carom_pid_end(pid_t pid, struct carom_exit *ret_exit)
 		*ret_exit = exit;
 }
 
+/*
+ * The kernel looks at the number once. poll(2) looks again whenever it wakes, and sleeps on
+ * if by then it is another file's, so that nothing says that the child has ended.
+ */
+static int wait_for_child(int pidfd, struct carom_exit *ret_exit)
+{
+	struct carom_exit exit;
+	siginfo_t info;
+	int r;
+
+	do
+		r = ask(pidfd, 0, &info, &exit.usage);
+	while (r == -EINTR);
+	if (r < 0)
+		return r;
+	from_siginfo(&info, &exit);
+	*ret_exit = exit;
+	return 0;
+}
+
 int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exit)
 {
-	int r = carom_descriptor_wait(pidfd, deadline_ns);
+	int r = -ECHILD;
 
+	if (deadline_ns == CAROM_NO_DEADLINE)
+		r = wait_for_child(pidfd, ret_exit);
+	if (r != -ECHILD)
+		return r;
+	r = carom_descriptor_wait(pidfd, deadline_ns);
 	return r < 0 ? r : carom_pidfd_reap(pidfd, ret_exit);
 }
 

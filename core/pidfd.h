@@ -51,6 +51,8 @@ int carom_pidfd_reap(int pidfd, struct carom_exit *ret_exit);
 
 /**
  * carom_pidfd_wait() - the same, after waiting until it ended or @deadline_ns
+ *
+ * Without a deadline a child's end is noticed though @pidfd is taken away meanwhile.
  * Return: 0, -ETIMEDOUT, -EBADF. A signal does not end the wait.
  */
 int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exit);

@@ -189,6 +189,9 @@ static void server_ready(struct carom_loop_fd *watch)
 	struct carom_child_reply reply;
 	int r = -EAGAIN;
 
+	/* its end was closed as was all else, which the loop finds out next */
+	if (!carom_loop_is_intact(service->loop))
+		return;
 	while (service->server && (r = carom_forkserver_receive(service->server, &reply)) == 0)
 		take_reply(service, &reply);
 	if (service->server && r != -EAGAIN) {

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -110,6 +111,54 @@ static void wait_through_signals(void)
 Test(clone, wait_is_not_ended_by_a_signal, .timeout = 120)
 {
 	cr_expect(zero(int, apart(wait_through_signals)));
+}
+
+/* What is given to the other thread while the first one is about to wait. */
+static int waited_for_fd;
+static pid_t waited_for;
+static _Atomic bool is_about_to_wait;
+
+static void await_main_asleep(void)
+{
+	char path[64], line[512], state = '?';
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
+	while (!is_about_to_wait || state != 'S') {
+		FILE *file = fopen(path, "re");
+
+		if (file && fgets(line, sizeof(line), file))
+			state = strrchr(line, ')')[2];
+		if (file)
+			fclose(file);
+	}
+}
+
+static void *replace_and_kill(void *userdata)
+{
+	int quiet_fd = eventfd(0, EFD_CLOEXEC);
+
+	await_main_asleep();
+	CHECK(dup3(quiet_fd, waited_for_fd, O_CLOEXEC) == waited_for_fd);
+	CHECK(kill(waited_for, SIGKILL) == 0);
+	return NULL;
+}
+
+static void wait_without_the_pidfd(void)
+{
+	struct carom_exit exit;
+	pthread_t thread;
+
+	waited_for = sleeper(&waited_for_fd);
+	CHECK(pthread_create(&thread, NULL, replace_and_kill, NULL) == 0);
+	is_about_to_wait = true;
+	CHECK(carom_pidfd_wait(waited_for_fd, CAROM_NO_DEADLINE, &exit) == 0);
+	CHECK(exit.kind == CAROM_EXIT_KILLED && exit.status == SIGKILL);
+	pthread_join(thread, NULL);
+}
+
+Test(clone, is_waited_for_though_its_pidfd_is_taken_away, .timeout = 30)
+{
+	cr_expect(zero(int, apart(wait_without_the_pidfd)));
 }
 
 Test(clone, refuses_what_is_no_pidfd, .timeout = 5)
