@@ -3,14 +3,12 @@
  */
 #include "core/cond_wait.h"
 
-#include <time.h>
-
 #include "core/time.h"
+#include "core/timespec.h"
 
 int carom_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, uint64_t deadline_ns)
 {
-	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
-				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+	struct timespec until = carom_timespec(deadline_ns);
 
 	if (deadline_ns == CAROM_NO_DEADLINE)
 		return -pthread_cond_wait(condition, mutex);

@@ -21,6 +21,7 @@
 
 #include "core/probe.h"
 #include "core/time.h"
+#include "core/timespec.h"
 
 /* The smallest kept number that is at least @from; UINT_MAX if there is none. */
 static unsigned int next_kept(unsigned int from, const int *keep, size_t keep_count)
@@ -125,8 +126,7 @@ static const struct timespec *until(uint64_t deadline_ns, struct timespec *rest)
 
 	if (deadline_ns == CAROM_NO_DEADLINE)
 		return NULL;
-	rest->tv_sec = (time_t)(ns / CAROM_NS_PER_SEC);
-	rest->tv_nsec = (long)(ns % CAROM_NS_PER_SEC);
+	*rest = carom_timespec(ns);
 	return rest;
 }
 

@@ -34,6 +34,7 @@
 #include "core/origin.h"
 #include "core/probe.h"
 #include "core/time.h"
+#include "core/timespec.h"
 
 #define SLOTS_MIN 64
 
@@ -305,10 +306,8 @@ static void set_clock(struct carom_loop *loop, uint64_t at_ns)
 
 	if (at_ns == loop->armed_ns || loop->is_lost)
 		return;
-	if (at_ns != CAROM_NO_DEADLINE) {
-		when.it_value.tv_sec = (time_t)(ns / CAROM_NS_PER_SEC);
-		when.it_value.tv_nsec = (long)(ns % CAROM_NS_PER_SEC);
-	}
+	if (at_ns != CAROM_NO_DEADLINE)
+		when.it_value = carom_timespec(ns);
 	r = timerfd_settime(loop->clock.fd, TFD_TIMER_ABSTIME, &when, NULL);
 	if (r < 0)
 		loop->error = -errno; /* it was taken away */

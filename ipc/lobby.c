@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "core/fd.h"
+#include "core/timespec.h"
 #include "ipc/handshake.h"
 
 /** struct guest - in the list, and in the epoll as its data */
@@ -164,8 +165,7 @@ struct carom_lobby *carom_lobby_free(struct carom_lobby *lobby)
 static void set_timer(struct carom_lobby *lobby)
 {
 	uint64_t ns = lobby->first ? lobby->first->deadline_ns : 0;
-	struct itimerspec at = { .it_value = { .tv_sec = (time_t)(ns / CAROM_NS_PER_SEC),
-					       .tv_nsec = (long)(ns % CAROM_NS_PER_SEC) } };
+	struct itimerspec at = { .it_value = carom_timespec(ns) };
 
 	timerfd_settime(lobby->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }

@@ -11,15 +11,14 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/time.h"
+#include "core/timespec.h"
 
 int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
-	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
-				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+	struct timespec until = carom_timespec(deadline_ns);
 	const struct timespec *limit = deadline_ns == CAROM_NO_DEADLINE ? NULL : &until;
 
 	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, limit, NULL,

@@ -79,6 +79,7 @@
 #include "core/points.h"
 #include "core/probe.h"
 #include "core/time.h"
+#include "core/timespec.h"
 #include "shm/describe.h"
 #include "shm/futex.h"
 #include "shm/mutex_keep.h"
@@ -463,8 +464,7 @@ static int posix_init(pthread_mutex_t *mutex)
  */
 static int posix_wait_until(pthread_mutex_t *mutex, uint64_t until_ns)
 {
-	struct timespec until = { .tv_sec = (time_t)(until_ns / CAROM_NS_PER_SEC),
-				  .tv_nsec = (long)(until_ns % CAROM_NS_PER_SEC) };
+	struct timespec until = carom_timespec(until_ns);
 
 	return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
 }
@@ -623,7 +623,7 @@ int carom_mutex_acquire(struct carom_mutex *mutex, uint64_t deadline_ns)
 
 int carom_mutex_enter(struct carom_mutex *mutex)
 {
-	const struct timespec a_while = { .tv_nsec = (long)CAROM_MILLISECONDS(1) };
+	const struct timespec a_while = carom_timespec(CAROM_MILLISECONDS(1));
 	int r;
 
 	while ((r = carom_mutex_acquire(mutex, CAROM_NO_DEADLINE)) == -EAGAIN || r == -ENOMEM)
