@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "core/descriptors.h"
 #include "core/time.h"
 
 static uint64_t real_deadline(const struct carom_stream *stream, uint64_t deadline_ns)
@@ -30,30 +31,11 @@ static uint64_t real_deadline(const struct carom_stream *stream, uint64_t deadli
 	return stream->waits ? deadline_ns : CAROM_PASSED;
 }
 
-/* poll(2) until then. Return: as poll(2), with the error as its value */
-static int poll_until(struct pollfd *poll_fd, uint64_t deadline_ns)
-{
-	uint64_t now = carom_now(), left = deadline_ns > now ? deadline_ns - now : 0;
-	struct timespec timeout = { .tv_sec = (time_t)(left / CAROM_NS_PER_SEC),
-				    .tv_nsec = (long)(left % CAROM_NS_PER_SEC) };
-	int n = ppoll(poll_fd, 1, deadline_ns == CAROM_NO_DEADLINE ? NULL : &timeout, NULL);
-
-	return n < 0 ? -errno : n;
-}
-
 static int wait_until(int fd, short events, uint64_t deadline_ns)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = events };
-	int n;
+	int r = carom_descriptor_wait_for(fd, events, deadline_ns);
 
-	do
-		n = poll_until(&poll_fd, deadline_ns);
-	while (n == -EINTR);
-	if (n < 0)
-		return n;
-	if (n == 0)
-		return deadline_ns == CAROM_PASSED ? -EAGAIN : -ETIMEDOUT;
-	return poll_fd.revents & POLLNVAL ? -EBADF : 0;
+	return r == -ETIMEDOUT && deadline_ns == CAROM_PASSED ? -EAGAIN : r;
 }
 
 int carom_stream_wait(const struct carom_stream *stream, short events, uint64_t deadline_ns)
