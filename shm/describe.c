@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "core/children.h"
-#include "core/cleanup.h"
 #include "core/self.h"
+#include "core/small_file.h"
 
 #define STATUS_HEAD 512 /* bytes of /proc/TID/status; what is looked for are its first lines */
 
@@ -37,16 +37,9 @@ struct thread {
 static int read_head(pid_t tid, char *text, size_t size)
 {
 	char path[32];
-	CAROM_CLEANUP(carom_closep) int fd = -1;
-	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, size - 1);
-	if (n <= 0)
-		return -ESRCH;
-	text[n] = '\0';
-	return 0;
+	return carom_small_file_read(AT_FDCWD, path, text, size) > 0 ? 0 : -ESRCH;
 }
 
 /* A name has no line feed here: the kernel writes it as "\n". */
