@@ -125,16 +125,24 @@ static int load_converted(const struct carom_array *array, const void *place, ui
 	return unfit ? unfit : r;
 }
 
-int carom_array_load(struct carom_array *array, int64_t index, uint64_t type, uint64_t size,
-		     void *ret_item)
+static int find_item(const struct carom_array *array, int64_t index, void **ret_place)
 {
-	const unsigned char *place;
 	uint64_t i;
 	int r = carom_index_find(index, array->count, &i);
 
+	if (r == 0)
+		*ret_place = array->items + i * array->item_size;
+	return r;
+}
+
+int carom_array_load(struct carom_array *array, int64_t index, uint64_t type, uint64_t size,
+		     void *ret_item)
+{
+	void *place;
+	int r = find_item(array, index, &place);
+
 	if (r < 0)
 		return r;
-	place = array->items + i * array->item_size;
 	if (is_struct_of(array, type, size))
 		return load_struct(array, place, ret_item);
 	if (array->type == CAROM_TYPE_STRUCT || type == CAROM_TYPE_STRUCT)
@@ -175,13 +183,11 @@ static int store_converted(const struct carom_array *array, void *place, uint64_
 int carom_array_store(struct carom_array *array, int64_t index, uint64_t type, uint64_t size,
 		      const void *item)
 {
-	unsigned char *place;
-	uint64_t i;
-	int r = carom_index_find(index, array->count, &i);
+	void *place;
+	int r = find_item(array, index, &place);
 
 	if (r < 0)
 		return r;
-	place = array->items + i * array->item_size;
 	if (is_struct_of(array, type, size))
 		return store_struct(array, place, item);
 	return store_converted(array, place, type, item);
@@ -199,8 +205,9 @@ static int64_t as_sum(uint64_t type, uint64_t bits)
 
 int carom_array_add(struct carom_array *array, int64_t index, int64_t difference, int64_t *ret_sum)
 {
-	uint64_t i, bits = 0;
-	int r = carom_index_find(index, array->count, &i);
+	uint64_t bits = 0;
+	void *place;
+	int r = find_item(array, index, &place);
 
 	if (r < 0)
 		return r;
@@ -210,7 +217,7 @@ int carom_array_add(struct carom_array *array, int64_t index, int64_t difference
 	if (!carom_array_is_locked(r))
 		return r;
 	CAROM_POINT("value.locked");
-	add_number(array->items + i * array->item_size, array->item_size, difference, &bits);
+	add_number(place, array->item_size, difference, &bits);
 	CAROM_POINT("value.written");
 	carom_array_unlock(array);
 	if (ret_sum)
