@@ -9,6 +9,7 @@
  */
 #include "ipc/endpoint.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -176,4 +177,18 @@ int carom_endpoint_socket(const struct carom_endpoint *endpoint)
 	if (family != AF_UNIX) /* a message is worth a packet; who accepts has it from here */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	return fd;
+}
+
+int carom_address_spell(const union carom_address *address, uint16_t *ret_port, char *host,
+			size_t size)
+{
+	bool is_in = address->any.sa_family == AF_INET;
+
+	if (!is_in && address->any.sa_family != AF_INET6)
+		return -EOPNOTSUPP;
+	*ret_port = ntohs(is_in ? address->in.sin_port : address->in6.sin6_port);
+	inet_ntop(address->any.sa_family,
+		  is_in ? (const void *)&address->in.sin_addr : &address->in6.sin6_addr, host,
+		  (socklen_t)size);
+	return 0;
 }

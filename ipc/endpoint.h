@@ -23,18 +23,21 @@ struct carom_place {
 	int family;
 };
 
+/** union carom_address - of a socket of any of the families */
+union carom_address {
+	struct sockaddr any;
+	struct sockaddr_un un;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
 /**
  * struct carom_endpoint - as the kernel wants it
  * @directory_fd: of a path: its directory, O_PATH; else -1. carom_endpoint_end() closes it
  * @file: of a path: what stands in that directory; part of the place's path
  */
 struct carom_endpoint {
-	union {
-		struct sockaddr any;
-		struct sockaddr_un un;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} address;
+	union carom_address address;
 	socklen_t size;
 	int directory_fd;
 	const char *file;
@@ -61,5 +64,14 @@ void carom_endpoint_end(struct carom_endpoint *endpoint);
 
 /** carom_endpoint_socket() - a stream socket for it, CLOEXEC; or a negative errno */
 int carom_endpoint_socket(const struct carom_endpoint *endpoint);
+
+/**
+ * carom_address_spell() - of AF_INET and AF_INET6: the port, and the host in digits
+ * @host: at least INET6_ADDRSTRLEN bytes
+ *
+ * Return: 0, -EOPNOTSUPP: it is of another family.
+ */
+int carom_address_spell(const union carom_address *address, uint16_t *ret_port, char *host,
+			size_t size);
 
 #endif

@@ -20,7 +20,6 @@
  */
 #include "ipc/listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -51,6 +50,7 @@
  * struct carom_listener - @fd is -1 once it is closed
  * @turn:         of who accepts
  * @path:         as it was given; NULL: another family
+ * @file:         the last part of it
  * @directory_fd: of the path; -1
  * @device, @inode: of the socket's file
  * @finalizer:    removes the file; 0: there is none
@@ -62,6 +62,7 @@ struct carom_listener {
 	int fd;
 	int family;
 	char *path;
+	const char *file;
 	int directory_fd;
 	dev_t device;
 	ino_t inode;
@@ -80,25 +81,18 @@ struct carom_listener {
 
 /* ---- the file ---- */
 
-static const char *file_of(const struct carom_listener *listener)
-{
-	const char *slash = strrchr(listener->path, '/');
-
-	return slash ? slash + 1 : listener->path;
-}
-
 /* I1; a finalizer */
 static int remove_file(void *data)
 {
 	const struct carom_listener *listener = data;
-	const char *file = file_of(listener);
 	struct stat status;
 
-	if (fstatat(listener->directory_fd, file, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(listener->directory_fd, listener->file, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT || errno == EBADF ? 0 : -errno;
 	if (status.st_dev != listener->device || status.st_ino != listener->inode)
 		return 0;
-	return unlinkat(listener->directory_fd, file, 0) < 0 && errno != ENOENT ? -errno : 0;
+	return unlinkat(listener->directory_fd, listener->file, 0) < 0 && errno != ENOENT ? -errno
+											  : 0;
 }
 
 static int own_file(struct carom_listener *listener, struct carom_endpoint *endpoint)
@@ -109,7 +103,8 @@ static int own_file(struct carom_listener *listener, struct carom_endpoint *endp
 	if (endpoint->directory_fd < 0) /* abstract */
 		return 0;
 	listener->directory_fd = carom_take_fd(endpoint->directory_fd);
-	if (fstatat(listener->directory_fd, file_of(listener), &status, AT_SYMLINK_NOFOLLOW) < 0)
+	listener->file = endpoint->file;
+	if (fstatat(listener->directory_fd, listener->file, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	listener->device = status.st_dev;
 	listener->inode = status.st_ino;
@@ -208,23 +203,15 @@ static int bind_at(struct carom_listener *listener, const struct carom_endpoint 
 /* Where it is now, as clients have to say it. */
 static int learn_address(struct carom_listener *listener)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} address;
+	union carom_address address;
 	socklen_t size = sizeof(address);
-	bool is_in = listener->family == AF_INET;
 
 	if (listener->family == AF_UNIX)
 		return 0;
 	if (getsockname(listener->fd, &address.any, &size) < 0)
 		return -errno;
-	listener->port = ntohs(is_in ? address.in.sin_port : address.in6.sin6_port);
-	inet_ntop(listener->family,
-		  is_in ? (const void *)&address.in.sin_addr : &address.in6.sin6_addr,
-		  listener->host, sizeof(listener->host));
-	return 0;
+	return carom_address_spell(&address, &listener->port, listener->host,
+				   sizeof(listener->host));
 }
 
 static int start(struct carom_listener *listener, const struct carom_listener_options *options)

@@ -3,13 +3,11 @@
  */
 #include "ipc/peer.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "ipc/connection_private.h"
+#include "ipc/endpoint.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
@@ -28,31 +26,19 @@ static int take_credentials(int fd, struct carom_peer *peer)
 	return 0;
 }
 
-static int take_address(const struct sockaddr_storage *address, struct carom_peer *peer)
-{
-	const struct sockaddr_in *in = (const void *)address;
-	const struct sockaddr_in6 *in6 = (const void *)address;
-	bool is_in = peer->family == AF_INET;
-
-	if (!is_in && peer->family != AF_INET6)
-		return -EOPNOTSUPP;
-	peer->port = ntohs(is_in ? in->sin_port : in6->sin6_port);
-	inet_ntop(peer->family, is_in ? (const void *)&in->sin_addr : &in6->sin6_addr, peer->host,
-		  sizeof(peer->host));
-	return 0;
-}
-
 int carom_connection_peer(const struct carom_connection *connection, struct carom_peer *ret_peer)
 {
 	struct carom_peer peer = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	int fd = connection->stream.fd, r;
-	struct sockaddr_storage address;
+	union carom_address address;
 	socklen_t size = sizeof(address);
 
-	if (getpeername(fd, (struct sockaddr *)&address, &size) < 0)
+	if (getpeername(fd, &address.any, &size) < 0)
 		return -errno;
-	peer.family = address.ss_family;
-	r = peer.family == AF_UNIX ? take_credentials(fd, &peer) : take_address(&address, &peer);
+	peer.family = address.any.sa_family;
+	r = peer.family == AF_UNIX
+		    ? take_credentials(fd, &peer)
+		    : carom_address_spell(&address, &peer.port, peer.host, sizeof(peer.host));
 	if (r == 0)
 		*ret_peer = peer;
 	return r;
