@@ -31,7 +31,7 @@ struct carom_lobby *carom_lobby_free(struct carom_lobby *lobby);
 int carom_lobby_fd(const struct carom_lobby *lobby);
 
 /**
- * carom_lobby_enter() - somebody has connected
+ * carom_lobby_enter_consume() - somebody has connected
  * @connection: the lobby's from now on, even if this fails
  *
  * The oldest is dropped for it where there are too many.
