@@ -12,12 +12,22 @@
 #define CAROM_END_DECLS
 #endif
 
+/* a variable of the type that it is given */
+#ifdef __cplusplus
+#define CAROM_AUTO_ auto
+#else
+#define CAROM_AUTO_ __auto_type
+#endif
+
 /*
  * What the CAROM_..._OPTIONS() macros are: a struct whose first member is its size. In C it
  * has an address, that of a compound literal; in C++ that of a temporary, which lives until
  * the end of the full expression (designators there are C++20, in the order of the members).
+ * Members that are left out are what options are for, and g++ -Wextra would name each of them,
+ * but for what a system header expands to.
  */
 #ifdef __cplusplus
+#pragma GCC system_header
 #define CAROM_OPTIONS(tag, ...) \
 	(static_cast<const tag &>(tag{ .size_bytes = sizeof(tag), __VA_ARGS__ }))
 #else

@@ -22,7 +22,7 @@ CAROM_BEGIN_DECLS
 /** carom_take_ptr() - the pointer's value; the variable becomes NULL */
 #define carom_take_ptr(pointer)                       \
 	__extension__({                               \
-		__auto_type carom_taken_ = (pointer); \
+		CAROM_AUTO_ carom_taken_ = (pointer); \
 		(pointer) = NULL;                     \
 		carom_taken_;                         \
 	})

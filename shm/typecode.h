@@ -51,13 +51,6 @@ CAROM_API size_t carom_typecode_size(uint64_t type);
 
 CAROM_END_DECLS
 
-/* a variable of the type that it is given */
-#ifdef __cplusplus
-#define CAROM_AUTO_ auto
-#else
-#define CAROM_AUTO_ __auto_type
-#endif
-
 /*
  * CAROM_TYPE_OF() - the typecode of an expression, which is not evaluated
  * CAROM_ITEM()    - of a type, with its size: two of the fields of options
