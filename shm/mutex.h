@@ -133,6 +133,8 @@ CAROM_API int carom_mutex_release(struct carom_mutex *mutex);
  *	held = &account->lock;
  *	if (r == -EOWNERDEAD && !repair(account))
  *		return -ENOTRECOVERABLE;	// and so says everybody from now on
+ *	if (r == -EOWNERDEAD)
+ *		carom_mutex_consistent(held);
  *
  * carom_take_ptr() keeps it from being released.
  *

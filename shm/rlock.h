@@ -9,10 +9,10 @@
  *		CAROM_CLEANUP(carom_rlock_releasep) struct carom_rlock *held = NULL;
  *		int r = carom_rlock_acquire(&ledger->lock, CAROM_NO_DEADLINE);
  *
- *		if (r < 0)
+ *		if (r < 0 && r != -EOWNERDEAD)
  *			return r;
  *		held = &ledger->lock;
- *		...
+ *		...			// -EOWNERDEAD: carom_rlock_consistent(), once it is repaired
  *
  * It is free for others once it was released as often as it was acquired. What a mutex
  * asks of its users it asks, too: storage of the caller's in shared memory, the thread that

@@ -10,7 +10,7 @@
  *	...				// children by fork() have it, others attach
  *	r = carom_semaphore_acquire(licences, CAROM_NO_DEADLINE);
  *	...
- *	carom_semaphore_release(licences);
+ *	carom_semaphore_release(licences, 1);
  *
  * Anybody may release. Who releases without having a unit gives back one that another
  * process has; if nobody has any, there is one more than before, unless that is above the
