@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -516,19 +517,32 @@ Test(start, fork_server_ends_with_the_program, .timeout = 60)
 	close(pidfd);
 }
 
-/* Until the library knows that its fork server is gone. */
-static void await_other_server(pid_t old)
+/* Says by the eventfd that the library knows that a fork server is gone. */
+static void count_losses(const struct carom_log_record *record, void *userdata)
 {
-	while (carom_ensured_forkserver_pid() == old)
-		usleep(100);
+	if (record->event == CAROM_LOG_EVENT_FORKSERVER_LOST)
+		eventfd_write(*(int *)userdata, 1);
+}
+
+/* Until it has known so of @wanted, some of which were waited for before. */
+static void await_losses(int fd, uint64_t wanted)
+{
+	static uint64_t seen;
+	eventfd_t more;
+
+	for (; seen < wanted; seen += more)
+		cr_assert(eventfd_read(fd, &more) == 0);
 }
 
 /* FS-10 */
 Test(start, fork_server_that_was_killed_is_made_again, .timeout = 60)
 {
 	struct carom_context *context = context_of("forkserver");
+	int losses_fd = eventfd(0, EFD_CLOEXEC);
 
 	NEED_FORKSERVER();
+	cr_assert(losses_fd >= 0);
+	carom_log_to(count_losses, &losses_fd);
 	for (int i = 0; i < 20; i++) {
 		struct talk talk = TALK(.context = context, .function = wait_for_word);
 		pid_t pid = carom_ensured_forkserver_pid();
@@ -536,7 +550,7 @@ Test(start, fork_server_that_was_killed_is_made_again, .timeout = 60)
 		cr_assert(pid > 0);
 		cr_assert(kill(pid, SIGKILL) == 0);
 		if (i % 2)
-			await_other_server(pid);
+			await_losses(losses_fd, (uint64_t)i + 1);
 		/* at whatever moment: the next child comes, and this one keeps its status */
 		cr_expect(RUN(.context = context) == 0);
 		cr_expect(carom_ensured_forkserver_pid() != pid);
@@ -545,6 +559,8 @@ Test(start, fork_server_that_was_killed_is_made_again, .timeout = 60)
 		cr_expect(exitcode_of(talk.process) == 42);
 		end_talk(&talk);
 	}
+	carom_log_to(NULL, NULL);
+	close(losses_fd);
 }
 
 /* FS-14 */
