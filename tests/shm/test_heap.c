@@ -830,7 +830,7 @@ Test(heap, survives_a_death_at_every_step, .timeout = 600)
 	if (!carom_point_name(0))
 		cr_skip_test("built without -Dpoints=true");
 	for (size_t i = 0; (name = carom_point_name(i)); i++) {
-		bool is_of_lock = strncmp(name, "lock.", 5) == 0;
+		bool is_of_lock = strncmp(name, "mutex.", 6) == 0;
 
 		if (!is_about_heaps(name))
 			continue;
