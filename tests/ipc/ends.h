@@ -17,7 +17,7 @@
 /** soon() - a deadline that a loaded machine keeps, and a test that fails reaches */
 static inline uint64_t soon(void)
 {
-	return carom_deadline_after(CAROM_SECONDS(20));
+	return carom_deadline_after(CAROM_SECONDS(50));
 }
 
 /** PIPE() - both ends as variables */
