@@ -17,6 +17,9 @@
  *       finds all that was put before.
  *   Q6  Who looks for the end looks first whether there are producers, and then whether the
  *       queue is empty: what one put before it was gone is found.
+ *   Q7  It is not the end as long as a task is at work that would come back if its consumer
+ *       died. But who has such a task himself does not wait for it, so no two of them wait for
+ *       each other.
  *
  * The deaths:
  *
@@ -461,12 +464,21 @@ static bool has_first(struct queue_state *state)
 	return distance(head, state->seen_tail) > 0;
 }
 
-/* There is nothing: does anything come? Q5, Q6. */
+/* Q7 */
+static bool may_be_returned(const struct carom_queue *queue)
+{
+	const struct queue_state *state = queue->state;
+
+	return state->tasks == CAROM_QUEUE_TASKS_REQUEUE && atomic_load(&state->behind) > 0 &&
+	       !carom_queue_has_tasks(queue, queue->base.name);
+}
+
+/* Does nobody put anything more? Return: 0, or why not. */
 static int find_end(const struct carom_queue *queue, uint32_t life)
 {
 	if (life == QUEUE_SHUT)
 		return -ESHUTDOWN;
-	return are_gone(queue, QUEUE_PRODUCER, queue->state->producer_count) ? -EPIPE : -EAGAIN;
+	return are_gone(queue, QUEUE_PRODUCER, queue->state->producer_count) ? -EPIPE : 0;
 }
 
 /* With the lock. Return: 0; -EMSGSIZE; -EAGAIN; or why never. */
@@ -486,7 +498,9 @@ static int get_now(struct carom_queue *queue, struct place *place)
 	if (has_first(state))
 		return take_first(queue, place);
 	r = find_end(queue, life);
-	return has_first(state) ? take_first(queue, place) : r;
+	if (has_first(state))
+		return take_first(queue, place);
+	return r == 0 || may_be_returned(queue) ? -EAGAIN : r;
 }
 
 static int get_once(struct place *place, struct queue_wait *wait)
@@ -629,8 +643,7 @@ void carom_queue_shutdown(struct carom_queue *queue, bool is_immediate)
 	raise_life(state, is_immediate ? QUEUE_SHUT_NOW : QUEUE_SHUT);
 	CAROM_POINT("queue.shut");
 	if (is_immediate) {
-		carom_queue_lock_get(queue, CAROM_NO_DEADLINE);
-		carom_queue_discard(queue);
+		carom_queue_lock_get(queue, CAROM_NO_DEADLINE); /* which empties it */
 		carom_mutex_release(&state->get_lock);
 	}
 	carom_mutex_release(&state->put_lock);
@@ -659,6 +672,15 @@ static int begin_task(struct carom_queue *queue)
 	return 0;
 }
 
+/* Those who join; and if nothing more comes, those who wait for what might be returned (Q7). */
+static void tell_of_last(struct carom_queue *queue)
+{
+	if (find_end(queue, atomic_load(&queue->state->life)) < 0)
+		carom_queue_ring_all(queue);
+	else
+		carom_queue_ring(&queue->state->join_bell);
+}
+
 int carom_queue_task_done(struct carom_queue *queue)
 {
 	struct queue_state *state = queue->state;
@@ -675,7 +697,7 @@ int carom_queue_task_done(struct carom_queue *queue)
 	is_last = r == 0 && carom_queue_unfinished_now(queue) == 0;
 	carom_mutex_release(&state->get_lock);
 	if (is_last)
-		carom_queue_ring(&state->join_bell);
+		tell_of_last(queue);
 	if (r == 0)
 		carom_queue_ring(&state->put_bell); /* it may have given room back */
 	return r;

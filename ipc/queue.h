@@ -173,8 +173,9 @@ CAROM_API int carom_queue_put(struct carom_queue *queue, const void *data, size_
  *	-EAGAIN     there is none, and @deadline_ns is CAROM_PASSED
  *	-ETIMEDOUT  there is none by @deadline_ns
  *	-EMSGSIZE   it is longer than @capacity, and still the first
- *	-EPIPE      it is empty, and all producers are gone
- *	-ESHUTDOWN  it is shut down, and empty; or carom_queue_close_consumer() by this process
+ *	-EPIPE      it is empty, and all producers are gone; and no task is at work that could
+ *	            still be returned by a death, unless this process has one itself
+ *	-ESHUTDOWN  it is shut down, and likewise; or carom_queue_close_consumer() by this process
  *	-ECANCELED, -EUSERS, -ENOMEM  as above
  */
 CAROM_API int carom_queue_get(struct carom_queue *queue, void *buffer, size_t capacity,

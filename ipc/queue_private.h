@@ -299,7 +299,8 @@ void carom_queue_ring_all(struct carom_queue *queue);
 /**
  * carom_queue_lock_put() - get the putters' lock; before the other one, if both
  *
- * Whatever a dead one left is seen to. Return: 0, or -ETIMEDOUT: somebody has held it until
+ * Whatever a dead one left is seen to; with the getters' lock of a queue that is shut down at
+ * once, it is empty. Return: 0, or -ETIMEDOUT: somebody has held it until
  * @deadline_ns, or for so long that he must have been stopped, whichever is later.
  */
 int carom_queue_lock_put(struct carom_queue *queue, uint64_t deadline_ns);

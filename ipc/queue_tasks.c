@@ -211,8 +211,6 @@ void carom_queue_recount(struct carom_queue *queue)
 		recount_tasks(queue);
 	else
 		state->oldest = head_of(queue).chunk;
-	if (atomic_load(&state->life) == QUEUE_SHUT_NOW)
-		carom_queue_discard(queue);
 }
 
 /* ---- changes ---- */

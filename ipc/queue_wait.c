@@ -187,9 +187,22 @@ int carom_queue_lock_put(struct carom_queue *queue, uint64_t deadline_ns)
 	return mend_put(queue, lock(&queue->state->put_lock, deadline_ns));
 }
 
+/* Who has shut it down may have died before that was done. */
+static void empty(struct carom_queue *queue)
+{
+	if (carom_queue_is_empty(queue))
+		return;
+	carom_queue_discard(queue);
+	carom_queue_ring_all(queue);
+}
+
 int carom_queue_lock_get(struct carom_queue *queue, uint64_t deadline_ns)
 {
-	return mend_get(queue, lock(&queue->state->get_lock, deadline_ns));
+	int r = mend_get(queue, lock(&queue->state->get_lock, deadline_ns));
+
+	if (r == 0 && __builtin_expect(atomic_load(&queue->state->life) == QUEUE_SHUT_NOW, 0))
+		empty(queue);
+	return r;
 }
 
 /* ---- the dead ---- */
