@@ -79,7 +79,7 @@ struct bench_act {
 	bool is_apart;
 };
 
-#define BENCH_ACT_LISTS_MAX 6
+#define BENCH_ACT_LISTS_MAX 7
 
 /**
  * struct bench_peer - who does the work
@@ -119,12 +119,13 @@ extern const struct bench_peer bench_peer_pthread;
 extern const struct bench_peer bench_peer_pthread_robust;
 extern const struct bench_peer bench_peer_semaphore;
 
-/* What carom does without a pool, with large values, at a pool's begin and end, and by its locks. */
+/* What carom does without a pool, with large values, at a pool's begin and end, and by its locks and queues. */
 extern const struct bench_act bench_carom_process_acts[];
 extern const struct bench_act bench_carom_echo_acts[];
 extern const struct bench_act bench_carom_life_acts[];
 extern const struct bench_act bench_carom_lock_acts[];
 extern const struct bench_act bench_carom_event_acts[];
+extern const struct bench_act bench_carom_queue_acts[];
 
 /* What the kernel's futex does beside a round trip. */
 extern const struct bench_act bench_futex_event_acts[];

@@ -225,12 +225,12 @@ static const char *billiard_missing(void)
 			ACT(BENCH_SPAWN, setup_module), ACT(BENCH_CHILD, setup_module),            \
 			LARGE_ACT(BENCH_CHILD_LARGE_PARENT, setup_module),                         \
 			LARGE_ACT(BENCH_SPAWN_EXEC, setup_module), ACT(BENCH_IDLE, setup_module),  \
-			ACT(BENCH_IDLE_64, setup_module), { 0 },                                   \
+			ACT(BENCH_IDLE_64, setup_module), ACT(BENCH_QUEUE, setup_module), { 0 },   \
 	}
 
 const struct bench_peer bench_peer_multiprocessing = {
 	.name = "multiprocessing",
-	.summary = "Python's multiprocessing.Pool, Process",
+	.summary = "Python's multiprocessing.Pool, Process, Queue",
 	.missing = multiprocessing_missing,
 	.patience_ns = CAROM_SECONDS(2),
 	.acts = ACTS(setup_multiprocessing),
@@ -244,7 +244,7 @@ static const struct bench_act billiard_acts[] = {
 
 const struct bench_peer bench_peer_billiard = {
 	.name = "billiard",
-	.summary = "Celery's billiard.Pool, Process",
+	.summary = "Celery's billiard.Pool, Process, Queue",
 	.missing = billiard_missing,
 	.patience_ns = CAROM_SECONDS(30),
 	.acts = ACTS(setup_billiard),

@@ -299,6 +299,44 @@ class SpawnExec(Child):
     method = "spawn"
 
 
+class Queue:
+    """Two processes put, two get; they live all the time, and are told how many it is to be."""
+
+    many = True
+    pool = None
+
+    def __init__(self, module, job):
+        context = module.get_context("fork")
+        self.queue = context.Queue()
+        self.payload = b"x" * job["payload_bytes"]
+        self.ends = []
+        for function in (self.put, self.get) * 2:
+            mine, theirs = context.Pipe()
+            process = context.Process(target=self.play, args=(function, theirs), daemon=True)
+            process.start()
+            self.ends.append(mine)
+
+    def put(self):
+        self.queue.put(self.payload)
+
+    def get(self):
+        self.queue.get()
+
+    def play(self, function, end):
+        while True:
+            for _ in range(end.recv()):
+                function()
+            end.send(None)
+
+    def operate(self, task_count):
+        begin = now()
+        for end in self.ends:
+            end.send((task_count + 1) // 2)
+        for end in self.ends:
+            end.recv()
+        return now() - begin
+
+
 WORKS = {
     "round-trip": RoundTrip,
     "throughput": Throughput,
@@ -328,6 +366,7 @@ WORKS = {
     "child": Child,
     "child-4g": Child,
     "spawn-exec": SpawnExec,
+    "queue": Queue,
     "idle": Work,
     "idle-64": Work,
 }

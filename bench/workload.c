@@ -356,6 +356,14 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.cold = true,
 		.child_count = 100,
 	},
+	[BENCH_QUEUE] = {
+		.name = "queue",
+		.title = "64 bytes through a queue, 2 processes put and 2 get",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 4,
+		.task_count = BENCH_MANY,
+		.payload_bytes = 64,
+	},
 	[BENCH_IDLE] = {
 		.name = "idle",
 		.title = "a pool of 8 workers with nothing to do, all its processes together",
@@ -419,6 +427,7 @@ const struct bench_bar bench_bars[] = {
 	{ BENCH_LOCK_DEATH, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "pthread-robust", 1 },
 	{ BENCH_LOCK_DEATH_LARGE, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "pthread-robust", 1 },
 	{ BENCH_EVENT, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "futex", 1 },
+	{ BENCH_QUEUE, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "multiprocessing", 20 },
 	{ BENCH_IDLE, BENCH_ANYWHERE, BENCH_AT_MOST_SWITCHES, NULL, 0 },
 	{ BENCH_IDLE, BENCH_ANYWHERE, BENCH_AT_MOST_CPU_NS, NULL, 0 },
 	{ BENCH_IDLE_64, BENCH_ANYWHERE, BENCH_AT_MOST_SWITCHES, NULL, 0 },
