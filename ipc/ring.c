@@ -41,6 +41,13 @@
  * the one that belongs to that S1 or a later one. Later: then that later S1 has been
  * or will be followed by its own S2, which comes after P1 if P2 did not see it.
  * closed is published like an index.
+ *
+ * A pipe's ring (ring_private.h) has its views in memory that all processes of an end
+ * share, under locks of the pipe's. So it can be told late:
+ *
+ *   I5  `told` is the index that the other end was told, `mine` may be ahead of it. Whoever
+ *       looks for more, sleeping or not, tells first. A producer's `mine` passes a record
+ *       only once that is whole, so whoever takes over from the dead tells all of `mine`.
  */
 #include "ipc/ring.h"
 
@@ -53,45 +60,12 @@
 
 #include "core/options.h"
 #include "core/points.h"
-#include "ipc/ring_layout.h"
+#include "ipc/ring_private.h"
 #include "shm/futex.h"
 #include "shm/segment.h"
 
 #define WORD_SIZE    sizeof(uint64_t)
 #define SIZE_DEFAULT CAROM_KIB(64)
-
-/**
- * struct view - what one end knows; private memory, a line of its own
- * @mine:   this end's index
- * @theirs: the other's, as it was when last looked at
- * @skip:   bytes up to the memory's end that the record at hand leaves out, or 0
- * @room:   producer: bytes reserved; consumer: length of the record received
- * @held:   something is reserved or received
- * @broken: the other end wrote nonsense
- */
-struct view {
-	alignas(CAROM_RING_LINE) uint64_t mine;
-	uint64_t theirs;
-	uint64_t skip;
-	uint64_t room;
-	bool held;
-	bool broken;
-};
-
-/**
- * struct carom_ring - a handle
- * @shared:   checked by nobody but attach(); see I1
- * @data:     @capacity bytes
- * @capacity: a power of two; the private copy, which alone is used
- * @views:    by enum carom_ring_end
- */
-struct carom_ring {
-	struct carom_segment *segment;
-	struct carom_ring_shared *shared;
-	unsigned char *data;
-	uint64_t capacity;
-	struct view views[2];
-};
 
 static enum carom_ring_end other(enum carom_ring_end end)
 {
@@ -126,20 +100,33 @@ static _Atomic uint64_t *word_at(const struct carom_ring *ring, uint64_t index)
 
 /* --- sleeping and waking --- */
 
-/* I4: also when `asleep` says that there is nobody. */
-static void wake_always(struct carom_ring_side *side)
+/* @end hears of it if it wants to, or (@always, I4) even if it seems that it does not. */
+static void wake(struct carom_ring *ring, enum carom_ring_end end, uint32_t bits, bool always)
 {
-	atomic_store(&side->asleep, 0);
+	struct carom_ring_side *side = &ring->shared->sides[end];
+	uint32_t seen = atomic_fetch_and(&side->asleep, ~bits);
+
 	CAROM_POINT("ring.waking");
-	carom_futex_wake(&side->asleep, INT_MAX);
+	if (always || (seen & ~CAROM_RING_BELL))
+		carom_futex_wake(&side->asleep, INT_MAX);
+	if (ring->bell && (seen & bits & CAROM_RING_BELL))
+		ring->bell(ring->userdata);
 }
 
-/* @end's index becomes @index, and the other end hears of it if it waits for that much. */
-static void publish(struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
+static void wake_both(struct carom_ring *ring)
+{
+	wake(ring, CAROM_RING_PRODUCER, CAROM_RING_SLEEPS, true);
+	wake(ring, CAROM_RING_CONSUMER, CAROM_RING_SLEEPS, true);
+}
+
+/* The other end is told of @end's index, and hears of it if it waits for that much. */
+static void tell(struct carom_ring *ring, enum carom_ring_end end)
 {
 	struct carom_ring_side *sleeper = &ring->shared->sides[other(end)];
+	struct carom_ring_view *view = &ring->views[end];
+	uint64_t index = view->mine;
 
-	ring->views[end].mine = index;
+	view->told = index;
 	/* P1: publishes the record, or the room; pairs with S2 in look() */
 	atomic_store(&ring->shared->sides[end].index, index);
 	CAROM_POINT("ring.published");
@@ -148,22 +135,34 @@ static void publish(struct carom_ring *ring, enum carom_ring_end end, uint64_t i
 		return;
 	/* relaxed: P2 has seen S1, which stands behind the store */
 	if (reached(index, atomic_load_explicit(&sleeper->wanted, memory_order_relaxed)))
-		wake_always(sleeper);
+		wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, false);
 }
 
-static void announce_sleep(struct carom_ring_side *side, uint64_t wanted)
+/* I5 */
+static void move(struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
 {
+	/* release: who finds it, once this process is dead, finds what was written before */
+	__atomic_store_n(&ring->views[end].mine, index, __ATOMIC_RELEASE);
+	CAROM_POINT("ring.moved");
+}
+
+/* Return: what the futex word was then */
+static uint32_t announce_sleep(struct carom_ring_side *side, uint64_t wanted, uint32_t bit)
+{
+	uint32_t seen;
+
 	/* relaxed: S1 orders it */
 	atomic_store_explicit(&side->wanted, wanted, memory_order_relaxed);
-	/* S1: pairs with P2 in publish() and, for `closed`, in carom_ring_close() */
-	atomic_store(&side->asleep, 1);
+	/* S1: pairs with P2 in tell() and, for `closed`, in carom_ring_close() */
+	seen = atomic_fetch_or(&side->asleep, bit);
 	CAROM_POINT("ring.asleep");
+	return seen | bit;
 }
 
 /* I2: may the other end's index, @theirs so far, have become @index? */
 static bool is_sane(const struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
 {
-	const struct view *view = &ring->views[end];
+	const struct carom_ring_view *view = &ring->views[end];
 
 	if (index % WORD_SIZE != 0)
 		return false;
@@ -177,13 +176,13 @@ static bool is_sane(const struct carom_ring *ring, enum carom_ring_end end, uint
 static int look(struct carom_ring *ring, enum carom_ring_end end, uint64_t wanted)
 {
 	struct carom_ring_side *sides = ring->shared->sides;
-	struct view *view = &ring->views[end];
+	struct carom_ring_view *view = &ring->views[end];
 	/* before the index: what was committed before the close is then seen as well */
 	bool is_closed = atomic_load(&sides[other(end)].closed) || atomic_load(&sides[end].closed);
 	uint64_t index;
 
 	CAROM_POINT("ring.looking");
-	/* S2: pairs with P1 in publish() */
+	/* S2: pairs with P1 in tell() */
 	index = atomic_load(&sides[other(end)].index);
 	CAROM_POINT("ring.looked");
 	if (!is_sane(ring, end, index)) {
@@ -204,14 +203,15 @@ static int sleep_until(struct carom_ring *ring, enum carom_ring_end end, uint64_
 	int r;
 
 	do {
-		announce_sleep(side, wanted);
+		uint32_t word = announce_sleep(side, wanted, CAROM_RING_SLEEPS);
+
 		r = look(ring, end, wanted);
 		if (r != -EAGAIN)
 			break;
-		r = carom_futex_wait(&side->asleep, 1, deadline_ns);
+		r = carom_futex_wait(&side->asleep, word, deadline_ns);
 	} while (r != -ETIMEDOUT);
 	/* relaxed: one wake-up for nothing, at worst */
-	atomic_store_explicit(&side->asleep, 0, memory_order_relaxed);
+	atomic_fetch_and_explicit(&side->asleep, ~CAROM_RING_SLEEPS, memory_order_relaxed);
 	return r;
 }
 
@@ -223,6 +223,8 @@ static int wait_for(struct carom_ring *ring, enum carom_ring_end end, uint64_t w
 
 	if (reached(ring->views[end].theirs, wanted))
 		return 0;
+	if (ring->views[end].told != ring->views[end].mine)
+		tell(ring, end);
 	r = look(ring, end, wanted);
 	if (r == -EAGAIN && deadline_ns != CAROM_PASSED)
 		r = sleep_until(ring, end, wanted, deadline_ns);
@@ -246,9 +248,18 @@ static struct carom_ring *new_handle(void)
 {
 	struct carom_ring *ring = aligned_alloc(alignof(struct carom_ring), sizeof(*ring));
 
-	if (ring)
-		memset(ring, 0, sizeof(*ring));
+	if (!ring)
+		return NULL;
+	memset(ring, 0, sizeof(*ring));
+	ring->views = ring->own_views;
 	return ring;
+}
+
+static void begin_view(struct carom_ring_view *view, uint64_t mine, uint64_t theirs)
+{
+	view->mine = mine;
+	view->told = mine;
+	view->theirs = theirs;
 }
 
 /*
@@ -262,10 +273,8 @@ static int begin_views(struct carom_ring *ring)
 
 	if (head % WORD_SIZE != 0 || tail % WORD_SIZE != 0)
 		return -EBADMSG;
-	ring->views[CAROM_RING_PRODUCER].mine = head;
-	ring->views[CAROM_RING_PRODUCER].theirs = head - ring->capacity;
-	ring->views[CAROM_RING_CONSUMER].mine = tail;
-	ring->views[CAROM_RING_CONSUMER].theirs = tail;
+	begin_view(&ring->views[CAROM_RING_PRODUCER], head, head - ring->capacity);
+	begin_view(&ring->views[CAROM_RING_CONSUMER], tail, tail);
 	return 0;
 }
 
@@ -274,14 +283,14 @@ static bool is_power_of_two(uint64_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
-static int attach(struct carom_ring *ring)
+/* Uses the ring that stands in @size bytes of @memory. */
+static int use(struct carom_ring *ring, void *memory, uint64_t size)
 {
-	uint64_t size = carom_segment_size(ring->segment);
 	uint64_t capacity;
 
 	if (size < CAROM_RING_DATA_OFFSET)
 		return -EBADMSG;
-	ring->shared = carom_segment_data(ring->segment);
+	ring->shared = memory;
 	ring->data = (unsigned char *)ring->shared + CAROM_RING_DATA_OFFSET;
 	capacity = atomic_load(&ring->shared->capacity);
 	if (atomic_load(&ring->shared->magic) != CAROM_RING_MAGIC || !is_power_of_two(capacity) ||
@@ -289,11 +298,17 @@ static int attach(struct carom_ring *ring)
 	    capacity > size - CAROM_RING_DATA_OFFSET)
 		return -EBADMSG;
 	ring->capacity = capacity;
-	return begin_views(ring);
+	return 0;
 }
 
-/* The capacity for a wish of @size; 0 if there is none. */
-static uint64_t capacity_for(uint64_t size)
+static int attach(struct carom_ring *ring)
+{
+	int r = use(ring, carom_segment_data(ring->segment), carom_segment_size(ring->segment));
+
+	return r < 0 ? r : begin_views(ring);
+}
+
+uint64_t carom_ring_capacity(uint64_t size)
 {
 	uint64_t capacity = CAROM_RING_SIZE_MIN;
 
@@ -306,10 +321,15 @@ static uint64_t capacity_for(uint64_t size)
 	return capacity;
 }
 
+static void lay(struct carom_ring_shared *shared, uint64_t capacity)
+{
+	atomic_store(&shared->capacity, capacity);
+	atomic_store(&shared->magic, CAROM_RING_MAGIC);
+}
+
 static int make_segment(const struct carom_ring_options *options, uint64_t capacity,
 			struct carom_segment **ret_segment)
 {
-	struct carom_ring_shared *shared;
 	int r = carom_segment_new(
 		&CAROM_SEGMENT_OPTIONS(.name = options->name ? options->name : "carom-ring",
 				       .size = CAROM_RING_DATA_OFFSET + capacity,
@@ -318,9 +338,7 @@ static int make_segment(const struct carom_ring_options *options, uint64_t capac
 
 	if (r < 0)
 		return r;
-	shared = carom_segment_data(*ret_segment);
-	atomic_store(&shared->capacity, capacity);
-	atomic_store(&shared->magic, CAROM_RING_MAGIC);
+	lay(carom_segment_data(*ret_segment), capacity);
 	return 0;
 }
 
@@ -333,7 +351,7 @@ int carom_ring_new(const struct carom_ring_options *options, struct carom_ring *
 
 	if (r < 0)
 		return r;
-	capacity = capacity_for(o.size);
+	capacity = carom_ring_capacity(o.size);
 	if (capacity == 0)
 		return -EINVAL;
 	ring = new_handle();
@@ -362,10 +380,26 @@ int carom_ring_attach_dup(int fd, struct carom_ring **ret_ring)
 	r = attach(ring);
 	if (r < 0)
 		return r;
-	wake_always(&ring->shared->sides[CAROM_RING_PRODUCER]);
-	wake_always(&ring->shared->sides[CAROM_RING_CONSUMER]);
+	wake_both(ring);
 	*ret_ring = carom_take_ptr(ring);
 	return 0;
+}
+
+void carom_ring_lay(void *memory, uint64_t capacity, struct carom_ring_view *producer,
+		    struct carom_ring_view *consumer)
+{
+	lay(memory, capacity);
+	begin_view(producer, 0, -capacity);
+	begin_view(consumer, 0, 0);
+}
+
+int carom_ring_open(struct carom_ring *ring, void *memory, uint64_t size,
+		    struct carom_ring_view *views)
+{
+	memset(ring, 0, sizeof(*ring));
+	ring->views = views;
+	ring->is_pipe = true;
+	return use(ring, memory, size);
 }
 
 struct carom_ring *carom_ring_free(struct carom_ring *ring)
@@ -398,8 +432,7 @@ void carom_ring_close(struct carom_ring *ring, enum carom_ring_end end)
 	/* P1, P2 for `closed`: pairs with S1 in announce_sleep(), and with look() behind it */
 	atomic_store(&ring->shared->sides[end].closed, 1);
 	CAROM_POINT("ring.closed");
-	wake_always(&ring->shared->sides[CAROM_RING_PRODUCER]);
-	wake_always(&ring->shared->sides[CAROM_RING_CONSUMER]);
+	wake_both(ring);
 }
 
 /* --- the producer --- */
@@ -414,7 +447,7 @@ static uint64_t skip_before(const struct carom_ring *ring, uint64_t index, uint6
 
 int carom_ring_reserve(struct carom_ring *ring, size_t size, uint64_t deadline_ns, void **ret_data)
 {
-	struct view *view = &ring->views[CAROM_RING_PRODUCER];
+	struct carom_ring_view *view = &ring->views[CAROM_RING_PRODUCER];
 	uint64_t skip;
 	int r;
 
@@ -443,28 +476,43 @@ int carom_ring_reserve(struct carom_ring *ring, size_t size, uint64_t deadline_n
 }
 
 /* I3: the words before the record and in place of what it skips; behind head, so unseen yet. */
-static void write_words(struct carom_ring *ring, const struct view *view, size_t size)
+static void write_words(struct carom_ring *ring, const struct carom_ring_view *view, size_t size,
+			uint32_t kind)
 {
-	/* relaxed: P1 in publish() orders them */
+	/* relaxed: P1 in tell() orders them */
 	if (view->skip != 0)
 		atomic_store_explicit(word_at(ring, view->mine),
 				      carom_ring_word(CAROM_RING_WRAP, 0), memory_order_relaxed);
 	atomic_store_explicit(word_at(ring, view->mine + view->skip),
-			      carom_ring_word(CAROM_RING_RECORD, (uint32_t)size),
-			      memory_order_relaxed);
+			      carom_ring_word(kind, (uint32_t)size), memory_order_relaxed);
+}
+
+int carom_ring_commit_quietly(struct carom_ring *ring, size_t size, uint32_t kind)
+{
+	struct carom_ring_view *view = &ring->views[CAROM_RING_PRODUCER];
+
+	if (!view->held || size > view->room)
+		return -EINVAL;
+	write_words(ring, view, size, kind);
+	view->held = false;
+	CAROM_POINT("ring.written");
+	move(ring, CAROM_RING_PRODUCER, view->mine + view->skip + footprint(size));
+	return 0;
+}
+
+void carom_ring_tell(struct carom_ring *ring, enum carom_ring_end end)
+{
+	if (ring->views[end].told != ring->views[end].mine)
+		tell(ring, end);
 }
 
 int carom_ring_commit(struct carom_ring *ring, size_t size)
 {
-	struct view *view = &ring->views[CAROM_RING_PRODUCER];
+	int r = carom_ring_commit_quietly(ring, size, CAROM_RING_RECORD);
 
-	if (!view->held || size > view->room)
-		return -EINVAL;
-	write_words(ring, view, size);
-	view->held = false;
-	CAROM_POINT("ring.written");
-	publish(ring, CAROM_RING_PRODUCER, view->mine + view->skip + footprint(size));
-	return 0;
+	if (r == 0)
+		tell(ring, CAROM_RING_PRODUCER);
+	return r;
 }
 
 int carom_ring_push(struct carom_ring *ring, const void *data, size_t size, uint64_t deadline_ns)
@@ -487,11 +535,18 @@ static uint64_t load_word(const struct carom_ring *ring, uint64_t index)
 	return atomic_load_explicit(word_at(ring, index), memory_order_relaxed);
 }
 
+static bool is_kind(const struct carom_ring *ring, uint32_t kind)
+{
+	return kind == CAROM_RING_RECORD ||
+	       (ring->is_pipe && (kind == CAROM_RING_FIRST || kind == CAROM_RING_NEXT ||
+				  kind == CAROM_RING_LAST || kind == CAROM_RING_TORN));
+}
+
 /*
  * Takes the record at `mine`, of which there are at least 8 bytes, into the view.
  * Each word is loaded once and checked against the view alone.
  */
-static int take_record(const struct carom_ring *ring, struct view *view)
+static int take_record(const struct carom_ring *ring, struct carom_ring_view *view)
 {
 	uint64_t available = view->theirs - view->mine;
 	uint64_t word = load_word(ring, view->mine);
@@ -504,19 +559,20 @@ static int take_record(const struct carom_ring *ring, struct view *view)
 		word = load_word(ring, view->mine + skip);
 	}
 	size = (uint32_t)word;
-	if (word >> 32 != CAROM_RING_RECORD || size > record_max(ring->capacity) ||
+	if (!is_kind(ring, (uint32_t)(word >> 32)) || size > record_max(ring->capacity) ||
 	    footprint(size) > available - skip ||
 	    skip_before(ring, view->mine + skip, footprint(size)) != 0)
 		return -EBADMSG;
 	view->skip = skip;
 	view->room = size;
+	view->kind = (uint32_t)(word >> 32);
 	view->held = true;
 	return 0;
 }
 
 static int receive(struct carom_ring *ring, uint64_t deadline_ns)
 {
-	struct view *view = &ring->views[CAROM_RING_CONSUMER];
+	struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
 	int r = check_usable(ring, CAROM_RING_CONSUMER);
 
 	if (r < 0 || view->held)
@@ -533,7 +589,7 @@ static int receive(struct carom_ring *ring, uint64_t deadline_ns)
 int carom_ring_receive(struct carom_ring *ring, uint64_t deadline_ns, const void **ret_data,
 		       size_t *ret_size)
 {
-	const struct view *view = &ring->views[CAROM_RING_CONSUMER];
+	const struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
 	int r = receive(ring, deadline_ns);
 
 	if (r < 0)
@@ -544,14 +600,23 @@ int carom_ring_receive(struct carom_ring *ring, uint64_t deadline_ns, const void
 	return 0;
 }
 
+/* I5: a consumer that has more at hand, and is not far ahead, tells of several at once. */
+static bool may_tell_late(const struct carom_ring *ring, const struct carom_ring_view *view)
+{
+	return ring->is_pipe && view->mine != view->theirs &&
+	       view->mine - view->told < ring->capacity / 4;
+}
+
 int carom_ring_release(struct carom_ring *ring)
 {
-	struct view *view = &ring->views[CAROM_RING_CONSUMER];
+	struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
 
 	if (!view->held)
 		return -EINVAL;
 	view->held = false;
-	publish(ring, CAROM_RING_CONSUMER, view->mine + view->skip + footprint(view->room));
+	move(ring, CAROM_RING_CONSUMER, view->mine + view->skip + footprint(view->room));
+	if (!may_tell_late(ring, view))
+		tell(ring, CAROM_RING_CONSUMER);
 	return 0;
 }
 
@@ -570,4 +635,49 @@ int carom_ring_pop(struct carom_ring *ring, void *buffer, size_t capacity, uint6
 	if (size > 0)
 		memcpy(buffer, data, size);
 	return carom_ring_release(ring);
+}
+
+/* --- for pipes --- */
+
+void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end)
+{
+	struct carom_ring_view *view = &ring->views[end];
+
+	view->held = false;
+	tell(ring, end);
+	wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, true);
+}
+
+bool carom_ring_is_empty(const struct carom_ring *ring)
+{
+	uint64_t head = atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].index);
+
+	/* relaxed: another thread may be moving it, and an old one only says "not yet" */
+	return head == __atomic_load_n(&ring->views[CAROM_RING_CONSUMER].mine, __ATOMIC_RELAXED);
+}
+
+bool carom_ring_is_closed(const struct carom_ring *ring, enum carom_ring_end end)
+{
+	return atomic_load(&ring->shared->sides[end].closed);
+}
+
+bool carom_ring_arm(struct carom_ring *ring)
+{
+	struct carom_ring_side *side = &ring->shared->sides[CAROM_RING_CONSUMER];
+	uint64_t mine = __atomic_load_n(&ring->views[CAROM_RING_CONSUMER].mine, __ATOMIC_RELAXED);
+
+	announce_sleep(side, mine + WORD_SIZE, CAROM_RING_BELL);
+	return carom_ring_is_empty(ring);
+}
+
+bool carom_ring_disarm(struct carom_ring *ring)
+{
+	return atomic_fetch_and(&ring->shared->sides[CAROM_RING_CONSUMER].asleep,
+				~CAROM_RING_BELL) &
+	       CAROM_RING_BELL;
+}
+
+bool carom_ring_is_armed(const struct carom_ring *ring)
+{
+	return atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].asleep) & CAROM_RING_BELL;
 }

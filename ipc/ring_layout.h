@@ -13,9 +13,20 @@
 
 #define CAROM_RING_MAGIC UINT64_C(0x31676e69726d6163) /* "camring1" */
 
-/* The upper half of a record's header; anything else is nonsense. */
+/*
+ * The upper half of a record's header; anything else is nonsense. Those of the second kind
+ * are the parts of a message that is longer than a record, and are for pipes alone.
+ */
 #define CAROM_RING_RECORD UINT32_C(0x64636572) /* "recd" */
 #define CAROM_RING_WRAP   UINT32_C(0x70617277) /* "wrap" */
+#define CAROM_RING_FIRST  UINT32_C(0x74737266) /* "frst": its first 8 bytes say how long it is */
+#define CAROM_RING_NEXT   UINT32_C(0x7478656e) /* "next" */
+#define CAROM_RING_LAST   UINT32_C(0x7473616c) /* "last" */
+#define CAROM_RING_TORN   UINT32_C(0x6e726f74) /* "torn": the rest does not come */
+
+/* In a side's `asleep`. */
+#define CAROM_RING_SLEEPS UINT32_C(1) /* in futex(2), or about to */
+#define CAROM_RING_BELL   UINT32_C(2) /* wants to be told by a descriptor, once */
 
 #define CAROM_RING_LINE        128 /* two cache lines: processors fetch them in pairs */
 #define CAROM_RING_DATA_OFFSET 4096
@@ -23,7 +34,7 @@
 /**
  * struct carom_ring_side - what one end writes
  * @index:  bytes committed by the producer, or released by the consumer, ever
- * @asleep: futex word; 1 while this end sleeps or is about to, else 0
+ * @asleep: futex word; how this end wants to hear of the other one's index
  * @closed: not 0 once it is closed
  * @wanted: while @asleep: the other end's index that is worth waking for
  */
