@@ -28,6 +28,9 @@ CAROM_BEGIN_DECLS
 #define CAROM_NO_DEADLINE UINT64_MAX
 #define CAROM_PASSED      UINT64_C(0)
 
+/* For spin_ns: go to sleep at once. */
+#define CAROM_SPIN_NEVER UINT64_MAX
+
 #define CAROM_KIB(n) ((uint64_t)(n) << 10)
 #define CAROM_MIB(n) ((uint64_t)(n) << 20)
 #define CAROM_GIB(n) ((uint64_t)(n) << 30)

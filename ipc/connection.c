@@ -1,6 +1,9 @@
 /*
  * Connection
  *
+ * Through a stream, or through shared memory: a duct (ipc/duct.h), which has messages already,
+ * and turns that processes share. What is the same stands here, the rest in few places.
+ *
  * Each direction has a turn, which one thread has at a time, and a state that says how far
  * the message at hand has come; so a call may stop at any byte, and the next goes on.
  *
@@ -78,17 +81,32 @@ static int set_buffer_size(const struct carom_stream *stream, uint64_t size)
 	return 0;
 }
 
+/* Is it the handle of a pipe through shared memory? */
+static int look_for_duct(struct carom_connection *connection, int fd)
+{
+	int r = carom_duct_attach(fd, &connection->duct);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	connection->is_readable &= carom_duct_may_receive(connection->duct);
+	connection->is_writable &= carom_duct_may_send(connection->duct);
+	return 0;
+}
+
 static int prepare(struct carom_connection *connection, int fd,
 		   const struct carom_connection_options *options)
 {
 	int r = look_at(fd, connection);
 
+	if (r == 0 && connection->stream.is_socket && !options->is_plain)
+		r = look_for_duct(connection, fd);
 	if (r < 0)
 		return r;
 	if (!connection->is_readable && !connection->is_writable)
 		return -EINVAL;
 	connection->stream.fd = fd;
-	r = set_buffer_size(&connection->stream, options->buffer_size);
+	if (!connection->duct)
+		r = set_buffer_size(&connection->stream, options->buffer_size);
 	if (r == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		r = -errno;
 	return r;
@@ -121,6 +139,7 @@ int carom_connection_new_take(int fd, const struct carom_connection_options *opt
 	connection->message_max = o.message_max ? o.message_max : UINT64_MAX;
 	r = prepare(connection, fd, &o);
 	if (r < 0) {
+		carom_duct_free(connection->duct);
 		free(connection);
 		return r;
 	}
@@ -148,6 +167,8 @@ static void forget_rest(struct carom_outgoing *out)
 
 void carom_connection_close(struct carom_connection *connection)
 {
+	connection->duct = carom_duct_free(connection->duct);
+	connection->is_lent = false;
 	carom_closep(&connection->stream.fd);
 	forget_message(&connection->in);
 	forget_rest(&connection->out);
@@ -200,38 +221,72 @@ int carom_connection_set_blocking(struct carom_connection *connection, bool bloc
 
 /* ---- sending ---- */
 
+static uint64_t real_deadline(const struct carom_connection *connection, uint64_t deadline_ns)
+{
+	return connection->stream.waits ? deadline_ns : CAROM_PASSED;
+}
+
+/* Of what is left. Return: 0, or why not more */
+static int write_rest(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_outgoing *out = &connection->out;
+	struct iovec part = { out->rest + out->rest_sent, out->rest_size - out->rest_sent };
+	size_t sent = 0;
+	ssize_t n = 0;
+	int r = 0;
+
+	if (connection->duct)
+		r = carom_duct_send_rest(connection->duct, part.iov_base, part.iov_len,
+					 real_deadline(connection, deadline_ns), &sent);
+	else
+		n = carom_stream_write(&connection->stream, &part, 1, deadline_ns);
+	out->rest_sent += n > 0 ? (size_t)n : sent;
+	return n < 0 ? (int)n : r;
+}
+
 /* Return: 0, or why not all of @rest is sent */
 static int send_rest(struct carom_connection *connection, uint64_t deadline_ns)
 {
 	struct carom_outgoing *out = &connection->out;
 
 	while (out->rest_sent < out->rest_size) {
-		struct iovec part = { out->rest + out->rest_sent, out->rest_size - out->rest_sent };
-		ssize_t n = carom_stream_write(&connection->stream, &part, 1, deadline_ns);
+		int r = write_rest(connection, deadline_ns);
 
-		if (n < 0)
-			return (int)n;
-		out->rest_sent += (size_t)n;
+		if (r < 0)
+			return r;
 	}
 	forget_rest(out);
 	return 0;
 }
 
-int carom_connection_begin_send(struct carom_connection *connection, uint64_t deadline_ns)
+static int take_send_turn(struct carom_connection *connection, uint64_t deadline_ns)
 {
-	struct carom_outgoing *out = &connection->out;
-	int r;
-
 	if (connection->stream.fd < 0 || !connection->is_writable)
 		return -EBADF;
-	r = carom_turn_take(&out->turn, connection->stream.waits ? deadline_ns : CAROM_PASSED);
+	deadline_ns = real_deadline(connection, deadline_ns);
+	return connection->duct ? carom_duct_begin_send(connection->duct, deadline_ns)
+				: carom_turn_take(&connection->out.turn, deadline_ns);
+}
+
+void carom_connection_end_send(struct carom_connection *connection)
+{
+	if (connection->duct)
+		carom_duct_end_send(connection->duct);
+	else
+		carom_turn_give(&connection->out.turn);
+}
+
+int carom_connection_begin_send(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	int r = take_send_turn(connection, deadline_ns);
+
 	if (r < 0)
 		return r;
-	r = out->error;
-	if (r == 0)
+	r = connection->out.error;
+	if (r == 0 && connection->out.rest)
 		r = send_rest(connection, deadline_ns);
 	if (r < 0)
-		carom_turn_give(&out->turn);
+		carom_connection_end_send(connection);
 	return r;
 }
 
@@ -292,6 +347,21 @@ static int send_parts(struct carom_connection *connection, struct iovec parts[2]
 	return 0;
 }
 
+/* All of it in one go, or what is left of it is kept. */
+static int send_by_duct(struct carom_connection *connection, const void *data, size_t size,
+			uint64_t deadline_ns)
+{
+	struct iovec rest[2] = { { NULL, 0 }, { (void *)data, size } };
+	size_t sent = 0;
+	int r = carom_duct_send(connection->duct, data, size,
+				real_deadline(connection, deadline_ns), &sent);
+
+	if (r == 0 || sent == 0)
+		return r;
+	advance(rest, sent);
+	return stop_within(&connection->out, rest, r);
+}
+
 int carom_connection_send_bytes(struct carom_connection *connection, const void *data, size_t size,
 				uint64_t deadline_ns)
 {
@@ -307,8 +377,9 @@ int carom_connection_send_bytes(struct carom_connection *connection, const void 
 	r = carom_connection_begin_send(connection, deadline_ns);
 	if (r < 0)
 		return r;
-	r = send_parts(connection, parts, deadline_ns);
-	carom_turn_give(&connection->out.turn);
+	r = connection->duct ? send_by_duct(connection, data, size, deadline_ns)
+			     : send_parts(connection, parts, deadline_ns);
+	carom_connection_end_send(connection);
 	return r;
 }
 
@@ -317,7 +388,7 @@ int carom_connection_flush(struct carom_connection *connection, uint64_t deadlin
 	int r = carom_connection_begin_send(connection, deadline_ns);
 
 	if (r == 0)
-		carom_turn_give(&connection->out.turn);
+		carom_connection_end_send(connection);
 	return r;
 }
 
@@ -330,6 +401,8 @@ ssize_t carom_connection_write_some(struct carom_connection *connection, const v
 
 	if (!data || size == 0)
 		return -EINVAL;
+	if (connection->duct)
+		return -EOPNOTSUPP;
 	r = carom_connection_begin_send(connection, deadline_ns);
 	if (r < 0)
 		return r;
@@ -340,18 +413,36 @@ ssize_t carom_connection_write_some(struct carom_connection *connection, const v
 
 /* ---- receiving ---- */
 
+static int take_receive_turn(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	if (connection->stream.fd < 0 || !connection->is_readable)
+		return -EBADF;
+	deadline_ns = real_deadline(connection, deadline_ns);
+	return connection->duct ? carom_duct_begin_receive(connection->duct, deadline_ns)
+				: carom_turn_take(&connection->in.turn, deadline_ns);
+}
+
+void carom_connection_end_receive(struct carom_connection *connection)
+{
+	if (connection->duct)
+		carom_duct_end_receive(connection->duct);
+	else
+		carom_turn_give(&connection->in.turn);
+}
+
 int carom_connection_begin_receive(struct carom_connection *connection, uint64_t deadline_ns)
 {
 	struct carom_incoming *in = &connection->in;
-	int r;
+	int r = take_receive_turn(connection, deadline_ns);
 
-	if (connection->stream.fd < 0 || !connection->is_readable)
-		return -EBADF;
-	r = carom_turn_take(&in->turn, connection->stream.waits ? deadline_ns : CAROM_PASSED);
 	if (r == 0 && in->error) {
 		r = in->error;
-		carom_turn_give(&in->turn);
+		carom_connection_end_receive(connection);
 	}
+	/* another process may have received what was there */
+	if (r == 0 && connection->duct && !carom_duct_is_within(connection->duct) &&
+	    !connection->is_lent)
+		forget_message(in);
 	return r;
 }
 
@@ -366,9 +457,16 @@ static int give_up(struct carom_incoming *in, int error)
 static ssize_t read_within(struct carom_connection *connection, void *buffer, size_t size,
 			   uint64_t deadline_ns)
 {
-	ssize_t n = carom_stream_read(&connection->stream, buffer, size, deadline_ns);
+	ssize_t n;
 
-	if (n == 0 || n == -ECONNRESET)
+	if (connection->duct)
+		n = carom_duct_read(connection->duct, buffer, size,
+				    real_deadline(connection, deadline_ns));
+	else
+		n = carom_stream_read(&connection->stream, buffer, size, deadline_ns);
+	if (n == -EBADMSG)
+		return give_up(&connection->in, -EBADMSG);
+	if ((n == 0 && size > 0) || n == -ECONNRESET)
 		return give_up(&connection->in, -ECONNRESET);
 	return n;
 }
@@ -382,11 +480,21 @@ static int pass_over(struct carom_connection *connection, uint64_t deadline_ns)
 		size_t size = in->skip_left < sizeof(scratch) ? in->skip_left : sizeof(scratch);
 		ssize_t n = read_within(connection, scratch, size, deadline_ns);
 
+		if (n == -ECONNABORTED) /* no more of it comes */
+			n = (ssize_t)in->skip_left;
 		if (n < 0)
 			return (int)n;
 		in->skip_left -= (uint64_t)n;
 	}
 	return 0;
+}
+
+/* Of a duct, a message without bytes is a record all the same. */
+static int end_empty(struct carom_connection *connection)
+{
+	if (!connection->duct || connection->in.size > 0)
+		return 0;
+	return (int)read_within(connection, NULL, 0, CAROM_PASSED);
 }
 
 /* Up to @size bytes of a frame, between two messages if it is the first. */
@@ -401,6 +509,18 @@ static ssize_t read_frame(struct carom_connection *connection, size_t size, uint
 	return n == 0 || n == -ECONNRESET ? -EPIPE : n; /* it closed with something unread */
 }
 
+static int take_length(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_incoming *in = &connection->in;
+	int r = carom_duct_look(connection->duct, real_deadline(connection, deadline_ns), &in->size,
+				&connection->place);
+
+	if (r == -EBADMSG)
+		return give_up(in, r);
+	in->is_known = r == 0;
+	return r;
+}
+
 /* Until the length of the message at the head is known. */
 static int take_frame(struct carom_connection *connection, uint64_t deadline_ns)
 {
@@ -410,6 +530,8 @@ static int take_frame(struct carom_connection *connection, uint64_t deadline_ns)
 
 	if (wanted < 0 || in->is_known)
 		return wanted;
+	if (connection->duct)
+		return take_length(connection, deadline_ns);
 	while ((wanted = carom_frame_decode(connection->framing, in->frame, in->frame_got,
 					    &in->size)) > 0) {
 		n = read_frame(connection, (size_t)wanted, deadline_ns);
@@ -457,7 +579,7 @@ static int take_body(struct carom_connection *connection, uint64_t deadline_ns)
 		if (in->body_got < in->size)
 			r = make_room(in);
 	}
-	return r;
+	return r < 0 ? r : end_empty(connection);
 }
 
 /* Until its length is known, and is allowed. */
@@ -473,12 +595,21 @@ static int begin_message(struct carom_connection *connection, uint64_t size_max,
 }
 
 /* The end of a call that receives, which @r came of. */
-static int end_receive(struct carom_incoming *in, int r, size_t *ret_size)
+static int end_receive(struct carom_connection *connection, int r, size_t *ret_size)
 {
 	if (r == 0 || r == -EMSGSIZE)
-		*ret_size = in->size; /* which a size_t can say */
-	carom_turn_give(&in->turn);
+		*ret_size = connection->in.size; /* which a size_t can say */
+	connection->is_lent = false;
+	carom_connection_end_receive(connection);
 	return r;
+}
+
+/* Did its sender die on the message? Then the next one is. */
+static bool is_aborted(struct carom_incoming *in, int r)
+{
+	if (r == -ECONNABORTED)
+		forget_message(in);
+	return r == -ECONNABORTED;
 }
 
 static void *hand_out(struct carom_incoming *in)
@@ -497,12 +628,14 @@ int carom_connection_recv_bytes(struct carom_connection *connection, size_t size
 
 	if (r < 0)
 		return r;
-	r = begin_message(connection, size_max ? size_max : SIZE_MAX, deadline_ns);
-	if (r == 0)
-		r = take_body(connection, deadline_ns);
+	do {
+		r = begin_message(connection, size_max ? size_max : SIZE_MAX, deadline_ns);
+		if (r == 0)
+			r = take_body(connection, deadline_ns);
+	} while (is_aborted(&connection->in, r));
 	if (r == 0)
 		*ret_data = hand_out(&connection->in);
-	return end_receive(&connection->in, r, ret_size);
+	return end_receive(connection, r, ret_size);
 }
 
 /* What came into the caller's memory, and was not all. */
@@ -525,16 +658,20 @@ static int take_directly(struct carom_connection *connection, unsigned char *buf
 {
 	struct carom_incoming *in = &connection->in;
 	size_t got = 0;
+	int r;
 
 	while (got < in->size) {
 		ssize_t n = read_within(connection, buffer + got, in->size - got, deadline_ns);
 
+		if (n == -ECONNABORTED)
+			return (int)n;
 		if (n < 0)
 			return in->error || keep_body(in, buffer, got) == 0 ? (int)n : -ENOMEM;
 		got += (size_t)n;
 	}
+	r = end_empty(connection);
 	forget_message(in);
-	return 0;
+	return r;
 }
 
 /* Of a message that was begun before. */
@@ -557,11 +694,13 @@ int carom_connection_recv_bytes_into(struct carom_connection *connection, void *
 
 	if (r < 0)
 		return r;
-	r = begin_message(connection, capacity, deadline_ns);
-	if (r == 0)
-		r = connection->in.body ? take_and_copy(connection, buffer, deadline_ns)
-					: take_directly(connection, buffer, deadline_ns);
-	return end_receive(&connection->in, r, ret_size);
+	do {
+		r = begin_message(connection, capacity, deadline_ns);
+		if (r == 0)
+			r = connection->in.body ? take_and_copy(connection, buffer, deadline_ns)
+						: take_directly(connection, buffer, deadline_ns);
+	} while (is_aborted(&connection->in, r));
+	return end_receive(connection, r, ret_size);
 }
 
 int carom_connection_skip(struct carom_connection *connection, uint64_t deadline_ns)
@@ -575,13 +714,24 @@ int carom_connection_skip(struct carom_connection *connection, uint64_t deadline
 		r = take_frame(connection, deadline_ns);
 		if (r == 0) {
 			in->skip_left = in->size - in->body_got;
+			r = end_empty(connection);
 			forget_message(in);
 		}
 	}
 	if (r == 0)
 		r = pass_over(connection, deadline_ns);
-	carom_turn_give(&in->turn);
+	carom_connection_end_receive(connection);
 	return r;
+}
+
+/* Until there is the beginning of a message; who receives is told what else there is. */
+static int poll_by_duct(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	const void *data;
+	uint64_t size;
+	int r = carom_duct_look(connection->duct, deadline_ns, &size, &data);
+
+	return r == -EPIPE || r == -EBADMSG ? 0 : r;
 }
 
 int carom_connection_poll(struct carom_connection *connection, uint64_t deadline_ns)
@@ -595,9 +745,126 @@ int carom_connection_poll(struct carom_connection *connection, uint64_t deadline
 	if (r < 0)
 		return 0; /* who receives is told */
 	is_begun = connection->in.is_known && connection->in.skip_left == 0;
-	carom_turn_give(&connection->in.turn);
-	if (is_begun)
-		return 0;
+	if (connection->duct && !is_begun && connection->in.skip_left == 0)
+		r = poll_by_duct(connection, deadline_ns);
+	carom_connection_end_receive(connection);
+	if (is_begun || connection->duct)
+		return r;
 	stream.waits = true;
 	return carom_stream_wait(&stream, POLLIN, deadline_ns);
+}
+
+/* ---- in place ---- */
+
+static int check_place(const struct carom_connection *connection, bool is_allowed)
+{
+	if (connection->stream.fd < 0 || !is_allowed)
+		return -EBADF;
+	return connection->duct ? 0 : -EOPNOTSUPP;
+}
+
+int carom_connection_reserve(struct carom_connection *connection, size_t size, uint64_t deadline_ns,
+			     void **ret_data)
+{
+	int r = check_place(connection, connection->is_writable);
+
+	if (r == 0)
+		r = carom_connection_begin_send(connection, deadline_ns);
+	if (r < 0)
+		return r;
+	r = carom_duct_reserve(connection->duct, size, real_deadline(connection, deadline_ns),
+			       ret_data);
+	if (r < 0)
+		carom_connection_end_send(connection);
+	return r;
+}
+
+int carom_connection_commit_more(struct carom_connection *connection, size_t size)
+{
+	int r = check_place(connection, connection->is_writable);
+
+	if (r == 0 && !carom_duct_has_begun_send(connection->duct))
+		r = -EINVAL;
+	return r < 0 ? r : carom_duct_commit(connection->duct, size);
+}
+
+int carom_connection_commit(struct carom_connection *connection, size_t size)
+{
+	int r = carom_connection_commit_more(connection, size);
+
+	if (r == 0)
+		carom_connection_end_send(connection);
+	return r;
+}
+
+/* All of the message, wherever it is. */
+static int take_in_place(struct carom_connection *connection, uint64_t deadline_ns,
+			 const void **ret_data)
+{
+	int r = begin_message(connection, SIZE_MAX, deadline_ns);
+
+	if (r < 0)
+		return r;
+	if (!connection->place) {
+		r = take_body(connection, deadline_ns);
+		connection->is_lent = r == 0;
+	}
+	if (r == 0)
+		*ret_data = connection->is_lent ? connection->in.body : connection->place;
+	return r;
+}
+
+int carom_connection_receive(struct carom_connection *connection, uint64_t deadline_ns,
+			     const void **ret_data, size_t *ret_size)
+{
+	int r = check_place(connection, connection->is_readable);
+
+	if (r == 0)
+		r = carom_connection_begin_receive(connection, deadline_ns);
+	if (r < 0)
+		return r;
+	do
+		r = take_in_place(connection, deadline_ns, ret_data);
+	while (is_aborted(&connection->in, r));
+	if (r == 0)
+		*ret_size = connection->in.size;
+	else
+		end_receive(connection, r, ret_size);
+	return r;
+}
+
+int carom_connection_release_more(struct carom_connection *connection)
+{
+	int r = check_place(connection, connection->is_readable);
+
+	if (r == 0 && !carom_duct_has_begun_receive(connection->duct))
+		r = -EINVAL;
+	if (r == 0 && !connection->is_lent)
+		r = carom_duct_release(connection->duct);
+	if (r == 0) {
+		connection->is_lent = false;
+		forget_message(&connection->in);
+	}
+	return r;
+}
+
+int carom_connection_release(struct carom_connection *connection)
+{
+	int r = carom_connection_release_more(connection);
+
+	if (r == 0)
+		carom_connection_end_receive(connection);
+	return r;
+}
+
+int carom_connection_poll_fd(struct carom_connection *connection)
+{
+	if (connection->stream.fd < 0)
+		return -EBADF;
+	return connection->duct ? carom_duct_poll_fd(connection->duct) : connection->stream.fd;
+}
+
+bool carom_connection_is_shared_memory(const struct carom_connection *connection)
+{
+	return connection->duct;
 }

@@ -1,8 +1,9 @@
 /**
  * DOC: connection
  *
- * Messages of any length through a stream: a socket or a pipe. What is sent is received
- * as it was sent, whole and in order, and the bytes on the way are those of Python's
+ * Messages of any length through a stream, a socket or a pipe; or, within a tree of
+ * processes, through shared memory (pipe.h). What is sent is received as it was sent, whole
+ * and in order. In a stream the bytes on the way are those of Python's
  * `multiprocessing.connection`, so that either side may be a Python program:
  *
  *	CAROM_CLEANUP(carom_connection_freep) struct carom_connection *connection = NULL;
@@ -24,8 +25,25 @@
  * -ECONNRESET within one: then a message was torn, and nothing of it is received.
  *
  * Threads may use a connection at the same time, to send and to receive: messages do not
- * mix. Processes that share an end may not both send, nor both receive, at the same time,
- * and a child by fork() that goes on with its parent's end does so between two messages.
+ * mix. So may processes that share an end of a pipe through shared memory, whoever of them
+ * is killed: the message that it was sending is then received by nobody, and one that it was
+ * receiving in parts (those that are longer than half of the pipe's buffer are) is lost with
+ * it. Processes that share a stream's end may not both send, nor both receive, at the same
+ * time, and a child by fork() that goes on with its parent's end does so between two messages.
+ *
+ * Through shared memory messages are also written and read where they stand, for a cost that
+ * does not depend on their size:
+ *
+ *	r = carom_connection_reserve(connection, size_at_most, CAROM_NO_DEADLINE, &room);
+ *	size = write_message(room);
+ *	r = carom_connection_commit(connection, size);
+ *	...
+ *	r = carom_connection_receive(connection, CAROM_NO_DEADLINE, &data, &size);
+ *	use(data, size);
+ *	r = carom_connection_release(connection);
+ *
+ * Through a connection by shared memory, carom_connection_send_bytes() does not ask whether
+ * the peer is there as long as there is room; what waits or finds nothing does.
  */
 #ifndef CAROM_IPC_CONNECTION_H
 #define CAROM_IPC_CONNECTION_H
@@ -66,6 +84,9 @@ enum carom_framing {
  * @framing:       what stands before a message
  * @is_read_only:  nothing is sent
  * @is_write_only: nothing is received
+ * @is_plain:      bytes and no more, whatever comes with them: for a socket of a pair that
+ *                 comes from somebody who is not trusted. Else, the descriptor of a pipe
+ *                 through shared memory (pipe.h) brings its memory with it
  */
 struct carom_connection_options {
 	size_t size_bytes;
@@ -74,7 +95,8 @@ struct carom_connection_options {
 	enum carom_framing framing;
 	bool is_read_only;
 	bool is_write_only;
-	uint16_t reserved; /* 0 */
+	bool is_plain;
+	uint8_t reserved; /* 0 */
 };
 #define CAROM_CONNECTION_OPTIONS(...) CAROM_OPTIONS(carom_connection_options, __VA_ARGS__)
 
@@ -119,15 +141,31 @@ CAROM_API void carom_connection_freep(struct carom_connection **connection);
 CAROM_API void carom_connection_close(struct carom_connection *connection);
 
 /**
- * carom_connection_fd() - its descriptor, for poll(2), or to hand it to a child
+ * carom_connection_fd() - its descriptor, to hand it to a child, or to send it elsewhere
  *
- * It is readable when there is something to receive, or the end; but not for a message that
- * -EMSGSIZE has left: see carom_connection_poll(). It stays the connection's.
+ * Whoever has it makes a connection of it: carom_connection_new_take(). It stays the
+ * connection's. For poll(2) there is carom_connection_poll_fd(), which of a stream is this one.
  *
  * Context: MT-Safe, AS-Safe.
  * Return: the number, -EBADF (closed).
  */
 CAROM_API int carom_connection_fd(const struct carom_connection *connection);
+
+/**
+ * carom_connection_poll_fd() - a descriptor for poll(2)
+ *
+ * It is readable when there is something to receive, or the end; but of a stream not for a
+ * message that -EMSGSIZE has left: see carom_connection_poll(). Of shared memory it may be
+ * readable for nothing: receive with CAROM_PASSED, and after -EAGAIN it is not any more. It
+ * stays the connection's.
+ *
+ * Context: MT-Safe.
+ * Return: the number, -EBADF (closed), -EMFILE, -ENFILE.
+ */
+CAROM_API int carom_connection_poll_fd(struct carom_connection *connection);
+
+/** carom_connection_is_shared_memory() - or a stream? MT-Safe, AS-Safe. */
+CAROM_API bool carom_connection_is_shared_memory(const struct carom_connection *connection);
 
 /** carom_connection_is_closed() - by carom_connection_close(). MT-Safe, AS-Safe. */
 CAROM_API bool carom_connection_is_closed(const struct carom_connection *connection);
@@ -161,6 +199,7 @@ CAROM_API int carom_connection_set_blocking(struct carom_connection *connection,
  *	-EMSGSIZE   longer than the framing can say
  *	-EINVAL     no @data
  *	-EBADF      closed, or an end that only receives
+ *	-EBUSY      another process that shares this end has -EINPROGRESS left
  * or
  *	-EINPROGRESS  part of it was sent by @deadline_ns. The connection keeps the rest, which
  *	              goes before anything else that is sent, or by carom_connection_flush()
@@ -174,7 +213,8 @@ CAROM_API int carom_connection_send_bytes(struct carom_connection *connection, c
 /**
  * carom_connection_flush() - send what -EINPROGRESS has left
  *
- * Wait for the descriptor to be writable (POLLOUT), and call it with CAROM_PASSED.
+ * Of a stream, wait for the descriptor to be writable (POLLOUT), and call it with CAROM_PASSED.
+ * It also makes visible what carom_connection_commit_more() has left.
  *
  * Context: MT-Safe, AS-Unsafe heap. Blocks.
  * Return: 0 (nothing is left), or as carom_connection_send_bytes(): -EAGAIN, -ETIMEDOUT (some
@@ -189,7 +229,7 @@ CAROM_API int carom_connection_flush(struct carom_connection *connection, uint64
  * For a program that makes its frames itself. What is left of a message goes first.
  *
  * Context: MT-Safe, AS-Unsafe heap. Blocks until one byte at least is written.
- * Return: how many were; -EAGAIN, -ETIMEDOUT, -EINVAL, -EBADF, -EPIPE, -ECONNRESET, ...
+ * Return: how many were; -EOPNOTSUPP (this is no stream), -EAGAIN, -ETIMEDOUT, -EINVAL, -EBADF, -EPIPE, -ECONNRESET, ...
  */
 CAROM_API ssize_t carom_connection_write_some(struct carom_connection *connection, const void *data,
 					      size_t size, uint64_t deadline_ns);
@@ -212,7 +252,10 @@ CAROM_API ssize_t carom_connection_write_some(struct carom_connection *connectio
  *	-ECONNRESET the peer is gone, and tore a message; for good
  *	-EBADMSG    the peer sent what is no message; for good
  *	-EBADF      closed, or an end that only sends
+ *	-EBUSY      another process that shares this end has received a message in part
  *	-ENOMEM     it is kept
+ * and through shared memory, from a wait that cannot begin: -EAGAIN, -EMFILE, -ENFILE (a
+ * process's first one starts a thread).
  */
 CAROM_API int carom_connection_recv_bytes(struct carom_connection *connection, size_t size_max,
 					  uint64_t deadline_ns, void **ret_data, size_t *ret_size);
@@ -252,6 +295,70 @@ CAROM_API int carom_connection_skip(struct carom_connection *connection, uint64_
  * Return: 0, -EAGAIN (not now, and @deadline_ns is CAROM_PASSED), -ETIMEDOUT, -EBADF, -ENOMEM.
  */
 CAROM_API int carom_connection_poll(struct carom_connection *connection, uint64_t deadline_ns);
+
+/**
+ * carom_connection_reserve() - room for a message, to be written in place
+ * @size:     its length at most; 0 is allowed
+ * @ret_data: the room, aligned to 8 bytes, not zeroed; until the commit
+ *
+ * Nobody else sends at this end until the same thread calls carom_connection_commit(), or
+ * sends otherwise, which forgets what was reserved. Reserving again does so, too.
+ *
+ * Context: MT-Safe, AS-Unsafe heap. Blocks.
+ * Return: 0, or as carom_connection_send_bytes(), but for -EINPROGRESS; -EMSGSIZE: above half
+ * of the pipe's buffer; -EOPNOTSUPP: this is a stream.
+ */
+CAROM_API int carom_connection_reserve(struct carom_connection *connection, size_t size,
+				       uint64_t deadline_ns, void **ret_data);
+
+/**
+ * carom_connection_commit() - what was reserved becomes a message
+ * @size: its length; at most what was reserved
+ *
+ * Context: the thread that has reserved. Never blocks.
+ * Return: 0, or -EINVAL (nothing is reserved, or less than @size); -EBADF, -EOPNOTSUPP.
+ */
+CAROM_API int carom_connection_commit(struct carom_connection *connection, size_t size);
+
+/**
+ * carom_connection_commit_more() - the same, and more follows at once
+ *
+ * The peer sees it with the next carom_connection_commit() or carom_connection_flush(), or
+ * when there is no room for the next one. Until then, this thread alone sends at this end.
+ */
+CAROM_API int carom_connection_commit_more(struct carom_connection *connection, size_t size);
+
+/**
+ * carom_connection_receive() - the next message, in place
+ * @ret_data: aligned to 8 bytes; the connection's, until carom_connection_release()
+ * @ret_size: its length
+ *
+ * Nobody else receives at this end until the same thread releases it; until then it gives
+ * the same message again. One that came in parts is put together in memory first.
+ *
+ * A peer that is not trusted can change the message while it is read.
+ *
+ * Context: as carom_connection_recv_bytes().
+ * Return: as carom_connection_recv_bytes(); -EOPNOTSUPP: this is a stream.
+ */
+CAROM_API int carom_connection_receive(struct carom_connection *connection, uint64_t deadline_ns,
+				       const void **ret_data, size_t *ret_size);
+
+/**
+ * carom_connection_release() - done with the message; its room is free
+ *
+ * Context: the thread that has received it. Never blocks.
+ * Return: 0, or -EINVAL (there is none); -EBADF, -EOPNOTSUPP.
+ */
+CAROM_API int carom_connection_release(struct carom_connection *connection);
+
+/**
+ * carom_connection_release_more() - the same, and the next one is received at once
+ *
+ * Until carom_connection_release(), or a carom_connection_receive() that gives no message,
+ * this thread alone receives at this end.
+ */
+CAROM_API int carom_connection_release_more(struct carom_connection *connection);
 
 CAROM_END_DECLS
 

@@ -3,6 +3,7 @@
 #define CAROM_IPC_CONNECTION_PRIVATE_H
 
 #include "ipc/connection.h"
+#include "ipc/duct.h"
 #include "ipc/frame.h"
 #include "ipc/stream.h"
 #include "ipc/turn.h"
@@ -42,9 +43,18 @@ struct carom_outgoing {
 	size_t rest_sent;
 };
 
-/** struct carom_connection - @stream.fd is -1 once it is closed */
+/**
+ * struct carom_connection - either a stream, or with a duct
+ * @stream: its fd is -1 once it is closed; a duct's handle
+ * @duct:   NULL: messages go through the stream
+ * @place:  where in the duct all of the message at hand stands; NULL: it comes in parts
+ * @is_lent: the message that was received in place is in @in
+ */
 struct carom_connection {
 	struct carom_stream stream;
+	struct carom_duct *duct;
+	const void *place;
+	bool is_lent;
 	enum carom_framing framing;
 	bool is_readable;
 	bool is_writable;
@@ -56,7 +66,11 @@ struct carom_connection {
 /** carom_connection_begin_send() - the turn is the caller's, and nothing is left to be sent before. */
 int carom_connection_begin_send(struct carom_connection *connection, uint64_t deadline_ns);
 
+/** carom_connection_end_send() - give it back */
+void carom_connection_end_send(struct carom_connection *connection);
+
 /** carom_connection_begin_receive() - the turn is the caller's, and the stream can be read. */
 int carom_connection_begin_receive(struct carom_connection *connection, uint64_t deadline_ns);
+void carom_connection_end_receive(struct carom_connection *connection);
 
 #endif

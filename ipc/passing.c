@@ -26,7 +26,21 @@ union control {
 	char bytes[CMSG_SPACE(ROOM * sizeof(int))];
 };
 
-static int check(const struct carom_connection *connection, size_t count)
+/* Of a duct, a socket of its own is for descriptors. */
+static int stream_for_fds(struct carom_connection *connection, struct carom_stream *ret_stream)
+{
+	int fd = connection->stream.fd;
+
+	if (connection->duct)
+		fd = carom_duct_passing_fd(connection->duct);
+	if (fd < 0)
+		return fd;
+	*ret_stream = connection->stream;
+	ret_stream->fd = fd;
+	return 0;
+}
+
+static int check(struct carom_connection *connection, size_t count, struct carom_stream *ret_stream)
 {
 	int domain;
 	socklen_t size = sizeof(domain);
@@ -39,7 +53,7 @@ static int check(const struct carom_connection *connection, size_t count)
 		return -EPERM;
 	if (getsockopt(connection->stream.fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
 		return -errno;
-	return domain == AF_UNIX ? 0 : -EPERM;
+	return domain == AF_UNIX ? stream_for_fds(connection, ret_stream) : -EPERM;
 }
 
 /* ---- sending ---- */
@@ -65,17 +79,18 @@ static int send_once(int fd, const int *fds, size_t count)
 int carom_connection_send_fds(struct carom_connection *connection, const int *fds, size_t count,
 			      uint64_t deadline_ns)
 {
-	int r = check(connection, count);
+	struct carom_stream stream;
+	int r = check(connection, count, &stream);
 
 	if (r == 0)
 		r = carom_connection_begin_send(connection, deadline_ns);
 	if (r < 0)
 		return r;
 	do
-		r = send_once(connection->stream.fd, fds, count);
-	while (r == -EINTR || (r == -EAGAIN && (r = carom_stream_wait(&connection->stream, POLLOUT,
-								      deadline_ns)) == 0));
-	carom_turn_give(&connection->out.turn);
+		r = send_once(stream.fd, fds, count);
+	while (r == -EINTR ||
+	       (r == -EAGAIN && (r = carom_stream_wait(&stream, POLLOUT, deadline_ns)) == 0));
+	carom_connection_end_send(connection);
 	return r;
 }
 
@@ -155,15 +170,15 @@ static int judge(struct carom_incoming *in, const struct delivery *delivery, siz
 	return delivery->fd_count == count ? 0 : -EBADMSG;
 }
 
-static int receive(struct carom_connection *connection, struct delivery *delivery,
+static int receive(const struct carom_stream *stream, struct delivery *delivery,
 		   uint64_t deadline_ns)
 {
 	int r;
 
 	do
-		r = receive_once(connection->stream.fd, delivery);
-	while (r == -EINTR || (r == -EAGAIN && (r = carom_stream_wait(&connection->stream, POLLIN,
-								      deadline_ns)) == 0));
+		r = receive_once(stream->fd, delivery);
+	while (r == -EINTR ||
+	       (r == -EAGAIN && (r = carom_stream_wait(stream, POLLIN, deadline_ns)) == 0));
 	return r == -ECONNRESET ? -EPIPE : r; /* between two messages: no message was torn */
 }
 
@@ -176,14 +191,14 @@ int carom_connection_recv_fds(struct carom_connection *connection, size_t count,
 			      uint64_t deadline_ns, int *ret_fds)
 {
 	struct delivery delivery;
-	int r = check(connection, count);
+	struct carom_stream stream;
+	int r = check(connection, count, &stream);
 
 	if (r == 0)
 		r = carom_connection_begin_receive(connection, deadline_ns);
 	if (r < 0)
 		return r;
-	r = is_within_message(&connection->in) ? -EBUSY
-					       : receive(connection, &delivery, deadline_ns);
+	r = is_within_message(&connection->in) ? -EBUSY : receive(&stream, &delivery, deadline_ns);
 	if (r == 0) {
 		r = judge(&connection->in, &delivery, count);
 		if (r == 0)
@@ -191,7 +206,7 @@ int carom_connection_recv_fds(struct carom_connection *connection, size_t count,
 		else
 			refuse(&delivery);
 	}
-	carom_turn_give(&connection->in.turn);
+	carom_connection_end_receive(connection);
 	return r;
 }
 

@@ -14,6 +14,11 @@
  *	theirs = carom_connection_free(theirs);	// or its end is never seen here
  *
  * The child makes its connection of the descriptor: carom_connection_new_take().
+ *
+ * Messages go through shared memory, with no system call where nobody sleeps; the descriptor
+ * is a socket that brings the memory with it, and whose end is the pipe's. Any number of
+ * processes may have the same end, and get it at any time. Where such a pipe cannot be made,
+ * or is not wanted, it is a pair of stream sockets; carom_connection_is_shared_memory() says.
  */
 #ifndef CAROM_IPC_PIPE_H
 #define CAROM_IPC_PIPE_H
@@ -30,6 +35,10 @@ CAROM_BEGIN_DECLS
  * @is_simplex:    the first end receives only, and the second one sends only
  * @is_first_nonblocking:  the first end never waits
  * @is_second_nonblocking: the second end never waits
+ * @is_socket:   a pair of sockets, for a peer that is no carom program
+ * @spin_ns:     how long a wait looks before it sleeps, through shared memory. 0 means
+ *               adaptive: up to 50 us, where there are several CPUs, and not where it did not
+ *               help before; CAROM_SPIN_NEVER means never
  */
 struct carom_pipe_options {
 	size_t size_bytes;
@@ -38,7 +47,9 @@ struct carom_pipe_options {
 	bool is_simplex;
 	bool is_first_nonblocking;
 	bool is_second_nonblocking;
-	uint8_t reserved[5]; /* 0 */
+	bool is_socket;
+	uint8_t reserved[4]; /* 0 */
+	uint64_t spin_ns;
 };
 #define CAROM_PIPE_OPTIONS(...) CAROM_OPTIONS(carom_pipe_options, __VA_ARGS__)
 
@@ -54,6 +65,7 @@ struct carom_pipe_options {
  * Context: MT-Safe, AS-Unsafe heap. Usable in a forked child.
  * Return: 0, or, with nothing made,
  *	-E2BIG   @options sets a field newer than this library
+ *	-EINVAL  @options->buffer_size is too large
  *	-ENOMEM, -EMFILE, -ENFILE
  */
 CAROM_API int carom_pipe_new(const struct carom_pipe_options *options,

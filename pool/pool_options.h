@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "../core/api.h"
+#include "../core/time.h"
 
 CAROM_BEGIN_DECLS
 
@@ -29,9 +30,6 @@ struct carom_semaphore_hooks;
 
 /* For worker_count: as many as can run at once, carom_cpu_count(CAROM_CPU_USABLE). */
 #define CAROM_ALL_CPUS UINT64_MAX
-
-/* For spin_ns: go to sleep at once. */
-#define CAROM_SPIN_NEVER UINT64_MAX
 
 /* For a limit, of a pool or of a task: none, also where the pool has one. */
 #define CAROM_NO_LIMIT UINT64_MAX

@@ -20,11 +20,37 @@ static inline uint64_t soon(void)
 	return carom_deadline_after(CAROM_SECONDS(50));
 }
 
+/* What holds of both kinds of pipes is tested with both: CAROM_SOCKETS is set once more. */
+static inline int new_pipe(const struct carom_pipe_options *options, bool is_socket,
+			   struct carom_connection **ret_first,
+			   struct carom_connection **ret_second)
+{
+	struct carom_pipe_options o = *options;
+	int r;
+
+	o.is_socket |= is_socket;
+	r = carom_pipe_new(&o, ret_first, ret_second);
+	if (r == 0)
+		cr_assert(eq(int, carom_connection_is_shared_memory(*ret_first), !o.is_socket));
+	return r;
+}
+
 /** PIPE() - both ends as variables */
-#define PIPE(first, second, ...)  \
-	CONNECTION first = NULL;  \
-	CONNECTION second = NULL; \
-	cr_assert(zero(int, carom_pipe_new(&CAROM_PIPE_OPTIONS(__VA_ARGS__), &first, &second)))
+#define PIPE(first, second, ...)                                       \
+	CONNECTION first = NULL;                                       \
+	CONNECTION second = NULL;                                      \
+	cr_assert(zero(int, new_pipe(&CAROM_PIPE_OPTIONS(__VA_ARGS__), \
+				     getenv("CAROM_SOCKETS") != NULL, &first, &second)))
+
+/** SOCKETS() - the same, of what holds of sockets alone; and what through shared memory */
+#define SOCKETS(first, second, ...) \
+	CONNECTION first = NULL;    \
+	CONNECTION second = NULL;   \
+	cr_assert(zero(int, new_pipe(&CAROM_PIPE_OPTIONS(__VA_ARGS__), true, &first, &second)))
+#define MEMORY(first, second, ...) \
+	CONNECTION first = NULL;   \
+	CONNECTION second = NULL;  \
+	cr_assert(zero(int, new_pipe(&CAROM_PIPE_OPTIONS(__VA_ARGS__), false, &first, &second)))
 
 /** HALF() - a connection, and the bare socket at its other end */
 #define HALF(connection, fd, ...)     \

@@ -388,7 +388,7 @@ static void expect_count(struct carom_connection *connection, int count)
 Test(connection, sends_the_rest_of_what_went_in_part, .timeout = 20)
 {
 	static char large[3000000];
-	PIPE(first, second, .is_first_nonblocking = true);
+	SOCKETS(first, second, .is_first_nonblocking = true);
 	int count;
 	long size;
 
@@ -417,7 +417,7 @@ Test(connection, sends_the_rest_of_what_went_in_part, .timeout = 20)
 
 Test(connection, that_cannot_be_sent_to_says_so_by_the_deadline, .timeout = 20)
 {
-	PIPE(first, second, );
+	SOCKETS(first, second, );
 	int count;
 	uint64_t begin;
 
@@ -435,7 +435,7 @@ Test(connection, that_cannot_be_sent_to_says_so_by_the_deadline, .timeout = 20)
 Test(connection, writes_some_bytes_as_they_are, .timeout = 20)
 {
 	static char block[1000000];
-	PIPE(first, second, );
+	SOCKETS(first, second, );
 	HALF(connection, fd, );
 	char text[8];
 	ssize_t n = carom_connection_write_some(first, block, sizeof(block), CAROM_PASSED);
@@ -609,7 +609,7 @@ Test(connection, raises_no_signal_when_the_peer_is_gone, .timeout = 20)
 	struct sigaction action = { .sa_handler = count_pipe_signal };
 	CONNECTION reader = NULL;
 	CONNECTION writer = NULL;
-	PIPE(first, second, );
+	SOCKETS(first, second, );
 
 	sigaction(SIGPIPE, &action, NULL);
 	open_pipe(&reader, &writer, 0);

@@ -22,8 +22,15 @@ Test(pipe, goes_both_ways_or_one, .timeout = 20)
 	expect_message(reader, "one way");
 	cr_expect(fcntl(carom_connection_fd(reader), F_GETFD) & FD_CLOEXEC);
 	cr_expect(fcntl(carom_connection_fd(writer), F_GETFD) & FD_CLOEXEC);
-	/* nor in any other way */
+}
+
+Test(pipe, of_sockets_for_one_direction_is_shut_in_the_kernel, .timeout = 20)
+{
+	SOCKETS(reader, writer, .is_simplex = true);
+
 	cr_expect(eq(int, (int)send(carom_connection_fd(reader), "x", 1, MSG_NOSIGNAL), -1));
+	cr_assert(zero(int, give(writer, "one way", 7)));
+	expect_message(reader, "one way");
 }
 
 static bool is_nonblocking(struct carom_connection *connection)
@@ -91,7 +98,7 @@ static int buffer_of(struct carom_connection *connection, int which)
 Test(pipe, has_buffers_of_the_size_asked_for, .timeout = 20)
 {
 	for (uint64_t size = CAROM_KIB(8); size <= CAROM_KIB(128); size *= 16) {
-		PIPE(first, second, .buffer_size = size);
+		SOCKETS(first, second, .buffer_size = size);
 
 		/* the kernel doubles it, for its own part */
 		cr_expect(eq(int, buffer_of(first, SO_SNDBUF), 2 * (int)size));

@@ -1,0 +1,669 @@
+/* Pipes through shared memory. */
+#include "ipc/pipe.h"
+
+#include "tests/ipc/ends.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "core/process.h"
+#include "ipc/passing.h"
+#include "ipc/ring_layout.h"
+
+static void fill(unsigned char *bytes, size_t size, uint64_t seed)
+{
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (unsigned char)(chance(&seed) >> 8);
+}
+
+static bool is_filled(const unsigned char *bytes, size_t size, uint64_t seed)
+{
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i] != (unsigned char)(chance(&seed) >> 8))
+			return false;
+	return true;
+}
+
+static int give_filled(struct carom_connection *connection, size_t size, uint64_t seed,
+		       uint64_t deadline_ns)
+{
+	unsigned char *bytes = malloc(size + 1);
+	int r;
+
+	fill(bytes, size, seed);
+	r = carom_connection_send_bytes(connection, bytes, size, deadline_ns);
+	memset(bytes, 0, size);
+	free(bytes);
+	return r;
+}
+
+static bool take_filled(struct carom_connection *connection, size_t size, uint64_t seed)
+{
+	void *data = NULL;
+	size_t got = 0;
+	bool is_right;
+
+	if (carom_connection_recv_bytes(connection, 0, soon(), &data, &got) < 0)
+		return false;
+	is_right = got == size && is_filled(data, size, seed);
+	free(data);
+	return is_right;
+}
+
+/* ---- lengths ---- */
+
+Test(duct, carries_messages_of_every_length, .timeout = 60)
+{
+	static const size_t sizes[] = { 0,      1,      7,      8,       9,       63,
+					2039,   2040,   2041,   4095,    4096,    10000,
+					100000, 131064, 131065, 1000000, 5000001, 20000000 };
+
+	for (uint64_t buffer_size = 64; buffer_size <= CAROM_KIB(256); buffer_size *= 64) {
+		MEMORY(first, second, .buffer_size = buffer_size);
+		size_t count = buffer_size == 64 ? 14 : sizeof(sizes) / sizeof(*sizes);
+		pid_t pid = child();
+
+		if (pid == 0) {
+			for (size_t i = 0; i < count; i++)
+				if (give_filled(first, sizes[i], i, soon()) != 0)
+					_exit(1);
+			_exit(0);
+		}
+		for (size_t i = 0; i < count; i++)
+			cr_expect(take_filled(second, sizes[i], i), "%zu bytes", sizes[i]);
+		cr_expect(zero(int, ended(pid)));
+	}
+}
+
+/* CN-13 */
+Test(duct, sends_the_rest_of_what_went_in_part, .timeout = 60)
+{
+	MEMORY(first, second, .is_first_nonblocking = true);
+	unsigned char *large = malloc(3000000);
+	size_t size = 0;
+	int r;
+
+	cr_assert(eq(int, give_filled(first, 3000000, 1, CAROM_NO_DEADLINE), -EINPROGRESS));
+	cr_expect(eq(int, carom_connection_flush(first, soon()), -EAGAIN));
+	cr_expect(eq(int, give(first, "after", 5), -EAGAIN), "nothing overtakes it");
+	while ((r = carom_connection_recv_bytes_into(second, large, 3000000, CAROM_PASSED,
+						     &size)) == -EAGAIN)
+		carom_connection_flush(first, CAROM_PASSED);
+	cr_expect(zero(int, r));
+	cr_expect(eq(sz, size, 3000000));
+	cr_expect(is_filled(large, 3000000, 1));
+	cr_expect(zero(int, give(first, "after", 5)));
+	expect_message(second, "after");
+	free(large);
+}
+
+Test(duct, that_is_full_says_so_by_the_deadline_and_sends_nothing, .timeout = 20)
+{
+	MEMORY(first, second, .buffer_size = 4096);
+	char block[1000] = "";
+	uint64_t begin;
+
+	for (int i = 0; i < 4; i++)
+		cr_assert(zero(int, give(first, block, sizeof(block))));
+	cr_expect(eq(int, carom_connection_send_bytes(first, block, 1000, CAROM_PASSED), -EAGAIN));
+	begin = carom_now();
+	cr_expect(eq(int,
+		     carom_connection_send_bytes(first, block, 1000,
+						 carom_deadline_after(CAROM_MILLISECONDS(20))),
+		     -ETIMEDOUT));
+	cr_expect(ge(u64, carom_now() - begin, CAROM_MILLISECONDS(20)));
+	for (int i = 0; i < 4; i++)
+		cr_expect(eq(long, take(second, block, sizeof(block)), 1000));
+	cr_expect(eq(int, carom_connection_poll(second, CAROM_PASSED), -EAGAIN));
+}
+
+Test(duct, passes_over_messages_of_any_length, .timeout = 60)
+{
+	MEMORY(first, second, .buffer_size = 4096);
+	size_t size = 0;
+	pid_t pid = child();
+
+	if (pid == 0) {
+		give_filled(first, 10, 1, soon());
+		give_filled(first, 100000, 2, soon());
+		give_filled(first, 0, 3, soon());
+		_exit(give(first, "last", 4));
+	}
+	cr_expect(zero(int, carom_connection_skip(second, soon())));
+	cr_expect(eq(int, carom_connection_recv_bytes_into(second, NULL, 0, soon(), &size),
+		     -EMSGSIZE));
+	cr_expect(eq(sz, size, 100000));
+	cr_expect(zero(int, carom_connection_skip(second, soon())));
+	cr_expect(zero(int, carom_connection_skip(second, soon())));
+	expect_message(second, "last");
+	cr_expect(zero(int, ended(pid)));
+}
+
+Test(duct, has_no_bytes_without_a_message, .timeout = 20)
+{
+	MEMORY(first, second, );
+
+	cr_expect(eq(int, (int)carom_connection_write_some(first, "x", 1, soon()), -EOPNOTSUPP));
+}
+
+/* ---- in place ---- */
+
+Test(duct, messages_are_written_and_read_where_they_stand, .timeout = 20)
+{
+	MEMORY(first, second, );
+	SOCKETS(other, another, );
+	const void *data = NULL;
+	size_t size = 0;
+	void *room = NULL;
+
+	cr_assert(zero(int, carom_connection_reserve(first, 100, soon(), &room)));
+	cr_expect(zero(u64, (uintptr_t)room % 8));
+	strcpy(room, "in place");
+	cr_expect(eq(int, carom_connection_commit(first, 101), -EINVAL));
+	cr_expect(eq(int, carom_connection_poll(second, CAROM_PASSED), -EAGAIN));
+	cr_assert(zero(int, carom_connection_commit(first, 9)));
+	cr_expect(eq(int, carom_connection_commit(first, 9), -EINVAL), "once");
+
+	cr_expect(eq(int, carom_connection_release(second), -EINVAL));
+	for (int i = 0; i < 2; i++) {
+		cr_assert(zero(int, carom_connection_receive(second, soon(), &data, &size)));
+		cr_expect(eq(sz, size, 9));
+		cr_expect(zero(int, strcmp(data, "in place")), "the same until it is released");
+	}
+	cr_expect(zero(int, carom_connection_release(second)));
+	cr_expect(eq(int, carom_connection_release(second), -EINVAL));
+	cr_expect(eq(int, carom_connection_receive(second, CAROM_PASSED, &data, &size), -EAGAIN));
+
+	cr_expect(
+		eq(int, carom_connection_reserve(first, CAROM_KIB(128), soon(), &room), -EMSGSIZE));
+	cr_expect(eq(int, carom_connection_reserve(other, 1, soon(), &room), -EOPNOTSUPP));
+	cr_expect(eq(int, carom_connection_receive(another, soon(), &data, &size), -EOPNOTSUPP));
+	carom_connection_close(first);
+	cr_expect(eq(int, carom_connection_reserve(first, 1, soon(), &room), -EBADF));
+	cr_expect(eq(int, carom_connection_commit(first, 1), -EBADF));
+}
+
+Test(duct, several_are_told_of_at_once, .timeout = 20)
+{
+	MEMORY(first, second, .buffer_size = 4096);
+	const void *data = NULL;
+	size_t size = 0;
+	void *room = NULL;
+
+	for (int i = 0; i < 3; i++) {
+		cr_assert(zero(int, carom_connection_reserve(first, 8, soon(), &room)));
+		memcpy(room, &i, sizeof(i));
+		cr_assert(zero(int, carom_connection_commit_more(first, sizeof(i))));
+	}
+	cr_expect(eq(int, carom_connection_poll(second, CAROM_PASSED), -EAGAIN));
+	cr_assert(zero(int, carom_connection_flush(first, soon())));
+	for (int i = 0; i < 3; i++) {
+		cr_assert(zero(int, carom_connection_receive(second, soon(), &data, &size)));
+		cr_expect(zero(int, memcmp(data, &i, sizeof(i))));
+		cr_expect(zero(int, carom_connection_release_more(second)));
+	}
+	cr_expect(eq(int, carom_connection_receive(second, CAROM_PASSED, &data, &size), -EAGAIN));
+	/* a full pipe makes them visible, too */
+	while (carom_connection_reserve(first, 100, CAROM_PASSED, &room) == 0)
+		cr_assert(zero(int, carom_connection_commit_more(first, 100)));
+	cr_expect(eq(long, take(second, (char[100]){ 0 }, 100), 100));
+}
+
+Test(duct, a_long_message_is_put_together_before_it_is_read_in_place, .timeout = 20)
+{
+	MEMORY(first, second, );
+	const void *data = NULL;
+	size_t size = 0;
+	pid_t pid = child();
+
+	if (pid == 0)
+		_exit(give_filled(first, 1000000, 5, soon()) || give(first, "next", 4));
+	for (int i = 0; i < 2; i++) {
+		cr_assert(zero(int, carom_connection_receive(second, soon(), &data, &size)));
+		cr_expect(eq(sz, size, 1000000));
+		cr_expect(is_filled(data, size, 5));
+	}
+	cr_expect(zero(int, carom_connection_release(second)));
+	expect_message(second, "next");
+	cr_expect(zero(int, ended(pid)));
+}
+
+/* ---- processes ---- */
+
+/* What a child does with the descriptor: the manual's example. */
+static int serve(int fd)
+{
+	CONNECTION connection = NULL;
+	char text[16] = "";
+	int r = carom_connection_new_take(fd, NULL, &connection);
+
+	if (r < 0 || !carom_connection_is_shared_memory(connection))
+		return 1;
+	if (take(connection, text, sizeof(text)) != 5)
+		return 2;
+	return give(connection, text, 5) != 0 ? 3 : 0;
+}
+
+Test(duct, any_process_attaches_by_the_descriptor_at_any_time, .timeout = 20)
+{
+	MEMORY(first, second, );
+	MEMORY(carrier, other, );
+
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = child();
+
+		if (pid == 0) {
+			int fd = -1;
+
+			carom_connection_close(first);
+			carom_connection_close(second); /* nothing is left of what it inherited */
+			if (carom_connection_recv_fd(other, soon(), &fd) < 0)
+				_exit(9);
+			_exit(serve(fd));
+		}
+		cr_assert(zero(int, carom_connection_send_fd(carrier, carom_connection_fd(second),
+							     soon())));
+		cr_assert(zero(int, give(first, "hello", 5)));
+		expect_message(first, "hello");
+		cr_expect(zero(int, ended(pid)));
+	}
+	/* and so does this one, once more */
+	{
+		CONNECTION again = NULL;
+
+		cr_assert(zero(int, carom_connection_new_take(dup(carom_connection_fd(second)),
+							      NULL, &again)));
+		cr_assert(zero(int, give(again, "again", 5)));
+		expect_message(first, "again");
+	}
+}
+
+Test(duct, brings_nothing_with_it_for_who_wants_plain_bytes, .timeout = 20)
+{
+	MEMORY(first, second, );
+	CONNECTION plain = NULL;
+
+	cr_assert(zero(int, carom_connection_new_take(dup(carom_connection_fd(first)),
+						      &CAROM_CONNECTION_OPTIONS(.is_plain = true),
+						      &plain)));
+	cr_expect(not(carom_connection_is_shared_memory(plain)));
+}
+
+Test(duct, has_one_descriptor_at_each_end, .timeout = 20)
+{
+	int before = open_fd_count();
+	MEMORY(first, second, );
+
+	cr_expect(eq(int, open_fd_count(), before + 2));
+	cr_assert(zero(int, give(first, "x", 1)));
+	expect_message(second, "x");
+	cr_expect(eq(int, open_fd_count(), before + 2));
+	carom_connection_close(first);
+	carom_connection_close(second);
+	cr_expect(eq(int, open_fd_count(), before));
+}
+
+Test(duct, is_a_pair_of_sockets_where_it_cannot_be_made, .timeout = 20)
+{
+	CONNECTION first = NULL;
+	CONNECTION second = NULL;
+	struct rlimit before, limit;
+	int next = dup(0);
+
+	cr_assert(zero(int, getrlimit(RLIMIT_NOFILE, &before)));
+	limit = before;
+	limit.rlim_cur = (rlim_t)next + 2;
+	close(next);
+	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &limit)));
+	cr_expect(zero(int, carom_pipe_new(NULL, &first, &second)));
+	cr_expect(not(carom_connection_is_shared_memory(first)));
+	setrlimit(RLIMIT_NOFILE, &before);
+	cr_assert(zero(int, give(first, "x", 1)));
+	expect_message(second, "x");
+}
+
+/* ---- the end ---- */
+
+/* Asleep, not looking: the peer's end has to wake it. */
+Test(duct, end_of_the_last_peer_wakes_who_receives_and_who_sends, .timeout = 20)
+{
+	for (int is_sender = 0; is_sender < 2; is_sender++) {
+		MEMORY(first, second, .buffer_size = 4096, .spin_ns = CAROM_SPIN_NEVER);
+		pid_t pids[2], sleeper = child();
+
+		if (sleeper == 0) {
+			char block[1000] = "";
+			int r = 0;
+
+			carom_connection_close(second);
+			if (!is_sender)
+				_exit(take(first, block, 1) != -EPIPE);
+			while (r == 0)
+				r = carom_connection_send_bytes(first, block, 1000,
+								CAROM_NO_DEADLINE);
+			_exit(r != -EPIPE);
+		}
+		for (int i = 0; i < 2; i++) {
+			pids[i] = child();
+			if (pids[i] == 0) {
+				carom_connection_close(first);
+				pause();
+			}
+		}
+		carom_connection_close(first);
+		carom_connection_close(second);
+		await_asleep(sleeper);
+		killed(pids[0]);
+		cr_expect(zero(int, waitpid(sleeper, NULL, WNOHANG)), "one is left");
+		killed(pids[1]);
+		cr_expect(zero(int, ended(sleeper)));
+	}
+}
+
+/* CN-16 */
+Test(duct, writer_killed_within_a_message_leaves_no_half_one, .timeout = 60)
+{
+	for (int generation = 0; generation < 10; generation++) {
+		MEMORY(first, second, );
+		void *data = NULL;
+		size_t size;
+		pid_t pid = child();
+
+		if (pid == 0) {
+			carom_connection_close(second);
+			give(first, "whole", 5);
+			give_filled(first, 10000000, 1, CAROM_NO_DEADLINE);
+		}
+		carom_connection_close(first);
+		expect_message(second, "whole");
+		cr_assert(zero(int, carom_connection_poll(second, soon())));
+		killed(pid); /* it cannot be through: nobody has received more than it has room for */
+		cr_expect(eq(int, carom_connection_recv_bytes(second, 0, soon(), &data, &size),
+			     -ECONNRESET));
+		cr_expect(eq(int, carom_connection_recv_bytes(second, 0, soon(), &data, &size),
+			     -ECONNRESET),
+			  "for good");
+	}
+}
+
+/* The message that it tore is nobody's; the others' are whole. */
+Test(duct, others_go_on_after_a_writer_was_killed_within_a_message, .timeout = 60)
+{
+	for (int how = 0; how < 3; how++) {
+		MEMORY(first, second, .buffer_size = 4096);
+		void *data = NULL;
+		size_t size;
+		pid_t pid = child();
+
+		if (pid == 0) {
+			if (how < 2)
+				give_filled(first, 100000, 1, CAROM_NO_DEADLINE);
+			give_filled(first, 100000, 1, CAROM_PASSED); /* and is in no call */
+			pause();
+		}
+		await_asleep(pid);
+		if (how == 1) /* the receiver is within the message as well */
+			cr_expect(eq(int,
+				     carom_connection_recv_bytes(
+					     second, 0, carom_deadline_after(1000), &data, &size),
+				     -ETIMEDOUT));
+		if (how == 2)
+			cr_expect(eq(int, carom_connection_send_bytes(first, "x", 1, CAROM_PASSED),
+				     -EBUSY));
+		killed(pid);
+		pid = child();
+		if (pid == 0)
+			_exit(give(first, "whole", 5) || give_filled(first, 10000, 2, soon()));
+		cr_assert(zero(int, carom_connection_recv_bytes(second, 0, soon(), &data, &size)));
+		cr_expect(zero(int, strcmp(data, "whole")));
+		free(data);
+		cr_expect(take_filled(second, 10000, 2));
+		cr_expect(zero(int, ended(pid)));
+	}
+}
+
+/* A part of the message went with it; the rest is nobody's. */
+Test(duct, others_go_on_after_a_receiver_was_killed_within_a_message, .timeout = 60)
+{
+	MEMORY(first, second, .buffer_size = 4096);
+	void *data = NULL;
+	char room[8];
+	size_t size;
+	pid_t pid;
+
+	cr_assert(eq(int, give_filled(first, 20000, 1, CAROM_PASSED), -EINPROGRESS));
+	pid = child();
+	if (pid == 0)
+		_exit(carom_connection_recv_bytes(second, 0, CAROM_NO_DEADLINE, &data, &size));
+	await_asleep(pid);
+	killed(pid);
+	pid = child();
+	if (pid == 0)
+		_exit(take(second, room, sizeof(room)) != 5);
+	cr_assert(zero(int, carom_connection_flush(first, soon())));
+	cr_assert(zero(int, give(first, "whole", 5)));
+	cr_expect(zero(int, ended(pid)));
+}
+
+#define SENDERS  4
+#define MESSAGES 5000
+
+static void send_numbered(struct carom_connection *connection, uint32_t sender)
+{
+	uint32_t words[1024];
+
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		size_t count = i % 100 == 0 ? 1024 : 2 + i % 14; /* some in parts */
+
+		for (size_t k = 0; k < count; k++)
+			words[k] = k == 0 ? sender : i;
+		if (carom_connection_send_bytes(connection, words, count * 4, soon()) < 0)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* CN-15 */
+Test(duct, processes_that_send_at_one_end_tear_nothing, .timeout = 120)
+{
+	MEMORY(first, second, .buffer_size = 4096);
+	uint32_t next[SENDERS] = { 0 }, words[1024];
+	pid_t pids[SENDERS];
+
+	for (uint32_t i = 0; i < SENDERS; i++) {
+		pids[i] = child();
+		if (pids[i] == 0)
+			send_numbered(first, i);
+	}
+	for (uint32_t n = 0; n < SENDERS * MESSAGES; n++) {
+		long size = take(second, words, sizeof(words));
+		uint32_t i;
+
+		cr_assert(size >= 8);
+		cr_assert(lt(u32, words[0], SENDERS));
+		i = next[words[0]]++;
+		cr_assert(eq(long, size, 4 * (i % 100 == 0 ? 1024 : 2 + i % 14)));
+		for (long k = 1; k < size / 4; k++)
+			cr_assert(words[k] == i);
+	}
+	for (int i = 0; i < SENDERS; i++)
+		cr_expect(zero(int, ended(pids[i])));
+}
+
+Test(duct, processes_that_receive_at_one_end_get_each_message_once, .timeout = 120)
+{
+	MEMORY(first, second, .buffer_size = 4096);
+	_Atomic uint32_t *counts = share(MESSAGES * sizeof(*counts));
+	pid_t pids[SENDERS];
+
+	for (int i = 0; i < SENDERS; i++) {
+		pids[i] = child();
+		if (pids[i] != 0)
+			continue;
+		carom_connection_close(first);
+		for (;;) {
+			uint32_t number;
+			long size = take(second, &number, sizeof(number));
+
+			if (size == -EPIPE)
+				_exit(0);
+			if (size != 4 || number >= MESSAGES)
+				_exit(1);
+			atomic_fetch_add(&counts[number], 1);
+		}
+	}
+	for (uint32_t i = 0; i < MESSAGES; i++)
+		cr_assert(zero(int, give(first, &i, sizeof(i))));
+	carom_connection_close(first);
+	for (int i = 0; i < SENDERS; i++)
+		cr_expect(zero(int, ended(pids[i])));
+	for (uint32_t i = 0; i < MESSAGES; i++)
+		cr_expect(eq(u32, counts[i], 1));
+}
+
+/* ---- waiting beside other things ---- */
+
+static bool is_pollable(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+Test(duct, has_a_descriptor_that_tells_of_messages, .timeout = 20)
+{
+	MEMORY(first, second, );
+	int fd = carom_connection_poll_fd(second);
+	size_t size;
+
+	cr_assert(ge(int, fd, 0));
+	cr_expect(eq(int, carom_connection_recv_bytes_into(second, NULL, 0, CAROM_PASSED, &size),
+		     -EAGAIN));
+	for (int i = 0; i < 3; i++) {
+		cr_expect(not(is_pollable(fd)));
+		cr_assert(zero(int, give(first, "one", 3)));
+		cr_assert(zero(int, give(first, "two", 3)));
+		cr_expect(is_pollable(fd));
+		expect_message(second, "one");
+		cr_expect(is_pollable(fd), "there is another one");
+		expect_message(second, "two");
+		cr_expect(eq(int,
+			     carom_connection_recv_bytes_into(second, NULL, 0, CAROM_PASSED, &size),
+			     -EAGAIN));
+	}
+	carom_connection_close(first);
+	cr_expect(is_pollable(fd), "the end");
+	cr_expect(eq(long, take(second, NULL, 0), -EPIPE));
+}
+
+static void *send_now_and_then(void *data)
+{
+	struct carom_connection *connection = data;
+	uint64_t state = 1;
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		for (uint32_t pause = chance(&state) % 2000; pause > 0; pause--)
+			atomic_signal_fence(memory_order_seq_cst);
+		if (give(connection, &i, sizeof(i)) < 0)
+			return data;
+	}
+	return NULL;
+}
+
+/* Each sleep in poll(2) ends, or the test does not. */
+Test(duct, no_message_is_missed_by_who_polls, .timeout = 120)
+{
+	MEMORY(first, second, );
+	struct pollfd poll_fd = { .fd = carom_connection_poll_fd(second), .events = POLLIN };
+	uint32_t next = 0, number;
+	pthread_t thread;
+	void *failed;
+	size_t size;
+
+	pthread_create(&thread, NULL, send_now_and_then, first);
+	while (next < 20000) {
+		int r = carom_connection_recv_bytes_into(second, &number, sizeof(number),
+							 CAROM_PASSED, &size);
+
+		cr_assert(r == 0 || r == -EAGAIN);
+		if (r == 0)
+			cr_assert(eq(u32, number, next++));
+		else
+			cr_assert(eq(int, poll(&poll_fd, 1, 20000), 1));
+	}
+	pthread_join(thread, &failed);
+	cr_expect(eq(ptr, failed, NULL));
+}
+
+/* ---- a peer that means no good ---- */
+
+/* It has the memory of the rings, and writes what it likes. */
+static void scribble(struct carom_connection *connection, unsigned char *rings, size_t size)
+{
+	uint64_t seed = new_seed();
+
+	for (int i = 0; i < 20000; i++) {
+		uint32_t at = chance(&seed) % 3 ? chance(&seed) % 768 : chance(&seed);
+		uint64_t value = chance(&seed) % 4 ? chance(&seed) % 512 : chance(&seed);
+
+		at += chance(&seed) % 2 ? (uint32_t)size / 2 : 0;
+		memcpy(rings + (at % (size - 8)) / 8 * 8, &value, 8);
+		if (i % 4 == 0)
+			carom_connection_send_bytes(connection, "honest", 6, CAROM_PASSED);
+	}
+}
+
+/* The memory that stands in /proc/self/maps as the rings'. */
+static unsigned char *find_rings(size_t *ret_size)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	unsigned long from = 0, to = 0;
+	char text[512];
+
+	while (fgets(text, sizeof(text), file))
+		if (strstr(text, "memfd:carom-pipe ") && sscanf(text, "%lx-%lx", &from, &to) == 2)
+			break;
+	fclose(file);
+	*ret_size = to - from;
+	return (unsigned char *)from;
+}
+
+Test(duct, bears_a_peer_that_scribbles, .timeout = 60)
+{
+	for (int round = 0; round < 20; round++) {
+		MEMORY(first, second, .buffer_size = 4096);
+		char room[4096];
+		size_t size;
+		pid_t pid = child();
+		int r = 0;
+
+		if (pid == 0) {
+			unsigned char *rings = find_rings(&size);
+
+			carom_connection_close(first);
+			scribble(second, rings, size);
+			_exit(0);
+		}
+		carom_connection_close(second);
+		while (r != -EPIPE && r != -EBADMSG && r != -ECONNRESET) {
+			r = carom_connection_recv_bytes_into(
+				first, room, sizeof(room),
+				carom_deadline_after(CAROM_MILLISECONDS(1)), &size);
+			cr_assert(r == 0 || r == -EPIPE || r == -EBADMSG || r == -ETIMEDOUT ||
+					  r == -EMSGSIZE || r == -ECONNRESET,
+				  "%d", r);
+			if (r == -EMSGSIZE)
+				r = carom_connection_skip(first, CAROM_PASSED);
+			carom_connection_send_bytes(first, room, 100, CAROM_PASSED);
+			if (waitpid(pid, NULL, WNOHANG) == pid) {
+				pid = 0;
+				break;
+			}
+		}
+		if (pid)
+			killed(pid);
+	}
+}
