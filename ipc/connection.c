@@ -351,7 +351,7 @@ static int send_parts(struct carom_connection *connection, struct iovec parts[2]
 static int send_by_duct(struct carom_connection *connection, const void *data, size_t size,
 			uint64_t deadline_ns)
 {
-	struct iovec rest[2] = { { NULL, 0 }, { (void *)data, size } };
+	struct iovec rest[2] = { { (void *)data, size }, { (void *)data, 0 } };
 	size_t sent = 0;
 	int r = carom_duct_send(connection->duct, data, size,
 				real_deadline(connection, deadline_ns), &sent);
@@ -855,6 +855,30 @@ int carom_connection_release(struct carom_connection *connection)
 	if (r == 0)
 		carom_connection_end_receive(connection);
 	return r;
+}
+
+/* Of a message a part was read. Where another thread is at it, that is not for this one. */
+static bool has_part(struct carom_connection *connection)
+{
+	int r = take_receive_turn(connection, CAROM_PASSED);
+	bool has;
+
+	if (r < 0)
+		return false;
+	has = connection->in.error != 0 || connection->is_lent ||
+	      (connection->in.is_known && connection->in.skip_left == 0);
+	carom_connection_end_receive(connection);
+	return has;
+}
+
+bool carom_connection_has_message(struct carom_connection *connection)
+{
+	return connection->duct ? carom_duct_settle(connection->duct) : has_part(connection);
+}
+
+bool carom_connection_confirm(struct carom_connection *connection)
+{
+	return !connection->duct || carom_duct_settle(connection->duct);
 }
 
 int carom_connection_poll_fd(struct carom_connection *connection)

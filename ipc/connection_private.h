@@ -73,4 +73,14 @@ void carom_connection_end_send(struct carom_connection *connection);
 int carom_connection_begin_receive(struct carom_connection *connection, uint64_t deadline_ns);
 void carom_connection_end_receive(struct carom_connection *connection);
 
+/**
+ * carom_connection_has_message() - one that no descriptor tells of, or the end; never blocks
+ *
+ * Of a duct: any; and if not, its descriptor is settled.
+ */
+bool carom_connection_has_message(struct carom_connection *connection);
+
+/** carom_connection_confirm() - is its descriptor readable for something? */
+bool carom_connection_confirm(struct carom_connection *connection);
+
 #endif

@@ -41,6 +41,7 @@
 #include "../ipc/pipe.h"
 #include "../ipc/queue.h"
 #include "../ipc/ring.h"
+#include "../ipc/wait.h"
 #include "../shm/array.h"
 #include "../shm/event.h"
 #include "../shm/barrier.h"
