@@ -225,6 +225,7 @@ Test(auth, is_mutual_over_any_connection, .timeout = 30)
 	}
 }
 
+/* ER-04 */
 Test(auth, other_keys_are_rejected_on_both_sides, .timeout = 30)
 {
 	struct side first = { .options = CAROM_AUTH_OPTIONS(.key = KEY, .key_size = 6) };
