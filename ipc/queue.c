@@ -51,6 +51,7 @@
 #include "ipc/queue.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -594,6 +595,67 @@ int carom_queue_get_bytes(struct carom_queue *queue, size_t size_max, uint64_t d
 	((char *)place.buffer)[place.size] = '\0';
 	*ret_data = place.buffer;
 	return 0;
+}
+
+/* ---- waiting for several things ---- */
+
+/* With the lock: would get_now() say anything but -EAGAIN? */
+static bool is_ready(const struct carom_queue *queue)
+{
+	uint32_t life = atomic_load(&queue->state->life);
+	int end = life >= QUEUE_SHUT_NOW ? -ESHUTDOWN : find_end(queue, life);
+
+	return !carom_queue_is_empty(queue) || (end < 0 && !may_be_returned(queue));
+}
+
+static int arm(struct carom_queue *queue, struct queue_wait *wait)
+{
+	bool ready;
+	int r = carom_queue_lock_get(queue, CAROM_PASSED);
+
+	if (r < 0)
+		return r;
+	ready = is_ready(queue);
+	if (!ready) {
+		carom_queue_arm(wait, QUEUE_BELL_WAITED);
+		ready = is_ready(queue);
+	}
+	carom_mutex_release(&queue->state->get_lock);
+	return ready;
+}
+
+int carom_queue_watch(struct carom_queue *queue, struct futex_waitv *words, unsigned int *ret_count)
+{
+	struct queue_wait wait = { .queue = queue, .bell = &queue->state->get_bell };
+	uint32_t row;
+	int r = carom_primitive_row(&queue->base, &row);
+
+	if (r < 0)
+		return r == -EUSERS ? r : -ENOMEM;
+	do {
+		carom_queue_bury(queue);
+		r = arm(queue, &wait);
+		if (r == 0)
+			r = carom_roll_watch(queue->base.roll, row, words + 1, ret_count);
+	} while (r == -EOWNERDEAD);
+	if (r < 0 || r == 1)
+		return r;
+	words[0] = (struct futex_waitv){ .val = wait.seen,
+					 .uaddr = (uintptr_t)wait.bell,
+					 .flags = FUTEX_32 };
+	++*ret_count;
+	return 0;
+}
+
+void carom_queue_unwatch(struct carom_queue *queue)
+{
+	struct queue_wait wait = { .queue = queue,
+				   .bell = &queue->state->get_bell,
+				   .armed = QUEUE_BELL_WAITED,
+				   .has_slept = true };
+
+	carom_queue_bury(queue);
+	carom_queue_wait_end(&wait, !carom_queue_is_empty(queue));
 }
 
 /* ---- how many ---- */

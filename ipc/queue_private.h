@@ -312,4 +312,26 @@ void carom_queue_bury(struct carom_queue *queue);
 /** carom_queue_is_alive() - may this process still change what is counted? With the getters' lock */
 bool carom_queue_is_alive(const struct carom_queue *queue);
 
+/* ---- for who waits for several things at once ---- */
+
+/* The words of one queue at most. */
+#define CAROM_QUEUE_WORDS_MAX (CAROM_ROLL_WATCHED_MAX + 2)
+
+/**
+ * carom_queue_watch() - by which words it is told that getting may not wait any more
+ * @words:     for futex_waitv(2), with what they are now; room for CAROM_QUEUE_WORDS_MAX
+ * @ret_count: how many there are
+ *
+ * For a message, and for each end: shut down, aborted, all producers gone. After the wait, however
+ * it ended, and also if there was none, carom_queue_unwatch() is due.
+ *
+ * Return: 1: it does not wait now, and nothing is to be undone; 0; -E2BIG: too many processes
+ * use it, look again now and then; -EUSERS, -ENOMEM; -ETIMEDOUT (somebody was stopped in a call).
+ */
+int carom_queue_watch(struct carom_queue *queue, struct futex_waitv *words,
+		      unsigned int *ret_count);
+
+/** carom_queue_unwatch() - see to the dead, and hand on what this one was woken for */
+void carom_queue_unwatch(struct carom_queue *queue);
+
 #endif

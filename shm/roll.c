@@ -43,6 +43,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -243,6 +244,24 @@ static void watch_all(struct watch *watch, const struct carom_roll *roll, uint32
 	for (uint32_t row = 0; row < count; row++)
 		if (row != mine)
 			watch_row(watch, &roll->rows[row]);
+}
+
+int carom_roll_watch(const struct carom_roll *roll, uint32_t row, struct futex_waitv *words,
+		     unsigned int *ret_count)
+{
+	struct watch watch;
+
+	watch.count = 0;
+	watch.is_whole = true;
+	watch.is_late = false;
+	watch_all(&watch, roll, row);
+	if (watch.is_late)
+		return -EOWNERDEAD;
+	if (!watch.is_whole || watch.count > CAROM_ROLL_WATCHED_MAX + 1)
+		return -E2BIG;
+	memcpy(words, watch.words, watch.count * sizeof(*words));
+	*ret_count = watch.count;
+	return 0;
 }
 
 static int wait_for_any(const struct watch *watch, uint64_t deadline_ns)

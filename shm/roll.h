@@ -23,6 +23,7 @@
 #ifndef CAROM_SHM_ROLL_H
 #define CAROM_SHM_ROLL_H
 
+#include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -178,5 +179,18 @@ int carom_roll_sleep(struct carom_roll *roll, uint32_t row, const _Atomic uint32
 int carom_roll_sleep_for(struct carom_roll *roll, uint32_t row, const _Atomic uint32_t *word,
 			 uint32_t expected, uint32_t name, uint64_t deadline_ns,
 			 unsigned int flags);
+
+/**
+ * carom_roll_watch() - the words of all others, for a futex_waitv(2) of the caller's own
+ * @words:     room for CAROM_ROLL_WATCHED_MAX + 1
+ * @ret_count: how many there are
+ *
+ * Whoever waits so is to see to the dead as one who sleeps here.
+ *
+ * Return: 0; -EOWNERDEAD: somebody is dead already; -E2BIG: there are more than @words has room
+ * for, and of those that are missing the caller hears nothing.
+ */
+int carom_roll_watch(const struct carom_roll *roll, uint32_t row, struct futex_waitv *words,
+		     unsigned int *ret_count);
 
 #endif
