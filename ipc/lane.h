@@ -101,6 +101,7 @@ static inline bool carom_slot_ended(uint64_t word)
 #define CAROM_TASK_BEGIN   8u  /* and that it has begun */
 #define CAROM_TASK_LEAVE   16u /* its worker asks for leave to begin: see carom_lane_ask_leave() */
 #define CAROM_TASK_COLUMNS 32u /* the argument is a struct carom_columns, see pool/column.h */
+#define CAROM_TASK_AWAITED 64u /* who submits it waits for it at once: carom_lane_await() */
 
 /**
  * struct carom_slot - a task and its value; two cache lines, the parent's and the worker's
@@ -590,18 +591,33 @@ int carom_lane_hand_bell(const struct carom_lane *lane, uint32_t worker);
 
 /**
  * carom_lane_hand_rang() - its bell is readable: look at what it has done, and deal
- * Return: 0; 1: carom_lane_move_stalled() is to be called CAROM_LANE_STALLED_NS later;
- * -EPIPE: it has closed its end, so nothing comes any more.
+ * Return: 0; -EPIPE: it has closed its end, so nothing comes any more.
  */
 int carom_lane_hand_rang(struct carom_lane *lane, uint32_t worker);
 
 #define CAROM_LANE_STALLED_NS CAROM_MILLISECONDS(10)
 
 /**
- * carom_lane_move_stalled() - what was dealt so long ago, and was not begun, is dealt to others
- * Return: true: some is not begun yet: to be called again, as long after this.
+ * typedef carom_lane_unattended_fn - is there a task that was dealt, and that nobody looks after?
+ * @any: true: carom_lane_move_stalled() is to be called CAROM_LANE_STALLED_NS later, if that is
+ *       not to come anyway; false: there is none any more. With the lock
+ *
+ * Who waits for a task looks whether it is taken up. So nobody does for one that is not
+ * waited for, or that was waited for before it was dealt.
  */
-bool carom_lane_move_stalled(struct carom_lane *lane);
+typedef void carom_lane_unattended_fn(bool any, void *userdata);
+
+void carom_lane_on_unattended(struct carom_lane *lane, carom_lane_unattended_fn *function,
+			      void *userdata);
+
+/** carom_lane_has_unattended() - as that function would be told now */
+bool carom_lane_has_unattended(const struct carom_lane *lane);
+
+/**
+ * carom_lane_move_stalled() - what was dealt so long ago, and was not begun, is dealt to others
+ * Return: when it is to be called again; CAROM_NO_DEADLINE: there is nothing unattended.
+ */
+uint64_t carom_lane_move_stalled(struct carom_lane *lane);
 
 /**
  * typedef carom_lane_foul_fn - a worker has written what it may not

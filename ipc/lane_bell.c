@@ -65,12 +65,9 @@ static bool is_awaited(const struct carom_lane *lane, uint32_t slot)
 
 static enum lane_ring ring_of(struct carom_lane *lane, bool is_any_awaited)
 {
-	uint32_t waiting;
-
 	if (is_any_awaited || atomic_load(&lane->header->watcher_count))
 		return RING_EACH;
-	return lane->dealer->ahead_count || carom_dealer_is_queued(lane, &waiting) ? RING_LOW
-										   : RING_NEVER;
+	return carom_dealer_has_more(lane) ? RING_LOW : RING_NEVER;
 }
 
 enum lane_ring carom_deal_ring(struct carom_lane *lane, uint32_t slot)
@@ -90,12 +87,10 @@ void carom_dealer_arm_all(struct carom_lane *lane, enum lane_ring when)
 
 void carom_lane_watch_ends(struct carom_lane *lane)
 {
-	uint32_t waiting;
-
 	if (!lane->dealer)
 		return;
 	carom_dealer_arm_all(lane, RING_EACH);
-	if (carom_dealer_is_queued(lane, &waiting))
+	if (carom_dealer_has_more(lane))
 		carom_dealer_deal(lane);
 }
 
@@ -171,5 +166,5 @@ int carom_lane_hand_rang(struct carom_lane *lane, uint32_t worker)
 		arm_again(lane, hand);
 	}
 	carom_dealer_deal(lane);
-	return r < 0 ? r : lane->dealer->unbegun_count > 0;
+	return r;
 }

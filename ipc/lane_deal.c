@@ -40,9 +40,18 @@ void carom_hand_shut(struct carom_lane *lane, struct lane_hand *hand)
 	carom_hand_note(lane, hand);
 }
 
+bool carom_hand_is_slow(const struct carom_lane *lane, const struct lane_hand *hand)
+{
+	return lane->dealer->slow[hand->worker / 64] >> (hand->worker % 64) & 1;
+}
+
 void carom_hand_set_slow(struct carom_lane *lane, const struct lane_hand *hand, bool is_slow)
 {
-	set_bit(lane->dealer->slow, hand, is_slow);
+	struct lane_dealer *dealer = lane->dealer;
+
+	dealer->slow_count += is_slow;
+	dealer->slow_count -= carom_hand_is_slow(lane, hand);
+	set_bit(dealer->slow, hand, is_slow);
 }
 
 /* ---- what waits ---- */
@@ -100,6 +109,14 @@ void carom_dealer_put_back(struct carom_lane *lane, uint32_t slot)
 	atomic_store_explicit(&lane->header->head, head, memory_order_relaxed);
 }
 
+bool carom_dealer_has_more(struct carom_lane *lane)
+{
+	uint32_t slot;
+
+	return lane->dealer->ahead_count || carom_dealer_is_queued(lane, &slot) ||
+	       carom_dealer_has_stranded(lane);
+}
+
 /* ---- who gets it ---- */
 
 struct lane_hand *carom_dealer_find_free(const struct carom_lane *lane, bool even_slow)
@@ -116,7 +133,7 @@ struct lane_hand *carom_dealer_find_free(const struct carom_lane *lane, bool eve
 }
 
 /* some may have ended what they had, of which nobody was told */
-static void ask_all(struct carom_lane *lane)
+void carom_dealer_ask_all(struct carom_lane *lane)
 {
 	if (lane->dealer->all_armed)
 		return;
@@ -130,7 +147,7 @@ static struct lane_hand *choose(struct carom_lane *lane, uint32_t slot)
 
 	if (hand)
 		return hand;
-	ask_all(lane);
+	carom_dealer_ask_all(lane);
 	hand = carom_dealer_find_free(lane, false);
 	if (!hand) /* that it was late once is no reason to wait behind another task */
 		hand = carom_dealer_find_free(lane, true);
@@ -194,6 +211,7 @@ static int fill(struct carom_lane *lane, struct lane_deal *deal, uint32_t slot)
 		atomic_store_explicit(&lines->value.progress, 0, memory_order_relaxed);
 	deal->generation = deal->hand->lane->own[deal->at].generation + 1;
 	deal->is_begun = false;
+	deal->is_unattended = false;
 	deal->is_timed = false;
 	deal->is_evicted = false;
 	deal->progress = 0;
@@ -228,7 +246,6 @@ static void begin(struct carom_lane *lane, struct lane_deal *deal)
 	}
 	deal->sequence = hand->deal_count++;
 	hand->used |= UINT64_C(1) << deal->at;
-	lane->dealer->unbegun_count++;
 	carom_hand_note(lane, hand);
 }
 
@@ -266,11 +283,18 @@ static void was_not_submitted(struct carom_lane *lane, struct lane_deal *deal, i
 		carom_hand_foul(lane, deal->hand, "the head of the ring");
 }
 
+/* M2 */
+static bool is_attended(const struct carom_lane *lane, uint32_t slot, uint64_t word)
+{
+	return lane->view.slots[slot].flags & CAROM_TASK_AWAITED && !(word & CAROM_SLOT_WAITED);
+}
+
 /* the task is off the ring */
 static bool deal_to(struct carom_lane *lane, struct lane_hand *hand, uint32_t slot)
 {
 	struct lane_deal *deal = take_deal(hand);
 	bool woke = false;
+	uint64_t seen;
 	int r;
 
 	if (fill(lane, deal, slot) < 0) {
@@ -283,7 +307,8 @@ static bool deal_to(struct carom_lane *lane, struct lane_hand *hand, uint32_t sl
 	begin(lane, deal);
 	atomic_store(&hand->lane->own[deal->at].is_void, false);
 	atomic_store(&lane->dealer->entries[slot].deal, deal);
-	carom_deal_set_word(lane, slot, hand->worker, CAROM_SLOT_READY); /* K6 */
+	seen = carom_deal_set_word(lane, slot, hand->worker, CAROM_SLOT_READY); /* K6 */
+	carom_deal_set_unattended(lane, deal, !is_attended(lane, slot, seen));
 	CAROM_POINT("deal.named");
 	set_bell(lane, deal);
 	r = carom_lane_submit(hand->lane, &deal->at, 1, &woke);
@@ -317,7 +342,11 @@ static bool draw(struct carom_lane *lane, uint32_t *ret_slot, struct lane_hand *
 		return *ret_hand != NULL;
 	}
 	*ret_hand = lane->dealer->ahead_count ? carom_dealer_find_free(lane, true) : NULL;
-	return *ret_hand && carom_dealer_steal(lane, ret_slot);
+	if (*ret_hand && carom_dealer_steal(lane, ret_slot))
+		return true;
+	/* not to a slow one, which would be rescued from at once */
+	*ret_hand = carom_dealer_has_stranded(lane) ? carom_dealer_find_free(lane, false) : NULL;
+	return *ret_hand && carom_dealer_rescue(lane, ret_slot);
 }
 
 bool carom_dealer_deal(struct carom_lane *lane)
@@ -333,7 +362,7 @@ bool carom_dealer_deal(struct carom_lane *lane)
 	while (draw(lane, &slot, &hand))
 		woke |= deal_to(lane, hand, slot);
 	dealer->is_dealing = false;
-	if (carom_dealer_is_queued(lane, &slot) || dealer->ahead_count)
+	if (carom_dealer_has_more(lane))
 		return woke;
 	dealer->all_armed = false;
 	if (dealer->stop == CAROM_LANE_DRAIN)
@@ -341,11 +370,11 @@ bool carom_dealer_deal(struct carom_lane *lane)
 	return woke;
 }
 
-void carom_hand_drop(struct carom_lane *lane, const struct lane_deal *deal)
+void carom_hand_drop(struct carom_lane *lane, struct lane_deal *deal)
 {
 	struct lane_hand *hand = deal->hand;
 
-	lane->dealer->unbegun_count -= !deal->is_begun;
+	carom_deal_set_unattended(lane, deal, false);
 	hand->used &= ~(UINT64_C(1) << deal->at);
 	lane->dealer->ahead_count -= hand->used != 0;
 	carom_hand_note(lane, hand);

@@ -40,7 +40,8 @@
  *
  * Who may be dealt to, K3, stands in lane_deal.c, and how far ahead, in lane_ahead.c; the
  * bell, K4, in lane_bell.c; who sleeps on a deal, K5 and K6, in lane_hold.c; what a worker
- * is given, K8, in lane_hand.c; times, K9, in lane_claim.c. Here is the dealer itself, and
+ * is given, K8, in lane_hand.c; times, K9, in lane_claim.c; what is not taken up, M1 and M2,
+ * in lane_move.c. Here is the dealer itself, and
  * what comes of a worker's end.
  */
 #include <errno.h>

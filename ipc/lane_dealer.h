@@ -20,6 +20,7 @@ struct lane_hand;
  * @generation: of the slot in the hand
  * @sequence:   the lower one of two in a hand was dealt first
  * @is_begun, @progress, @is_timed, @started_progress: what was seen of it
+ * @is_unattended: it is not begun, and nobody looks whether it is: see lane_move.c
  * @is_evicted: it was answered already
  */
 struct lane_deal {
@@ -28,6 +29,7 @@ struct lane_deal {
 	uint32_t slot;
 	uint32_t generation;
 	bool is_begun;
+	bool is_unattended;
 	bool is_timed;
 	bool is_evicted;
 	_Atomic uint32_t sleeper_count;
@@ -96,10 +98,12 @@ struct entry {
  * @entries:   one per slot
  * @free:      a bit per hand that may be dealt to and has nothing
  * @room:      a bit per hand that may be dealt to, and more than it has
- * @slow:      a bit per hand that has not taken up what it was dealt: others come first
+ * @slow:      a bit per hand that has not taken up what it was dealt: others come first, and
+ *             who of them has nothing to do is given that
+ * @slow_count: bits that are set there
  * @next:      the hand that is dealt ahead to next
  * @values:    where values are copied to
- * @unbegun_count: tasks that were dealt, and not seen to be begun
+ * @unattended_count: deals that are
  * @ahead_count: tasks in hands that are not the first there
  * @all_armed: whoever has a task rings when it has ended it
  * @is_dealing: further down the stack
@@ -111,18 +115,21 @@ struct lane_dealer {
 	uint64_t free[CAROM_LANE_MASK_WORDS];
 	uint64_t room[CAROM_LANE_MASK_WORDS];
 	uint64_t slow[CAROM_LANE_MASK_WORDS];
+	uint32_t slow_count;
 	uint32_t next;
 	struct carom_arena values;
 	uint64_t kept_offset;
 	uint64_t kept_size;
 	uint64_t spin_ns;
-	uint64_t unbegun_count;
+	uint64_t unattended_count;
 	uint64_t ahead_count;
 	bool all_armed;
 	bool is_dealing;
 	enum carom_lane_stop stop;
 	carom_lane_foul_fn *foul;
 	void *userdata;
+	carom_lane_unattended_fn *unattended;
+	void *unattended_userdata;
 };
 
 static inline uint64_t load_once(const uint64_t *word)
@@ -176,8 +183,16 @@ void carom_hand_note(struct carom_lane *lane, const struct lane_hand *hand);
 /** carom_hand_shut() - nothing more is dealt to it */
 void carom_hand_shut(struct carom_lane *lane, struct lane_hand *hand);
 
+bool carom_hand_is_slow(const struct carom_lane *lane, const struct lane_hand *hand);
+
 /** carom_hand_set_slow() - it has not taken up what it was dealt: others come first */
 void carom_hand_set_slow(struct carom_lane *lane, const struct lane_hand *hand, bool is_slow);
+
+/** carom_dealer_has_more() - is there anything that a hand would be given that has nothing? */
+bool carom_dealer_has_more(struct carom_lane *lane);
+
+/** carom_dealer_ask_all() - who has a task tells when it has ended some, and what has ended is seen */
+void carom_dealer_ask_all(struct carom_lane *lane);
 
 /** carom_dealer_find_free() - a hand that may be dealt to at once; NULL: none */
 struct lane_hand *carom_dealer_find_free(const struct carom_lane *lane, bool even_slow);
@@ -187,7 +202,7 @@ uint64_t carom_deal_set_word(struct carom_lane *lane, uint32_t slot, uint32_t ow
 			     enum carom_slot_state state);
 
 /** carom_hand_drop() - its place in the hand is free */
-void carom_hand_drop(struct carom_lane *lane, const struct lane_deal *deal);
+void carom_hand_drop(struct carom_lane *lane, struct lane_deal *deal);
 
 /** carom_deal_release() - likewise, and whoever sleeps there goes */
 void carom_deal_release(struct carom_lane *lane, struct lane_deal *deal);
@@ -208,6 +223,15 @@ void carom_hand_take_back_ahead(struct carom_lane *lane, struct lane_hand *hand)
 
 /** carom_dealer_steal() - one that stands behind another one in some hand; it is nobody's now */
 bool carom_dealer_steal(struct carom_lane *lane, uint32_t *ret_slot);
+
+/** carom_dealer_has_stranded() - is there one that a slow hand has not taken up? */
+bool carom_dealer_has_stranded(const struct carom_lane *lane);
+
+/** carom_dealer_rescue() - such a one; it is nobody's now */
+bool carom_dealer_rescue(struct carom_lane *lane, uint32_t *ret_slot);
+
+/** carom_deal_set_unattended() - its worker was not seen to begin it, and who looks whether it does? */
+void carom_deal_set_unattended(struct carom_lane *lane, struct lane_deal *deal, bool is_unattended);
 
 /** carom_deal_move_if_stalled() - what is not taken up is for somebody who can do it at once */
 void carom_deal_move_if_stalled(struct carom_lane *lane, struct lane_deal *deal);

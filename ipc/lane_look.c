@@ -36,7 +36,7 @@ static void see_begin(struct carom_lane *lane, struct lane_deal *deal)
 
 	if (!deal->is_begun) {
 		deal->is_begun = true;
-		lane->dealer->unbegun_count--;
+		carom_deal_set_unattended(lane, deal, false);
 		carom_hand_set_slow(lane, deal->hand, false);
 		task->pid = deal->hand->pid;
 		carom_deal_set_word(lane, deal->slot, deal->hand->worker, CAROM_SLOT_RUNNING);
@@ -88,16 +88,16 @@ static void look_further(struct carom_lane *lane, struct lane_hand *hand)
 void carom_lane_look(struct carom_lane *lane, uint32_t slot)
 {
 	struct lane_deal *deal = deal_of(lane, slot);
-	bool was_ahead = lane->dealer->ahead_count != 0;
-	uint32_t waiting;
+	bool had_more;
 
 	if (!deal)
 		return;
+	had_more = carom_dealer_has_more(lane);
 	carom_deal_see(lane, deal);
 	if (deal_of(lane, slot) == deal && !deal->is_begun)
 		carom_deal_move_if_stalled(lane, deal);
 	if (!deal_of(lane, slot) && !lane->dealer->is_dealing &&
-	    (was_ahead || carom_dealer_is_queued(lane, &waiting)))
+	    (had_more || carom_dealer_has_more(lane)))
 		look_further(lane, deal->hand);
 }
 

@@ -3,6 +3,14 @@
  *
  * A task that its worker has not begun may be taken from it, by a compare-and-swap in the
  * hand: one of the two has it then, and never both. See lane_dealer.c.
+ *
+ *   M1  A worker that does not take up its front within STALLED_NS is slow: others come first,
+ *       and the first of them that has nothing to do is given that task, or those behind it.
+ *       If there is none for GIVEN_UP_NS, the slow one is replaced.
+ *   M2  For that somebody has to look. Who waits for a task looks each SOON_NS, if it found it
+ *       dealt (lane_hold.c). All others are unattended: not waited for, or waited for by
+ *       somebody who sleeps on the parent's word since before it was dealt. As long as there
+ *       are such ones, whoever made the lane looks: it is told of the first and of the last.
  */
 #include "core/time.h"
 #include "ipc/lane_dealer.h"
@@ -121,7 +129,47 @@ bool carom_dealer_steal(struct carom_lane *lane, uint32_t *ret_slot)
 	return carom_deal_take_back(lane, deal);
 }
 
-/* ---- what is not taken up ---- */
+/* ---- what is not taken up (M1) ---- */
+
+/* the next one from @begin on that is slow and has something; NULL: none */
+static struct lane_hand *find_stranded(const struct carom_lane *lane, uint32_t begin)
+{
+	if (!lane->dealer->slow_count)
+		return NULL;
+	for (uint32_t i = begin; i < lane->used_count; i++) {
+		struct lane_hand *hand = hand_of(lane, i);
+
+		if (carom_hand_is_slow(lane, hand) && hand->used && !atomic_load(&hand->is_foul))
+			return hand;
+	}
+	return NULL;
+}
+
+bool carom_dealer_has_stranded(const struct carom_lane *lane)
+{
+	return find_stranded(lane, 0) != NULL;
+}
+
+static bool take_front(struct carom_lane *lane, struct lane_hand *hand, uint32_t *ret_slot)
+{
+	struct lane_deal *front;
+
+	carom_hand_see_all(lane, hand);
+	front = carom_hand_front(hand);
+	if (!front || front->is_begun || front->is_evicted)
+		return false;
+	*ret_slot = front->slot;
+	return carom_deal_take_back(lane, front);
+}
+
+bool carom_dealer_rescue(struct carom_lane *lane, uint32_t *ret_slot)
+{
+	struct lane_hand *hand = find_stranded(lane, 0);
+
+	while (hand && !take_front(lane, hand, ret_slot))
+		hand = find_stranded(lane, hand->worker + 1);
+	return hand != NULL;
+}
 
 /* K3: it is somebody else's to do, who can do it at once */
 static void move_front(struct carom_lane *lane, struct lane_deal *deal, uint64_t age)
@@ -129,6 +177,9 @@ static void move_front(struct carom_lane *lane, struct lane_deal *deal, uint64_t
 	uint32_t slot = deal->slot;
 
 	carom_hand_set_slow(lane, deal->hand, true);
+	carom_dealer_ask_all(lane);
+	if (!deal_is_used(deal) || deal->is_begun || atomic_load(&deal->hand->is_foul))
+		return; /* it was looked at as well */
 	if (carom_dealer_find_free(lane, false)) {
 		if (carom_deal_take_back(lane, deal))
 			carom_dealer_put_back(lane, slot);
@@ -157,31 +208,73 @@ void carom_deal_move_if_stalled(struct carom_lane *lane, struct lane_deal *deal)
 		carom_hand_take_back_ahead(lane, hand);
 }
 
-/* is it still to be taken up, after a look, and a chance to be given to another one? */
-static bool is_not_taken_up(struct carom_lane *lane, const struct lane_deal *deal)
+/* ---- what nobody looks at (M2) ---- */
+
+void carom_lane_on_unattended(struct carom_lane *lane, carom_lane_unattended_fn *function,
+			      void *userdata)
 {
-	if (deal->is_evicted || deal->is_begun)
-		return false;
-	carom_lane_look(lane, deal->slot);
-	return deal_is_used(deal) && !deal->is_begun;
+	lane->dealer->unattended = function;
+	lane->dealer->unattended_userdata = userdata;
 }
 
-static bool move_from(struct carom_lane *lane, struct lane_hand *hand)
+bool carom_lane_has_unattended(const struct carom_lane *lane)
+{
+	return lane->dealer && lane->dealer->unattended_count > 0;
+}
+
+void carom_deal_set_unattended(struct carom_lane *lane, struct lane_deal *deal, bool is_unattended)
+{
+	struct lane_dealer *dealer = lane->dealer;
+
+	if (is_unattended == deal->is_unattended)
+		return;
+	deal->is_unattended = is_unattended;
+	dealer->unattended_count += is_unattended;
+	dealer->unattended_count -= !is_unattended;
+	if (dealer->unattended && (is_unattended || !dealer->unattended_count))
+		dealer->unattended(is_unattended, dealer->unattended_userdata);
+}
+
+static void move_from(struct carom_lane *lane, struct lane_hand *hand)
 {
 	uint64_t rest = hand->used;
 	struct lane_deal *deal;
-	bool again = false;
 
 	while ((deal = next_deal(hand, &rest)) != NULL)
-		again |= is_not_taken_up(lane, deal);
-	return again;
+		if (!deal->is_evicted && !deal->is_begun)
+			carom_lane_look(lane, deal->slot);
 }
 
-bool carom_lane_move_stalled(struct carom_lane *lane)
+static bool has_unattended(struct lane_hand *hand)
 {
-	bool again = false;
+	uint64_t rest = hand->used;
+	struct lane_deal *deal;
+
+	while ((deal = next_deal(hand, &rest)) != NULL)
+		if (deal->is_unattended)
+			return true;
+	return false;
+}
+
+/* of one that is slow already all is known but whether it will ever move */
+static uint64_t next_look(const struct carom_lane *lane, struct lane_hand *hand)
+{
+	if (!has_unattended(hand) || atomic_load(&hand->is_foul))
+		return CAROM_NO_DEADLINE;
+	return hand->front_ns + (carom_hand_is_slow(lane, hand) ? GIVEN_UP_NS : STALLED_NS);
+}
+
+uint64_t carom_lane_move_stalled(struct carom_lane *lane)
+{
+	uint64_t soonest = carom_deadline_after(STALLED_NS);
+	uint64_t next = CAROM_NO_DEADLINE;
 
 	for (uint32_t i = 0; i < lane->used_count; i++)
-		again |= move_from(lane, hand_of(lane, i));
-	return again;
+		move_from(lane, hand_of(lane, i));
+	for (uint32_t i = 0; i < lane->used_count; i++) {
+		uint64_t due = next_look(lane, hand_of(lane, i));
+
+		next = due < next ? due : next;
+	}
+	return next < soonest ? soonest : next;
 }

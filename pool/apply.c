@@ -102,9 +102,12 @@ int carom_pool_apply(struct carom_pool *pool, carom_task_fn *function, const voi
 		     size_t size, void *out, size_t out_size,
 		     const struct carom_task_options *options, struct carom_outcome *ret_outcome)
 {
-	struct submission submission = {
-		.function = function, .data = data, .size = size, .count = 1, .wanted = true
-	};
+	struct submission submission = { .function = function,
+					 .data = data,
+					 .size = size,
+					 .count = 1,
+					 .wanted = true,
+					 .awaited = true };
 	struct carom_result *result;
 	int r;
 

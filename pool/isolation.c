@@ -20,6 +20,8 @@
 #include "pool/pool_private.h"
 
 static void stall_expired(struct carom_loop_timer *timer);
+static void stall_poked(struct carom_poke *poke);
+static void unattended(bool any, void *userdata);
 
 /* with the lock, which also keeps its pidfd open: U2 in burial.c */
 static void played_foul(uint32_t index, const char *what, void *userdata)
@@ -59,46 +61,84 @@ void carom_isolation_begin(struct carom_pool *pool)
 {
 	pool->stall_timer.expired = stall_expired;
 	pool->stall_timer.userdata = pool;
-	if (carom_lane_deals(pool->lane))
-		carom_lane_on_foul(pool->lane, played_foul, pool);
+	pool->stall_poke.function = stall_poked;
+	pool->stall_poke.userdata = pool;
+	if (!carom_lane_deals(pool->lane))
+		return;
+	carom_lane_on_foul(pool->lane, played_foul, pool);
+	carom_lane_on_unattended(pool->lane, unattended, pool);
 }
 
 void carom_isolation_end(struct carom_pool *pool)
 {
+	carom_service_unpoke(pool->service, &pool->stall_poke);
 	carom_loop_timer_clear(carom_service_loop(pool->service), &pool->stall_timer);
 }
 
-/* ---- the bell ---- */
+/* ---- workers that stand still ---- */
 
-/* a worker that stands still, when others have nothing to do */
-static void look_again(struct carom_pool *pool)
+/*
+ * As long as there is a task that was dealt, was not begun, and that nobody waits for, the loop
+ * looks whether it is taken up, first after the time that this should take at most.
+ *
+ *   I1  stall_is_awaited, with the lock: the timer is set, or the poke that sets it is queued.
+ *   I2  Where there are threads the timer may outlast the last such task, for once: to take it
+ *       back would cost each task more than that. A pool that is polled wakes its host for
+ *       something that is to be done, or not at all: there the timer goes with the task.
+ */
+
+/* with the lock, in the loop's thread. It may fail for want of memory: the next task tries again */
+static void set_timer(struct carom_pool *pool, uint64_t deadline_ns)
 {
-	if (pool->stall_is_awaited)
-		return;
-	pool->stall_is_awaited = true;
-	carom_loop_timer_set(carom_service_loop(pool->service), &pool->stall_timer,
-			     carom_deadline_after(CAROM_LANE_STALLED_NS));
+	pool->stall_is_awaited = deadline_ns != CAROM_NO_DEADLINE &&
+				 carom_loop_timer_set(carom_service_loop(pool->service),
+						      &pool->stall_timer, deadline_ns) == 0;
 }
 
-static void look_no_more(struct carom_pool *pool)
+static void clear_timer(struct carom_pool *pool)
 {
-	if (pool->stall_is_awaited)
-		carom_loop_timer_clear(carom_service_loop(pool->service), &pool->stall_timer);
+	carom_loop_timer_clear(carom_service_loop(pool->service), &pool->stall_timer);
 	pool->stall_is_awaited = false;
+}
+
+/* with the lock; any thread that holds it, which is the loop's where the pool is polled */
+static void unattended(bool any, void *userdata)
+{
+	struct carom_pool *pool = userdata;
+
+	if (!any && pool->options.polled)
+		clear_timer(pool);
+	if (!any || pool->stall_is_awaited)
+		return;
+	pool->stall_is_awaited = true;
+	if (pool->options.polled || carom_service_is_here(pool->service))
+		set_timer(pool, carom_deadline_after(CAROM_LANE_STALLED_NS));
+	else
+		carom_service_poke(pool->service, &pool->stall_poke);
+}
+
+static void stall_poked(struct carom_poke *poke)
+{
+	struct carom_pool *pool = poke->userdata;
+	bool any;
+
+	pthread_mutex_lock(&pool->lock);
+	any = carom_lane_has_unattended(pool->lane);
+	set_timer(pool, any ? carom_deadline_after(CAROM_LANE_STALLED_NS) : CAROM_NO_DEADLINE);
+	pthread_mutex_unlock(&pool->lock);
 }
 
 static void stall_expired(struct carom_loop_timer *timer)
 {
 	struct carom_pool *pool = timer->userdata;
-	bool again;
 
-	pool->stall_is_awaited = false;
 	pthread_mutex_lock(&pool->lock);
-	again = carom_lane_move_stalled(pool->lane);
+	pool->stall_is_awaited = true; /* what is dealt from here on is seen below */
+	set_timer(pool, carom_lane_move_stalled(pool->lane));
 	pthread_mutex_unlock(&pool->lock);
-	if (again)
-		look_again(pool);
 }
+
+/* ---- the bell ---- */
 
 static void bell_rings(struct carom_loop_fd *watch)
 {
@@ -109,11 +149,7 @@ static void bell_rings(struct carom_loop_fd *watch)
 	pthread_mutex_lock(&pool->lock);
 	r = carom_lane_hand_rang(pool->lane, alive->worker->index);
 	pthread_mutex_unlock(&pool->lock);
-	if (r > 0)
-		look_again(pool);
-	else
-		look_no_more(pool);
-	if (r >= 0)
+	if (r == 0)
 		return;
 	/* it is ending, and this comes too late to change how; or it has closed the bell itself */
 	carom_pidfd_signal(alive->pidfd, SIGKILL);

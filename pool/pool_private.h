@@ -248,7 +248,8 @@ struct carom_pool {
 	struct carom_poke break_poke;
 	struct carom_loop_timer limit_timer;
 	struct carom_loop_timer stall_timer; /* see isolation.c */
-	bool stall_is_awaited;
+	struct carom_poke stall_poke;
+	bool stall_is_awaited; /* with the lock */
 	struct carom_poke limit_poke;
 	struct carom_poke drain_poke;
 	struct carom_poke fill_poke;
@@ -351,6 +352,7 @@ struct submission {
 	bool batch;
 	bool wanted;  /* there shall be a result to hold */
 	bool noticed; /* its end is to be noticed, also without calls */
+	bool awaited; /* who submits it waits for its end at once, and for as long as it takes */
 	bool is_gated;
 	struct calls *calls;
 	void *userdata;

@@ -209,6 +209,8 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 		flags |= CAROM_TASK_COLUMNS;
 	if (submission->is_gated || submission->noticed)
 		flags |= CAROM_TASK_END;
+	if (submission->awaited && !pool->options.polled) /* who waits there drives the loop */
+		flags |= CAROM_TASK_AWAITED;
 	lines->function = function;
 	lines->flags = (flags | (timed ? CAROM_TASK_TIMED : 0)) & 0x7f;
 	lines->index = submission->index & ((UINT64_C(1) << 43) - 1);

@@ -294,6 +294,117 @@ Test(ahead, arguments_are_whole_after_a_task_that_had_one_hit_its_limit, .timeou
 	}
 }
 
+/* ---- a worker that stands still, with what nobody waits for ---- */
+
+static _Atomic int64_t done_by; /* who has done the last such task */
+
+static int note_who(struct carom_result *result, void *userdata)
+{
+	struct carom_outcome outcome;
+
+	(void)userdata;
+	carom_result_outcome(result, &outcome);
+	atomic_store(&done_by, outcome.worker_pid);
+	gate_pass(gate, 0);
+	return 0;
+}
+
+static void submit_unattended(struct carom_pool *pool)
+{
+	int64_t x = 3;
+
+	cr_assert(
+		zero(int, carom_pool_apply_async(pool, square, &x, sizeof(x),
+						 &CAROM_TASK_OPTIONS(.callback = note_who), NULL)));
+}
+
+static int64_t pid_of(struct carom_pool *pool, int index)
+{
+	struct carom_worker_info infos[2];
+
+	cr_assert(lt(int, index, carom_pool_workers(pool, infos, 2)));
+	cr_assert(lt(i64, 0, infos[index].pid));
+	return infos[index].pid;
+}
+
+static int64_t stop_worker(struct carom_pool *pool, int index)
+{
+	int64_t pid = pid_of(pool, index);
+	char path[64], state = 0;
+	FILE *stat;
+
+	kill((pid_t)pid, SIGSTOP);
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	while (state != 'T') {
+		stat = fopen(path, "re");
+		cr_assert(stat && fscanf(stat, "%*d (%*[^)]) %c", &state) == 1);
+		fclose(stat);
+	}
+	return pid;
+}
+
+Test(ahead, task_for_which_nobody_waits_is_not_left_with_a_worker_that_stands_still, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(1);
+	int64_t stopped;
+
+	do_squares(pool);
+	stopped = stop_worker(pool, 0);
+	gate_open(gate, 1);
+	submit_unattended(pool);
+	gate_await(&gate->begun, 1); /* or this does not return */
+	cr_expect(ne(i64, atomic_load(&done_by), stopped));
+}
+
+/* by somebody else, and, unless that took long, without an end of this one */
+static void expect_moved(struct carom_pool *pool, uint64_t begun_ns, int index, int64_t stopped)
+{
+	cr_expect(ne(i64, atomic_load(&done_by), stopped));
+	if (carom_now() - begun_ns < CAROM_MILLISECONDS(500))
+		cr_expect(eq(i64, pid_of(pool, index), stopped));
+}
+
+Test(ahead, task_for_which_nobody_waits_is_done_by_who_has_nothing_to_do, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(2);
+	uint64_t begun_ns = carom_now();
+	int64_t stopped = stop_worker(pool, 0); /* who is dealt to first */
+
+	gate_open(gate, 1);
+	submit_unattended(pool);
+	gate_await(&gate->begun, 1);
+	expect_moved(pool, begun_ns, 0, stopped);
+}
+
+static bool is_slow(struct carom_pool *pool, uint32_t worker)
+{
+	bool is;
+
+	pthread_mutex_lock(&pool->lock);
+	is = carom_hand_is_slow(pool->lane, &pool->lane->dealer->hands[worker]);
+	pthread_mutex_unlock(&pool->lock);
+	return is;
+}
+
+/* the other one is at a task for longer than it takes to see that this one stands still */
+Test(ahead, task_that_was_not_taken_up_is_done_by_who_has_nothing_to_do_later, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(2);
+	uint64_t begun_ns = carom_now();
+	int64_t stopped = stop_worker(pool, 1);
+	struct carom_result *held;
+
+	submit(pool, hold, 0, &held);
+	gate_await(&gate->begun, 1);
+	submit_unattended(pool);
+	while (!is_slow(pool, 1))
+		sched_yield();
+	gate_open(gate, 2);
+	gate_await(&gate->begun, 2);
+	expect_moved(pool, begun_ns, 1, stopped);
+	cr_expect(eq(int, outcome_of(held).kind, CAROM_OUTCOME_OK));
+}
+
 Test(ahead, task_that_stands_behind_another_one_can_be_cancelled, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = quick_pool(1);

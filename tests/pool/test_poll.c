@@ -793,6 +793,47 @@ Test(poll, does_not_block_on_workers_that_are_stopped, .timeout = 60)
 	}
 }
 
+Test(poll, isolated_task_is_done_by_another_worker_than_one_that_is_stopped, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_result *results[4];
+	int64_t pid;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .polled = 1,
+							       .isolated = 1),
+					   &pool)));
+	cr_assert(zero(int, carom_pool_wait_ready(pool, SOON)));
+	pid = stop_worker(pool, 0);
+	for (int i = 0; i < 4; i++)
+		results[i] = submit(pool, square, i);
+	for (int i = 0; i < 4; i++) {
+		turn_until_ready(pool, results[i]);
+		cr_expect(ne(i64, outcome_of(results[i]).worker_pid, pid));
+		cr_expect(eq(i64, value_of(results[i]), i * i));
+		carom_result_free(results[i]);
+	}
+}
+
+Test(poll, task_that_runs_leaves_its_host_asleep, .timeout = 60)
+{
+	struct gate *gate = gate_new();
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = new_polled(1);
+	struct carom_result *result;
+	int count = 0;
+
+	cr_assert(zero(
+		int, carom_pool_apply_async(pool, pass_gate, &gate, sizeof(gate), NULL, &result)));
+	while (!atomic_load(&gate->begun)) /* it may be dealt by who polls */
+		if (is_readable(pool, 1))
+			cr_assert(ge(int, carom_pool_poll(pool, CAROM_PASSED), 0));
+	while (is_readable(pool, 100) && count++ < 20)
+		cr_assert(ge(int, carom_pool_poll(pool, CAROM_PASSED), 0));
+	cr_expect(lt(int, count, 20));
+	gate_open(gate, 1);
+	turn_until_ready(pool, result);
+	carom_result_free(result);
+}
+
 /* EL-04 */
 Test(poll, large_argument_for_a_stopped_worker_does_not_block, .timeout = 60)
 {
