@@ -23,6 +23,13 @@
  *       worker that gets to the end of an evicted task ends by itself.
  *   T5  Executions are begun without the pool's lock, by the loop's thread, to which
  *       incarnations belong: looking through /proc takes its time.
+ *   T6  An isolated worker may say that it is between two items of a batch for as long as it
+ *       likes, or that it has not begun the first one. So there the parent has a clock of
+ *       its own: since it saw that so many have ended. When that has run for the limit, or
+ *       for REST_NS if this is more, the next item is answered, begun or not; and an item
+ *       is known by how many have ended before it, which a worker cannot take back, and not
+ *       by its beginning, which it can. Who is held up there and means well is hit with the
+ *       limit as one who is held up in an item.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -38,6 +45,7 @@
 
 #define WARN_AGAIN_NS CAROM_MILLISECONDS(1) /* and then twice as much each time */
 #define WARN_MAX      11
+#define REST_NS       CAROM_MILLISECONDS(100)
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -100,6 +108,30 @@ uint64_t carom_limits_first_due(const struct task *task)
 
 /* ---- looking at a task ---- */
 
+static bool is_batch(const struct task *task)
+{
+	return task->batch;
+}
+
+static uint64_t ended_items(uint64_t progress)
+{
+	return progress & UINT32_MAX;
+}
+
+/* T6; 0: it is at an item, or its pool believes it */
+static uint64_t see_rest(const struct carom_pool *pool, const struct sight *sight)
+{
+	struct task *task = sight->task;
+	uint64_t ended = ended_items(sight->progress);
+
+	if (!is_batch(task) || !carom_lane_deals(pool->lane))
+		return 0;
+	if (!task->rest_ns || task->rest_count != ended)
+		task->rest_ns = sight->now_ns;
+	task->rest_count = ended;
+	return sight->progress >> 32 == ended ? task->rest_ns : 0;
+}
+
 static struct sight look(struct carom_pool *pool, uint32_t slot, uint64_t now_ns)
 {
 	struct sight sight = { .slot = slot, .task = &pool->tasks[slot], .now_ns = now_ns };
@@ -107,12 +139,8 @@ static struct sight look(struct carom_pool *pool, uint32_t slot, uint64_t now_ns
 	sight.word = carom_lane_word(pool->lane, slot);
 	sight.progress = carom_lane_item_progress(pool->lane, slot);
 	sight.started_ns = carom_lane_started_ns(pool->lane, slot);
+	sight.rest_ns = see_rest(pool, &sight);
 	return sight;
-}
-
-static bool is_batch(const struct task *task)
-{
-	return task->batch;
 }
 
 /* does the worker run the same item still? To be asked while it is held there. */
@@ -121,6 +149,17 @@ static bool is_same_item(const struct carom_pool *pool, const struct sight *sigh
 	return !is_batch(sight->task) ||
 	       (carom_lane_item_progress(pool->lane, sight->slot) == sight->progress &&
 		sight->progress >> 32 != (sight->progress & UINT32_MAX));
+}
+
+/* likewise, for what is not to be put off by what an isolated worker says (T6) */
+static bool may_be_struck(const struct carom_pool *pool, const struct sight *sight)
+{
+	if (!is_batch(sight->task) || !carom_lane_deals(pool->lane))
+		return is_same_item(pool, sight);
+	if (sight->rest_ns && sight->now_ns - sight->rest_ns < REST_NS)
+		return false;
+	return ended_items(carom_lane_item_progress(pool->lane, sight->slot)) ==
+	       ended_items(sight->progress);
 }
 
 /*
@@ -231,7 +270,8 @@ static bool answer(struct carom_pool *pool, const struct sight *sight,
 		   const struct carom_outcome *cause, bool all)
 {
 	struct task *task = sight->task;
-	uint64_t progress = sight->progress;
+	uint64_t ended = ended_items(sight->progress);
+	uint64_t progress = carom_progress(ended + (ended < task->end), ended);
 
 	if (!is_batch(task)) {
 		task->cause = *cause;
@@ -240,7 +280,7 @@ static bool answer(struct carom_pool *pool, const struct sight *sight,
 	if (!carom_lane_condemn(pool->lane, sight->slot, sight->word))
 		return false;
 	CAROM_POINT("limits.condemned");
-	if (!all && !is_same_item(pool, sight)) {
+	if (!all && !may_be_struck(pool, sight)) {
 		carom_lane_pardon(pool->lane, sight->slot);
 		return false;
 	}
@@ -322,10 +362,21 @@ bool carom_limits_overrun(struct carom_pool *pool, const struct sight *sight, ui
 
 /* ---- the look at everything ---- */
 
+static uint64_t hard_limit_due(const struct sight *sight)
+{
+	uint64_t limit_ns = sight->task->limit_ns;
+
+	if (!limit_ns)
+		return CAROM_NO_DEADLINE;
+	if (!sight->rest_ns)
+		return sight->started_ns + limit_ns;
+	return sight->rest_ns + (limit_ns > REST_NS ? limit_ns : REST_NS);
+}
+
 static uint64_t check_running(struct carom_pool *pool, struct sight *sight)
 {
 	const struct task *task = sight->task;
-	uint64_t due = task->limit_ns ? sight->started_ns + task->limit_ns : CAROM_NO_DEADLINE;
+	uint64_t due = hard_limit_due(sight);
 
 	if (due > sight->now_ns)
 		return earlier(due, check_soft(pool, sight));

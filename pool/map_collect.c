@@ -293,6 +293,7 @@ enum carom_sweep_verdict carom_map_lost(struct map *map, uint32_t slot,
 		return CAROM_SWEEP_LOST;
 	carom_map_batch(map, slot)->begin = task->accounted; /* M2 */
 	task->condemned = false;
+	task->rest_ns = 0;
 	lines->started_ns = 0;
 	atomic_store(&lines->value.progress, 0);
 	return CAROM_SWEEP_AGAIN;

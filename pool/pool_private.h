@@ -120,6 +120,8 @@ struct task {
 	uint64_t warn_next_ns;
 	uint64_t stopped_items;
 	uint64_t attempt_item;
+	uint64_t rest_ns; /* T6 of limits.c, as the next */
+	uint64_t rest_count;
 	uint32_t warn_count;
 	uint32_t evicted_worker;
 	struct carom_backtrace *crash;

@@ -16,6 +16,8 @@ struct task;
  *
  * A worker notes the time before the progress: so with the progress of one item comes
  * the time of that one or of a later one, never of an earlier.
+ *
+ * @rest_ns: not 0: an isolated worker says that it is between two items, at the latest since then
  */
 struct sight {
 	uint32_t slot;
@@ -23,6 +25,7 @@ struct sight {
 	uint64_t word;
 	uint64_t progress;
 	uint64_t started_ns;
+	uint64_t rest_ns;
 	uint64_t now_ns;
 };
 

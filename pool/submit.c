@@ -270,6 +270,8 @@ static void begin_task(struct carom_pool *pool, const struct submission *submiss
 	task->count = submission->count;
 	task->end = submission->count;
 	task->part = submission->part;
+	if (submission->batch)
+		task->rest_ns = 0;
 	carom_limits_resolve(pool, &task->soft_ns, &task->limit_ns);
 }
 

@@ -21,6 +21,7 @@
 #include "core/points.h"
 #include "core/time.h"
 #include "ipc/lane_private.h"
+#include "pool/answer.h"
 #include "pool/call_private.h"
 #include "pool/pool_private.h"
 #include "shm/futex.h"
@@ -265,6 +266,92 @@ Test(hostile, batch_whose_progress_cannot_be_costs_what_it_had_not_ended)
 	for (int i = 0; i < 8; i++)
 		cr_expect(ne(int, outcomes[i].kind, CAROM_OUTCOME_OK));
 	expect_square(pool, 5);
+}
+
+/* ---- standing between the items of a map ---- */
+
+#define ITEMS 8
+
+static void set_progress(struct carom_call *call, uint64_t begun, uint64_t ended)
+{
+	atomic_store(&call->slot->value.progress, carom_progress(begun, ended));
+}
+
+/* the rest of a map is done by others: it is item 2 that is hostile */
+static int say_it_has_ended(struct carom_call *call)
+{
+	if (carom_call_index(call) != 2)
+		return 0;
+	turn_hostile();
+	set_progress(call, 3, 3);
+	sit_there();
+}
+
+static int say_it_has_not_begun(struct carom_call *call)
+{
+	if (carom_call_index(call) != 2)
+		return 0;
+	turn_hostile();
+	set_progress(call, 2, 2);
+	sit_there();
+}
+
+static int say_this_and_that(struct carom_call *call)
+{
+	if (carom_call_index(call) != 2)
+		return 0;
+	turn_hostile();
+	for (;;) {
+		set_progress(call, 2, 2);
+		set_progress(call, 3, 2);
+	}
+	return 0;
+}
+
+static int say_that_none_has_begun(struct carom_call *call)
+{
+	if (carom_call_index(call) != 0)
+		return 0;
+	turn_hostile();
+	set_progress(call, 0, 0);
+	call->slot->started_ns = 0;
+	sit_there();
+}
+
+static int say_that_all_have_ended(struct carom_call *call)
+{
+	if (carom_call_index(call) != ITEMS - 1)
+		return 0;
+	turn_hostile();
+	set_progress(call, ITEMS, ITEMS);
+	sit_there();
+}
+
+/* @item: the one that hits the limit; below 0: none. With others to do it, it would be taken back */
+static void expect_limit(carom_task_fn *attack, int item)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(1);
+	struct carom_outcome outcomes[ITEMS];
+	int64_t items[ITEMS] = { 0 };
+
+	cr_expect(eq(int,
+		     carom_pool_map(pool, attack, items, ITEMS, 8, items, 8,
+				    &CAROM_MAP_OPTIONS(.chunk_size = ITEMS, .outcomes = outcomes)),
+		     item < 0 ? 0 : -EREMOTEIO));
+	for (int i = 0; i < ITEMS; i++)
+		cr_expect(eq(int, outcomes[i].kind,
+			     i == item ? CAROM_OUTCOME_HARD_LIMIT : CAROM_OUTCOME_OK),
+			  "item %d", i);
+	expect_square(pool, 6);
+}
+
+Test(hostile, standing_between_items_hits_the_limit_of_the_next)
+{
+	expect_limit(say_it_has_ended, 3);
+	expect_limit(say_it_has_not_begun, 2);
+	expect_limit(say_this_and_that, 2);
+	expect_limit(say_that_none_has_begun, 0);
+	expect_limit(say_that_all_have_ended, -1);
 }
 
 /* ---- a state that cannot follow ---- */
