@@ -158,13 +158,27 @@ uint64_t carom_lane_started_ns(struct carom_lane *lane, uint32_t slot)
 
 /* ---- progress ---- */
 
-/* as the parent knows it */
+/* as the parent has it; NULL: it is none */
+static const struct carom_batch *batch_of(const struct carom_lane *lane,
+					  const struct carom_slot *task)
+{
+	if (!(task->flags & CAROM_TASK_BATCH) || task->argument_size < sizeof(struct carom_batch))
+		return NULL;
+	return (const void *)(lane->view.arguments + task->argument.offset);
+}
+
 static uint64_t item_count(const struct carom_lane *lane, const struct carom_slot *task)
 {
-	const struct carom_batch *batch =
-		(const void *)(lane->view.arguments + task->argument.offset);
+	const struct carom_batch *batch = batch_of(lane, task);
 
-	return task->argument_size < sizeof(*batch) ? UINT32_MAX : batch->item_count;
+	return batch ? batch->item_count : UINT32_MAX;
+}
+
+uint64_t carom_deal_first_progress(const struct carom_lane *lane, const struct carom_slot *task)
+{
+	const struct carom_batch *batch = batch_of(lane, task);
+
+	return batch ? batch->begin << 32 | batch->begin : 0;
 }
 
 /* items are begun one by one, in order, and there are no more than there are */
@@ -177,6 +191,16 @@ static bool can_be_progress(struct carom_lane *lane, const struct lane_deal *dea
 	return begun >= ended && begun <= ended + 1 &&
 	       begun <= item_count(lane, &lane->view.slots[deal->slot]) &&
 	       ended >= (deal->progress & UINT32_MAX);
+}
+
+uint64_t carom_deal_charge(const struct carom_lane *lane, const struct lane_deal *deal,
+			   uint64_t progress)
+{
+	uint64_t ended = progress & UINT32_MAX;
+
+	if (ended >= item_count(lane, &lane->view.slots[deal->slot]))
+		return progress;
+	return (ended + 1) << 32 | ended;
 }
 
 uint64_t carom_lane_item_progress(struct carom_lane *lane, uint32_t slot)

@@ -207,14 +207,14 @@ static int fill(struct carom_lane *lane, struct lane_deal *deal, uint32_t slot)
 	lines->flags = (task->flags | CAROM_TASK_END) & 0x7f;
 	lines->index = task->index;
 	lines->started_ns = 0;
+	deal->progress = carom_deal_first_progress(lane, task);
 	if (task->flags & CAROM_TASK_BATCH)
-		atomic_store_explicit(&lines->value.progress, 0, memory_order_relaxed);
+		atomic_store_explicit(&lines->value.progress, deal->progress, memory_order_relaxed);
 	deal->generation = deal->hand->lane->own[deal->at].generation + 1;
 	deal->is_begun = false;
 	deal->is_unattended = false;
 	deal->is_timed = false;
 	deal->is_evicted = false;
-	deal->progress = 0;
 	deal->dealt_ns = carom_now();
 	return 0;
 }

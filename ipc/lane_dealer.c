@@ -103,8 +103,8 @@ void carom_dealer_lose_fds(struct lane_dealer *dealer)
 		carom_hand_lose_fds(&dealer->hands[i]);
 }
 
-/* K7: it stands as the sweep will want it */
-static void keep_unfinished(struct carom_lane *lane, struct lane_deal *deal)
+/* K7: it stands as the sweep will want it. What plays foul counts as begun, also an item of it */
+static void keep_unfinished(struct carom_lane *lane, struct lane_deal *deal, bool was_foul)
 {
 	struct carom_slot *task = &lane->view.slots[deal->slot];
 	uint64_t progress;
@@ -113,18 +113,21 @@ static void keep_unfinished(struct carom_lane *lane, struct lane_deal *deal)
 	if (!(task->flags & CAROM_TASK_BATCH))
 		return;
 	progress = carom_lane_item_progress(lane, deal->slot);
+	if (was_foul)
+		progress = carom_deal_charge(lane, deal, progress);
 	carom_lane_fetch(lane, deal->slot);
 	atomic_store(&task->value.progress, progress);
 }
 
-static void bury_deal(struct carom_lane *lane, struct lane_deal *deal, bool was_begun)
+static void bury_deal(struct carom_lane *lane, struct lane_deal *deal, bool was_begun,
+		      bool was_foul)
 {
 	if (deal->is_evicted) {
 		carom_hand_drop(lane, deal);
 		return;
 	}
 	if (was_begun)
-		keep_unfinished(lane, deal);
+		keep_unfinished(lane, deal, was_foul);
 	else
 		carom_deal_set_word(lane, deal->slot, deal->hand->worker, CAROM_SLOT_READY);
 	carom_deal_release(lane, deal);
@@ -150,7 +153,8 @@ static void bury_all(struct carom_lane *lane, struct lane_hand *hand, bool was_f
 	struct lane_deal *deal;
 
 	while ((deal = next_deal(hand, &rest)) != NULL)
-		bury_deal(lane, deal, has_begun(lane, deal, front, was_foul));
+		bury_deal(lane, deal, has_begun(lane, deal, front, was_foul),
+			  was_foul && deal == front);
 }
 
 /* a process that it has left behind may write there yet: from here on it is not heard */

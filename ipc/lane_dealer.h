@@ -258,6 +258,13 @@ struct lane_hand *carom_dealer_find_room(struct carom_lane *lane, uint32_t slot)
 /** carom_deal_see_time() - note when it, or its item, was begun */
 void carom_deal_see_time(struct carom_lane *lane, struct lane_deal *deal);
 
+/** carom_deal_first_progress() - of a batch before its worker begins: that of those who had it before */
+uint64_t carom_deal_first_progress(const struct carom_lane *lane, const struct carom_slot *task);
+
+/** carom_deal_charge() - @progress, with the item after those that have ended begun, if there is one */
+uint64_t carom_deal_charge(const struct carom_lane *lane, const struct lane_deal *deal,
+			   uint64_t progress);
+
 /** carom_deal_collect() - its worker says that it has ended */
 void carom_deal_collect(struct carom_lane *lane, struct lane_deal *deal);
 
