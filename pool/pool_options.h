@@ -204,11 +204,12 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                submitters wait. Where tasks wait, a worker that is quick has a few more in
  *                hand than the one it is at, and so sees their arguments: what it has not
  *                begun is done by others as soon as they can, whatever the schedule, and when
- *                it dies. Between two items of a map the time counts too: a worker that does
- *                not begin the next within the hard limit, or 100 ms if that is more, has
- *                hit the limit with that item. payload_size is 1 GiB if it is 0, and bounds what a worker can
- *                make the program take. Not with statistics, and not for threads. A worker
- *                made by "fork" begins as a copy of all that the program has in its memory
+ *                it dies. So a task may begin after a later one. Between two items of a map
+ *                the time counts too: a worker that does not begin the next within the hard
+ *                limit, or 100 ms if that is more, has hit the limit with that item.
+ *                payload_size is 1 GiB if it is 0, and bounds what a worker can make the
+ *                program take. Not with statistics, and not for threads. A worker made by
+ *                "fork" begins as a copy of all that the program has in its memory
  */
 struct carom_pool_options {
 	size_t size_bytes;
