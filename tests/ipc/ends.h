@@ -17,7 +17,7 @@
 /** soon() - a deadline that a loaded machine keeps, and a test that fails reaches */
 static inline uint64_t soon(void)
 {
-	return carom_deadline_after(CAROM_SECONDS(50));
+	return carom_deadline_after(CAROM_SECONDS(20));
 }
 
 /* What holds of both kinds of pipes is tested with both: CAROM_SOCKETS is set once more. */
