@@ -466,10 +466,11 @@ static int lock(struct carom_mutex *mutex, uint64_t deadline_ns)
 
 /* ---- the other end ---- */
 
+/* In this order: who has been told by receiving is told by sending, too. */
 static void close_rings(struct carom_duct *duct)
 {
-	carom_ring_close(&duct->in, CAROM_RING_PRODUCER);
 	carom_ring_close(&duct->out, CAROM_RING_CONSUMER);
+	carom_ring_close(&duct->in, CAROM_RING_PRODUCER);
 }
 
 static void peer_has_gone(struct carom_porter_watch *watch)
