@@ -773,22 +773,28 @@ static int spoil_word(struct carom_call *call)
 	_exit(0);
 }
 
-/* where a worker's control part ends: as in its own lane */
+/* where a worker's control part ends: as in its own lane, of which each worker has a new one */
 static uint64_t control_words(struct carom_pool *pool)
 {
-	return carom_dealer_lane(pool->lane, 0)->control_size / 8;
+	uint64_t count;
+
+	pthread_mutex_lock(&pool->lock);
+	count = carom_dealer_lane(pool->lane, 0)->control_size / 8;
+	pthread_mutex_unlock(&pool->lock);
+	return count;
 }
 
 Test(hostile, any_word_of_any_value_costs_its_own_task)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(2);
+	uint64_t word_count = control_words(pool); /* the same for all */
 	uint64_t state = seed_of_run();
 	uint64_t end = end_of_run(6);
 	int count = 0;
 
 	for (; carom_now() < end; count++) {
 		struct corner corner = {
-			.offset = random_next(&state) % control_words(pool) * 8,
+			.offset = random_next(&state) % word_count * 8,
 			.value = corners[random_next(&state) %
 					 (sizeof(corners) / sizeof(corners[0]))],
 			.how = random_next(&state) % 3,

@@ -1191,7 +1191,7 @@ Test(poll, cannot_be_made_without_descriptors, .timeout = 30)
 	int before = count_entries("/proc/self/fd");
 
 	cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &limit)));
-	for (rlim_t most = 3; most < 30; most++) {
+	for (rlim_t most = 3; most < 40; most++) {
 		limit.rlim_cur = most;
 		cr_assert(zero(int, setrlimit(RLIMIT_NOFILE, &limit)));
 		if (carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .polled = 1), &pool) == 0)
