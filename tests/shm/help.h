@@ -47,8 +47,12 @@ static inline pid_t child(void)
 static inline int ended(pid_t pid)
 {
 	int status = 0;
+	pid_t r;
 
-	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+	do
+		r = waitpid(pid, &status, 0);
+	while (r < 0 && errno == EINTR);
+	cr_assert(eq(int, r, pid));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
