@@ -212,27 +212,27 @@ bool carom_queue_is_alive(const struct carom_queue *queue)
 	return carom_roll_lives(queue->base.roll, queue->base.name);
 }
 
-static void bury_one(struct carom_queue *queue, uint32_t row)
+static void bury_one(struct carom_queue *queue, uint32_t name)
 {
 	struct carom_roll *roll = queue->base.roll;
 
-	carom_queue_bury_tasks(queue, carom_roll_name(roll, row));
-	atomic_store(&roll->rows[row].role, 0);
+	carom_queue_bury_tasks(queue, name);
+	atomic_store(&roll->rows[carom_roll_row_of(name)].role, 0);
 	CAROM_POINT("queue.burying");
 	carom_queue_ring_all(queue);
 	CAROM_POINT("queue.told");
-	carom_roll_bury(roll, row);
+	carom_roll_bury(roll, name);
 }
 
 void carom_queue_bury(struct carom_queue *queue)
 {
 	struct carom_roll *roll = queue->base.roll;
 
-	if (carom_roll_next_dead(roll, 0) == CAROM_ROLL_NOBODY)
+	if (!carom_roll_next_dead(roll, 0))
 		return;
 	if (carom_queue_lock_get(queue, CAROM_PASSED) < 0)
 		return; /* somebody was stopped: the row is still there at the next look */
-	carom_roll_each_dead(roll, row)
-		bury_one(queue, row);
+	carom_roll_each_dead(roll, name)
+		bury_one(queue, name);
 	carom_mutex_release(&queue->state->get_lock);
 }

@@ -131,12 +131,14 @@ static void forget_dead_slots(struct carom_primitive *base)
 static void look_for_the_dead(struct carom_primitive *base)
 {
 	forget_dead_slots(base);
-	carom_roll_each_dead(base->roll, row) {
-		if (atomic_load(&base->roll->rows[row].held))
+	carom_roll_each_dead(base->roll, name) {
+		_Atomic uint32_t *held = &base->roll->rows[carom_roll_row_of(name)].held;
+
+		if (atomic_load(held))
 			break_it(state_of(base));
 		CAROM_POINT("barrier.broken");
-		atomic_store(&base->roll->rows[row].held, 0);
-		carom_roll_bury(base->roll, row);
+		atomic_store(held, 0);
+		carom_roll_bury(base->roll, name);
 	}
 }
 

@@ -96,8 +96,8 @@ static void bury_the_dead(struct carom_primitive *base)
 	     slot = carom_wait_list_next_dead(list, base->roll, slot + 1))
 		hand_on(base, slot);
 	CAROM_POINT("condition.forgotten");
-	carom_roll_each_dead(base->roll, row)
-		carom_roll_bury(base->roll, row); /* N3 */
+	carom_roll_each_dead(base->roll, name)
+		carom_roll_bury(base->roll, name); /* N3 */
 }
 
 static const struct carom_primitive_kind condition_kind = {

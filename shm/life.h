@@ -26,7 +26,8 @@
  * struct carom_life - the word and its node, as glibc's list wants them
  * @word: 0 before birth; the thread id with FUTEX_WAITERS while it lives;
  *        FUTEX_OWNER_DIED is set by the kernel
- * @pad:  the kernel finds the word CAROM_ROBUST_DISTANCE before the link's `next`
+ * @pad:  the kernel finds the word CAROM_ROBUST_DISTANCE before the link's `next`; what stands
+ *        here is whose the life is to say
  */
 struct carom_life {
 	_Atomic uint32_t word;

@@ -77,18 +77,14 @@ static void bury_the_dead(struct carom_primitive *base)
 {
 	_Atomic uint32_t *word = &((struct lock_state *)base->file->state)->word;
 
-	carom_roll_each_dead(base->roll, row) {
-		uint32_t dead = carom_roll_name(base->roll, row);
+	carom_roll_each_dead(base->roll, dead) {
 		uint32_t seen = atomic_load(word);
 
-		/* buried by another, and entered anew: that is the name of one who lives */
-		if (!carom_roll_is_dead(base->roll, row))
-			continue;
 		while ((seen & HOLDER_MASK) == dead &&
 		       !atomic_compare_exchange_weak(word, &seen,
 						     CAROM_ROLL_NAME_DEAD | (seen & WAITERS)))
 			;
-		carom_roll_bury(base->roll, row);
+		carom_roll_bury(base->roll, dead);
 	}
 }
 

@@ -154,12 +154,14 @@ void carom_primitive_deinit(struct carom_primitive *primitive, bool has_somethin
 
 static int enter(struct carom_primitive *primitive)
 {
-	int r = carom_roll_enter(primitive->roll, &primitive->row, &primitive->keeper);
+	int r = carom_roll_enter(primitive->roll, &primitive->name, &primitive->keeper);
 
-	if (r == -EUSERS && carom_roll_next_dead(primitive->roll, 0) != CAROM_ROLL_NOBODY) {
+	if (r == -EUSERS && carom_roll_next_dead(primitive->roll, 0)) {
 		primitive->kind->bury(primitive);
-		r = carom_roll_enter(primitive->roll, &primitive->row, &primitive->keeper);
+		r = carom_roll_enter(primitive->roll, &primitive->name, &primitive->keeper);
 	}
+	if (r == 0)
+		primitive->row = carom_roll_row_of(primitive->name);
 	return r;
 }
 
@@ -170,9 +172,7 @@ int carom_primitive_enter(struct carom_primitive *primitive, uint32_t *ret_row)
 	carom_fork_lock_acquire(&entering);
 	if (!carom_primitive_has_entered(primitive)) {
 		r = enter(primitive);
-		if (r == 0)
-			primitive->name = carom_roll_name(primitive->roll, primitive->row);
-		if (r == 0) /* release: after row and keeper */
+		if (r == 0) /* release: after row, name and keeper */
 			atomic_store_explicit(&primitive->origin, carom_origin(),
 					      memory_order_release);
 	}

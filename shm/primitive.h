@@ -63,8 +63,7 @@ struct carom_primitive_file {
  * @file:   mapped; NULL: half-built
  * @extra:  behind the roll, if it was asked for
  * @fd:     -1: half-built
- * @row, @name, @keeper: this process's, in the roll; the name from when it entered, since
- *          once it is dead and buried another one may have the row
+ * @row, @name, @keeper: this process's, in the roll
  * @origin: the process that has them; 0: none yet
  */
 struct carom_primitive {

@@ -2,14 +2,16 @@
  * Roll
  *
  *   L1  A row's word goes 0 -> keeper's thread id -> OWNER_DIED -> 0, or from the thread
- *       id back to 0 by leaving. Every change but the kernel's is a compare-and-swap from
- *       the value that was seen, so of several who enter or bury one wins.
+ *       id back to 0 by leaving. Entering and burying are compare-and-swaps of the whole
+ *       sign that was seen, so of several one wins, and who is late buries nobody else.
  *   L2  A row is found by who reads `row_count` after it was entered: the count is raised
  *       before the word is set.
  *   L3  Whoever has entered and sleeps, or was woken and has not looked, is watched by
  *       every sleeper: one who fell asleep before looks again, since entering changes
  *       `entries`, which all sleepers watch.
- *   L4  `generation` is changed by who has just entered, before anybody is told of it.
+ *   L4  `generation` is raised by the step that enters. So there is no moment at which a row
+ *       is somebody's and has the name of who was there before, and who is about to die
+ *       changes nothing of its row's next one.
  *   L5  A death wakes one of those who watch the row, and that one looks at all rows
  *       before it sleeps again or returns. If it dies before, L3 brings the next one.
  *   L6  Who is asleep has `lost` as its thread's pending node: when it dies there, the
@@ -71,24 +73,43 @@ void carom_roll_init(struct carom_roll *roll, uint32_t capacity)
 
 /* ---- entering and leaving ---- */
 
+static bool exchange_sign(struct carom_roll *roll, uint32_t row, struct carom_roll_sign seen,
+			  struct carom_roll_sign sign)
+{
+	uint64_t from, to;
+
+	memcpy(&from, &seen, sizeof(from));
+	memcpy(&to, &sign, sizeof(to));
+	return atomic_compare_exchange_strong(&roll->rows[row].sign, &from, to);
+}
+
+/** struct entry - @name: set once it has a row */
+struct entry {
+	struct carom_roll *roll;
+	uint32_t row;
+	uint32_t name;
+};
+
 /* in the keeper's thread, as nptl takes a robust mutex */
 static int begin_life(const struct carom_robust *self, void *userdata)
 {
-	struct carom_life *life = userdata;
-	uint32_t nobody = 0;
-	int r = 0;
+	struct entry *entry = userdata;
+	struct carom_roll_sign seen = carom_roll_sign(entry->roll, entry->row);
+	struct carom_roll_sign mine = { .word = carom_life_word((pid_t)carom_robust_tid(self)),
+					.generation = seen.generation + 1 };
+	struct carom_life *life = &entry->roll->rows[entry->row].life;
 
+	if (seen.word)
+		return -EBUSY;
 	carom_robust_begin(self, &life->link);
 	CAROM_POINT("roll.pending");
-	if (atomic_compare_exchange_strong(&life->word, &nobody,
-					   carom_life_word((pid_t)carom_robust_tid(self)))) {
+	if (exchange_sign(entry->roll, entry->row, seen, mine)) { /* L4 */
 		CAROM_POINT("roll.taken");
 		carom_robust_push(self, &life->link);
-	} else {
-		r = -EBUSY;
+		entry->name = carom_roll_name(entry->row, mine);
 	}
 	carom_robust_end(self);
-	return r;
+	return entry->name ? 0 : -EBUSY;
 }
 
 static int end_life(const struct carom_robust *self, void *userdata)
@@ -133,9 +154,8 @@ static uint32_t find_free(struct carom_roll *roll, uint32_t from)
 	return CAROM_ROLL_NOBODY;
 }
 
-static void sign(struct carom_roll *roll, uint32_t row)
+static void announce(struct carom_roll *roll, uint32_t row)
 {
-	atomic_fetch_add(&roll->rows[row].generation, 1); /* L4 */
 	/* relaxed: for people */
 	atomic_store_explicit(&roll->rows[row].pid, getpid(), memory_order_relaxed);
 	CAROM_POINT("roll.entered");
@@ -143,19 +163,19 @@ static void sign(struct carom_roll *roll, uint32_t row)
 	carom_futex_wake(&roll->entries, INT32_MAX);
 }
 
-int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_row, struct carom_keeper **ret_keeper)
+int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_name, struct carom_keeper **ret_keeper)
 {
-	uint32_t row = 0;
+	struct entry entry = { .roll = roll };
 	int r = -EBUSY;
 
-	for (; r == -EBUSY; row++) {
-		row = find_free(roll, row);
-		if (row == CAROM_ROLL_NOBODY)
+	for (; r == -EBUSY; entry.row++) {
+		entry.row = find_free(roll, entry.row);
+		if (entry.row == CAROM_ROLL_NOBODY)
 			return -EUSERS;
-		r = carom_keeper_hold(begin_life, &roll->rows[row].life, ret_keeper);
+		r = carom_keeper_hold(begin_life, &entry, ret_keeper);
 		if (r == 0) {
-			sign(roll, row);
-			*ret_row = row;
+			announce(roll, entry.row);
+			*ret_name = entry.name;
 		}
 	}
 	return r;
@@ -177,19 +197,23 @@ uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row)
 {
 	uint32_t count = atomic_load(&roll->row_count);
 
-	for (; row < count; row++)
-		if (carom_roll_is_dead(roll, row))
-			return row;
-	return CAROM_ROLL_NOBODY;
+	for (; row < count; row++) {
+		struct carom_roll_sign sign = carom_roll_sign(roll, row);
+
+		if (sign.word & FUTEX_OWNER_DIED)
+			return carom_roll_name(row, sign);
+	}
+	return 0;
 }
 
-void carom_roll_bury(struct carom_roll *roll, uint32_t row)
+void carom_roll_bury(struct carom_roll *roll, uint32_t name)
 {
-	_Atomic uint32_t *word = &roll->rows[row].life.word;
-	uint32_t seen = atomic_load(word);
+	uint32_t row = carom_roll_row_of(name);
+	struct carom_roll_sign seen = carom_roll_sign(roll, row), nobody = seen;
 
-	if (seen & FUTEX_OWNER_DIED)
-		atomic_compare_exchange_strong(word, &seen, 0); /* L1 */
+	nobody.word = 0;
+	if (seen.word & FUTEX_OWNER_DIED && carom_roll_name(row, seen) == name)
+		exchange_sign(roll, row, seen, nobody); /* L1 */
 }
 
 /* ---- sleeping ---- */

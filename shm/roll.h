@@ -6,10 +6,10 @@
  * does. Locks, semaphores, conditions and barriers between processes rest on it: each
  * has one, and says in its own words what a row's death means.
  *
- *	r = carom_roll_enter(roll, &row, &entry);	// once a process, before the first use
+ *	r = carom_roll_enter(roll, &name, &keeper);	// once a process, before the first use
  *	...
  *	while (!ready(state)) {
- *		carom_roll_each_dead(roll, row) { see to what it held; carom_roll_bury(roll, row); }
+ *		carom_roll_each_dead(roll, name) { see to what it held; carom_roll_bury(roll, name); }
  *		r = carom_roll_sleep(roll, row, &state->word, seen, deadline_ns, 0);
  *	}
  *
@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "shm/keeper.h"
@@ -48,23 +49,38 @@
 #define CAROM_ROLL_WATCHED_MAX 125
 
 /**
- * struct carom_roll_row - one process
- * @life: 0: nobody; the keeper's thread id while the process lives; marked once it is dead
+ * struct carom_roll_sign - who is in a row
+ * @word:       0: nobody; the keeper's thread id while the process lives; marked once it is dead
  * @generation: how often somebody entered here
+ */
+struct carom_roll_sign {
+	uint32_t word;
+	uint32_t generation;
+};
+
+/**
+ * struct carom_roll_row - one process
+ * @life: its word is the one in the sign
+ * @sign: both halves of struct carom_roll_sign as one
  * @pid:  whose row it is, or was
  * @held, @asleep, @role: the primitive's own; what a dead one had in them stays until it is
  *        buried by who has set them to 0
  */
 struct carom_roll_row {
-	struct carom_life life;
-	_Atomic uint32_t generation;
+	union {
+		struct carom_life life;
+		_Atomic uint64_t sign;
+	};
 	_Atomic int32_t pid;
 	_Atomic uint32_t held;
 	_Atomic uint32_t asleep;
 	_Atomic uint32_t role;
-	uint32_t reserved;
+	uint32_t reserved[2];
 };
 _Static_assert(sizeof(struct carom_roll_row) == 64, "a line each");
+_Static_assert(offsetof(struct carom_life, word) == 0 &&
+		       offsetof(struct carom_life, link) >= sizeof(struct carom_roll_sign),
+	       "the sign's halves are the life's word, and room that it has no use for");
 
 /**
  * struct carom_roll - at the end of what has it, since the rows follow
@@ -92,7 +108,7 @@ void carom_roll_init(struct carom_roll *roll, uint32_t capacity);
 
 /**
  * carom_roll_enter() - this process takes part from now on
- * @ret_row:    its row
+ * @ret_name:   what it is called: carom_roll_name()
  * @ret_keeper: to leave with
  *
  * The memory stays mapped until it leaves or ends.
@@ -100,7 +116,7 @@ void carom_roll_init(struct carom_roll *roll, uint32_t capacity);
  * Context: MT-Safe. Blocks for some microseconds.
  * Return: 0, -EUSERS (every row has somebody), or what carom_keeper_hold() says.
  */
-int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_row, struct carom_keeper **ret_keeper);
+int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_name, struct carom_keeper **ret_keeper);
 
 /** carom_roll_leave() - not any more: it holds nothing, and no thread of it sleeps */
 void carom_roll_leave(struct carom_roll *roll, uint32_t row, struct carom_keeper *keeper);
@@ -108,48 +124,64 @@ void carom_roll_leave(struct carom_roll *roll, uint32_t row, struct carom_keeper
 /** carom_roll_break_off() - the same for who does hold something: to the others, it has died */
 void carom_roll_break_off(struct carom_roll *roll, uint32_t row, struct carom_keeper *keeper);
 
+/**
+ * carom_roll_name() - what stands in a word for the process that has, or had, this sign in @row
+ *
+ * 30 bits, never 0: the row, and which of its processes it is. While one dies, a thread of
+ * it may still get to write a word somewhere, after its row was marked, and even after it
+ * was buried and another one has entered there.
+ */
+static inline uint32_t carom_roll_name(uint32_t row, struct carom_roll_sign sign)
+{
+	return (sign.generation << 14 | (row + 1)) & CAROM_ROLL_NAME_MASK;
+}
+
+/** carom_roll_row_of() - of that name */
+static inline uint32_t carom_roll_row_of(uint32_t name)
+{
+	return (name & CAROM_ROLL_NAME_ROW) - 1;
+}
+
+static inline struct carom_roll_sign carom_roll_sign(const struct carom_roll *roll, uint32_t row)
+{
+	uint64_t one = atomic_load(&roll->rows[row].sign);
+	struct carom_roll_sign sign;
+
+	memcpy(&sign, &one, sizeof(sign));
+	return sign;
+}
+
 /** carom_roll_is_dead() - has the process of @row ended without leaving? */
 static inline bool carom_roll_is_dead(const struct carom_roll *roll, uint32_t row)
 {
 	return carom_life_ended(&roll->rows[row].life);
 }
 
-/**
- * carom_roll_name() - what stands for the process of @row in a word: 30 bits, never 0
- *
- * The row, and which of its processes it is. While one dies, a thread of it may still get
- * to write a word somewhere, after its row was marked, and even after it was buried.
- */
-static inline uint32_t carom_roll_name(const struct carom_roll *roll, uint32_t row)
-{
-	uint32_t generation = atomic_load_explicit(&roll->rows[row].generation,
-						   memory_order_relaxed); /* the row's own */
-
-	return (generation << 14 | (row + 1)) & CAROM_ROLL_NAME_MASK;
-}
-
 /** carom_roll_lives() - is the process of that name alive? */
 static inline bool carom_roll_lives(const struct carom_roll *roll, uint32_t name)
 {
-	uint32_t row = (name & CAROM_ROLL_NAME_ROW) - 1;
-	uint32_t word = name == CAROM_ROLL_NAME_DEAD ? 0 : atomic_load(&roll->rows[row].life.word);
+	uint32_t row = carom_roll_row_of(name);
+	struct carom_roll_sign sign;
 
-	return word && !(word & FUTEX_OWNER_DIED) && carom_roll_name(roll, row) == name;
+	if (name == CAROM_ROLL_NAME_DEAD)
+		return false;
+	sign = carom_roll_sign(roll, row);
+	return sign.word && !(sign.word & FUTEX_OWNER_DIED) && carom_roll_name(row, sign) == name;
 }
 
-/** carom_roll_next_dead() - the first dead row from @row on; CAROM_ROLL_NOBODY: none */
+/** carom_roll_next_dead() - who has ended without leaving, from @row on: its name; 0: nobody */
 uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row);
 
-#define carom_roll_each_dead(roll, row)                                              \
-	for (uint32_t row = carom_roll_next_dead(roll, 0); row != CAROM_ROLL_NOBODY; \
-	     row = carom_roll_next_dead(roll, row + 1))
+#define carom_roll_each_dead(roll, name)                          \
+	for (uint32_t name = carom_roll_next_dead(roll, 0); name; \
+	     name = carom_roll_next_dead(roll, carom_roll_row_of(name) + 1))
 
 /**
  * carom_roll_bury() - what it held is seen to: the row is free for somebody else
  *
- * Several may do so at once. Nothing happens to the row of somebody who lives.
+ * Several may do so at once. Nothing happens to who lives, or has died in that row since.
  */
-void carom_roll_bury(struct carom_roll *roll, uint32_t row);
+void carom_roll_bury(struct carom_roll *roll, uint32_t name);
 
 /**
  * enum carom_roll_sleep_flags

@@ -151,9 +151,9 @@ static void leave_mutex(struct semaphore_state *state, uint32_t wake_count)
 }
 
 /* S2 */
-static void bury_one(struct semaphore_state *state, struct carom_roll *roll, uint32_t row)
+static void bury_one(struct semaphore_state *state, struct carom_roll *roll, uint32_t name)
 {
-	struct carom_roll_row *dead = &roll->rows[row];
+	struct carom_roll_row *dead = &roll->rows[carom_roll_row_of(name)];
 	uint32_t held = get(&dead->held);
 
 	set(&dead->held, 0);
@@ -162,7 +162,7 @@ static void bury_one(struct semaphore_state *state, struct carom_roll *roll, uin
 		add(&state->value, held);
 	subtract(&state->sleepers, get(&dead->asleep));
 	set(&dead->asleep, 0);
-	carom_roll_bury(roll, row);
+	carom_roll_bury(roll, name);
 }
 
 /* Return: there were some, and call_sleepers() is due. */
@@ -170,8 +170,8 @@ static bool bury_the_dead(struct semaphore_state *state, struct carom_roll *roll
 {
 	bool are_some = false;
 
-	carom_roll_each_dead(roll, row) {
-		bury_one(state, roll, row);
+	carom_roll_each_dead(roll, name) {
+		bury_one(state, roll, name);
 		are_some = true;
 	}
 	return are_some;

@@ -20,14 +20,12 @@
  *
  * The mistakes that the design notes explain can be put back, and the search finds them:
  * -DNO_LOST, -DNO_MARK, -DNO_ENTRIES, -DNO_GENERATION, -DNO_RECHECK, -DNAME_LATE,
- * -DRELEASE_ANY.
+ * -DSIGN_LATE, -DRELEASE_ANY.
  * tests/model/search does all of this: 7 million states with two deaths, and 4 million with
  * one and three uses.
  *
  * Where the model is simpler than the code: rows are looked at, compared and queued for all
- * at once; and who is about to die does not go on with entering, nor release what is
- * another's: the code looks at its own row there, which does not tell for as long as
- * somebody else is halfway into the same row.
+ * at once.
  */
 #ifndef PROCESSES
 #define PROCESSES 3
@@ -71,7 +69,7 @@ bool finished[PROCESSES];
 byte inside = NOBODY;
 bool torn;
 
-byte uses;
+byte uses, decided;
 
 #ifdef NO_MARK
 #define TAKES_MARK false
@@ -128,11 +126,17 @@ inline enter()
 			:: else -> row = 2
 			fi;
 			life[row] = ALIVE;
-			row_of[me] = row
+			row_of[me] = row;
+#ifndef SIGN_LATE
+			generation[row]++;
+			mine = generation[row]
+#endif
 		}
-		atomic { !doomed[me] -> generation[row]++; mine = generation[row] }
+#ifdef SIGN_LATE
+		atomic { generation[row]++; mine = generation[row] }
+#endif
 		atomic {
-			!doomed[me] -> entries++;
+			entries++;
 			wake_each(0, ON_ENTRIES);
 			wake_each(1, ON_ENTRIES);
 #if PROCESSES > 2
@@ -173,7 +177,7 @@ inline bury_the_dead()
 		}
 		atomic {
 			if
-			:: life[i] == MARKED -> life[i] = FREE
+			:: life[i] == MARKED && IS_NAME(i, dead_generation) -> life[i] = FREE
 			:: else
 			fi;
 			i++;
@@ -181,6 +185,16 @@ inline bury_the_dead()
 		}
 	:: atomic { FIRST_DEAD(i) == ROWS -> i = 0; break }
 	od
+}
+
+/* what is of no use any more makes no states */
+inline forget()
+{
+	seen = 0;
+	seen_generation = 0;
+	seen_waiters = false;
+	seen_entries = 0;
+	watched = 0
 }
 
 inline acquire()
@@ -197,6 +211,7 @@ again:
 			waiters = waiters || TAKES_MARK;
 			inside = me;
 			torn = true;
+			mark = false;
 			goto taken
 		:: else ->
 			seen = holder;
@@ -208,7 +223,7 @@ again:
 	atomic {
 		if
 		:: seen_waiters || (IS_SEEN && waiters == seen_waiters) -> skip
-		:: else -> goto again
+		:: else -> forget(); goto again
 		fi;
 		if
 		:: !seen_waiters -> waiters = true; seen_waiters = true
@@ -219,7 +234,9 @@ again:
 	seen_entries = entries;
 	atomic {
 		if
-		:: life[0] == MARKED || life[1] == MARKED || life[2] == MARKED || HAS_DIED -> goto again
+		:: life[0] == MARKED || life[1] == MARKED || life[2] == MARKED || HAS_DIED ->
+			forget();
+			goto again
 		:: else
 		fi;
 		watched = ((life[0] == ALIVE && row != 0) -> ON_ROW(0) : 0) |
@@ -231,11 +248,10 @@ again:
 		:: IS_SEEN && waiters == seen_waiters && (!ON_ENTRIES || entries == seen_entries) &&
 		   STILL_ALIVE(0) && STILL_ALIVE(1) && STILL_ALIVE(2) ->
 			asleep[me] = true;
-			queues[me] = watched | ON_WORD | ON_ENTRIES | ON_LOST
-		:: else -> goto again
-		fi;
-		watched = 0;
-		seen_entries = 0
+			queues[me] = watched | ON_WORD | ON_ENTRIES | ON_LOST;
+			forget()
+		:: else -> forget(); goto again
+		fi
 	}
 	if
 	:: atomic { woken[me] && !doomed[me] -> wake_up(me); goto again }
@@ -257,7 +273,9 @@ inline release()
 	atomic {
 		if
 		:: holder == NOBODY -> goto released
-		:: !IS_MINE && doomed[me] -> goto released /* it has looked at its own row */
+		:: holder != NOBODY && !IS_MINE -> /* it looks at its own row; who is dead stays dead */
+			assert(!IS_ALIVE(row, mine));
+			goto released
 		:: else -> seen = holder; seen_generation = holder_generation
 		fi
 	}
@@ -301,7 +319,7 @@ begin:
 			atomic { !doomed[me] -> assert(IS_MINE && inside == me); torn = false }
 			release();
 given_up:
-			atomic { seen = 0; seen_generation = 0; seen_waiters = false; mark = false }
+			atomic { forget(); mark = false }
 		:: atomic { uses == USES && !doomed[me] -> finished[me] = true; break }
 		od
 	} unless { ended[me] };
@@ -355,28 +373,29 @@ inline end_thread()
 	}
 }
 
-proctype killer()
+proctype killer(byte number)
 {
 	byte victim, row;
 
-	atomic {
+	atomic { /* one after the other: they are the same */
 		if
-		:: CAN_DIE(0) -> victim = 0
-		:: CAN_DIE(1) -> victim = 1
+		:: decided == number && CAN_DIE(0) -> victim = 0
+		:: decided == number && CAN_DIE(1) -> victim = 1
 #if PROCESSES > 2
-		:: CAN_DIE(2) -> victim = 2
+		:: decided == number && CAN_DIE(2) -> victim = 2
 #endif
 		:: uses == USES -> goto done
 		fi;
 		doomed[victim] = true;
-		row = row_of[victim]
+		row = row_of[victim];
+		decided++
 	};
 	if
 	:: mark_row(); end_thread()
 	:: end_thread(); mark_row()
 	fi;
 done:
-	skip
+	atomic { victim = 0; row = 0 }
 }
 
 init
@@ -391,10 +410,10 @@ init
 		run user(2);
 #endif
 #if DEATHS > 0
-		run killer();
+		run killer(0);
 #endif
 #if DEATHS > 1
-		run killer()
+		run killer(1)
 #endif
 	}
 }
