@@ -226,13 +226,14 @@ static void bury_one(struct carom_queue *queue, uint32_t name)
 
 void carom_queue_bury(struct carom_queue *queue)
 {
-	struct carom_roll *roll = queue->base.roll;
+	const struct carom_roll *roll = queue->base.roll;
+	uint32_t mine = carom_primitive_name(&queue->base);
 
-	if (!carom_roll_next_dead(roll, 0))
+	if (!carom_roll_next_dead(roll, 0, mine))
 		return;
 	if (carom_queue_lock_get(queue, CAROM_PASSED) < 0)
 		return; /* somebody was stopped: the row is still there at the next look */
-	carom_roll_each_dead(roll, name)
+	carom_roll_each_dead(roll, mine, name)
 		bury_one(queue, name);
 	carom_mutex_release(&queue->state->get_lock);
 }

@@ -17,6 +17,8 @@
  *   B3  A row of the roll with `held` set is a party. Once it is dead, or a slot's process
  *       is, the barrier is broken before the row is buried.
  *   B4  Who was woken looks for the dead before it returns or sleeps again.
+ *   B5  A thread of a dying process may get the mutex after its row was buried, and its slot
+ *       with it. Either may be another's by now: it leaves them alone.
  *
  * The deaths, told by what happens next (each wakes one sleeper, who looks):
  *
@@ -131,7 +133,7 @@ static void forget_dead_slots(struct carom_primitive *base)
 static void look_for_the_dead(struct carom_primitive *base)
 {
 	forget_dead_slots(base);
-	carom_roll_each_dead(base->roll, name) {
+	carom_roll_each_dead(base->roll, carom_primitive_name(base), name) {
 		_Atomic uint32_t *held = &base->roll->rows[carom_roll_row_of(name)].held;
 
 		if (atomic_load(held))
@@ -304,6 +306,12 @@ static int come_last(const struct wait *wait)
 	return (int)wait->index;
 }
 
+/* B5 */
+static bool is_alive(const struct wait *wait)
+{
+	return carom_roll_lives(wait->base->roll, wait->base->name);
+}
+
 /* B4 */
 static int wait_to_be_called(const struct wait *wait, uint32_t slot)
 {
@@ -317,6 +325,8 @@ static int wait_to_be_called(const struct wait *wait, uint32_t slot)
 					  wait->deadline_ns, 0);
 		CAROM_POINT("barrier.awake");
 		enter_mutex(wait->base);
+		if (!is_alive(wait))
+			return -ECANCELED;
 		called =
 			carom_wait_list_state(list, slot) & (CAROM_WAIT_CALLED | CAROM_WAIT_BROKEN);
 	}
@@ -336,7 +346,7 @@ static int come(struct wait *wait)
 
 	if (r < 0)
 		break_it(wait->state);
-	if (r < 0 || phase_of(wait->state) == BROKEN)
+	if (r < 0 || phase_of(wait->state) == BROKEN || !is_alive(wait))
 		return r < 0 ? r : -ECANCELED;
 	atomic_store(&wait->base->roll->rows[wait->row].held, 1); /* B3 */
 	CAROM_POINT("barrier.party");

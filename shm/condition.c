@@ -11,6 +11,8 @@
  *       none too few.
  *   N3  Rows are buried under the lock, after N2 was done for all slots.
  *   N4  Who was woken looks for the dead before it returns or sleeps again.
+ *   N6  A thread of a dying process may get the lock after its row was buried, and its slot
+ *       with it, which may be another's by now: it leaves that alone.
  *
  * The deaths, told by what happens next (each wakes one sleeper, which gets the lock first):
  *
@@ -96,7 +98,7 @@ static void bury_the_dead(struct carom_primitive *base)
 	     slot = carom_wait_list_next_dead(list, base->roll, slot + 1))
 		hand_on(base, slot);
 	CAROM_POINT("condition.forgotten");
-	carom_roll_each_dead(base->roll, name)
+	carom_roll_each_dead(base->roll, carom_primitive_name(base), name)
 		carom_roll_bury(base->roll, name); /* N3 */
 }
 
@@ -277,6 +279,14 @@ static bool is_called(const struct wait *wait)
 	return carom_wait_list_state(wait->list, wait->slot) & CAROM_WAIT_CALLED;
 }
 
+/* N6 */
+static bool is_alive(const struct wait *wait)
+{
+	const struct carom_primitive *base = &wait->condition->base;
+
+	return carom_roll_lives(base->roll, base->name);
+}
+
 /* N4. What was notified in the last moment counts, whatever ended the sleep. */
 static int wait_until_called(const struct wait *wait)
 {
@@ -288,6 +298,8 @@ static int wait_until_called(const struct wait *wait)
 			tell_if_broken(wait->condition);
 			return r; /* without the lock the list is nobody's to change */
 		}
+		if (!is_alive(wait))
+			return r;
 		bury_the_dead(&wait->condition->base);
 	} while (r == 0 && !is_called(wait));
 	if (r != -EOWNERDEAD && is_called(wait))

@@ -77,7 +77,7 @@ static void bury_the_dead(struct carom_primitive *base)
 {
 	_Atomic uint32_t *word = &((struct lock_state *)base->file->state)->word;
 
-	carom_roll_each_dead(base->roll, dead) {
+	carom_roll_each_dead(base->roll, carom_primitive_name(base), dead) {
 		uint32_t seen = atomic_load(word);
 
 		while ((seen & HOLDER_MASK) == dead &&

@@ -156,7 +156,7 @@ static int enter(struct carom_primitive *primitive)
 {
 	int r = carom_roll_enter(primitive->roll, &primitive->name, &primitive->keeper);
 
-	if (r == -EUSERS && carom_roll_next_dead(primitive->roll, 0)) {
+	if (r == -EUSERS && carom_roll_next_dead(primitive->roll, 0, 0)) {
 		primitive->kind->bury(primitive);
 		r = carom_roll_enter(primitive->roll, &primitive->name, &primitive->keeper);
 	}

@@ -138,6 +138,12 @@ static inline bool carom_primitive_has_entered(const struct carom_primitive *pri
 	return origin && carom_origin_is(origin); /* of a bare clone's child it may be 0 still */
 }
 
+/** carom_primitive_name() - this process's; 0: it has not entered, and what stands there is its parent's */
+static inline uint32_t carom_primitive_name(const struct carom_primitive *primitive)
+{
+	return carom_primitive_has_entered(primitive) ? primitive->name : 0;
+}
+
 /**
  * carom_primitive_row() - this process's row, which it enters when it first asks
  *

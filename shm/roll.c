@@ -16,6 +16,9 @@
  *       before it sleeps again or returns. If it dies before, L3 brings the next one.
  *   L6  Who is asleep has `lost` as its thread's pending node: when it dies there, the
  *       kernel wakes another sleeper, which looks at everything.
+ *   L7  Nobody buries itself. A death may wake nobody, since all look for dead rows before
+ *       they sleep; so a thread of the dying process that still runs must leave its row
+ *       as it is, or who is about to sleep misses what that thread leaves undone.
  *
  * Why the row's mark does not do for L6: the kernel decides a process's death for all
  * threads at once, but each of them leaves the queues of the futexes only when it runs
@@ -193,15 +196,16 @@ void carom_roll_break_off(struct carom_roll *roll, uint32_t row, struct carom_ke
 
 /* ---- the dead ---- */
 
-uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row)
+uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row, uint32_t mine)
 {
 	uint32_t count = atomic_load(&roll->row_count);
 
 	for (; row < count; row++) {
 		struct carom_roll_sign sign = carom_roll_sign(roll, row);
+		uint32_t name = carom_roll_name(row, sign);
 
-		if (sign.word & FUTEX_OWNER_DIED)
-			return carom_roll_name(row, sign);
+		if (sign.word & FUTEX_OWNER_DIED && name != mine) /* L7 */
+			return name;
 	}
 	return 0;
 }

@@ -9,7 +9,10 @@
  *	r = carom_roll_enter(roll, &name, &keeper);	// once a process, before the first use
  *	...
  *	while (!ready(state)) {
- *		carom_roll_each_dead(roll, name) { see to what it held; carom_roll_bury(roll, name); }
+ *		carom_roll_each_dead(roll, mine, name) {
+ *			see to what it held;
+ *			carom_roll_bury(roll, name);
+ *		}
  *		r = carom_roll_sleep(roll, row, &state->word, seen, deadline_ns, 0);
  *	}
  *
@@ -169,12 +172,21 @@ static inline bool carom_roll_lives(const struct carom_roll *roll, uint32_t name
 	return sign.word && !(sign.word & FUTEX_OWNER_DIED) && carom_roll_name(row, sign) == name;
 }
 
-/** carom_roll_next_dead() - who has ended without leaving, from @row on: its name; 0: nobody */
-uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row);
+/**
+ * carom_roll_next_dead() - who has ended without leaving, from @row on
+ * @mine: the caller's own name, which is never the answer; 0: it has none
+ *
+ * A thread of a process that is dying may get here after its row was marked. Its row stands in
+ * the way of all who are about to sleep until another one has buried it, and seen to what it
+ * left undone.
+ *
+ * Return: its name; 0: nobody.
+ */
+uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row, uint32_t mine);
 
-#define carom_roll_each_dead(roll, name)                          \
-	for (uint32_t name = carom_roll_next_dead(roll, 0); name; \
-	     name = carom_roll_next_dead(roll, carom_roll_row_of(name) + 1))
+#define carom_roll_each_dead(roll, mine, name)                          \
+	for (uint32_t name = carom_roll_next_dead(roll, 0, mine); name; \
+	     name = carom_roll_next_dead(roll, carom_roll_row_of(name) + 1, mine))
 
 /**
  * carom_roll_bury() - what it held is seen to: the row is free for somebody else

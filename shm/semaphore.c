@@ -15,8 +15,8 @@
  *       mutex from a dead one adds up anew. Of units that are used up (is_signal) nothing
  *       is held, `value` is the truth, and changing it is one store as well.
  *   S2  A row is buried under the mutex, once what it held is in `value` again. A process
- *       whose row is marked changes nothing under the mutex any more: a thread of it that
- *       still gets there is about to end.
+ *       whose row is marked changes nothing under the mutex any more, but to bury others: a
+ *       thread of it that still gets there is about to end.
  *   S3  Whoever makes `value` larger, or buries somebody, while there are sleepers changes `turn` under the
  *       mutex and wakes as many, afterwards. Who is about to sleep counts itself in, and
  *       reads `turn`, under the mutex: so either it sees the unit, or it is seen.
@@ -32,6 +32,7 @@
  *	a burier before its wake      likewise
  *	anybody under the mutex       the next one is told, and adds up (S1)
  *
+ * tests/model/semaphore.pml has this protocol.
  */
 #include "shm/semaphore.h"
 
@@ -166,12 +167,13 @@ static void bury_one(struct semaphore_state *state, struct carom_roll *roll, uin
 }
 
 /* Return: there were some, and call_sleepers() is due. */
-static bool bury_the_dead(struct semaphore_state *state, struct carom_roll *roll)
+static bool bury_the_dead(struct carom_primitive *base)
 {
+	struct semaphore_state *state = (struct semaphore_state *)base->file->state;
 	bool are_some = false;
 
-	carom_roll_each_dead(roll, name) {
-		bury_one(state, roll, name);
+	carom_roll_each_dead(base->roll, carom_primitive_name(base), name) {
+		bury_one(state, base->roll, name);
 		are_some = true;
 	}
 	return are_some;
@@ -182,7 +184,7 @@ static void bury_for_room(struct carom_primitive *base)
 	struct semaphore_state *state = (struct semaphore_state *)base->file->state;
 
 	enter_mutex(base);
-	bury_the_dead(state, base->roll);
+	bury_the_dead(base);
 	leave_mutex(state, call_sleepers(state));
 }
 
@@ -324,7 +326,7 @@ static void end(const struct visit *visit)
 
 static void bury(struct visit *visit)
 {
-	if (bury_the_dead(visit->state, visit->roll))
+	if (bury_the_dead(visit->base))
 		visit->has_buried = true;
 }
 
@@ -451,7 +453,7 @@ static int give(const struct visit *visit, uint32_t count)
 {
 	struct semaphore_state *state = visit->state;
 
-	bury_the_dead(state, visit->roll); /* what they had is there again, and counts */
+	bury_the_dead(visit->base); /* what they had is there again, and counts */
 	if (count > state->max - get(&state->value))
 		return -EOVERFLOW;
 	if (!is_alive(visit))
