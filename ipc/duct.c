@@ -92,6 +92,9 @@
 /* Looks at a ring, before the clock is looked at. */
 #define LOOKS 16
 
+/* Some microseconds. */
+#define PAUSE_MAX 127
+
 /** struct sharer - a handle in a process of this end; @origin is 0: nobody; @pid is 0: gone */
 struct sharer {
 	uint64_t origin;
@@ -456,12 +459,25 @@ static void clear(struct sharer *sharer)
 }
 
 /* Return: 0, -EOWNERDEAD (the lock is held), -EDEADLK (it was), or why it is not. */
-static int lock(struct carom_mutex *mutex, uint64_t deadline_ns)
+static int lock(struct carom_mutex *mutex, _Atomic bool *begun, uint64_t deadline_ns)
 {
-	int r = deadline_ns == CAROM_PASSED ? carom_mutex_try(mutex)
-					    : carom_mutex_acquire(mutex, deadline_ns);
+	int r;
 
+	/* relaxed: true if it was this thread that set it; else the lock itself tells */
+	if (atomic_load_explicit(begun, memory_order_relaxed) && carom_mutex_is_mine(mutex))
+		return -EDEADLK;
+	r = deadline_ns == CAROM_PASSED ? carom_mutex_try(mutex)
+					: carom_mutex_acquire(mutex, deadline_ns);
+
+	if (r == 0 || r == -EOWNERDEAD)
+		atomic_store_explicit(begun, true, memory_order_relaxed);
 	return r == -EBUSY ? -EAGAIN : r;
+}
+
+static void unlock(struct carom_mutex *mutex, _Atomic bool *begun)
+{
+	atomic_store_explicit(begun, false, memory_order_relaxed);
+	carom_mutex_release(mutex);
 }
 
 /* ---- the other end ---- */
@@ -675,7 +691,7 @@ static int see_to_sender(struct carom_duct *duct, uint64_t deadline_ns)
 int carom_duct_begin_send(struct carom_duct *duct, uint64_t deadline_ns)
 {
 	struct carom_duct_end *end = duct->end;
-	int r = lock(&end->send_lock, deadline_ns);
+	int r = lock(&end->send_lock, &duct->sends, deadline_ns);
 
 	if (r == -EDEADLK)
 		return 0;
@@ -692,7 +708,7 @@ int carom_duct_begin_send(struct carom_duct *duct, uint64_t deadline_ns)
 void carom_duct_end_send(struct carom_duct *duct)
 {
 	carom_ring_tell(&duct->out, CAROM_RING_PRODUCER);
-	carom_mutex_release(&duct->end->send_lock);
+	unlock(&duct->end->send_lock, &duct->sends);
 }
 
 bool carom_duct_has_begun_send(const struct carom_duct *duct)
@@ -811,6 +827,26 @@ static int try_record(struct carom_duct *duct, void *attempt, uint64_t deadline_
 	return carom_ring_receive(&duct->in, deadline_ns, &record->data, &record->size);
 }
 
+/*
+ * Each look at an empty ring takes the line with the index away from the sender, who then
+ * waits for it with its next message. Where several messages were there after a wait, more
+ * are on their way: to leave them the time to gather costs less than to get them one by one.
+ * Where it was one, each time, somebody waits for the answer to it.
+ */
+static int gather_record(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
+{
+	int r;
+
+	for (uint32_t i = 0; i < duct->pause; i++)
+		carom_spin_relax();
+	r = wait_for(duct, &duct->in_patience, try_record, record, deadline_ns);
+	if (r == 0 && carom_ring_has_more(&duct->in))
+		duct->pause = duct->pause < PAUSE_MAX ? duct->pause * 2 + 1 : PAUSE_MAX;
+	else
+		duct->pause /= 2;
+	return r;
+}
+
 /* A record, however long it takes: 0, or why there is none. */
 static int receive_record(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
 {
@@ -821,7 +857,9 @@ static int receive_record(struct carom_duct *duct, uint64_t deadline_ns, struct 
 	/* relaxed: who asked for the bell looks after that */
 	if (atomic_load_explicit(&duct->end->is_polled, memory_order_relaxed))
 		settle(duct);
-	return wait_for(duct, &duct->in_patience, try_record, record, deadline_ns);
+	if (deadline_ns == CAROM_PASSED || duct->in_patience.limit_ns == 0)
+		return wait_for(duct, &duct->in_patience, try_record, record, deadline_ns);
+	return gather_record(duct, deadline_ns, record);
 }
 
 static uint32_t kind(const struct carom_duct *duct)
@@ -998,7 +1036,7 @@ static int see_to_receiver(struct carom_duct *duct)
 int carom_duct_begin_receive(struct carom_duct *duct, uint64_t deadline_ns)
 {
 	struct carom_duct_end *end = duct->end;
-	int r = lock(&end->receive_lock, deadline_ns);
+	int r = lock(&end->receive_lock, &duct->receives, deadline_ns);
 
 	if (r == -EDEADLK)
 		return 0;
@@ -1015,7 +1053,7 @@ int carom_duct_begin_receive(struct carom_duct *duct, uint64_t deadline_ns)
 void carom_duct_end_receive(struct carom_duct *duct)
 {
 	duct->end->is_receiving = false;
-	carom_mutex_release(&duct->end->receive_lock);
+	unlock(&duct->end->receive_lock, &duct->receives);
 }
 
 bool carom_duct_has_begun_receive(const struct carom_duct *duct)

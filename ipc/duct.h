@@ -29,6 +29,8 @@ struct carom_duct_end;
  * @rings:      what both ends share
  * @socket:     the handle; stays open as long as this is there; not this file's to close
  * @passing_fd, @bell_fd: of the letter, once they were needed; -1
+ * @sends, @receives: some thread of this process has begun to
+ * @pause:      looks that a receiver leaves out before it looks again: see ipc/duct.c
  * @offset:     bytes of the record at hand that were read
  * @left:       bytes of the message at hand that were not
  * @is_within:  some were
@@ -46,6 +48,9 @@ struct carom_duct {
 	int socket;
 	_Atomic int passing_fd;
 	_Atomic int bell_fd;
+	_Atomic bool sends;
+	_Atomic bool receives;
+	uint32_t pause;
 	uint64_t offset;
 	uint64_t left;
 	bool is_within;

@@ -648,6 +648,13 @@ void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end)
 	wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, true);
 }
 
+bool carom_ring_has_more(const struct carom_ring *ring)
+{
+	const struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
+
+	return view->theirs - view->mine > view->skip + footprint(view->room);
+}
+
 bool carom_ring_is_empty(const struct carom_ring *ring)
 {
 	uint64_t head = atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].index);

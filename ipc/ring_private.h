@@ -83,6 +83,9 @@ void carom_ring_tell(struct carom_ring *ring, enum carom_ring_end end);
  */
 void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end);
 
+/** carom_ring_has_more() - the consumer: behind the record that was received, as far as it has looked? */
+bool carom_ring_has_more(const struct carom_ring *ring);
+
 /** carom_ring_is_empty() - is nothing there that was not released? Any thread of the consumer's */
 bool carom_ring_is_empty(const struct carom_ring *ring);
 bool carom_ring_is_closed(const struct carom_ring *ring, enum carom_ring_end end);
