@@ -46,6 +46,8 @@ static const struct bench_peer *const all_peers[] = {
 	&bench_peer_pthread,
 	&bench_peer_pthread_robust,
 	&bench_peer_semaphore,
+	&bench_peer_socketpair,
+	&bench_peer_boost,
 };
 #define PEER_COUNT (sizeof(all_peers) / sizeof(*all_peers))
 

@@ -79,7 +79,7 @@ struct bench_act {
 	bool is_apart;
 };
 
-#define BENCH_ACT_LISTS_MAX 7
+#define BENCH_ACT_LISTS_MAX 8
 
 /**
  * struct bench_peer - who does the work
@@ -118,6 +118,8 @@ extern const struct bench_peer bench_peer_carom_rlock;
 extern const struct bench_peer bench_peer_pthread;
 extern const struct bench_peer bench_peer_pthread_robust;
 extern const struct bench_peer bench_peer_semaphore;
+extern const struct bench_peer bench_peer_socketpair;
+extern const struct bench_peer bench_peer_boost;
 
 /* What carom does without a pool, with large values, at a pool's begin and end, and by its locks and queues. */
 extern const struct bench_act bench_carom_process_acts[];
@@ -126,6 +128,10 @@ extern const struct bench_act bench_carom_life_acts[];
 extern const struct bench_act bench_carom_lock_acts[];
 extern const struct bench_act bench_carom_event_acts[];
 extern const struct bench_act bench_carom_queue_acts[];
+extern const struct bench_act bench_carom_message_acts[];
+
+/* Messages through the kernel's pipes. */
+extern const struct bench_act bench_pipe_message_acts[];
 
 /* What the kernel's futex does beside a round trip. */
 extern const struct bench_act bench_futex_event_acts[];

@@ -357,4 +357,5 @@ const struct bench_peer bench_peer_pipe = {
 	.name = "pipe",
 	.summary = "pre-forked workers on a task pipe and a result pipe",
 	.acts = acts,
+	.more_acts = { bench_pipe_message_acts },
 };

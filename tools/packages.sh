@@ -21,6 +21,7 @@ g++              command g++
 python3          command python3
 libcriterion-dev module criterion
 libuv1-dev       module libuv
+libboost-dev     cpp_header boost/lockfree/spsc_queue.hpp
 python3-billiard debian_python_module billiard
 clang            command clang
 libclang-rt-dev  clang_library fuzzer
@@ -36,6 +37,10 @@ probe_command() {
 
 probe_header() {
 	echo "#include <$1>" | gcc -E - >/dev/null 2>&1
+}
+
+probe_cpp_header() {
+	echo "#include <$1>" | g++ -E -xc++ - >/dev/null 2>&1
 }
 
 probe_module() {

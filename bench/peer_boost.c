@@ -1,0 +1,94 @@
+/*
+ * Peer: Boost.Lockfree
+ *
+ * The limit of what a message between two processes can cost: two bare rings in shared
+ * memory, of items of one size. Nobody sleeps, dies, or is told of anything.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "bench/peer_message.h"
+
+struct line {
+	unsigned char *rings;
+	void *in;
+	void *out;
+};
+
+static int make(const struct bench_job *job, void **ret_state)
+{
+	size_t size = (bench_boost_size() + 4095) / 4096 * 4096;
+	struct line *line = calloc(1, sizeof(*line));
+
+	if (!line)
+		return -ENOMEM;
+	line->rings = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (line->rings == MAP_FAILED)
+		return -ENOMEM;
+	bench_boost_init(line->rings);
+	bench_boost_init(line->rings + size);
+	line->in = line->rings;
+	line->out = line->rings + size;
+	*ret_state = line;
+	return 0;
+}
+
+static void choose(void *state, bool is_partner)
+{
+	struct line *line = state;
+	void *in = line->in;
+
+	if (!is_partner)
+		return;
+	line->in = line->out;
+	line->out = in;
+}
+
+static int send_item(void *state, const void *data, size_t size)
+{
+	const struct line *line = state;
+
+	while (!(size == 8 ? bench_boost_push_8(line->out, data)
+			   : bench_boost_push_64(line->out, data)))
+		bench_relax();
+	return 0;
+}
+
+static int receive_item(void *state, void *buffer, size_t size)
+{
+	const struct line *line = state;
+
+	while (!(size == 8 ? bench_boost_pop_8(line->in, buffer)
+			   : bench_boost_pop_64(line->in, buffer)))
+		bench_relax();
+	return 0;
+}
+
+static const struct bench_carrier carrier = {
+	.make = make,
+	.choose = choose,
+	.send = send_item,
+	.receive = receive_item,
+	.spins = true,
+};
+
+static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
+{
+	return bench_message_setup(&carrier, job, sample, ret_state);
+}
+
+static const struct bench_act acts[] = {
+	BENCH_MESSAGE_ACT(BENCH_MESSAGE_8, setup),
+	BENCH_MESSAGE_ACT(BENCH_MESSAGE_64, setup),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_64_BATCH, setup),
+	{ 0 },
+};
+
+const struct bench_peer bench_peer_boost = {
+	.name = "boost",
+	.summary = "Boost.Lockfree's spsc_queue in shared memory, spinning",
+	.acts = acts,
+};

@@ -1,0 +1,54 @@
+/*
+ * Messages between two processes, by whatever carries them: what a peer has to have.
+ */
+#ifndef CAROM_BENCH_PEER_MESSAGE_H
+#define CAROM_BENCH_PEER_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bench/peer.h"
+
+#define BENCH_MESSAGE_BYTES_MAX (1u << 20)
+
+/**
+ * struct bench_carrier - two ends of something; the partner has its own by fork()
+ * @make:    both ends. 0 or negative errno
+ * @choose:  this process goes on with one end
+ * @send, @receive: a message of the job's payload_bytes. 0 or negative errno
+ * @flush:   all that was sent can be seen; NULL: it always can
+ * @spins:   it never sleeps: between samples the partner is told to
+ */
+struct bench_carrier {
+	int (*make)(const struct bench_job *job, void **ret_state);
+	void (*choose)(void *state, bool is_partner);
+	int (*send)(void *state, const void *data, size_t size);
+	int (*receive)(void *state, void *buffer, size_t size);
+	int (*flush)(void *state);
+	bool spins;
+};
+
+int bench_message_setup(const struct bench_carrier *carrier, const struct bench_job *job,
+			struct bench_sample *sample, void **ret_state);
+
+/** bench_message_operate() - there and back, or, where the workload says so, there only */
+int bench_message_operate(void *state, uint64_t task_count, struct bench_operation *operation);
+void bench_message_rest(void *state);
+void bench_message_teardown(void *state);
+
+/** BENCH_MESSAGE_ACT() - an act by @setup_function, which calls bench_message_setup() */
+#define BENCH_MESSAGE_ACT(id, setup_function)                                                     \
+	{                                                                                         \
+		.workload_id = (id), .setup = (setup_function), .operate = bench_message_operate, \
+		.rest = bench_message_rest, .teardown = bench_message_teardown,                   \
+	}
+
+/* Boost's queue, in C++: see bench/boost_queue.cpp. */
+size_t bench_boost_size(void);
+void bench_boost_init(void *memory);
+bool bench_boost_push_8(void *memory, const void *data);
+bool bench_boost_pop_8(void *memory, void *data);
+bool bench_boost_push_64(void *memory, const void *data);
+bool bench_boost_pop_64(void *memory, void *data);
+
+#endif
