@@ -1,0 +1,8 @@
+/* What "spawn" runs in the suites of messages. */
+#include "tests/ipc/answer.h"
+
+int main(int argc, char **argv)
+{
+	carom_main_hook(argc, argv);
+	return 1;
+}
