@@ -9,15 +9,11 @@
 
 #include "core/probe.h"
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
-#endif
-
 #define NAME_MAX_BYTES 249
 
 static int new_file(const char *name, unsigned int flags)
 {
-	unsigned int noexec = carom_probe(CAROM_FEATURE_MEMFD_NOEXEC) ? MFD_NOEXEC_SEAL : 0;
+	unsigned int noexec = carom_probe(CAROM_FEATURE_MEMFD_NOEXEC) ? CAROM_MFD_NOEXEC_SEAL : 0;
 	char cut[NAME_MAX_BYTES + 1];
 	int fd;
 

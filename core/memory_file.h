@@ -4,6 +4,8 @@
 #ifndef CAROM_CORE_MEMORY_FILE_H
 #define CAROM_CORE_MEMORY_FILE_H
 
+#define CAROM_MFD_NOEXEC_SEAL 0x0008U /* MFD_NOEXEC_SEAL, Linux 6.3 */
+
 /**
  * carom_memory_file_new() - an empty one
  * @name: as /proc shows it; cut where it is too long

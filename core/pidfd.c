@@ -24,30 +24,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/descriptors.h"
+#include "core/pidfd_info.h"
 #include "core/probe.h"
 #include "core/small_file.h"
 #include "core/time.h"
 
 #define RELEASE_MAX_MS 10
-
-/* struct pidfd_info as of Linux 6.15, which the headers of Debian 12 do not have yet */
-struct pidfd_info_v2 {
-	uint64_t mask;
-	uint64_t cgroup_id;
-	uint32_t pids[3];
-	uint32_t ids[8];
-	int32_t exit_code;
-};
-#define PIDFD_INFO_REQUEST   _IOWR(0xFF, 11, struct pidfd_info_v2)
-#define PIDFD_INFO_WITH_EXIT (UINT64_C(1) << 3)
-_Static_assert(sizeof(struct pidfd_info_v2) == 64, "the size is part of the request's number");
 
 int carom_pidfd_open(pid_t pid)
 {
@@ -121,9 +109,10 @@ static bool wait_readable(int pidfd, short events, int timeout_ms)
 
 static bool ask_pidfd(int pidfd, struct carom_exit *exit)
 {
-	struct pidfd_info_v2 info = { .mask = PIDFD_INFO_WITH_EXIT };
+	struct carom_pidfd_info info = { .mask = CAROM_PIDFD_INFO_EXIT };
 
-	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) < 0 || !(info.mask & PIDFD_INFO_WITH_EXIT))
+	if (ioctl(pidfd, CAROM_PIDFD_INFO_REQUEST, &info) < 0 ||
+	    !(info.mask & CAROM_PIDFD_INFO_EXIT))
 		return false;
 	from_wait_status(info.exit_code, exit);
 	return true;
@@ -322,13 +311,13 @@ int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit)
 /* As the kernel tells it for a pidfd: -1 of a process that was reaped, 0 of one outside. */
 static pid_t number_of_pidfd(int pidfd)
 {
-	struct pidfd_info_v2 info = { 0 };
+	struct carom_pidfd_info info = { 0 };
 	char path[48], text[512];
 	const char *line;
 	long number = 0;
 	int r;
 
-	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) == 0)
+	if (ioctl(pidfd, CAROM_PIDFD_INFO_REQUEST, &info) == 0)
 		return info.pids[0] ? (pid_t)info.pids[0] : -ESRCH;
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
 	r = read_text(AT_FDCWD, path, text, sizeof(text));

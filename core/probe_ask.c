@@ -22,7 +22,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -35,24 +34,13 @@
 
 #include "core/cgroup.h"
 #include "core/cleanup.h"
+#include "core/memory_file.h"
+#include "core/pidfd_info.h"
 #include "core/robust_head.h"
 
-/* Newer than the headers of Debian 12, and the same on every architecture. */
-#define SYS_FUTEX_WAITV             449
-#define SYS_LANDLOCK_CREATE_RULESET 444
-#define URING_OP_FUTEX_WAIT         51
-#define OPERATIONS_ASKED            64
-#define ADVICE_POPULATE_WRITE       23
-#define PIDFD_INFO_WITH_EXIT        (UINT64_C(1) << 3)
-#define NOEXEC_SEAL                 0x0008U /* of memfd_create(2), Linux 6.3 */
-#define NO_DESCRIPTOR               (-2)
-
-/* The beginning of struct pidfd_info, as of Linux 6.13; the kernel fills in what fits. */
-struct pidfd_info_head {
-	uint64_t mask;
-	uint8_t rest[56];
-};
-#define PIDFD_INFO_REQUEST _IOWR(0xFF, 11, struct pidfd_info_head)
+#define URING_OP_FUTEX_WAIT 51 /* newer than the headers of Debian 12 */
+#define OPERATIONS_ASKED    64
+#define NO_DESCRIPTOR       (-2)
 
 static int no_error(long result)
 {
@@ -146,7 +134,7 @@ int carom_ask_io_uring(void)
 
 int carom_ask_futex_waitv(void)
 {
-	return says(syscall(SYS_FUTEX_WAITV, NULL, 0, 0, NULL, 0), EINVAL);
+	return says(syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0), EINVAL);
 }
 
 /* A child that borrows this process's memory costs the same however much there is of it. */
@@ -192,7 +180,7 @@ static int exit_at_once(void *unused)
 
 int carom_ask_pidfd_info(void)
 {
-	struct pidfd_info_head info = { .mask = PIDFD_INFO_WITH_EXIT };
+	struct carom_pidfd_info info = { .mask = CAROM_PIDFD_INFO_EXIT };
 	CAROM_CLEANUP(carom_closep) int pidfd = -1;
 	int r = carom_ask_clone_pidfd();
 
@@ -201,9 +189,9 @@ int carom_ask_pidfd_info(void)
 	pidfd = run_in_child(exit_at_once, NULL);
 	if (pidfd < 0)
 		return pidfd;
-	if (ioctl(pidfd, PIDFD_INFO_REQUEST, &info) < 0)
+	if (ioctl(pidfd, CAROM_PIDFD_INFO_REQUEST, &info) < 0)
 		return -errno;
-	return info.mask & PIDFD_INFO_WITH_EXIT ? 0 : -EOPNOTSUPP;
+	return info.mask & CAROM_PIDFD_INFO_EXIT ? 0 : -EOPNOTSUPP;
 }
 
 #if CAROM_HAVE_LIBURING
@@ -271,7 +259,7 @@ int carom_ask_close_range(void)
 
 int carom_ask_memfd_noexec(void)
 {
-	return says(syscall(SYS_memfd_create, NULL, MFD_CLOEXEC | NOEXEC_SEAL), EFAULT);
+	return says(syscall(SYS_memfd_create, NULL, MFD_CLOEXEC | CAROM_MFD_NOEXEC_SEAL), EFAULT);
 }
 
 int carom_ask_memfd(void)
@@ -289,7 +277,7 @@ int carom_ask_wipe_on_fork(void)
 
 int carom_ask_madv_populate(void)
 {
-	return no_error(madvise(NULL, 0, ADVICE_POPULATE_WRITE));
+	return no_error(madvise(NULL, 0, MADV_POPULATE_WRITE));
 }
 
 int carom_ask_seccomp(void)
@@ -306,7 +294,7 @@ int carom_ask_seccomp(void)
 /* With this flag it only tells its version. */
 int carom_ask_landlock(void)
 {
-	return no_error(syscall(SYS_LANDLOCK_CREATE_RULESET, NULL, 0, 1));
+	return no_error(syscall(SYS_landlock_create_ruleset, NULL, 0, 1));
 }
 
 int carom_ask_membarrier(void)

@@ -26,7 +26,7 @@ static struct robust_list_head *head_behind(const pthread_mutex_t *held)
 {
 	struct robust_list_head *head = (void *)held->__data.__list.__prev;
 
-	if (!head || head->futex_offset != CAROM_ROBUST_OFFSET_BYTES)
+	if (!head || head->futex_offset != -CAROM_ROBUST_DISTANCE)
 		return NULL;
 	return (char *)head->list.next + head->futex_offset == (const char *)held ? head : NULL;
 }

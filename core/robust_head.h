@@ -10,8 +10,8 @@
 
 #include <linux/futex.h>
 
-/* From a list node to its futex word, in glibc's mutex. */
-#define CAROM_ROBUST_OFFSET_BYTES (-32)
+/* The kernel finds the futex word so many bytes before a node, in glibc's mutex. */
+#define CAROM_ROBUST_DISTANCE 32
 
 /** carom_robust_head() - NULL: another C library, or a layout that is not known. MT-Safe. */
 struct robust_list_head *carom_robust_head(void);

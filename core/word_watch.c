@@ -40,9 +40,8 @@
 #include "core/thread_private.h"
 #include "core/word_alias.h"
 
-#define SYS_FUTEX_WAITV 449 /* the same on every architecture */
-#define WORDS_MAX       (FUTEX_WAITV_MAX - 1)
-#define FIRST_CAPACITY  128
+#define WORDS_MAX      (FUTEX_WAITV_MAX - 1)
+#define FIRST_CAPACITY 128
 
 struct entry {
 	_Atomic uint32_t *word;
@@ -142,7 +141,7 @@ static int sleep_on_all(struct waiter *waiter)
 	int error;
 
 	pthread_mutex_unlock(&waiter->watch->lock);
-	r = syscall(SYS_FUTEX_WAITV, words, n, 0, NULL, 0);
+	r = syscall(SYS_futex_waitv, words, n, 0, NULL, 0);
 	error = errno;
 	pthread_mutex_lock(&waiter->watch->lock);
 	if (r >= 0 || error == EAGAIN || error == EINTR)

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -35,13 +36,6 @@
 #include "core/memory_file.h"
 #include "core/memory_room.h"
 #include "core/probe.h"
-
-#ifndef HUGETLBFS_MAGIC
-#define HUGETLBFS_MAGIC 0x958458f6
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
 
 #define SEALS_FIXED    (F_SEAL_SHRINK | F_SEAL_GROW)
 #define SEALS_READONLY (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)

@@ -23,8 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The kernel finds the futex word this far before a link's `next`. */
-#define CAROM_ROBUST_DISTANCE 32
+#include "core/robust_head.h" /* CAROM_ROBUST_DISTANCE, of a link's `next` */
 
 /**
  * struct carom_robust_link - what glibc's __pthread_list_t is

@@ -23,10 +23,7 @@
 #include <unistd.h>
 
 #include "core/cleanup.h"
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
-#endif
+#include "core/memory_file.h"
 
 struct carom_run_output_place {
 	struct carom_run_spool spool;
@@ -39,7 +36,7 @@ struct carom_run_output_place {
 /* Appending, so that who opens /dev/stdout anew does not write over what is there. */
 static int open_stream(const char *name)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	int fd = memfd_create(name, MFD_CLOEXEC | CAROM_MFD_NOEXEC_SEAL);
 
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create(name, MFD_CLOEXEC);
