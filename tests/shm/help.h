@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,32 @@ __attribute__((format(printf, 1, 2))) static inline const char *line(const char 
 		while (!(condition))   \
 			sched_yield(); \
 	} while (0)
+
+/* By a child that has what it was to get: it keeps that until it is killed. */
+static inline _Noreturn void hold_until_killed(_Atomic uint32_t *has_it)
+{
+	atomic_store(has_it, 1);
+	for (;;)
+		pause();
+}
+
+static inline void await_held(_Atomic uint32_t *has_it)
+{
+	await(atomic_load(has_it));
+	atomic_store(has_it, 0);
+}
+
+/* Until a child says 1 no more: a signal before its wait counts for nothing. Its end. */
+static inline int ended_by_signals(pid_t pid, _Atomic uint32_t *waits)
+{
+	await(atomic_load(waits) == 1);
+	while (atomic_load(waits) == 1) {
+		kill(pid, SIGUSR1);
+		sched_yield();
+	}
+	atomic_store(waits, 0);
+	return ended(pid);
+}
 
 /* For a child that does nothing but wait for one thing. */
 static inline void await_asleep(pid_t pid)

@@ -48,12 +48,9 @@ static pid_t child_that_holds(struct carom_lock *lock, struct table *table)
 	if (pid == 0) {
 		if (carom_lock_acquire(lock, CAROM_NO_DEADLINE) != 0)
 			_exit(1);
-		atomic_store(&table->ready, 1);
-		for (;;)
-			pause();
+		hold_until_killed(&table->ready);
 	}
-	await(atomic_load(&table->ready));
-	atomic_store(&table->ready, 0);
+	await_held(&table->ready);
 	return pid;
 }
 

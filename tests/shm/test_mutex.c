@@ -60,12 +60,9 @@ static pid_t child_that_holds(struct table *table)
 	if (pid == 0) {
 		if (carom_mutex_acquire(&table->lock, CAROM_NO_DEADLINE) != 0)
 			_exit(1);
-		atomic_store(&table->ready, 1);
-		for (;;)
-			pause();
+		hold_until_killed(&table->ready);
 	}
-	await(atomic_load(&table->ready));
-	atomic_store(&table->ready, 0);
+	await_held(&table->ready);
 	return pid;
 }
 
@@ -330,13 +327,7 @@ static int signalled_while_it_acquires(struct table *table, int flags, uint64_t 
 		atomic_store(&table->ready, 2);
 		_exit(-r);
 	}
-	await(atomic_load(&table->ready) == 1);
-	while (atomic_load(&table->ready) == 1) {
-		kill(waiter, SIGUSR1);
-		sched_yield();
-	}
-	atomic_store(&table->ready, 0);
-	return ended(waiter);
+	return ended_by_signals(waiter, &table->ready);
 }
 
 /* SY-14 */

@@ -42,12 +42,9 @@ static pid_t child_that_holds(struct table *table, int times)
 
 	if (pid == 0) {
 		acquire_times(table, times);
-		atomic_store(&table->ready, 1);
-		for (;;)
-			pause();
+		hold_until_killed(&table->ready);
 	}
-	await(atomic_load(&table->ready));
-	atomic_store(&table->ready, 0);
+	await_held(&table->ready);
 	return pid;
 }
 
@@ -263,12 +260,7 @@ BOTH(stops_waiting_at_a_signal_if_asked)
 		atomic_store(&table->ready, 2);
 		_exit(-r);
 	}
-	await(atomic_load(&table->ready) == 1);
-	while (atomic_load(&table->ready) == 1) {
-		kill(waiter, SIGUSR1);
-		sched_yield();
-	}
-	cr_expect(eq(int, ended(waiter), EINTR));
+	cr_expect(eq(int, ended_by_signals(waiter, &table->ready), EINTR));
 	killed(holder);
 }
 

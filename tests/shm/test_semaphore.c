@@ -54,11 +54,9 @@ static pid_t child_that_has(struct carom_semaphore *semaphore, int count)
 		for (int i = 0; i < count; i++)
 			if (carom_semaphore_try(semaphore) < 0)
 				_exit(1);
-		atomic_store(&table->ready, 1);
-		for (;;)
-			pause();
+		hold_until_killed(&table->ready);
 	}
-	await(atomic_load(&table->ready));
+	await_held(&table->ready);
 	return pid;
 }
 
