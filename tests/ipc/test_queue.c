@@ -69,6 +69,8 @@ static pid_t putter(struct carom_queue *queue)
 }
 
 /* ---- the usual ---- */
+/* a queue stands on a lock */
+TestSuite(queue, .init = need_robust_lists);
 
 Test(queue, carries_what_one_process_puts_to_another, .timeout = 60)
 {

@@ -2,6 +2,7 @@
 #include "ipc/wait.h"
 
 #include "tests/ipc/ends.h"
+#include "tests/needs.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -110,6 +111,7 @@ Test(wait, thousand_things_of_all_kinds, .timeout = 60)
 	struct rlimit limit;
 	CONNECTION client = NULL;
 
+	NEEDS("pidfd_open");
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);

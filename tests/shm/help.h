@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/time.h"
+#include "tests/needs.h"
 
 /* Zeroed, inherited by children, gone with the test. */
 static inline void *share(size_t size)
@@ -28,6 +29,12 @@ static inline void *share(size_t size)
 
 	cr_assert(ne(ptr, memory, MAP_FAILED));
 	return memory;
+}
+
+/* for suites of what stands on lists of held locks, which gVisor has not */
+static inline void need_robust_lists(void)
+{
+	NEEDS("get_robust_list");
 }
 
 /* fork() whose child does not outlive a test that fails */

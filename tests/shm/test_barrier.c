@@ -52,6 +52,8 @@ static pid_t party(struct carom_barrier *barrier)
 
 #define BROKEN (100 + ECANCELED)
 
+TestSuite(barrier, .init = need_robust_lists);
+
 /* SY-23 */
 Test(barrier, lets_all_go_on_when_the_last_has_come, .timeout = 60)
 {

@@ -123,6 +123,8 @@ static void two_waiters(struct table *table, pid_t pids[2])
 
 /* ---- one waits, another notifies ---- */
 
+TestSuite(condition, .init = need_robust_lists);
+
 /* SY-15 */
 Test(condition, wakes_another_process, .timeout = 60)
 {

@@ -67,6 +67,8 @@ static pid_t child_that_waits(struct carom_lock *lock)
 
 /* ---- one process ---- */
 
+TestSuite(lock, .init = need_robust_lists);
+
 /* SY-04 */
 /* SY-09 */
 Test(lock, is_held_by_one_at_a_time, .timeout = 60)

@@ -72,6 +72,8 @@ static pid_t child_that_waits(struct carom_semaphore *semaphore)
 
 /* ---- one process ---- */
 
+TestSuite(semaphore, .init = need_robust_lists);
+
 /* SY-08 */
 Test(semaphore, has_as_many_units_as_nobody_has_taken, .timeout = 60)
 {
