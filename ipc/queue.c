@@ -224,7 +224,8 @@ static int take_role(struct carom_queue *queue, enum queue_role role, uint64_t d
 		CAROM_POINT("queue.came");
 		atomic_fetch_or(&queue->base.roll->rows[row].role, UINT32_C(1) << role);
 	}
-	atomic_store_explicit(&queue->roles[role], carom_origin(), memory_order_release);
+	atomic_store_explicit(&queue->roles[role], atomic_load(&queue->base.origin),
+			      memory_order_release);
 	carom_mutex_release(&state->get_lock);
 	return 0;
 }

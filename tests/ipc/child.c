@@ -1,4 +1,5 @@
 /* What "spawn" runs in the suites of messages. */
+#include "tests/ipc/share.h"
 #include "tests/ipc/answer.h"
 
 int main(int argc, char **argv)

@@ -13,6 +13,8 @@
 #include "ipc/passing.h"
 #include "ipc/queue.h"
 #include "ipc/queue_private.h"
+#include "tests/core/methods.h"
+#include "tests/ipc/share.h"
 #include "tests/needs.h"
 
 #define QUEUE(queue, ...)                                                  \
@@ -811,6 +813,30 @@ Test(queue, goes_through_a_connection, .timeout = 60)
 		EXPECT_GET(answers, 42);
 	}
 	cr_expect(zero(int, ended(pid)));
+}
+
+Test(queue, is_for_children_of_every_method, .timeout = 120)
+{
+	struct carom_context *context;
+
+	EACH_METHOD(context)
+	{
+		QUEUE(questions);
+		QUEUE(answers);
+		int fds[] = { carom_queue_fd(questions), carom_queue_fd(answers) };
+		struct carom_process *process =
+			START(.context = context, .function = answer_numbers, .fds = fds,
+			      .fd_count = 2);
+
+		for (int64_t i = 0; i < 100; i++) {
+			PUT(questions, (uint64_t)i);
+			EXPECT_GET(answers, i + 1);
+		}
+		carom_queue_close(questions);
+		cr_expect(zero(int, exitcode_of(process)), "%s", methods[each_]);
+		cr_expect(eq(i64, get_number(answers, soon()), -EPIPE));
+		carom_process_free(process);
+	}
 }
 
 Test(queue, refuses_what_makes_no_sense)
