@@ -705,9 +705,10 @@ Test(queue, loses_nothing_when_its_bytes_are_few, .timeout = 200)
 Test(queue, has_one_order_for_all, .timeout = 120)
 {
 	QUEUE(queue, .producer_count = 2);
+	QUEUE(other, .producer_count = 2);
 
 	run_crew(queue, 2, 1, many(100000) / 2);
-	run_crew(queue, 2, 2, many(100000) / 2);
+	run_crew(other, 2, 2, many(100000) / 2);
 }
 
 struct worker {
