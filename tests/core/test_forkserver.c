@@ -782,6 +782,7 @@ static void give_up_the_first(void)
 {
 	struct carom_forkserver *server;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it stops, and the test may end before it goes on */
 	pthread_atfork(NULL, NULL, start_late);
 	server = make_server();
 	CHECK(run(server, use_and_exit).status == 11);

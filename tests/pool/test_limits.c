@@ -594,6 +594,7 @@ static void be_one_of_them(bool ignores_term)
 	if (ignores_term)
 		signal(SIGTERM, SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, 0);
+	alarm(60); /* should the library, or the test, not get that far */
 	atomic_store(&family->pids[atomic_fetch_add(&family->count, 1)], getpid());
 	for (;;)
 		pause();
@@ -634,6 +635,7 @@ static void expect_no_family(uint64_t grace_ns, uint64_t ignores_term)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 	int pidfds[4];
 
+	NEEDS("pidfd_open");
 	family = share(sizeof(*family));
 	pool = limited_pool(0, MS(50), grace_ns);
 	cr_assert(zero(int, carom_pool_apply(pool, raise_a_family, &ignores_term, 8, NULL, 0,
