@@ -16,6 +16,8 @@
  * processes of the program hold: when the last of them has ended, in whatever way, it
  * unlinks what is still registered, says so on standard error, and ends. Signals from
  * the terminal, SIGTERM and the death of the program do not end it.
+ * It is a child of the process that started it, and lives as long: a program that waits for
+ * any child until there is none, `while (wait(NULL) > 0)`, waits for it for ever.
  *
  * A process holds a name or does not, however often it has registered it: it lets go
  * when each of its registrations is taken back. The tracker counts the processes that
