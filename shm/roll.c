@@ -50,17 +50,13 @@
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/points.h"
 #include "core/probe.h"
 #include "core/time.h"
+#include "core/timespec.h"
 #include "shm/futex.h"
-
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
 
 #define LOOK_AGAIN_NS CAROM_MILLISECONDS(100)
 
@@ -294,8 +290,7 @@ int carom_roll_watch(const struct carom_roll *roll, uint32_t row, struct futex_w
 
 static int wait_for_any(const struct watch *watch, uint64_t deadline_ns)
 {
-	struct timespec until = { .tv_sec = (time_t)(deadline_ns / CAROM_NS_PER_SEC),
-				  .tv_nsec = (long)(deadline_ns % CAROM_NS_PER_SEC) };
+	struct timespec until = carom_timespec(deadline_ns);
 
 	if (syscall(SYS_futex_waitv, watch->words, watch->count, 0,
 		    deadline_ns == CAROM_NO_DEADLINE ? NULL : &until, CLOCK_MONOTONIC) >= 0)
