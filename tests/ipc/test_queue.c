@@ -1,7 +1,6 @@
 /* Queue: messages of any number of processes to any number of others. */
 #include "tests/ipc/ends.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/resource.h>
@@ -625,7 +624,7 @@ struct tally {
 
 static uint32_t many(uint32_t plain)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef __SANITIZE_ADDRESS__
 	return plain / 20;
 #else
 	return plain;
@@ -709,64 +708,6 @@ Test(queue, has_one_order_for_all, .timeout = 120)
 
 	run_crew(queue, 2, 1, many(100000) / 2);
 	run_crew(other, 2, 2, many(100000) / 2);
-}
-
-struct worker {
-	struct carom_queue *queue;
-	struct tally *tally;
-	uint32_t who;
-	uint32_t count;
-	int result;
-};
-
-static void *produce_in_thread(void *userdata)
-{
-	struct worker *worker = userdata;
-
-	worker->result = produce(worker->queue, worker->who, worker->count);
-	return NULL;
-}
-
-/* Until a message that says so: the process does not end with one of its threads. */
-static void *consume_in_thread(void *userdata)
-{
-	struct worker *worker = userdata;
-	int64_t number;
-
-	while ((number = get_number(worker->queue, CAROM_NO_DEADLINE)) >= 0) {
-		uint32_t who = (uint32_t)(number >> 32), which = (uint32_t)number;
-
-		if (who == CREW)
-			break;
-		atomic_fetch_add(&worker->tally->seen[who * worker->count + which], 1);
-	}
-	worker->result = number < 0;
-	return NULL;
-}
-
-Test(queue, is_for_threads_of_one_process_too, .timeout = 120)
-{
-	QUEUE(queue, .size_max = 50);
-	uint32_t count = many(100000) / CREW;
-	struct tally *tally = share(sizeof(*tally) + (size_t)CREW * count);
-	struct worker workers[2 * CREW];
-	pthread_t threads[2 * CREW];
-
-	for (uint32_t i = 0; i < 2 * CREW; i++) {
-		workers[i] = (struct worker){ queue, tally, i, count, 0 };
-		cr_assert(zero(int, pthread_create(&threads[i], NULL,
-						   i < CREW ? produce_in_thread : consume_in_thread,
-						   &workers[i])));
-	}
-	for (uint32_t i = 0; i < 2 * CREW; i++) {
-		if (i >= CREW)
-			for (uint32_t c = 0; i == CREW && c < CREW; c++)
-				PUT(queue, (uint64_t)CREW << 32);
-		pthread_join(threads[i], NULL);
-		cr_expect(zero(int, workers[i].result));
-	}
-	for (uint32_t i = 0; i < CREW * count; i++)
-		cr_assert(eq(u8, tally->seen[i], 1), "message %u", i);
 }
 
 /* ---- handles ---- */

@@ -142,6 +142,7 @@ static inline void await_asleep(pid_t pid)
 		if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
 			state = '?';
 		fclose(file);
+		cr_assert(ne(chr, state, 'Z'), "it was to wait, and has ended");
 		sched_yield();
 	}
 }
