@@ -236,7 +236,7 @@ static void end_server(struct carom_forkserver *server)
 		let_finish(server);
 	if (carom_pidfd_signal(server->pidfd, SIGKILL) == -EBADF ||
 	    carom_pidfd_wait(server->pidfd, CAROM_NO_DEADLINE, &exit) == -EBADF)
-		carom_pid_end(server->pid, NULL); /* the pidfd has just been taken away */
+		carom_forkserver_lose(server); /* its descriptors have just been taken away */
 	while (server->open && carom_forkserver_receive(server, &reply) == 0) {
 		if (reply.error < 0)
 			continue;
