@@ -989,21 +989,28 @@ Test(queue, counts_the_tasks_of_the_dead_as_done_if_it_was_made_so, .timeout = 6
 	cr_expect(zero(int, carom_queue_join(queue, soon())));
 }
 
-Test(queue, wakes_who_joins_by_the_death_of_who_had_the_last_task, .timeout = 60)
+static pid_t child_with_task(struct carom_queue *queue)
 {
-	QUEUE(queue, .tasks = CAROM_QUEUE_TASKS_DONE);
 	struct tally *tally = share(sizeof(*tally));
-	pid_t worker, joiner;
+	pid_t pid = child();
 
-	PUT(queue, 1);
-	worker = child();
-	if (worker == 0) {
+	if (pid == 0) {
 		get_number(queue, soon());
 		atomic_store(&tally->got, 1);
 		for (;;)
 			pause();
 	}
 	await(atomic_load(&tally->got));
+	return pid;
+}
+
+Test(queue, wakes_who_joins_by_the_death_of_who_had_the_last_task, .timeout = 60)
+{
+	QUEUE(queue, .tasks = CAROM_QUEUE_TASKS_DONE);
+	pid_t worker, joiner;
+
+	PUT(queue, 1);
+	worker = child_with_task(queue);
 	joiner = child();
 	if (joiner == 0)
 		_exit(-carom_queue_join(queue, CAROM_NO_DEADLINE));
@@ -1015,18 +1022,10 @@ Test(queue, wakes_who_joins_by_the_death_of_who_had_the_last_task, .timeout = 60
 Test(queue, wakes_a_getter_by_the_death_of_who_had_a_task, .timeout = 60)
 {
 	QUEUE(queue, .tasks = CAROM_QUEUE_TASKS_REQUEUE);
-	struct tally *tally = share(sizeof(*tally));
 	pid_t worker, waiting;
 
 	PUT(queue, 1);
-	worker = child();
-	if (worker == 0) {
-		get_number(queue, soon());
-		atomic_store(&tally->got, 1);
-		for (;;)
-			pause();
-	}
-	await(atomic_load(&tally->got));
+	worker = child_with_task(queue);
 	waiting = getter(queue);
 	cr_expect(eq(int, killed(worker), -SIGKILL));
 	cr_expect(zero(int, ended(waiting)));
