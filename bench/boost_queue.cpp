@@ -7,14 +7,7 @@
 
 #include <boost/lockfree/spsc_queue.hpp>
 
-extern "C" {
-size_t bench_boost_size(void);
-void bench_boost_init(void *memory);
-bool bench_boost_push_8(void *memory, const void *data);
-bool bench_boost_pop_8(void *memory, void *data);
-bool bench_boost_push_64(void *memory, const void *data);
-bool bench_boost_pop_64(void *memory, void *data);
-}
+#include "boost_queue.h"
 
 namespace
 {

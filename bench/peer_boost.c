@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "bench/boost_queue.h"
 #include "bench/peer_message.h"
 
 struct line {

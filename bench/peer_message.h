@@ -43,12 +43,4 @@ void bench_message_teardown(void *state);
 		.rest = bench_message_rest, .teardown = bench_message_teardown,                   \
 	}
 
-/* Boost's queue, in C++: see bench/boost_queue.cpp. */
-size_t bench_boost_size(void);
-void bench_boost_init(void *memory);
-bool bench_boost_push_8(void *memory, const void *data);
-bool bench_boost_pop_8(void *memory, void *data);
-bool bench_boost_push_64(void *memory, const void *data);
-bool bench_boost_pop_64(void *memory, void *data);
-
 #endif
