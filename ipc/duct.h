@@ -30,7 +30,7 @@ struct carom_duct_end;
  * @socket:     the handle; stays open as long as this is there; not this file's to close
  * @passing_fd, @bell_fd: of the letter, once they were needed; -1
  * @sends, @receives: some thread of this process has begun to
- * @pause:      looks that a receiver leaves out before it looks again: see ipc/duct.c
+ * @pause:      looks that a receiver leaves out before it looks again: see ipc/duct_receive.c
  * @offset:     bytes of the record at hand that were read
  * @left:       bytes of the message at hand that were not
  * @is_within:  some were

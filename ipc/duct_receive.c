@@ -1,0 +1,261 @@
+/*
+ * Duct: receiving
+ *
+ * What the numbers stand for, and which death leaves what, is told in ipc/duct.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/points.h"
+#include "ipc/duct_private.h"
+#include "shm/spin.h"
+
+/* Some microseconds. */
+#define PAUSE_MAX 127
+
+struct record {
+	const void *data;
+	size_t size;
+};
+
+static int try_record(struct carom_duct *duct, void *attempt, uint64_t deadline_ns)
+{
+	struct record *record = attempt;
+
+	return carom_ring_receive(&duct->in, deadline_ns, &record->data, &record->size);
+}
+
+/*
+ * Each look at an empty ring takes the line with the index away from the sender, who then
+ * waits for it with its next message. Where several messages were there after a wait, more
+ * are on their way: to leave them the time to gather costs less than to get them one by one.
+ * Where it was one, each time, somebody waits for the answer to it.
+ */
+static int gather_record(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
+{
+	int r;
+
+	for (uint32_t i = 0; i < duct->pause; i++)
+		carom_spin_relax();
+	r = carom_duct_wait_for(duct, &duct->in_patience, try_record, record, deadline_ns);
+	if (r == 0 && carom_ring_has_more(&duct->in))
+		duct->pause = duct->pause < PAUSE_MAX ? duct->pause * 2 + 1 : PAUSE_MAX;
+	else
+		duct->pause /= 2;
+	return r;
+}
+
+/* A record, however long it takes: 0, or why there is none. */
+static int receive_record(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
+{
+	int r = try_record(duct, record, CAROM_PASSED);
+
+	if (r != -EAGAIN)
+		return r;
+	/* relaxed: who asked for the bell looks after that */
+	if (atomic_load_explicit(&duct->end->is_polled, memory_order_relaxed))
+		carom_duct_settle_bell(duct);
+	if (deadline_ns == CAROM_PASSED || duct->in_patience.limit_ns == 0)
+		return carom_duct_wait_for(duct, &duct->in_patience, try_record, record,
+					   deadline_ns);
+	return gather_record(duct, deadline_ns, record);
+}
+
+static uint32_t kind(const struct carom_duct *duct)
+{
+	return duct->end->views[CAROM_RING_CONSUMER].kind;
+}
+
+static int nonsense(struct carom_duct *duct)
+{
+	duct->end->views[CAROM_RING_CONSUMER].broken = true;
+	return -EBADMSG;
+}
+
+/* The first part of a message: its length. */
+static int take_total(struct carom_duct *duct, const void *data, size_t size, uint64_t *ret_total)
+{
+	uint64_t total;
+
+	if (size < DUCT_HEAD_SIZE)
+		return nonsense(duct);
+	memcpy(&total, data, DUCT_HEAD_SIZE);
+	if (total > INT64_MAX || total < size - DUCT_HEAD_SIZE)
+		return nonsense(duct);
+	*ret_total = total;
+	return 0;
+}
+
+static bool is_beginning(const struct carom_duct *duct)
+{
+	return kind(duct) == CAROM_RING_FIRST || kind(duct) == CAROM_RING_RECORD;
+}
+
+/* What stands at the head is no beginning. */
+static int pass_over(struct carom_duct *duct)
+{
+	bool is_torn = kind(duct) == CAROM_RING_TORN;
+
+	if (!is_torn && !duct->end->is_orphan)
+		return nonsense(duct);
+	if (is_torn || kind(duct) == CAROM_RING_LAST)
+		duct->end->is_orphan = false;
+	return carom_ring_release(&duct->in);
+}
+
+int carom_duct_look(struct carom_duct *duct, uint64_t deadline_ns, uint64_t *ret_size,
+		    const void **ret_data)
+{
+	struct record record;
+	uint64_t total = 0;
+	int r;
+
+	do
+		r = receive_record(duct, deadline_ns, &record);
+	while (r == 0 && !is_beginning(duct) && (r = pass_over(duct)) == 0);
+	if (r == 0 && kind(duct) == CAROM_RING_FIRST)
+		r = take_total(duct, record.data, record.size, &total);
+	if (r < 0)
+		return r;
+	duct->end->is_orphan = false;
+	*ret_data = kind(duct) == CAROM_RING_RECORD ? record.data : NULL;
+	*ret_size = *ret_data ? record.size : total;
+	duct->left = *ret_size;
+	duct->offset = *ret_data ? 0 : DUCT_HEAD_SIZE;
+	return 0;
+}
+
+/* I2: this process has part of a message from now on. */
+static void begin_parts(struct carom_duct *duct)
+{
+	duct->is_within = true;
+	duct->end->is_receiving = true;
+	if (carom_duct_is_nobody(&duct->end->receiver))
+		carom_duct_be(duct, &duct->end->receiver);
+}
+
+static void end_parts(struct carom_duct *duct)
+{
+	duct->is_within = false;
+	duct->end->is_receiving = false;
+	carom_duct_be_nobody(&duct->end->receiver);
+}
+
+/* All of the record at hand was read. */
+static int end_record(struct carom_duct *duct)
+{
+	bool is_last = kind(duct) == CAROM_RING_LAST || kind(duct) == CAROM_RING_RECORD;
+
+	if (is_last != (duct->left == 0))
+		return nonsense(duct);
+	duct->offset = 0;
+	CAROM_POINT("duct.read");
+	carom_ring_release(&duct->in);
+	if (is_last && duct->is_within)
+		end_parts(duct);
+	return 0;
+}
+
+/* The parts of a message come in their order, and nothing between them. */
+static int check_part(struct carom_duct *duct, size_t size)
+{
+	uint32_t what = kind(duct);
+	bool begins = what == CAROM_RING_FIRST || what == CAROM_RING_RECORD;
+
+	if (what == CAROM_RING_TORN && duct->is_within) {
+		carom_ring_release(&duct->in);
+		end_parts(duct);
+		return -ECONNABORTED;
+	}
+	if (what == CAROM_RING_TORN || (duct->offset == 0 && begins && duct->is_within) ||
+	    size - duct->offset > duct->left)
+		return nonsense(duct);
+	return 0;
+}
+
+ssize_t carom_duct_read(struct carom_duct *duct, void *buffer, size_t size, uint64_t deadline_ns)
+{
+	struct record record;
+	size_t n;
+	int r = receive_record(duct, deadline_ns, &record);
+
+	if (r < 0)
+		return r == -EPIPE ? 0 : r;
+	r = check_part(duct, record.size);
+	if (r < 0)
+		return r;
+	n = record.size - duct->offset < size ? record.size - duct->offset : size;
+	if (!duct->is_within && n < duct->left)
+		begin_parts(duct);
+	if (n > 0)
+		memcpy(buffer, (const unsigned char *)record.data + duct->offset, n);
+	duct->offset += n;
+	duct->left -= n;
+	r = duct->offset == record.size ? end_record(duct) : 0;
+	return r < 0 ? r : (ssize_t)n;
+}
+
+int carom_duct_release(struct carom_duct *duct)
+{
+	return kind(duct) == CAROM_RING_RECORD ? carom_ring_release(&duct->in) : -EINVAL;
+}
+
+bool carom_duct_is_within(const struct carom_duct *duct)
+{
+	return duct->is_within;
+}
+
+/* Of the lock, which is held, the last holder died. */
+static void succeed_receiver(struct carom_duct *duct)
+{
+	carom_ring_renew(&duct->in, CAROM_RING_CONSUMER);
+	if (duct->end->is_receiving)
+		duct->end->receiver.pid = 0;
+	duct->end->is_receiving = false;
+	carom_mutex_consistent(&duct->end->receive_lock);
+}
+
+/* I4 */
+static int see_to_receiver(struct carom_duct *duct)
+{
+	struct carom_duct_end *end = duct->end;
+
+	if (carom_duct_is_me(duct, &end->receiver)) {
+		end->is_receiving = true;
+		return 0;
+	}
+	if (!carom_duct_has_gone(&end->receiver))
+		return -EBUSY;
+	end->is_orphan = true;
+	end->is_receiving = false;
+	carom_duct_be_nobody(&end->receiver);
+	return 0;
+}
+
+int carom_duct_begin_receive(struct carom_duct *duct, uint64_t deadline_ns)
+{
+	struct carom_duct_end *end = duct->end;
+	int r = carom_duct_lock(&end->receive_lock, &duct->receives, deadline_ns);
+
+	if (r == -EDEADLK)
+		return 0;
+	if (r == -EOWNERDEAD)
+		succeed_receiver(duct);
+	else if (r < 0)
+		return r;
+	r = carom_duct_is_nobody(&end->receiver) ? 0 : see_to_receiver(duct);
+	if (r < 0)
+		carom_duct_end_receive(duct);
+	return r;
+}
+
+void carom_duct_end_receive(struct carom_duct *duct)
+{
+	duct->end->is_receiving = false;
+	carom_duct_unlock(&duct->end->receive_lock, &duct->receives);
+}
+
+bool carom_duct_has_begun_receive(const struct carom_duct *duct)
+{
+	return carom_mutex_is_mine(&duct->end->receive_lock);
+}

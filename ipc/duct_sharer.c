@@ -1,0 +1,51 @@
+/*
+ * Duct: who shares an end
+ *
+ * A process is known by its number and when it was born, a handle in it by its address; and
+ * whose memory that is, by the origin: a child by fork() has its parent's addresses.
+ */
+#include <unistd.h>
+
+#include "core/origin.h"
+#include "core/pidfd.h"
+#include "ipc/duct_private.h"
+
+bool carom_duct_is_me(const struct carom_duct *duct, const struct duct_sharer *sharer)
+{
+	return !carom_duct_is_nobody(sharer) && carom_origin_is(sharer->origin) &&
+	       sharer->handle == (uintptr_t)duct && sharer->pid != 0;
+}
+
+bool carom_duct_has_gone(const struct duct_sharer *sharer)
+{
+	return sharer->pid == 0 || !carom_pid_lives((pid_t)sharer->pid, sharer->born);
+}
+
+/* Once in each process: /proc is slow. */
+static uint64_t born(void)
+{
+	static _Atomic uint64_t of, ticks;
+	uint64_t mine = 0;
+
+	if (atomic_load(&of) == carom_origin())
+		return atomic_load(&ticks);
+	if (carom_pid_born(getpid(), &mine) < 0)
+		mine = 0;
+	atomic_store(&ticks, mine);
+	atomic_store(&of, carom_origin());
+	return mine;
+}
+
+void carom_duct_be(const struct carom_duct *duct, struct duct_sharer *sharer)
+{
+	sharer->handle = (uintptr_t)duct;
+	sharer->pid = getpid();
+	sharer->born = born();
+	/* release: whoever sees that it is somebody sees who */
+	__atomic_store_n(&sharer->origin, carom_origin(), __ATOMIC_RELEASE);
+}
+
+void carom_duct_be_nobody(struct duct_sharer *sharer)
+{
+	__atomic_store_n(&sharer->origin, 0, __ATOMIC_RELEASE);
+}
