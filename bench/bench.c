@@ -23,7 +23,8 @@
 #include "core/process.h"
 #include "core/time.h"
 
-#define ROWS_MAX (BENCH_WORKLOAD_COUNT * BENCH_PLACEMENT_COUNT)
+#define ROWS_MAX   (BENCH_WORKLOAD_COUNT * BENCH_PLACEMENT_COUNT)
+#define CHOICE_MAX 128
 
 static const struct bench_peer *const all_peers[] = {
 	&bench_peer_carom,
@@ -32,6 +33,7 @@ static const struct bench_peer *const all_peers[] = {
 	&bench_peer_carom_isolated,
 	&bench_peer_carom_sandboxed,
 	&bench_peer_carom_copy,
+	&bench_peer_carom_small,
 	&bench_peer_memcpy,
 	&bench_peer_futex,
 	&bench_peer_pipe,
@@ -48,15 +50,27 @@ static const struct bench_peer *const all_peers[] = {
 	&bench_peer_semaphore,
 	&bench_peer_socketpair,
 	&bench_peer_boost,
+	&bench_peer_interprocess,
+	&bench_peer_mq,
+	&bench_peer_zeromq,
+	&bench_peer_nng,
+	&bench_peer_iceoryx,
 };
 #define PEER_COUNT (sizeof(all_peers) / sizeof(*all_peers))
 
-/* What the command line asks for. The masks are of 1 << index. */
+/** struct choice - of a list, by index; nothing chosen is all */
+struct choice {
+	bool is_made;
+	bool has[CHOICE_MAX];
+};
+_Static_assert(BENCH_WORKLOAD_COUNT <= CHOICE_MAX && PEER_COUNT <= BENCH_PEERS_MAX, "all fit");
+
+/* What the command line asks for. */
 struct request {
 	struct bench_plan plan;
-	uint64_t workloads;
-	uint64_t placements;
-	uint64_t peers;
+	struct choice workloads;
+	struct choice placements;
+	struct choice peers;
 	const char *json_path;
 	const char *markdown_path;
 	const char *plot_path;
@@ -94,24 +108,29 @@ static const char *peer_name(size_t index)
 	return index < PEER_COUNT ? all_peers[index]->name : NULL;
 }
 
-/* Adds the one called @name to a mask. Return: 0, -EINVAL (after saying so). */
-static int choose(const char *name, const char *(*name_of)(size_t index), uint64_t *mask)
+static bool is_chosen(const struct choice *choice, size_t index)
+{
+	return !choice->is_made || choice->has[index];
+}
+
+/* Adds the one called @name. Return: 0, -EINVAL (after saying so). */
+static int choose(const char *name, const char *(*name_of)(size_t index), struct choice *choice)
 {
 	for (size_t i = 0; name_of(i); i++)
 		if (strcmp(name_of(i), name) == 0) {
-			*mask |= UINT64_C(1) << i;
+			choice->is_made = choice->has[i] = true;
 			return 0;
 		}
 	fprintf(stderr, "carom-peers: there is no \"%s\"; see --list\n", name);
 	return -EINVAL;
 }
 
-static int choose_all(char *names, const char *(*name_of)(size_t index), uint64_t *mask)
+static int choose_all(char *names, const char *(*name_of)(size_t index), struct choice *choice)
 {
 	char *rest = NULL;
 
 	for (char *name = strtok_r(names, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
-		if (choose(name, name_of, mask) < 0)
+		if (choose(name, name_of, choice) < 0)
 			return -EINVAL;
 	return 0;
 }
@@ -256,12 +275,6 @@ static int parse(int argc, char **argv, struct request *ret_request)
 		r = take_option(ret_request, option, optarg);
 	while (r == 0 && optind < argc)
 		r = choose_all(argv[optind++], workload_name, &ret_request->workloads);
-	if (!ret_request->workloads)
-		ret_request->workloads = UINT64_MAX;
-	if (!ret_request->placements)
-		ret_request->placements = UINT64_MAX;
-	if (!ret_request->peers)
-		ret_request->peers = UINT64_MAX;
 	return r;
 }
 
@@ -270,7 +283,7 @@ static void invite_peers(struct request *request)
 	struct bench_plan *plan = &request->plan;
 
 	for (size_t i = 0; i < PEER_COUNT; i++) {
-		if (!(request->peers & UINT64_C(1) << i))
+		if (!is_chosen(&request->peers, i))
 			continue;
 		plan->missing[plan->peer_count] =
 			all_peers[i]->missing ? all_peers[i]->missing() : NULL;
@@ -307,11 +320,13 @@ static void hide_progress(void)
 /* In a quick run every workload once, where nobody is in each other's way. */
 static bool is_wanted(const struct request *request, size_t workload, size_t placement)
 {
-	uint64_t placements = bench_workloads[workload].placements & request->placements;
+	unsigned int placements = bench_workloads[workload].placements;
 
-	if (request->plan.is_quick && placements & BENCH_ON(BENCH_FREE))
+	if (request->plan.is_quick && placements & BENCH_ON(BENCH_FREE) &&
+	    is_chosen(&request->placements, BENCH_FREE))
 		placements = BENCH_ON(BENCH_FREE);
-	return request->workloads & UINT64_C(1) << workload && placements & BENCH_ON(placement);
+	return is_chosen(&request->workloads, workload) &&
+	       is_chosen(&request->placements, placement) && placements & BENCH_ON(placement);
 }
 
 static size_t run_all(const struct request *request, struct bench_row *rows,

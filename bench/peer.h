@@ -79,7 +79,7 @@ struct bench_act {
 	bool is_apart;
 };
 
-#define BENCH_ACT_LISTS_MAX 8
+#define BENCH_ACT_LISTS_MAX 12
 
 /**
  * struct bench_peer - who does the work
@@ -104,6 +104,7 @@ extern const struct bench_peer bench_peer_carom_open;
 extern const struct bench_peer bench_peer_carom_isolated;
 extern const struct bench_peer bench_peer_carom_sandboxed;
 extern const struct bench_peer bench_peer_carom_copy;
+extern const struct bench_peer bench_peer_carom_small;
 extern const struct bench_peer bench_peer_memcpy;
 extern const struct bench_peer bench_peer_futex;
 extern const struct bench_peer bench_peer_pipe;
@@ -120,6 +121,11 @@ extern const struct bench_peer bench_peer_pthread_robust;
 extern const struct bench_peer bench_peer_semaphore;
 extern const struct bench_peer bench_peer_socketpair;
 extern const struct bench_peer bench_peer_boost;
+extern const struct bench_peer bench_peer_interprocess;
+extern const struct bench_peer bench_peer_mq;
+extern const struct bench_peer bench_peer_zeromq;
+extern const struct bench_peer bench_peer_nng;
+extern const struct bench_peer bench_peer_iceoryx;
 
 /* What carom does without a pool, with large values, at a pool's begin and end, and by its locks and queues. */
 extern const struct bench_act bench_carom_process_acts[];
@@ -127,11 +133,15 @@ extern const struct bench_act bench_carom_echo_acts[];
 extern const struct bench_act bench_carom_life_acts[];
 extern const struct bench_act bench_carom_lock_acts[];
 extern const struct bench_act bench_carom_event_acts[];
+extern const struct bench_act bench_carom_condition_acts[];
 extern const struct bench_act bench_carom_queue_acts[];
 extern const struct bench_act bench_carom_message_acts[];
 
 /* Messages through the kernel's pipes. */
 extern const struct bench_act bench_pipe_message_acts[];
+
+/* What the pthread library has beside a mutex. */
+extern const struct bench_act bench_pthread_condition_acts[];
 
 /* What the kernel's futex does beside a round trip. */
 extern const struct bench_act bench_futex_event_acts[];

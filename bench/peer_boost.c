@@ -36,15 +36,16 @@ static int make(const struct bench_job *job, void **ret_state)
 	return 0;
 }
 
-static void choose(void *state, bool is_partner)
+static int choose(void *state, bool is_partner)
 {
 	struct line *line = state;
 	void *in = line->in;
 
 	if (!is_partner)
-		return;
+		return 0;
 	line->in = line->out;
 	line->out = in;
+	return 0;
 }
 
 static int send_item(void *state, const void *data, size_t size)

@@ -1,7 +1,7 @@
 /*
  * Peers: what locks there are between processes
  *
- * carom's mutex and recursive lock, the pthread library's process-shared mutex, plain and
+ * carom's mutex, recursive lock and semaphore, the pthread library's process-shared mutex, plain and
  * robust, and a semaphore: alone, with several processes at it, handed to and fro, and at
  * the death of who holds one.
  *
@@ -28,12 +28,14 @@
 #include "core/time.h"
 #include "shm/mutex.h"
 #include "shm/rlock.h"
+#include "shm/semaphore.h"
 
 #define PLAYERS_MAX 8
 
 union any_lock {
 	struct carom_mutex mutex;
 	struct carom_rlock rlock;
+	struct carom_semaphore *units; /* a handle that the players inherit */
 	pthread_mutex_t pthread;
 	sem_t semaphore;
 	char lines[128]; /* so that neighbours do not slow each other */
@@ -113,6 +115,21 @@ static int rlock_repaired(union any_lock *lock)
 	return carom_rlock_consistent(&lock->rlock);
 }
 
+static int units_init(union any_lock *lock)
+{
+	return carom_semaphore_new(1, NULL, &lock->units);
+}
+
+static int units_acquire(union any_lock *lock)
+{
+	return carom_semaphore_acquire(lock->units, CAROM_NO_DEADLINE);
+}
+
+static int units_release(union any_lock *lock)
+{
+	return carom_semaphore_release(lock->units, 1);
+}
+
 static int init_pthread(union any_lock *lock, int robustness)
 {
 	pthread_mutexattr_t attributes;
@@ -169,6 +186,7 @@ static int semaphore_release(union any_lock *lock)
 
 static const struct kind mutex = { mutex_init, mutex_acquire, mutex_release, mutex_repaired };
 static const struct kind rlock = { rlock_init, rlock_acquire, rlock_release, rlock_repaired };
+static const struct kind units = { units_init, units_acquire, units_release, NULL };
 static const struct kind plain = { plain_init, pthread_acquire, pthread_release, NULL };
 static const struct kind robust = { robust_init, pthread_acquire, pthread_release,
 				    robust_repaired };
@@ -247,6 +265,7 @@ static void teardown(void *state)
 	}
 LOOP(mutex)
 LOOP(rlock)
+LOOP(units)
 LOOP(pthread)
 LOOP(semaphore)
 
@@ -256,6 +275,8 @@ static int use(const struct match *match, uint64_t times)
 		return mutex_use(match->arena, times);
 	if (match->kind == &rlock)
 		return rlock_use(match->arena, times);
+	if (match->kind == &units)
+		return units_use(match->arena, times);
 	if (match->kind == &semaphore)
 		return semaphore_use(match->arena, times);
 	return pthread_use(match->arena, times);
@@ -395,34 +416,21 @@ static int operate_death(void *state, uint64_t task_count, struct bench_operatio
 
 /* --- what each can ----------------------------------------------------- */
 
-#define SETUPS(kind)                                                                          \
-	static int kind##_setup_use(const struct bench_job *job, struct bench_sample *sample, \
-				    void **ret_state)                                         \
-	{                                                                                     \
-		return setup_use(job, &kind, ret_state);                                      \
-	}                                                                                     \
-	static int kind##_setup_hand_over(const struct bench_job *job,                        \
-					  struct bench_sample *sample, void **ret_state)      \
-	{                                                                                     \
-		return setup_hand_over(job, &kind, ret_state);                                \
+#define SETUP(kind, what)                                                                        \
+	static int kind##_setup_##what(const struct bench_job *job, struct bench_sample *sample, \
+				       void **ret_state)                                         \
+	{                                                                                        \
+		return setup_##what(job, &kind, ret_state);                                      \
 	}
+#define SETUPS(kind) SETUP(kind, use) SETUP(kind, hand_over)
 SETUPS(mutex)
 SETUPS(rlock)
+SETUP(units, use)
 SETUPS(plain)
 SETUPS(robust)
 SETUPS(semaphore)
-
-static int mutex_setup_death(const struct bench_job *job, struct bench_sample *sample,
-			     void **ret_state)
-{
-	return setup_death(job, &mutex, ret_state);
-}
-
-static int robust_setup_death(const struct bench_job *job, struct bench_sample *sample,
-			      void **ret_state)
-{
-	return setup_death(job, &robust, ret_state);
-}
+SETUP(mutex, death)
+SETUP(robust, death)
 
 #define ACT(id, kind, what)                                                                   \
 	{                                                                                     \
@@ -434,7 +442,9 @@ static int robust_setup_death(const struct bench_job *job, struct bench_sample *
 		ACT(BENCH_LOCK_HAND_OVER, kind, hand_over)
 #define DEATHS(kind) ACT(BENCH_LOCK_DEATH, kind, death), ACT(BENCH_LOCK_DEATH_LARGE, kind, death)
 
-const struct bench_act bench_carom_lock_acts[] = { USES(mutex), DEATHS(mutex), { 0 } };
+const struct bench_act bench_carom_lock_acts[] = {
+	USES(mutex), DEATHS(mutex), ACT(BENCH_SEMAPHORE, units, use), { 0 }
+};
 
 const struct bench_peer bench_peer_carom_rlock = {
 	.name = "carom-rlock",
@@ -444,8 +454,9 @@ const struct bench_peer bench_peer_carom_rlock = {
 
 const struct bench_peer bench_peer_pthread = {
 	.name = "pthread",
-	.summary = "the pthread library's process-shared mutex",
+	.summary = "the pthread library's process-shared mutex, and condition variable",
 	.acts = (const struct bench_act[]){ USES(plain), { 0 } },
+	.more_acts = { bench_pthread_condition_acts },
 };
 
 const struct bench_peer bench_peer_pthread_robust = {
@@ -457,5 +468,7 @@ const struct bench_peer bench_peer_pthread_robust = {
 const struct bench_peer bench_peer_semaphore = {
 	.name = "sem",
 	.summary = "the pthread library's process-shared semaphore, as a lock",
-	.acts = (const struct bench_act[]){ USES(semaphore), { 0 } },
+	.acts = (const struct bench_act[]){ USES(semaphore),
+					    ACT(BENCH_SEMAPHORE, semaphore, use),
+					    { 0 } },
 };

@@ -2,7 +2,8 @@
  * Peer: memcpy
  *
  * What an echo costs if nobody is asked: the bytes are copied there and back, between
- * buffers as many and as large as a pool needs for it, all of them resident.
+ * buffers as many and as large as a pool needs for it, all of them resident. And what one
+ * way does: each message is copied once, to as many buffers in turn as a pipe has room for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 
 #include "bench/peer.h"
 #include "core/time.h"
+
+#define ROOM 4
 
 struct memory {
 	uint64_t size;
@@ -37,18 +40,28 @@ static void teardown(void *state)
 	free(memory);
 }
 
-static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
+static int make(uint64_t size, uint64_t count, void **ret_state)
 {
 	struct memory *memory = calloc(1, sizeof(*memory));
 
 	if (!memory)
 		return -ENOMEM;
 	*ret_state = memory;
-	memory->size = job->workload->payload_bytes;
-	memory->source = new_buffer(memory->size);
-	memory->there = new_buffer(memory->size * job->task_count);
-	memory->back = new_buffer(memory->size * job->task_count);
+	memory->size = size;
+	memory->source = new_buffer(size);
+	memory->there = new_buffer(size * count);
+	memory->back = new_buffer(size * count);
 	return memory->source && memory->there && memory->back ? 0 : -ENOMEM;
+}
+
+static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
+{
+	return make(job->workload->payload_bytes, job->task_count, ret_state);
+}
+
+static int setup_one_way(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
+{
+	return make(job->workload->payload_bytes, ROOM, ret_state);
 }
 
 /* or the compiler would see that nobody reads the copy */
@@ -73,6 +86,22 @@ static int operate(void *state, uint64_t task_count, struct bench_operation *ope
 	return 0;
 }
 
+static int operate_one_way(void *state, uint64_t task_count, struct bench_operation *operation)
+{
+	struct memory *memory = state;
+
+	for (uint64_t i = 0; i < task_count; i++) {
+		memcpy(memory->there + i % ROOM * memory->size, memory->source, memory->size);
+		look_at(memory->there);
+	}
+	return 0;
+}
+
+#define ONE_WAY_ACT(id)                                                                  \
+	{                                                                                \
+		.workload_id = (id), .setup = setup_one_way, .operate = operate_one_way, \
+		.teardown = teardown                                                     \
+	}
 #define ACT(id)                                                                                \
 	{                                                                                      \
 		.workload_id = (id), .setup = setup, .operate = operate, .teardown = teardown, \
@@ -80,10 +109,12 @@ static int operate(void *state, uint64_t task_count, struct bench_operation *ope
 
 const struct bench_peer bench_peer_memcpy = {
 	.name = "memcpy",
-	.summary = "the bytes alone, copied there and back in the caller's process",
+	.summary = "the bytes alone, copied in the caller's process",
 	.acts = (const struct bench_act[]){ ACT(BENCH_ECHO_64K),
 					    ACT(BENCH_ECHO_64K_MANY),
 					    ACT(BENCH_ECHO_1M),
 					    ACT(BENCH_ECHO_1M_MANY),
+					    ONE_WAY_ACT(BENCH_STREAM_64K),
+					    ONE_WAY_ACT(BENCH_STREAM_1M),
 					    { 0 } },
 };

@@ -36,6 +36,7 @@ struct talk {
 	void *line;
 	pid_t partner;
 	int wake_fds[2];
+	size_t size;
 	bool rests;
 	unsigned char *message;
 };
@@ -44,8 +45,7 @@ struct talk {
 
 static int answer(const struct talk *talk)
 {
-	size_t size = talk->job.workload->payload_bytes;
-	int r = talk->carrier->send(talk->line, talk->message, size);
+	int r = talk->carrier->send(talk->line, talk->message, talk->size);
 
 	return r == 0 && talk->carrier->flush ? talk->carrier->flush(talk->line) : r;
 }
@@ -56,9 +56,9 @@ static void be_partner(struct talk *talk)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	bench_place(0, talk->job.worker_cpu);
-	talk->carrier->choose(talk->line, true);
-	while (talk->carrier->receive(talk->line, talk->message,
-				      talk->job.workload->payload_bytes) == 0) {
+	if (talk->carrier->choose(talk->line, true) < 0)
+		_exit(1);
+	while (talk->carrier->receive(talk->line, talk->message, talk->size) == 0) {
 		if (talk->message[0] == ECHO && answer(talk) < 0)
 			break;
 		if (talk->message[0] == REST && read(talk->wake_fds[0], &byte, 1) != 1)
@@ -80,6 +80,7 @@ int bench_message_setup(const struct bench_carrier *carrier, const struct bench_
 	*ret_state = talk;
 	talk->carrier = carrier;
 	talk->job = *job;
+	talk->size = carrier->size ? carrier->size : job->workload->payload_bytes;
 	talk->message = calloc(1, BENCH_MESSAGE_BYTES_MAX);
 	if (!talk->message || pipe2(talk->wake_fds, O_CLOEXEC) < 0)
 		return -ENOMEM;
@@ -89,8 +90,8 @@ int bench_message_setup(const struct bench_carrier *carrier, const struct bench_
 	talk->partner = fork();
 	if (talk->partner == 0)
 		be_partner(talk);
-	carrier->choose(talk->line, false);
-	return bench_place(0, job->caller_cpu);
+	r = talk->partner < 0 ? -errno : carrier->choose(talk->line, false);
+	return r < 0 ? r : bench_place(0, job->caller_cpu);
 }
 
 static void wake_partner(struct talk *talk)
@@ -102,7 +103,7 @@ static void wake_partner(struct talk *talk)
 static int say(struct talk *talk, unsigned char what)
 {
 	talk->message[0] = what;
-	return talk->carrier->send(talk->line, talk->message, talk->job.workload->payload_bytes);
+	return talk->carrier->send(talk->line, talk->message, talk->size);
 }
 
 static int say_now(struct talk *talk, unsigned char what)
@@ -114,7 +115,7 @@ static int say_now(struct talk *talk, unsigned char what)
 
 static int hear(struct talk *talk)
 {
-	return talk->carrier->receive(talk->line, talk->message, talk->job.workload->payload_bytes);
+	return talk->carrier->receive(talk->line, talk->message, talk->size);
 }
 
 static int stream(struct talk *talk, uint64_t count)
@@ -134,7 +135,7 @@ int bench_message_operate(void *state, uint64_t task_count, struct bench_operati
 	int r = 0;
 
 	wake_partner(talk);
-	if (talk->job.workload->task_count == BENCH_MANY)
+	if (talk->job.workload->is_one_way)
 		return stream(talk, task_count);
 	for (uint64_t i = 0; r == 0 && i < task_count; i++) {
 		r = say_now(talk, ECHO);
@@ -198,12 +199,13 @@ static int make_carom_socket(const struct bench_job *job, void **ret_state)
 	return make_carom(&CAROM_PIPE_OPTIONS(.is_socket = true), ret_state);
 }
 
-static void choose_carom(void *state, bool is_partner)
+static int choose_carom(void *state, bool is_partner)
 {
 	struct carom_line *line = state;
 
 	line->mine = line->ends[is_partner];
 	carom_connection_close(line->ends[!is_partner]);
+	return 0;
 }
 
 static int send_carom(void *state, const void *data, size_t size)
@@ -231,6 +233,19 @@ static int send_in_place(void *state, const void *data, size_t size)
 		return r;
 	memcpy(room, data, size < 64 ? size : 64);
 	return carom_connection_commit_more(line->mine, size);
+}
+
+/* The same, each message told of at once. */
+static int send_each_in_place(void *state, const void *data, size_t size)
+{
+	const struct carom_line *line = state;
+	void *room;
+	int r = carom_connection_reserve(line->mine, size, CAROM_NO_DEADLINE, &room);
+
+	if (r < 0)
+		return r;
+	memcpy(room, data, size < 64 ? size : 64);
+	return carom_connection_commit(line->mine, size);
 }
 
 static int flush_carom(void *state)
@@ -265,6 +280,19 @@ static const struct bench_carrier in_place = {
 	.send = send_in_place,
 	.receive = receive_in_place,
 	.flush = flush_carom,
+};
+static const struct bench_carrier each_in_place = {
+	.make = make_memory,
+	.choose = choose_carom,
+	.send = send_each_in_place,
+	.receive = receive_in_place,
+};
+static const struct bench_carrier small_in_place = {
+	.make = make_memory,
+	.choose = choose_carom,
+	.send = send_each_in_place,
+	.receive = receive_in_place,
+	.size = 64,
 };
 static const struct bench_carrier by_memory_parked = {
 	.make = make_memory_parked,
@@ -314,7 +342,7 @@ static int make_pipes(const struct bench_job *job, void **ret_state)
 	return 0;
 }
 
-static void choose_fds(void *state, bool is_partner)
+static int choose_fds(void *state, bool is_partner)
 {
 	struct fd_line *line = state;
 
@@ -322,6 +350,7 @@ static void choose_fds(void *state, bool is_partner)
 	line->out = line->fds[is_partner][1];
 	close(line->fds[!is_partner][0]);
 	close(line->fds[!is_partner][1]);
+	return 0;
 }
 
 static int send_by_fd(void *state, const void *data, size_t size)
@@ -395,6 +424,8 @@ static const struct bench_carrier by_pipes = {
 
 SETUP(setup_memory, by_memory)
 SETUP(setup_in_place, in_place)
+SETUP(setup_each_in_place, each_in_place)
+SETUP(setup_small_in_place, small_in_place)
 SETUP(setup_memory_parked, by_memory_parked)
 SETUP(setup_carom_socket, by_carom_socket)
 SETUP(setup_socketpair, by_socketpair)
@@ -409,11 +440,28 @@ const struct bench_act bench_carom_message_acts[] = {
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_SOCKET_64K, setup_carom_socket),
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_64K, setup_memory),
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_1M, setup_memory),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PLACE_64K, setup_in_place),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PLACE_1M, setup_in_place),
+	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PLACE_64K, setup_each_in_place),
+	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PLACE_1M, setup_each_in_place),
 	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup_memory),
 	BENCH_MESSAGE_ACT(BENCH_STREAM_64_BATCH, setup_in_place),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_64K, setup_memory),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_1M, setup_memory),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_PLACE_64K, setup_each_in_place),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_PLACE_1M, setup_each_in_place),
 	{ 0 },
+};
+
+const struct bench_peer bench_peer_carom_small = {
+	.name = "carom-small",
+	.summary = "carom, in place, with 64 bytes whatever the size is",
+	.acts =
+		(const struct bench_act[]){
+			BENCH_MESSAGE_ACT(BENCH_MESSAGE_PLACE_64K, setup_small_in_place),
+			BENCH_MESSAGE_ACT(BENCH_MESSAGE_PLACE_1M, setup_small_in_place),
+			BENCH_MESSAGE_ACT(BENCH_STREAM_PLACE_64K, setup_small_in_place),
+			BENCH_MESSAGE_ACT(BENCH_STREAM_PLACE_1M, setup_small_in_place),
+			{ 0 },
+		},
 };
 
 const struct bench_act bench_pipe_message_acts[] = {
@@ -422,6 +470,8 @@ const struct bench_act bench_pipe_message_acts[] = {
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_64K, setup_pipes),
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_1M, setup_pipes),
 	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup_pipes),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_64K, setup_pipes),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_1M, setup_pipes),
 	{ 0 },
 };
 
@@ -430,7 +480,11 @@ static const struct bench_act socketpair_acts[] = {
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_64, setup_socketpair),
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_SOCKET_64, setup_socketpair),
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_SOCKET_64K, setup_socketpair),
+	BENCH_MESSAGE_ACT(BENCH_MESSAGE_64K, setup_socketpair),
+	BENCH_MESSAGE_ACT(BENCH_MESSAGE_1M, setup_socketpair),
 	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup_socketpair),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_64K, setup_socketpair),
+	BENCH_MESSAGE_ACT(BENCH_STREAM_1M, setup_socketpair),
 	{ 0 },
 };
 

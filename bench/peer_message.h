@@ -14,17 +14,19 @@
 /**
  * struct bench_carrier - two ends of something; the partner has its own by fork()
  * @make:    both ends. 0 or negative errno
- * @choose:  this process goes on with one end
+ * @choose:  this process goes on with one end. 0 or negative errno
  * @send, @receive: a message of the job's payload_bytes. 0 or negative errno
+ * @size:    or of so many; 0: as the job has it
  * @flush:   all that was sent can be seen; NULL: it always can
  * @spins:   it never sleeps: between samples the partner is told to
  */
 struct bench_carrier {
 	int (*make)(const struct bench_job *job, void **ret_state);
-	void (*choose)(void *state, bool is_partner);
+	int (*choose)(void *state, bool is_partner);
 	int (*send)(void *state, const void *data, size_t size);
 	int (*receive)(void *state, void *buffer, size_t size);
 	int (*flush)(void *state);
+	size_t size;
 	bool spins;
 };
 

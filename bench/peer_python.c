@@ -42,11 +42,12 @@ static void describe_job(const struct bench_job *job, char *text, size_t size)
 		 ", \"window\": %d, \"caller_cpu\": %d, \"worker_cpu\": %d, \"warm_ns\": %" PRIu64
 		 ", \"sample_ns\": %" PRIu64 ", \"give_up_ns\": %" PRIu64
 		 ", \"payload_bytes\": %" PRIu64 ", \"limit_ns\": %" PRIu64
-		 ", \"held_bytes\": %" PRIu64 ", \"parent_bytes\": %" PRIu64 "}",
+		 ", \"held_bytes\": %" PRIu64 ", \"parent_bytes\": %" PRIu64
+		 ", \"child_count\": %" PRIu64 "}",
 		 job->workload->name, job->worker_count, job->task_count, BENCH_WINDOW,
 		 job->caller_cpu, job->worker_cpu, job->warm_ns, job->sample_ns, job->give_up_ns,
 		 job->workload->payload_bytes, job->workload->limit_ns, job->held_bytes,
-		 job->parent_bytes);
+		 job->parent_bytes, job->child_count);
 }
 
 /* child: AS-Safe calls only */
@@ -227,13 +228,31 @@ static const char *billiard_missing(void)
 			LARGE_ACT(BENCH_SPAWN_EXEC, setup_module), ACT(BENCH_IDLE, setup_module),  \
 			ACT(BENCH_IDLE_64, setup_module), ACT(BENCH_QUEUE, setup_module), { 0 },   \
 	}
+#define LOCK_ACTS(setup_module)                                                                   \
+	(const struct bench_act[])                                                                \
+	{                                                                                         \
+		ACT(BENCH_LOCK, setup_module), ACT(BENCH_LOCK_2, setup_module),                   \
+			ACT(BENCH_LOCK_4, setup_module), ACT(BENCH_LOCK_HAND_OVER, setup_module), \
+			ACT(BENCH_SEMAPHORE, setup_module), ACT(BENCH_CONDITION, setup_module),   \
+			ACT(BENCH_EVENT, setup_module), { 0 },                                    \
+	}
+#define MESSAGE_ACTS(setup_module)                                                                 \
+	(const struct bench_act[])                                                                 \
+	{                                                                                          \
+		ACT(BENCH_MESSAGE_PARKED_8, setup_module),                                         \
+			ACT(BENCH_MESSAGE_PARKED_64, setup_module),                                \
+			ACT(BENCH_MESSAGE_64K, setup_module), ACT(BENCH_MESSAGE_1M, setup_module), \
+			ACT(BENCH_STREAM_64, setup_module), ACT(BENCH_STREAM_64K, setup_module),   \
+			ACT(BENCH_STREAM_1M, setup_module), { 0 },                                 \
+	}
 
 const struct bench_peer bench_peer_multiprocessing = {
 	.name = "multiprocessing",
-	.summary = "Python's multiprocessing.Pool, Process, Queue",
+	.summary = "Python's multiprocessing.Pool, Process, Queue, Pipe, locks",
 	.missing = multiprocessing_missing,
 	.patience_ns = CAROM_SECONDS(2),
 	.acts = ACTS(setup_multiprocessing),
+	.more_acts = { LOCK_ACTS(setup_multiprocessing), MESSAGE_ACTS(setup_multiprocessing) },
 };
 
 /* What multiprocessing has not got. */

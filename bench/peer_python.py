@@ -52,7 +52,7 @@ class Work:
         self.errors = importlib.import_module(module.__name__ + ".pool")
         self.timeout_error = module.TimeoutError
         self.pool = module.Pool(job["worker_count"], **self.options())
-        place(self.pool, job)
+        place(self.pool._pool, job)
         self.memory = b"x" * job["parent_bytes"]
 
     def options(self):
@@ -135,7 +135,7 @@ class Death(Work):
 
     def make_whole(self):
         self.pool.apply_async(no_op).get()
-        place(self.pool, self.job)
+        place(self.pool._pool, self.job)
 
     def operate(self, task_count):
         result, pid = self.start_busy_worker()
@@ -337,6 +337,185 @@ class Queue:
         return now() - begin
 
 
+class Players:
+    """Processes that live all the time; each plays when it is told to, and says when it has."""
+
+    pool = None
+
+    def __init__(self, module, job):
+        self.job = job
+        self.many = job["task_count"] == 0
+        self.context = module.get_context("fork")
+        self.processes = []
+        self.ends = []
+
+    def add(self, count, function):
+        for _ in range(count):
+            mine, theirs = self.context.Pipe()
+            process = self.context.Process(target=self.play, args=(function, theirs), daemon=True)
+            process.start()
+            self.processes.append(process)
+            self.ends.append(mine)
+        place(self.processes, self.job)
+
+    def play(self, function, end):
+        while True:
+            function(end.recv())
+            end.send(None)
+
+
+class Lock(Players):
+    """Acquired and released, by several processes at once or by this one alone."""
+
+    kind = "Lock"
+
+    def __init__(self, module, job):
+        super().__init__(module, job)
+        self.lock = getattr(self.context, self.kind)()
+        self.add(job["worker_count"] - 1, self.use)
+
+    def use(self, times):
+        acquire, release = self.lock.acquire, self.lock.release
+        for _ in range(times):
+            acquire()
+            release()
+
+    def operate(self, task_count):
+        share = task_count // (len(self.ends) + 1)
+        begin = now()
+        for end in self.ends:
+            end.send(share)
+        self.use(share)
+        for end in self.ends:
+            end.recv()
+        return now() - begin
+
+
+class Semaphore(Lock):
+    kind = "Semaphore"
+
+
+class HandOver(Players):
+    """As in bench/peer_lock.c: each waits for the lock that the other one has."""
+
+    def __init__(self, module, job):
+        super().__init__(module, job)
+        self.locks = [self.context.Lock() for _ in range(3)]
+        self.mine = 2
+        self.locks[1].acquire()
+        self.locks[2].acquire()
+        self.add(1, self.play_on)
+        self.ends[0].send(None)
+
+    def hand_over(self):
+        following = (self.mine + 2) % 3
+        self.locks[following].acquire()
+        self.locks[self.mine].release()
+        self.mine = following
+
+    def play_on(self, _):
+        self.mine = 1
+        while True:
+            self.hand_over()
+
+    def operate(self, task_count):
+        begin = now()
+        self.hand_over()
+        return now() - begin
+
+
+class Condition(Players):
+    """Whose turn it is stands in memory that both have."""
+
+    def __init__(self, module, job):
+        super().__init__(module, job)
+        self.condition = self.context.Condition()
+        self.turn = mmap.mmap(-1, 1)
+        self.add(1, self.play_on)
+        self.ends[0].send(None)
+
+    def pass_on(self, mine, theirs):
+        with self.condition:
+            while self.turn[0] != mine:
+                self.condition.wait()
+            self.turn[0] = theirs
+            self.condition.notify()
+
+    def play_on(self, _):
+        while True:
+            self.pass_on(1, 0)
+
+    def operate(self, task_count):
+        begin = now()
+        self.pass_on(0, 1)
+        return now() - begin
+
+
+class Event(Players):
+    """All sleep; then it is set, until all have run."""
+
+    def __init__(self, module, job):
+        super().__init__(module, job)
+        self.event = self.context.Event()
+        self.up = self.context.Semaphore(0)
+        self.add(job["child_count"], self.sleep)
+
+    def sleep(self, _):
+        self.event.wait()
+        self.up.release()
+
+    def operate(self, task_count):
+        self.event.clear()
+        for end in self.ends:
+            end.send(None)
+        sleep(0.02)  # nobody tells when the last of them has fallen asleep
+        begin = now()
+        self.event.set()
+        for _ in self.ends:
+            self.up.acquire()
+        ns = now() - begin
+        for end in self.ends:
+            end.recv()
+        return ns
+
+
+class Message(Players):
+    """There and back through a Pipe."""
+
+    def __init__(self, module, job):
+        super().__init__(module, job)
+        self.mine, self.theirs = self.context.Pipe()
+        self.payload = bytes(job["payload_bytes"])
+        self.add(1, self.answer)
+        self.ends[0].send(None)
+
+    def answer(self, _):
+        while True:
+            message = self.theirs.recv_bytes()
+            if message[0] == 0:
+                self.theirs.send_bytes(message)
+
+    def operate(self, task_count):
+        begin = now()
+        for _ in range(task_count):
+            self.mine.send_bytes(self.payload)
+            self.mine.recv_bytes()
+        return now() - begin
+
+
+class OneWay(Message):
+    """The last of them is answered."""
+
+    def operate(self, task_count):
+        swallow = b"s" * len(self.payload)
+        begin = now()
+        for _ in range(task_count - 1):
+            self.mine.send_bytes(swallow)
+        self.mine.send_bytes(self.payload)
+        self.mine.recv_bytes()
+        return now() - begin
+
+
 WORKS = {
     "round-trip": RoundTrip,
     "throughput": Throughput,
@@ -367,15 +546,29 @@ WORKS = {
     "child-4g": Child,
     "spawn-exec": SpawnExec,
     "queue": Queue,
+    "lock": Lock,
+    "lock-2": Lock,
+    "lock-4": Lock,
+    "lock-hand-over": HandOver,
+    "semaphore": Semaphore,
+    "condition": Condition,
+    "event-100": Event,
+    "message-parked-8": Message,
+    "message-parked-64": Message,
+    "message-64k": Message,
+    "message-1m": Message,
+    "stream-64": OneWay,
+    "stream-64k": OneWay,
+    "stream-1m": OneWay,
     "idle": Work,
     "idle-64": Work,
 }
 
 
-def place(pool, job):
-    """The pool's workers to their CPU, this process's threads to the caller's; -1 is anywhere."""
+def place(workers, job):
+    """The workers to their CPU, this process's threads to the caller's; -1 is anywhere."""
     if job["worker_cpu"] >= 0:
-        for worker in pool._pool:
+        for worker in workers:
             os.sched_setaffinity(worker.pid, {job["worker_cpu"]})
     if job["caller_cpu"] >= 0:
         for tid in os.listdir("/proc/self/task"):

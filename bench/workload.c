@@ -12,6 +12,12 @@
  * are copied faster than two processes wake each other, and 1 MiB alone has to get
  * from one CPU's cache to the other's and back, which memcpy is spared.
  *
+ * Of messages one way the same is asked, beside one memcpy each: who sends copies while
+ * who receives does. memcpy writes as many buffers in turn as there is room for messages.
+ *
+ * "A cost that does not depend on the size" is compared with the same calls and 64 bytes;
+ * 1.1 is above what two runs of one program differ by.
+ *
  * No bar stands for a pool whose fork server is as large as its large caller: each
  * worker is a copy of that, page tables first, whoever makes it.
  */
@@ -348,6 +354,20 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.cold = true,
 		.held_bytes = CAROM_MIB(256),
 	},
+	[BENCH_SEMAPHORE] = {
+		.name = "semaphore",
+		.title = "a semaphore that nobody else wants is acquired and released",
+		.placements = BENCH_ON(BENCH_FREE),
+		.worker_count = 1,
+		.task_count = BENCH_MANY,
+	},
+	[BENCH_CONDITION] = {
+		.name = "condition",
+		.title = "who waits for a condition is notified, and notifies who waits then",
+		.placements = BENCH_ANYWHERE,
+		.worker_count = 1,
+		.task_count = 1,
+	},
 	[BENCH_EVENT] = {
 		.name = "event-100",
 		.title = "an event is set until 100 processes that slept for it have run",
@@ -450,6 +470,7 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.placements = BENCH_ON(BENCH_TWO_CPUS),
 		.worker_count = 1,
 		.task_count = BENCH_MANY,
+		.is_one_way = true,
 		.payload_bytes = 64,
 	},
 	[BENCH_STREAM_64_BATCH] = {
@@ -458,7 +479,44 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.placements = BENCH_ON(BENCH_TWO_CPUS),
 		.worker_count = 1,
 		.task_count = BENCH_MANY,
+		.is_one_way = true,
 		.payload_bytes = 64,
+	},
+	[BENCH_STREAM_64K] = {
+		.name = "stream-64k",
+		.title = "64 KiB one way, copied; memcpy copies it once",
+		.placements = BENCH_ON(BENCH_TWO_CPUS),
+		.worker_count = 1,
+		.task_count = 1024,
+		.is_one_way = true,
+		.payload_bytes = CAROM_KIB(64),
+	},
+	[BENCH_STREAM_1M] = {
+		.name = "stream-1m",
+		.title = "1 MiB one way, copied; memcpy copies it once",
+		.placements = BENCH_ON(BENCH_TWO_CPUS),
+		.worker_count = 1,
+		.task_count = 128,
+		.is_one_way = true,
+		.payload_bytes = CAROM_MIB(1),
+	},
+	[BENCH_STREAM_PLACE_64K] = {
+		.name = "stream-place-64k",
+		.title = "64 KiB one way in place, a line of it written and read",
+		.placements = BENCH_ON(BENCH_TWO_CPUS),
+		.worker_count = 1,
+		.task_count = BENCH_MANY,
+		.is_one_way = true,
+		.payload_bytes = CAROM_KIB(64),
+	},
+	[BENCH_STREAM_PLACE_1M] = {
+		.name = "stream-place-1m",
+		.title = "1 MiB one way in place, a line of it written and read",
+		.placements = BENCH_ON(BENCH_TWO_CPUS),
+		.worker_count = 1,
+		.task_count = BENCH_MANY,
+		.is_one_way = true,
+		.payload_bytes = CAROM_MIB(1),
 	},
 	[BENCH_IDLE] = {
 		.name = "idle",
@@ -517,12 +575,17 @@ const struct bench_bar bench_bars[] = {
 	{ BENCH_LOCK, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "pthread-robust", 1.2 },
 	{ BENCH_LOCK_2, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "pthread", 1 },
 	{ BENCH_LOCK_2, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "sem", 1 },
+	{ BENCH_LOCK_2, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "multiprocessing", 1 },
 	{ BENCH_LOCK_4, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "pthread", 1 },
 	{ BENCH_LOCK_4, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "sem", 1 },
+	{ BENCH_LOCK_4, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "multiprocessing", 1 },
 	{ BENCH_LOCK_HAND_OVER, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "futex", 1.2 },
 	{ BENCH_LOCK_DEATH, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "pthread-robust", 1 },
 	{ BENCH_LOCK_DEATH_LARGE, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "pthread-robust", 1 },
 	{ BENCH_EVENT, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "futex", 1 },
+	{ BENCH_EVENT, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "multiprocessing", 1 },
+	{ BENCH_SEMAPHORE, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "multiprocessing", 1 },
+	{ BENCH_CONDITION, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "multiprocessing", 1 },
 	{ BENCH_MESSAGE_8, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "boost", 1.3 },
 	{ BENCH_MESSAGE_64, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "boost", 1.3 },
 	{ BENCH_MESSAGE_PARKED_8, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "pipe", 1 },
@@ -532,7 +595,14 @@ const struct bench_bar bench_bars[] = {
 	{ BENCH_STREAM_64, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "boost", 2 },
 	{ BENCH_STREAM_64, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "pipe", 5 },
 	{ BENCH_STREAM_64, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "socketpair", 5 },
+	{ BENCH_STREAM_64, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "mq", 5 },
 	{ BENCH_STREAM_64_BATCH, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "boost", 1 },
+	{ BENCH_STREAM_64K, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "memcpy", 2 },
+	{ BENCH_STREAM_1M, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "memcpy", 2 },
+	{ BENCH_MESSAGE_PLACE_64K, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "carom-small", 1.1 },
+	{ BENCH_MESSAGE_PLACE_1M, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "carom-small", 1.1 },
+	{ BENCH_STREAM_PLACE_64K, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "iceoryx", 1 },
+	{ BENCH_STREAM_PLACE_1M, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "iceoryx", 1 },
 	{ BENCH_QUEUE, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "multiprocessing", 20 },
 	{ BENCH_IDLE, BENCH_ANYWHERE, BENCH_AT_MOST_SWITCHES, NULL, 0 },
 	{ BENCH_IDLE, BENCH_ANYWHERE, BENCH_AT_MOST_CPU_NS, NULL, 0 },

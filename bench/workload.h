@@ -54,6 +54,8 @@ enum bench_workload_id {
 	BENCH_LOCK_HAND_OVER,
 	BENCH_LOCK_DEATH,
 	BENCH_LOCK_DEATH_LARGE,
+	BENCH_SEMAPHORE,
+	BENCH_CONDITION,
 	BENCH_EVENT,
 	BENCH_QUEUE,
 	BENCH_MESSAGE_8,
@@ -68,6 +70,10 @@ enum bench_workload_id {
 	BENCH_MESSAGE_PLACE_1M,
 	BENCH_STREAM_64,
 	BENCH_STREAM_64_BATCH,
+	BENCH_STREAM_64K,
+	BENCH_STREAM_1M,
+	BENCH_STREAM_PLACE_64K,
+	BENCH_STREAM_PLACE_1M,
 	BENCH_IDLE,
 	BENCH_IDLE_64,
 	BENCH_WORKLOAD_COUNT,
@@ -98,6 +104,7 @@ enum bench_placement_id {
  * @worker_count: workers of the pool
  * @task_count:   tasks of one operation; BENCH_MANY for throughput
  * @cold:         operations are not repeated to warm up
+ * @is_one_way:   messages are not answered
  * @is_idle:      nothing is done: sides are watched while they have nothing to do
  * @child_count:  children that live all the time
  * @payload_bytes: of an argument, and of its value
@@ -113,6 +120,7 @@ struct bench_workload {
 	uint64_t worker_count;
 	uint64_t task_count;
 	bool cold;
+	bool is_one_way;
 	bool is_idle;
 	uint64_t child_count;
 	uint64_t payload_bytes;

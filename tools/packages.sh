@@ -22,6 +22,8 @@ python3          command python3
 libcriterion-dev module criterion
 libuv1-dev       module libuv
 libboost-dev     cpp_header boost/lockfree/spsc_queue.hpp
+libzmq3-dev      module libzmq
+libnng-dev       header nng/nng.h
 python3-billiard debian_python_module billiard
 clang            command clang
 libclang-rt-dev  clang_library fuzzer
