@@ -14,51 +14,45 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ipc/object_private.h"
 
 #define BLOCK_SIZE ((size_t)4096)
 #define ALIGNMENT  alignof(struct carom_object)
 
-struct block {
-	struct block *next;
+struct carom_document_block {
+	struct carom_document_block *next;
 	alignas(struct carom_object) unsigned char data[];
-};
-
-/**
- * struct carom_document - its memory
- * @free, @free_size: of the first block
- * @left: how much it may still take
- */
-struct carom_document {
-	struct block *blocks;
-	unsigned char *free;
-	size_t free_size;
-	uint64_t left;
-	const struct carom_object *root;
 };
 
 /* ---- memory ---- */
 
-int carom_document_new(uint64_t memory_max, struct carom_document **ret_document)
+int carom_document_make(uint64_t memory_max, struct carom_document **ret_document)
 {
 	struct carom_document *document = calloc(1, sizeof(*document));
 
 	if (!document)
 		return -ENOMEM;
 	document->left = memory_max;
+	document->depth_max = UINT32_MAX;
 	*ret_document = document;
 	return 0;
 }
 
 struct carom_document *carom_document_free(struct carom_document *document)
 {
-	struct block *block = document ? document->blocks : NULL, *next;
+	struct carom_document_block *block, *next;
 
-	for (; block; block = next) {
+	if (!document)
+		return NULL;
+	for (block = document->blocks; block; block = next) {
 		next = block->next;
 		free(block);
 	}
+	for (uint32_t i = 0; i < document->fd_count; i++)
+		carom_closep(&document->fds[i]);
+	free(document->fds);
 	free(document);
 	return NULL;
 }
@@ -70,7 +64,7 @@ void carom_document_freep(struct carom_document **document)
 
 static int add_block(struct carom_document *document, size_t size)
 {
-	struct block *block;
+	struct carom_document_block *block;
 
 	if (size < BLOCK_SIZE)
 		size = BLOCK_SIZE;
@@ -133,7 +127,8 @@ int carom_object_set_bytes(struct carom_document *document, struct carom_object 
 
 	if (r < 0)
 		return r;
-	memcpy(copy, data, size);
+	if (size > 0)
+		memcpy(copy, data, size);
 	copy[size] = '\0';
 	object->bytes.data = copy;
 	object->bytes.size = size;
@@ -165,7 +160,7 @@ static int make_room(struct carom_document *document, struct carom_object *objec
 static int hold(struct carom_object *object, struct carom_object *item, bool is_key,
 		uint32_t depth_max)
 {
-	if (item == object || (is_key && !item->is_hashable))
+	if (item == object || carom_object_is_bare_tag(item) || (is_key && !item->is_hashable))
 		return -EBADMSG;
 	if (item->depth >= depth_max)
 		return -EMSGSIZE;
@@ -191,6 +186,50 @@ int carom_object_add(struct carom_document *document, struct carom_object *objec
 			object->items.data[object->items.count++] = items[i];
 	}
 	return r;
+}
+
+int carom_object_set_content(struct carom_object *object, struct carom_object *content,
+			     uint32_t depth_max)
+{
+	int r = carom_object_is_bare_tag(object) ? hold(object, content, false, depth_max)
+						 : -EBADMSG;
+
+	if (r == 0)
+		object->tagged.content = content;
+	return r;
+}
+
+int carom_object_set_place(struct carom_document *document, struct carom_object *object,
+			   uint64_t index)
+{
+	if (index >= CAROM_DOCUMENT_FDS_MAX)
+		return -EBADMSG;
+	object->place.document = document;
+	object->place.index = (uint32_t)index;
+	if (document->fd_wanted <= index)
+		document->fd_wanted = (uint32_t)index + 1;
+	return 0;
+}
+
+static void close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+int carom_document_take_fds(struct carom_document *document, const int *fds, size_t count)
+{
+	int *copy = count == document->fd_wanted ? calloc(count + 1, sizeof(*fds)) : NULL;
+
+	if (!copy) {
+		close_all(fds, count);
+		return count == document->fd_wanted ? -ENOMEM : -EBADMSG;
+	}
+	if (count > 0)
+		memcpy(copy, fds, count * sizeof(*fds));
+	document->fds = copy;
+	document->fd_count = (uint32_t)count;
+	return 0;
 }
 
 /* ---- looking ---- */
@@ -293,4 +332,25 @@ const struct carom_object *carom_object_find(const struct carom_object *dict, co
 		if (is_text(carom_object_key(dict, i), key, size))
 			return carom_object_item(dict, i);
 	return NULL;
+}
+
+int carom_object_tag(const struct carom_object *object, uint32_t *ret_tag)
+{
+	if (!is(object, CAROM_OBJECT_TAGGED))
+		return -EBADMSG;
+	*ret_tag = object->tagged.tag;
+	return 0;
+}
+
+const struct carom_object *carom_object_content(const struct carom_object *object)
+{
+	return is(object, CAROM_OBJECT_TAGGED) ? object->tagged.content : NULL;
+}
+
+int carom_object_fd(const struct carom_object *object, int *ret_fd)
+{
+	if (!is(object, CAROM_OBJECT_FD) || object->place.index >= object->place.document->fd_count)
+		return -EBADMSG;
+	*ret_fd = object->place.document->fds[object->place.index];
+	return 0;
 }

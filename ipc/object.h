@@ -2,8 +2,9 @@
  * DOC: object
  *
  * Values as programs of other languages send them: nothing, truth, numbers, bytes, texts, and
- * lists, tuples and dictionaries of them. A document is one such object with all it holds:
- * made by reading, from then on only looked at, and freed as a whole:
+ * lists, tuples and dictionaries of them; and what a program has given a number of its own, a
+ * tag (codec.h). A document is one such object with all it holds: made by reading, or piece by
+ * piece (document.h), from then on only looked at, and freed as a whole:
  *
  *	r = carom_connection_recv_document(connection, NULL, deadline_ns, &document);
  *	list = carom_document_root(document);
@@ -43,6 +44,8 @@ struct carom_object;
  * @CAROM_OBJECT_LIST:  list
  * @CAROM_OBJECT_TUPLE: tuple
  * @CAROM_OBJECT_DICT:  dict
+ * @CAROM_OBJECT_TAGGED: of a type of the program's: its tag, and one object that says what it is
+ * @CAROM_OBJECT_FD:    a descriptor
  */
 enum carom_object_kind {
 	CAROM_OBJECT_NONE,
@@ -54,6 +57,8 @@ enum carom_object_kind {
 	CAROM_OBJECT_LIST,
 	CAROM_OBJECT_TUPLE,
 	CAROM_OBJECT_DICT,
+	CAROM_OBJECT_TAGGED,
+	CAROM_OBJECT_FD,
 };
 
 /**
@@ -124,6 +129,21 @@ CAROM_API const struct carom_object *carom_object_key(const struct carom_object 
  */
 CAROM_API const struct carom_object *carom_object_find(const struct carom_object *dict,
 						       const char *key);
+
+/** carom_object_tag() - 0, -EBADMSG (not tagged). MT-Safe, AS-Safe. */
+CAROM_API int carom_object_tag(const struct carom_object *object, uint32_t *ret_tag);
+
+/** carom_object_content() - what stands under the tag; NULL: not tagged. MT-Safe, AS-Safe. */
+CAROM_API const struct carom_object *carom_object_content(const struct carom_object *object);
+
+/**
+ * carom_object_fd() - the descriptor
+ * @ret_fd: the document's, which closes it when it is freed
+ *
+ * Context: MT-Safe, AS-Safe.
+ * Return: 0, -EBADMSG (no descriptor, or it did not come along).
+ */
+CAROM_API int carom_object_fd(const struct carom_object *object, int *ret_fd);
 
 CAROM_END_DECLS
 

@@ -2,7 +2,7 @@
 #ifndef CAROM_IPC_OBJECT_PRIVATE_H
 #define CAROM_IPC_OBJECT_PRIVATE_H
 
-#include "ipc/object.h"
+#include "ipc/document.h"
 
 /**
  * struct carom_object - one of them
@@ -11,6 +11,8 @@
  * @depth:       1, and 1 more than the deepest of what it holds
  * @bytes:       of bytes and texts; a NUL follows
  * @items:       of lists, tuples and dicts; of these, keys and values in turn
+ * @tagged:      @content is NULL as long as it is only a tag, which nothing may hold
+ * @place:       of a descriptor: which of @document's it is
  */
 struct carom_object {
 	uint8_t kind;
@@ -30,11 +32,48 @@ struct carom_object {
 			size_t count;
 			size_t room;
 		} items;
+		struct {
+			const struct carom_object *content;
+			uint32_t tag;
+		} tagged;
+		struct {
+			const struct carom_document *document;
+			uint32_t index;
+		} place;
 	};
 };
 
-/** carom_document_new() - an empty one, which gets no more than @memory_max bytes. 0, -ENOMEM */
-int carom_document_new(uint64_t memory_max, struct carom_document **ret_document);
+/* Of a document's descriptors: no more than go through a connection at a time. */
+#define CAROM_DOCUMENT_FDS_MAX 253
+
+/**
+ * struct carom_document - its memory
+ * @free, @free_size: of the first block
+ * @left:      how much it may still take
+ * @depth_max: of what is added by carom_document_append() and its like
+ * @error:     the first that these had
+ * @fds:       the document's own, closed with it
+ * @fd_wanted: so many have to be there for all of its objects
+ */
+struct carom_document {
+	struct carom_document_block *blocks;
+	unsigned char *free;
+	size_t free_size;
+	uint64_t left;
+	const struct carom_object *root;
+	uint32_t depth_max;
+	int error;
+	int *fds;
+	uint32_t fd_count;
+	uint32_t fd_wanted;
+};
+
+/** carom_document_take_limits() - with what 0 means, for @size bytes to be read. 0, -EINVAL, -E2BIG */
+int carom_document_take_limits(const struct carom_document_limits *limits, size_t size,
+			       struct carom_document_limits *ret_limits);
+
+/** carom_document_make() - an empty one, which gets no more than @memory_max bytes. 0, -ENOMEM */
+int carom_document_make(uint64_t memory_max, struct carom_document **ret_document);
 
 void carom_document_set_root(struct carom_document *document, const struct carom_object *root);
 
@@ -55,5 +94,27 @@ int carom_object_set_bytes(struct carom_document *document, struct carom_object 
  */
 int carom_object_add(struct carom_document *document, struct carom_object *object,
 		     struct carom_object *const *items, size_t count, uint32_t depth_max);
+
+/** carom_object_is_bare_tag() - a tag that has no content yet */
+static inline bool carom_object_is_bare_tag(const struct carom_object *object)
+{
+	return object->kind == CAROM_OBJECT_TAGGED && !object->tagged.content;
+}
+
+/** carom_object_set_content() - of a tag that has none. As carom_object_add() */
+int carom_object_set_content(struct carom_object *object, struct carom_object *content,
+			     uint32_t depth_max);
+
+/** carom_object_set_place() - of a descriptor. 0, -EBADMSG: there are never so many */
+int carom_object_set_place(struct carom_document *document, struct carom_object *object,
+			   uint64_t index);
+
+/**
+ * carom_document_take_fds() - what came along with what was read
+ * @fds: the document's from now on, whatever happens
+ *
+ * Return: 0, -ENOMEM; -EBADMSG: they are fewer, or more, than its objects need.
+ */
+int carom_document_take_fds(struct carom_document *document, const int *fds, size_t count);
 
 #endif

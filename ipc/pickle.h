@@ -18,6 +18,9 @@
  *
  * The first error sticks, so one look at the end is enough.
  *
+ * A program's own types go by a tag: an object under tag 100 is in Python what
+ * copyreg.add_extension(module, name, 100) names, called with one argument (codec.h).
+ *
  * Reading runs no code and finds no names: what would is refused, as is whatever else is not in
  * the list above, a number of more than 64 bits (-EOVERFLOW), and what holds itself. The
  * protocols 2 to 5 are read, and 4 is written, which Python 3.4 and later read. (bytes of
@@ -27,27 +30,11 @@
 #define CAROM_IPC_PICKLE_H
 
 #include "connection.h"
-#include "object.h"
+#include "document.h"
 
 CAROM_BEGIN_DECLS
 
 /* ---- reading ---- */
-
-/**
- * struct carom_pickle_limits - what a peer may make of this process
- * @size_bytes: size of this struct; CAROM_PICKLE_LIMITS() fills it in
- * @memory_max: for all objects, in bytes, and up to twice as much again while they are
- *              read; 0 means 256 MiB and twice the pickle's length
- * @depth_max:  how deep they may stand in each other; 0 means 32; at most 1000
- * @reserved:   0
- */
-struct carom_pickle_limits {
-	size_t size_bytes;
-	uint64_t memory_max;
-	uint32_t depth_max;
-	uint32_t reserved;
-};
-#define CAROM_PICKLE_LIMITS(...) CAROM_OPTIONS(carom_pickle_limits, __VA_ARGS__)
 
 /**
  * carom_pickle_load() - read one
@@ -65,7 +52,7 @@ struct carom_pickle_limits {
  *	-ENOMEM
  */
 CAROM_API int carom_pickle_load(const void *data, size_t size,
-				const struct carom_pickle_limits *limits,
+				const struct carom_document_limits *limits,
 				struct carom_document **ret_document);
 
 /**
@@ -77,7 +64,7 @@ CAROM_API int carom_pickle_load(const void *data, size_t size,
  * connection, which is kept. After -ENOMEM it may be either.
  */
 CAROM_API int carom_connection_recv_document(struct carom_connection *connection,
-					     const struct carom_pickle_limits *limits,
+					     const struct carom_document_limits *limits,
 					     uint64_t deadline_ns,
 					     struct carom_document **ret_document);
 
@@ -111,7 +98,8 @@ CAROM_API void carom_pickle_freep(struct carom_pickle **pickle);
  *
  * Each returns 0 or, and from then on whatever is done,
  *	-EINVAL    it does not fit here: a second root; a key that is a list or a dict, or has one
- *	           in it; an end of nothing, or of a dict whose last key has no value; no data
+ *	           in it; an end of nothing, of a dict whose last key has no value, or of a tag
+ *	           with none or several; no data; no such tag
  *	-EILSEQ    a text that is no UTF-8
  *	-EMSGSIZE  longer than @size_max, or deeper than CAROM_PICKLE_DEPTH_MAX
  *	-ENOMEM
@@ -125,6 +113,8 @@ CAROM_API int carom_pickle_text(struct carom_pickle *pickle, const char *text);
 CAROM_API int carom_pickle_begin_list(struct carom_pickle *pickle);
 CAROM_API int carom_pickle_begin_tuple(struct carom_pickle *pickle);
 CAROM_API int carom_pickle_begin_dict(struct carom_pickle *pickle); /* keys and values in turn */
+/* one object under a tag: what copyreg.add_extension() gives a number to in Python */
+CAROM_API int carom_pickle_begin_tagged(struct carom_pickle *pickle, uint32_t tag);
 CAROM_API int carom_pickle_end(struct carom_pickle *pickle);
 
 /**

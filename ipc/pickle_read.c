@@ -11,6 +11,9 @@
  *       limit bounds its objects, and by itself each of the two.
  *   I3  A mark is a place of the stack, and only what stands above it is taken with it.
  *   I4  The memo is filled in order, as Python does: no number in the input asks for memory.
+ *   I5  What Python calls an extension's code is a tag here, and the call of one with one
+ *       argument is an object with that tag: nothing is called. A tag alone stands on the stack
+ *       and in the memo only. What Python calls a persistent id is a descriptor's number.
  */
 #include "ipc/pickle.h"
 
@@ -19,13 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/options.h"
 #include "core/utf8.h"
 #include "ipc/object_private.h"
 #include "ipc/pickle_opcode.h"
-
-#define MEMORY_DEFAULT CAROM_MIB(256)
-#define DEPTH_DEFAULT  32
 
 /* What is pushed for a mark; compared by address. */
 static struct carom_object mark;
@@ -305,6 +304,64 @@ static int add_without_mark(struct reader *reader, enum carom_object_kind kind, 
 	return look(reader, count - 1) ? add(reader, kind, count, 0) : -EBADMSG;
 }
 
+/* ---- tags and descriptors ---- */
+
+static int read_tag(struct reader *reader, size_t size)
+{
+	struct carom_object *object;
+	uint64_t tag;
+	int r = take_number(reader, size, &tag);
+
+	if (r < 0)
+		return r;
+	if (tag == 0 || tag > CAROM_TAG_MAX)
+		return -EBADMSG;
+	r = push_new(reader, CAROM_OBJECT_TAGGED, &object);
+	if (r == 0)
+		object->tagged.tag = (uint32_t)tag;
+	return r;
+}
+
+/* I5: of a tag and a tuple of one object, on top, one that is tagged */
+static int read_reduce(struct reader *reader)
+{
+	const struct carom_object *tag = look(reader, 1);
+	struct carom_object *tuple = look(reader, 0), *object;
+	int r;
+
+	if (!tag || !carom_object_is_bare_tag(tag) || tuple->kind != CAROM_OBJECT_TUPLE ||
+	    tuple->items.count != 1)
+		return -EBADMSG;
+	r = carom_object_new(reader->document, CAROM_OBJECT_TAGGED, &object);
+	if (r < 0)
+		return r;
+	object->tagged.tag = tag->tagged.tag;
+	r = carom_object_set_content(object, (struct carom_object *)tuple->items.data[0],
+				     reader->depth_max);
+	if (r < 0)
+		return r;
+	reader->stack.count -= 2;
+	return push(reader, object);
+}
+
+/* By its number, which stands on top. */
+static int read_fd(struct reader *reader)
+{
+	const struct carom_object *number = look(reader, 0);
+	struct carom_object *object;
+	int r;
+
+	if (!number || number->kind != CAROM_OBJECT_INT || number->integer < 0)
+		return -EBADMSG;
+	r = carom_object_new(reader->document, CAROM_OBJECT_FD, &object);
+	if (r == 0)
+		r = carom_object_set_place(reader->document, object, (uint64_t)number->integer);
+	if (r < 0)
+		return r;
+	reader->stack.count--;
+	return push(reader, object);
+}
+
 /* ---- memo ---- */
 
 /* I4 */
@@ -428,6 +485,16 @@ static int do_opcode(struct reader *reader, unsigned char opcode)
 		return read_get(reader, 1);
 	case OP_LONG_BINGET:
 		return read_get(reader, 4);
+	case OP_EXT1:
+		return read_tag(reader, 1);
+	case OP_EXT2:
+		return read_tag(reader, 2);
+	case OP_EXT4:
+		return read_tag(reader, 4);
+	case OP_REDUCE:
+		return read_reduce(reader);
+	case OP_BINPERSID:
+		return read_fd(reader);
 	case OP_FRAME:
 		return read_frame(reader);
 	case OP_PROTO:
@@ -442,7 +509,7 @@ static int finish(struct reader *reader)
 {
 	struct carom_object *root = look(reader, 0);
 
-	if (!root || reader->stack.count != 1 || reader->left > 0)
+	if (!root || carom_object_is_bare_tag(root) || reader->stack.count != 1 || reader->left > 0)
 		return -EBADMSG;
 	carom_document_set_root(reader->document, root);
 	return 0;
@@ -465,32 +532,16 @@ static int read_all(struct reader *reader)
 	return r;
 }
 
-static int take_limits(const struct carom_pickle_limits *limits, size_t size,
-		       struct carom_pickle_limits *ret_limits)
-{
-	int r = carom_options_take(limits, ret_limits, sizeof(*ret_limits));
-
-	if (r < 0)
-		return r;
-	if (ret_limits->depth_max > CAROM_PICKLE_DEPTH_MAX || ret_limits->reserved)
-		return -EINVAL;
-	if (ret_limits->depth_max == 0)
-		ret_limits->depth_max = DEPTH_DEFAULT;
-	if (ret_limits->memory_max == 0)
-		ret_limits->memory_max = MEMORY_DEFAULT + 2 * (uint64_t)size;
-	return 0;
-}
-
-int carom_pickle_load(const void *data, size_t size, const struct carom_pickle_limits *limits,
+int carom_pickle_load(const void *data, size_t size, const struct carom_document_limits *limits,
 		      struct carom_document **ret_document)
 {
 	CAROM_CLEANUP(carom_document_freep) struct carom_document *document = NULL;
 	struct reader reader = { .next = data, .left = size };
-	struct carom_pickle_limits l;
-	int r = take_limits(limits, size, &l);
+	struct carom_document_limits l;
+	int r = carom_document_take_limits(limits, size, &l);
 
 	if (r == 0)
-		r = carom_document_new(l.memory_max, &document);
+		r = carom_document_make(l.memory_max, &document);
 	if (r < 0)
 		return r;
 	reader.depth_max = l.depth_max;
@@ -506,13 +557,14 @@ int carom_pickle_load(const void *data, size_t size, const struct carom_pickle_l
 }
 
 int carom_connection_recv_document(struct carom_connection *connection,
-				   const struct carom_pickle_limits *limits, uint64_t deadline_ns,
+				   const struct carom_document_limits *limits, uint64_t deadline_ns,
 				   struct carom_document **ret_document)
 {
-	struct carom_pickle_limits l;
+	struct carom_document_limits l;
 	void *data;
 	size_t size;
-	int r = take_limits(limits, 0, &l); /* before a message is taken for nothing */
+	int r = carom_document_take_limits(limits, 0,
+					   &l); /* before a message is taken for nothing */
 
 	if (r == 0)
 		r = carom_connection_recv_bytes(connection, 0, deadline_ns, &data, &size);

@@ -18,6 +18,7 @@
 
 #include "core/options.h"
 #include "core/utf8.h"
+#include "ipc/object_private.h"
 #include "ipc/pickle_opcode.h"
 
 #define PROTOCOL         4
@@ -154,6 +155,14 @@ static int take_place(struct carom_pickle *pickle)
 	return 0;
 }
 
+static int enter(struct carom_pickle *pickle, enum carom_object_kind kind, bool is_key)
+{
+	if (pickle->depth == CAROM_PICKLE_DEPTH_MAX)
+		return fail(pickle, -EMSGSIZE);
+	pickle->levels[pickle->depth++] = (struct level){ .kind = kind, .is_key = is_key };
+	return 0;
+}
+
 static int begin(struct carom_pickle *pickle, enum carom_object_kind kind)
 {
 	bool is_key = is_in_key(pickle);
@@ -163,9 +172,9 @@ static int begin(struct carom_pickle *pickle, enum carom_object_kind kind)
 		return r;
 	if (is_key && kind != CAROM_OBJECT_TUPLE)
 		return fail(pickle, -EINVAL);
-	if (pickle->depth == CAROM_PICKLE_DEPTH_MAX)
-		return fail(pickle, -EMSGSIZE);
-	pickle->levels[pickle->depth++] = (struct level){ .kind = kind, .is_key = is_key };
+	r = enter(pickle, kind, is_key);
+	if (r < 0)
+		return r;
 	if (kind == CAROM_OBJECT_LIST)
 		put_opcode(pickle, OP_EMPTY_LIST, 0, 0);
 	else if (kind == CAROM_OBJECT_DICT)
@@ -188,6 +197,24 @@ int carom_pickle_begin_dict(struct carom_pickle *pickle)
 	return begin(pickle, CAROM_OBJECT_DICT);
 }
 
+int carom_pickle_begin_tagged(struct carom_pickle *pickle, uint32_t tag)
+{
+	bool is_key = is_in_key(pickle);
+	int r = take_place(pickle);
+
+	if (r < 0)
+		return r;
+	if (tag == 0 || tag > CAROM_TAG_MAX)
+		return fail(pickle, -EINVAL);
+	if (tag <= UINT8_MAX)
+		r = put_opcode(pickle, OP_EXT1, tag, 1);
+	else if (tag <= UINT16_MAX)
+		r = put_opcode(pickle, OP_EXT2, tag, 2);
+	else
+		r = put_opcode(pickle, OP_EXT4, tag, 4);
+	return r < 0 ? r : enter(pickle, CAROM_OBJECT_TAGGED, is_key);
+}
+
 int carom_pickle_end(struct carom_pickle *pickle)
 {
 	static const unsigned char enders[] = { [CAROM_OBJECT_LIST] = OP_APPENDS,
@@ -202,7 +229,13 @@ int carom_pickle_end(struct carom_pickle *pickle)
 	level = &pickle->levels[pickle->depth - 1];
 	if (level->kind == CAROM_OBJECT_DICT && level->count % 2 != 0)
 		return fail(pickle, -EINVAL);
+	if (level->kind == CAROM_OBJECT_TAGGED && level->count != 1)
+		return fail(pickle, -EINVAL);
 	pickle->depth--;
+	if (level->kind == CAROM_OBJECT_TAGGED) {
+		put_opcode(pickle, OP_TUPLE1, 0, 0);
+		return put_opcode(pickle, OP_REDUCE, 0, 0);
+	}
 	return put_opcode(pickle, enders[level->kind], 0, 0);
 }
 
@@ -291,6 +324,13 @@ int carom_pickle_text(struct carom_pickle *pickle, const char *text)
 	return text ? put_text(pickle, text, strlen(text)) : fail(pickle, -EINVAL);
 }
 
+static int put_fd(struct carom_pickle *pickle, uint32_t index)
+{
+	int r = carom_pickle_int(pickle, index);
+
+	return r < 0 ? r : put_opcode(pickle, OP_BINPERSID, 0, 0);
+}
+
 /* ---- objects that were read ---- */
 
 static int put_items(struct carom_pickle *pickle, const struct carom_object *object)
@@ -304,6 +344,18 @@ static int put_items(struct carom_pickle *pickle, const struct carom_object *obj
 		if (r == 0)
 			r = carom_pickle_object(pickle, carom_object_item(object, i));
 	}
+	return r < 0 ? r : carom_pickle_end(pickle);
+}
+
+static int put_tagged(struct carom_pickle *pickle, const struct carom_object *object)
+{
+	uint32_t tag = 0;
+	int r;
+
+	carom_object_tag(object, &tag);
+	r = carom_pickle_begin_tagged(pickle, tag);
+	if (r == 0)
+		r = carom_pickle_object(pickle, carom_object_content(object));
 	return r < 0 ? r : carom_pickle_end(pickle);
 }
 
@@ -344,6 +396,10 @@ int carom_pickle_object(struct carom_pickle *pickle, const struct carom_object *
 	case CAROM_OBJECT_TUPLE:
 	case CAROM_OBJECT_DICT:
 		return put_items(pickle, object);
+	case CAROM_OBJECT_TAGGED:
+		return put_tagged(pickle, object);
+	case CAROM_OBJECT_FD:
+		return put_fd(pickle, object->place.index);
 	default:
 		return fail(pickle, -EINVAL);
 	}

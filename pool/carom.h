@@ -33,6 +33,7 @@
 #include "../ipc/auth.h"
 #include "../ipc/client.h"
 #include "../ipc/connection.h"
+#include "../ipc/document.h"
 #include "../ipc/listener.h"
 #include "../ipc/object.h"
 #include "../ipc/passing.h"

@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const void *written;
 	size_t written_size;
 	int r = carom_pickle_load(data, size,
-				  &CAROM_PICKLE_LIMITS(.memory_max = 1 << 16, .depth_max = 20),
+				  &CAROM_DOCUMENT_LIMITS(.memory_max = 1 << 16, .depth_max = 20),
 				  &document);
 
 	require(r == 0 || r == -EBADMSG || r == -EOVERFLOW || r == -EMSGSIZE);

@@ -412,6 +412,47 @@ static int send_back(struct carom_connection *connection)
 	"    c.send_bytes(pickle.dumps([1], p))\n"                                              \
 	"    assert c.recv() == 'EBADMSG'\n"
 
+/* By the same number, Python and a C program mean the same type. */
+#define OF_A_CLASS                                                                 \
+	"import copyreg\n"                                                         \
+	"from multiprocessing.connection import Client\n"                          \
+	"class Point:\n"                                                           \
+	"    def __init__(self, xy): self.xy = xy\n"                               \
+	"    def __reduce__(self): return Point, (self.xy,)\n"                     \
+	"    def __repr__(self): return 'Point(%r)' % (self.xy,)\n"                \
+	"for code in (100, 1000, 100000):\n"                                       \
+	"    copyreg.add_extension('__main__', 'Point', code)\n"                   \
+	"    c = Client(place, authkey=key)\n"                                     \
+	"    for o in (Point((1, 2)), [Point([])] * 2, {Point(1): Point('x')}):\n" \
+	"        c.send(o)\n"                                                      \
+	"        r = c.recv()\n"                                                   \
+	"        assert repr(r) == repr(o), (r, o)\n"                              \
+	"    copyreg.remove_extension('__main__', 'Point', code)\n"                \
+	"    c.close()\n"
+
+Test(python, has_types_by_the_same_tags)
+{
+	const char *program;
+
+	skip_without_python();
+	for (size_t i = 0; (program = python_at(i)); i++) {
+		CAROM_CLEANUP(carom_listener_freep) struct carom_listener *listener = NULL;
+		struct python python;
+
+		cr_assert(zero(
+			int, carom_listener_new(&CAROM_LISTENER_OPTIONS(.path = path), &listener)));
+		python = start_python(program, PRELUDE OF_A_CLASS, path, "");
+		for (int round = 0; round < 3; round++) {
+			CONNECTION connection = NULL;
+
+			cr_assert(zero(int, carom_listener_accept(listener, soon(), &connection)));
+			while (send_back(connection) == 0)
+				;
+		}
+		cr_expect(zero(int, end_python(&python)), "%s", program);
+	}
+}
+
 /* CN-09 */
 /* WA-05 */
 Test(python, objects_arrive_with_their_types_and_come_back)

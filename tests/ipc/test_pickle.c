@@ -19,7 +19,7 @@ static size_t unhex(const char *text, unsigned char *ret_bytes)
 	return size;
 }
 
-static int load_hex(const char *text, const struct carom_pickle_limits *limits,
+static int load_hex(const char *text, const struct carom_document_limits *limits,
 		    struct carom_document **ret_document)
 {
 	unsigned char bytes[4096];
@@ -298,7 +298,7 @@ static int load_deep(size_t depth, uint32_t depth_max)
 	memset(bytes + 2, ']', depth);
 	memset(bytes + 2 + depth, 'a', depth - 1);
 	bytes[size - 1] = '.';
-	r = carom_pickle_load(bytes, size, &CAROM_PICKLE_LIMITS(.depth_max = depth_max), &document);
+	r = carom_pickle_load(bytes, size, &CAROM_DOCUMENT_LIMITS(.depth_max = depth_max), &document);
 	free(bytes);
 	return r;
 }
@@ -313,13 +313,13 @@ Test(pickle, is_no_deeper_than_allowed)
 	cr_expect(zero(int, load_deep(1000, 1000)));
 	cr_expect(eq(int, load_deep(1001, 1000), -EMSGSIZE));
 	cr_expect(eq(int, load_deep(1, 1001), -EINVAL));
-	cr_expect(eq(int, load_hex("8004 4e 2e", &CAROM_PICKLE_LIMITS(.reserved = 1), &document),
+	cr_expect(eq(int, load_hex("8004 4e 2e", &CAROM_DOCUMENT_LIMITS(.reserved = 1), &document),
 		     -EINVAL));
 }
 
 Test(pickle, takes_no_more_memory_than_allowed)
 {
-	struct carom_pickle_limits limits = CAROM_PICKLE_LIMITS(.memory_max = 1000);
+	struct carom_document_limits limits = CAROM_DOCUMENT_LIMITS(.memory_max = 1000);
 	struct carom_document *document = NULL;
 	size_t size = 1000000;
 	unsigned char *bytes = malloc(size);
@@ -351,7 +351,7 @@ Test(pickle, takes_no_more_memory_than_allowed)
 Test(pickle, that_asks_for_too_much_is_gone, .timeout = 20)
 {
 	DOCUMENT document = NULL;
-	struct carom_pickle_limits limits = CAROM_PICKLE_LIMITS(.depth_max = 1);
+	struct carom_document_limits limits = CAROM_DOCUMENT_LIMITS(.depth_max = 1);
 	PIPE(first, second, );
 
 	cr_assert(zero(int, carom_connection_send_bytes(first, "\x80\4]]a.", 6, soon())));
@@ -367,7 +367,7 @@ Test(pickle, that_repeats_itself_is_small_here_and_bounded_when_written)
 	DOCUMENT document = NULL;
 	PICKLE pickle = NULL;
 	char hex[2048] = "8004 4e 94";
-	struct carom_pickle_limits limits = CAROM_PICKLE_LIMITS(.memory_max = 4096);
+	struct carom_document_limits limits = CAROM_DOCUMENT_LIMITS(.memory_max = 4096);
 
 	for (int i = 0; i < 30; i++)
 		sprintf(hex + strlen(hex), " 68%02x 86 94", i);
