@@ -298,7 +298,8 @@ static int load_deep(size_t depth, uint32_t depth_max)
 	memset(bytes + 2, ']', depth);
 	memset(bytes + 2 + depth, 'a', depth - 1);
 	bytes[size - 1] = '.';
-	r = carom_pickle_load(bytes, size, &CAROM_DOCUMENT_LIMITS(.depth_max = depth_max), &document);
+	r = carom_pickle_load(bytes, size, &CAROM_DOCUMENT_LIMITS(.depth_max = depth_max),
+			      &document);
 	free(bytes);
 	return r;
 }
