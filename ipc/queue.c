@@ -51,7 +51,6 @@
 #include "ipc/queue.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -121,6 +120,15 @@ static int init_state(struct carom_queue *queue, const struct carom_queue_option
 	return carom_queue_init_store(queue);
 }
 
+static struct carom_queue *new_handle(void)
+{
+	struct carom_queue *queue = calloc(1, sizeof(*queue));
+
+	if (queue)
+		queue->waitable.kind = &carom_queue_waitable_kind;
+	return queue;
+}
+
 int carom_queue_new(const struct carom_queue_options *options, struct carom_queue **ret_queue)
 {
 	CAROM_CLEANUP(carom_queue_freep) struct carom_queue *queue = NULL;
@@ -132,7 +140,7 @@ int carom_queue_new(const struct carom_queue_options *options, struct carom_queu
 		r = check(&o);
 	if (r < 0)
 		return r;
-	queue = calloc(1, sizeof(*queue));
+	queue = new_handle();
 	if (!queue)
 		return -ENOMEM;
 	extra = carom_queue_extra_size(carom_queue_chunks_of(o.bytes_max));
@@ -147,7 +155,7 @@ int carom_queue_new(const struct carom_queue_options *options, struct carom_queu
 
 int carom_queue_attach_dup(int fd, struct carom_queue **ret_queue)
 {
-	CAROM_CLEANUP(carom_queue_freep) struct carom_queue *queue = calloc(1, sizeof(*queue));
+	CAROM_CLEANUP(carom_queue_freep) struct carom_queue *queue = new_handle();
 	int r;
 
 	if (!queue)
@@ -182,6 +190,7 @@ struct carom_queue *carom_queue_free(struct carom_queue *queue)
 		carom_queue_close(queue);
 		carom_queue_close_consumer(queue);
 	}
+	carom_queue_end_minder(queue);
 	carom_primitive_deinit(&queue->base, has_tasks(queue));
 	free(queue);
 	return NULL;
@@ -600,63 +609,36 @@ int carom_queue_get_bytes(struct carom_queue *queue, size_t size_max, uint64_t d
 
 /* ---- waiting for several things ---- */
 
-/* With the lock: would get_now() say anything but -EAGAIN? */
-static bool is_ready(const struct carom_queue *queue)
+/* Q7, by who may not have used the queue yet; where somebody was stopped with the lock: yes */
+static bool may_be_returned_to(struct carom_queue *queue)
+{
+	bool may;
+
+	if (queue->state->tasks != CAROM_QUEUE_TASKS_REQUEUE ||
+	    atomic_load(&queue->state->behind) == 0)
+		return false;
+	if (!carom_primitive_has_entered(&queue->base) ||
+	    carom_queue_lock_get(queue, CAROM_PASSED) < 0)
+		return true;
+	may = may_be_returned(queue);
+	carom_mutex_release(&queue->state->get_lock);
+	return may;
+}
+
+bool carom_queue_is_gettable(struct carom_queue *queue)
 {
 	uint32_t life = atomic_load(&queue->state->life);
-	int end = life >= QUEUE_SHUT_NOW ? -ESHUTDOWN : find_end(queue, life);
+	int end;
 
-	return !carom_queue_is_empty(queue) || (end < 0 && !may_be_returned(queue));
+	if (life >= QUEUE_SHUT_NOW || atomic_load(&queue->closed[QUEUE_CONSUMER]))
+		return true;
+	end = find_end(queue, life); /* Q6 */
+	return !carom_queue_is_empty(queue) || (end < 0 && !may_be_returned_to(queue));
 }
 
-static int arm(struct carom_queue *queue, struct queue_wait *wait)
+struct carom_waitable *carom_queue_waitable(struct carom_queue *queue)
 {
-	bool ready;
-	int r = carom_queue_lock_get(queue, CAROM_PASSED);
-
-	if (r < 0)
-		return r;
-	ready = is_ready(queue);
-	if (!ready) {
-		carom_queue_arm(wait, QUEUE_BELL_WAITED);
-		ready = is_ready(queue);
-	}
-	carom_mutex_release(&queue->state->get_lock);
-	return ready;
-}
-
-int carom_queue_watch(struct carom_queue *queue, struct futex_waitv *words, unsigned int *ret_count)
-{
-	struct queue_wait wait = { .queue = queue, .bell = &queue->state->get_bell };
-	uint32_t row;
-	int r = carom_primitive_row(&queue->base, &row);
-
-	if (r < 0)
-		return r == -EUSERS ? r : -ENOMEM;
-	do {
-		carom_queue_bury(queue);
-		r = arm(queue, &wait);
-		if (r == 0)
-			r = carom_roll_watch(queue->base.roll, row, words + 1, ret_count);
-	} while (r == -EOWNERDEAD);
-	if (r < 0 || r == 1)
-		return r;
-	words[0] = (struct futex_waitv){ .val = wait.seen,
-					 .uaddr = (uintptr_t)wait.bell,
-					 .flags = FUTEX_32 };
-	++*ret_count;
-	return 0;
-}
-
-void carom_queue_unwatch(struct carom_queue *queue)
-{
-	struct queue_wait wait = { .queue = queue,
-				   .bell = &queue->state->get_bell,
-				   .armed = QUEUE_BELL_WAITED,
-				   .has_slept = true };
-
-	carom_queue_bury(queue);
-	carom_queue_wait_end(&wait, !carom_queue_is_empty(queue));
+	return &queue->waitable;
 }
 
 /* ---- how many ---- */

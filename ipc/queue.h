@@ -276,6 +276,19 @@ CAROM_API int carom_queue_join(struct carom_queue *queue, uint64_t deadline_ns);
 /** carom_queue_unfinished() - tasks that are put and not done; 0 without tasks. MT-Safe, AS-Unsafe lock. */
 CAROM_API uint32_t carom_queue_unfinished(struct carom_queue *queue);
 
+struct carom_waitable;
+
+/**
+ * carom_queue_waitable() - to wait for what is to be got, beside other things: see ipc/wait.h
+ *
+ * The first such wait of a process starts a thread for this queue, which sleeps until others that
+ * use it die.
+ *
+ * Context: MT-Safe, AS-Safe.
+ * Return: what stays the queue's.
+ */
+CAROM_API struct carom_waitable *carom_queue_waitable(struct carom_queue *queue);
+
 /**
  * carom_queue_describe() - one line for people
  * @text: cut at @size bytes, always with a NUL

@@ -5,12 +5,14 @@
 #ifndef CAROM_IPC_QUEUE_PRIVATE_H
 #define CAROM_IPC_QUEUE_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ipc/queue.h"
+#include "ipc/waitable.h"
 #include "shm/mutex_private.h"
 #include "shm/primitive.h"
 
@@ -68,9 +70,10 @@ enum queue_role {
 };
 
 /* In a bell: see ipc/queue_wait.c. */
-#define QUEUE_BELL_WAITED 1u
-#define QUEUE_BELL_ALL    2u
-#define QUEUE_BELL_STEP   4u
+#define QUEUE_BELL_WAITED  1u
+#define QUEUE_BELL_ALL     2u
+#define QUEUE_BELL_WATCHED 4u
+#define QUEUE_BELL_STEP    8u
 
 /**
  * struct queue_end - where a queue begins or ends; 64 bits, changed by one store
@@ -116,6 +119,7 @@ struct queue_state {
 	_Atomic uint32_t came[QUEUE_ROLE_COUNT];
 
 	_Alignas(64) _Atomic uint32_t get_bell;
+	_Atomic uint32_t watch_bell;
 	_Alignas(64) _Atomic uint32_t put_bell;
 	_Atomic uint32_t join_bell;
 
@@ -136,6 +140,17 @@ struct queue_state {
 };
 
 /**
+ * struct queue_minder - a thread that sees to the dead while others watch
+ * @origin: the process that has one; 0: none
+ * @word:   how many watch, and whether it is to end
+ */
+struct queue_minder {
+	pthread_t thread;
+	uint64_t origin;
+	_Atomic uint32_t word;
+};
+
+/**
  * struct carom_queue - a handle
  * @state:  in the file, as are the next two
  * @spares: a ring of chunk_max chunks that are not used
@@ -149,6 +164,8 @@ struct carom_queue {
 	struct queue_chunk *chunks;
 	_Atomic uint64_t roles[QUEUE_ROLE_COUNT];
 	_Atomic bool closed[QUEUE_ROLE_COUNT];
+	struct carom_waitable waitable;
+	struct queue_minder minder;
 };
 
 static inline struct queue_end queue_end_of(uint64_t word)
@@ -289,7 +306,7 @@ void carom_queue_ring_waited(_Atomic uint32_t *bell);
 static inline void carom_queue_ring(_Atomic uint32_t *bell)
 {
 	/* seq_cst: B2 of ipc/queue_wait.c */
-	if (__builtin_expect(atomic_load(bell) & QUEUE_BELL_WAITED, 0))
+	if (__builtin_expect(atomic_load(bell) & (QUEUE_BELL_WAITED | QUEUE_BELL_WATCHED), 0))
 		carom_queue_ring_waited(bell);
 }
 
@@ -312,26 +329,14 @@ void carom_queue_bury(struct carom_queue *queue);
 /** carom_queue_is_alive() - may this process still change what is counted? With the getters' lock */
 bool carom_queue_is_alive(const struct carom_queue *queue);
 
-/* ---- for who waits for several things at once ---- */
+/* ---- for who waits for several things at once: ipc/queue_watch.c ---- */
 
-/* The words of one queue at most. */
-#define CAROM_QUEUE_WORDS_MAX (CAROM_ROLL_WATCHED_MAX + 2)
+extern const struct carom_waitable_kind carom_queue_waitable_kind;
 
-/**
- * carom_queue_watch() - by which words it is told that getting may not wait any more
- * @words:     for futex_waitv(2), with what they are now; room for CAROM_QUEUE_WORDS_MAX
- * @ret_count: how many there are
- *
- * For a message, and for each end: shut down, aborted, all producers gone. After the wait, however
- * it ended, and also if there was none, carom_queue_unwatch() is due.
- *
- * Return: 1: it does not wait now, and nothing is to be undone; 0; -E2BIG: too many processes
- * use it, look again now and then; -EUSERS, -ENOMEM; -ETIMEDOUT (somebody was stopped in a call).
- */
-int carom_queue_watch(struct carom_queue *queue, struct futex_waitv *words,
-		      unsigned int *ret_count);
+/** carom_queue_end_minder() - of this process, if it has one */
+void carom_queue_end_minder(struct carom_queue *queue);
 
-/** carom_queue_unwatch() - see to the dead, and hand on what this one was woken for */
-void carom_queue_unwatch(struct carom_queue *queue);
+/** carom_queue_is_gettable() - would carom_queue_get() not wait? Without locks */
+bool carom_queue_is_gettable(struct carom_queue *queue);
 
 #endif

@@ -18,6 +18,9 @@
  *       was told.
  *   B5  Putters wait for different things: a place, or room for so many bytes. If one does so
  *       for bytes, all are woken, and each finds out for itself.
+ *   B6  Who watches the queue beside other things does not sleep on the getters' bell, whose
+ *       ringing wakes one who sees to the message: it has its own, which wakes all. That it is
+ *       to be rung says a bit in the getters' bell. See ipc/queue_watch.c.
  *
  * The deaths (the kernel wakes one who sleeps for each process that died, shm/roll.h):
  *
@@ -43,15 +46,30 @@
 
 /* ---- bells ---- */
 
-/* B3. Return: what the bell was; without QUEUE_BELL_WAITED: nothing was done. */
+/* B3. Return: what the bell was; without _WAITED and _WATCHED: nothing was done. */
 static uint32_t exchange(_Atomic uint32_t *bell, bool even_if_nobody)
 {
-	uint32_t seen = atomic_load(bell), bits = QUEUE_BELL_WAITED | QUEUE_BELL_ALL;
+	uint32_t somebody = QUEUE_BELL_WAITED | QUEUE_BELL_WATCHED;
+	uint32_t seen = atomic_load(bell), bits = somebody | QUEUE_BELL_ALL;
 
-	while ((even_if_nobody || (seen & QUEUE_BELL_WAITED)) &&
+	while ((even_if_nobody || (seen & somebody)) &&
 	       !atomic_compare_exchange_weak(bell, &seen, (seen & ~bits) + QUEUE_BELL_STEP))
 		;
 	return seen;
+}
+
+/* B6 */
+static void ring_watchers(struct queue_state *state)
+{
+	atomic_fetch_add(&state->watch_bell, 1);
+	CAROM_POINT("queue.ringing_watchers");
+	carom_futex_wake(&state->watch_bell, INT_MAX);
+}
+
+/* The getters' is the only one that has the bit. */
+static struct queue_state *state_of(_Atomic uint32_t *get_bell)
+{
+	return (struct queue_state *)((char *)get_bell - offsetof(struct queue_state, get_bell));
 }
 
 void carom_queue_ring_waited(_Atomic uint32_t *bell)
@@ -61,6 +79,8 @@ void carom_queue_ring_waited(_Atomic uint32_t *bell)
 	CAROM_POINT("queue.ringing");
 	if (seen & QUEUE_BELL_WAITED)
 		carom_futex_wake(bell, seen & QUEUE_BELL_ALL ? INT_MAX : 1);
+	if (seen & QUEUE_BELL_WATCHED)
+		ring_watchers(state_of(bell));
 	CAROM_POINT("queue.rung");
 }
 
@@ -74,6 +94,7 @@ static void ring_all(_Atomic uint32_t *bell)
 void carom_queue_ring_all(struct carom_queue *queue)
 {
 	ring_all(&queue->state->get_bell);
+	ring_watchers(queue->state);
 	ring_all(&queue->state->put_bell);
 	ring_all(&queue->state->join_bell);
 }

@@ -12,6 +12,7 @@
 #include "core/cleanup.h"
 #include "core/points.h"
 #include "ipc/queue.h"
+#include "ipc/wait.h"
 
 #define CREW       3 /* of each side */
 #define LIVES_MAX  16384
@@ -100,17 +101,23 @@ static bool is_whole(const struct message *message, size_t size)
 	return true;
 }
 
-static void consume(const struct storm *storm)
+/* @watches: it waits beside other things before it gets */
+static void consume(const struct storm *storm, bool watches)
 {
 	static uint32_t next[LIVES_MAX];
+	struct carom_wait_item item = CAROM_WAIT_FOR_QUEUE(storm->queue);
 	struct ledger *ledger = storm->ledger;
 	struct message message;
 	size_t size;
 	int r;
 
 	for (;;) {
-		r = carom_queue_get(storm->queue, &message, sizeof(message), CAROM_NO_DEADLINE,
-				    &size);
+		if (watches && carom_wait(&item, 1, CAROM_NO_DEADLINE) != 1)
+			_exit(4);
+		r = carom_queue_get(storm->queue, &message, sizeof(message),
+				    watches ? CAROM_PASSED : CAROM_NO_DEADLINE, &size);
+		if (r == -EAGAIN) /* others were faster */
+			continue;
 		if (r == -EPIPE && atomic_load(&ledger->stop) == NO_PRODUCERS)
 			_exit(0);
 		if (r == -EPIPE) { /* all are dead, and not replaced yet */
@@ -143,7 +150,7 @@ static void start_consumer(struct storm *storm, int i)
 {
 	storm->consumers[i] = child();
 	if (storm->consumers[i] == 0)
-		consume(storm);
+		consume(storm, i == 0);
 }
 
 /* Somebody has ended, and somebody else takes over. */

@@ -4,14 +4,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 #include "core/cleanup.h"
 #include "core/memory_room.h"
 #include "core/points.h"
 #include "ipc/passing.h"
 #include "ipc/queue.h"
-#include "ipc/queue_private.h"
 #include "tests/core/methods.h"
 #include "tests/ipc/share.h"
 #include "tests/needs.h"
@@ -1085,76 +1083,6 @@ Test(queue, goes_on_round_a_task_that_takes_long, .timeout = 60)
 	cr_expect(eq(chr, data[9999], 3));
 	cr_expect(zero(int, carom_queue_task_done(queue)));
 	cr_expect(zero(int, carom_queue_join(queue, CAROM_PASSED)));
-}
-
-/* ---- for who waits for several things ---- */
-
-/* Return: as carom_queue_watch(), after the wait if there was one. */
-static int watch_once(struct carom_queue *queue)
-{
-	struct futex_waitv words[CAROM_QUEUE_WORDS_MAX];
-	unsigned int count = 0;
-	int r = carom_queue_watch(queue, words, &count);
-
-	if (r == 0) {
-		syscall(SYS_futex_waitv, words, count, 0, NULL, 0);
-		carom_queue_unwatch(queue);
-	}
-	return r;
-}
-
-static pid_t watcher(struct carom_queue *queue)
-{
-	pid_t pid = child();
-
-	if (pid == 0) {
-		while (watch_once(queue) == 0)
-			;
-		_exit(0);
-	}
-	await_asleep(pid);
-	return pid;
-}
-
-Test(queue, can_be_watched_for_a_message_and_for_its_end, .timeout = 60)
-{
-	QUEUE(queue);
-	pid_t watching, producer;
-	char text[200];
-
-	NEEDS("futex_waitv");
-	watching = watcher(queue);
-	PUT(queue, 1);
-	cr_expect(zero(int, ended(watching)));
-	cr_expect(eq(int, watch_once(queue), 1));
-	EXPECT_GET(queue, 1);
-	producer = child();
-	if (producer == 0) {
-		carom_queue_add_producer(queue);
-		for (;;)
-			pause();
-	}
-	await(strstr(carom_queue_describe(queue, text, sizeof(text)), "producers=2"));
-	watching = watcher(queue);
-	carom_queue_close(queue);
-	cr_expect(eq(int, killed(producer), -SIGKILL));
-	cr_expect(zero(int, ended(watching)));
-	cr_expect(eq(i64, get_number(queue, CAROM_PASSED), -EPIPE));
-}
-
-/* What wakes one who only watches wakes the next one, too. */
-Test(queue, that_is_watched_serves_a_getter_all_the_same, .timeout = 60)
-{
-	QUEUE(queue);
-	pid_t watching, getting;
-
-	NEEDS("futex_waitv");
-	watching = watcher(queue);
-	getting = getter(queue);
-	PUT(queue, 1);
-	cr_expect(zero(int, ended(getting)));
-	carom_queue_abort(queue);
-	cr_expect(zero(int, ended(watching)));
 }
 
 /* ---- what SimpleQueue is ---- */
