@@ -420,11 +420,27 @@ int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation
 		     uint64_t deadline_ns, bool may_spin);
 
 /**
+ * carom_lane_watch_end() - have who sleeps on the slot's word woken when the task has ended
+ * @ret_word, @ret_expected: to sleep on, beside others; look again whenever that changes
+ *
+ * In a lane that workers share. Return: 0, and carom_lane_unwatch_end() is due; 1: it has ended.
+ */
+int carom_lane_watch_end(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+			 const _Atomic uint32_t **ret_word, uint32_t *ret_expected);
+void carom_lane_unwatch_end(struct carom_lane *lane, uint32_t slot);
+
+/**
  * carom_lane_expect() - before looking at several slots: whatever ends from now on is noticed
  * Return: a ticket for carom_lane_await_any(). Each expect needs one unexpect.
  */
 uint32_t carom_lane_expect(struct carom_lane *lane);
 void carom_lane_unexpect(struct carom_lane *lane);
+
+/** carom_lane_ended_word() - is the ticket as long as nothing has ended since */
+const _Atomic uint32_t *carom_lane_ended_word(const struct carom_lane *lane);
+
+/** carom_lane_tell_expecting() - as if something had ended, to those who expect that */
+void carom_lane_tell_expecting(struct carom_lane *lane);
 
 /** carom_lane_await_any() - wait until some slot has ended since the ticket. 0 or -ETIMEDOUT. */
 int carom_lane_await_any(struct carom_lane *lane, uint32_t ticket, uint64_t deadline_ns);

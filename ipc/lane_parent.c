@@ -214,8 +214,7 @@ void carom_lane_tell_waiters(struct carom_lane *lane, uint32_t slot, bool waited
 
 	if (waited)
 		carom_futex_wake(slot_futex(task), INT_MAX);
-	if (atomic_load(&lane->header->watcher_count))
-		carom_lane_announce(lane);
+	carom_lane_tell_expecting(lane);
 	if (task->flags & CAROM_TASK_END)
 		carom_lane_notice(lane, slot);
 }
@@ -547,8 +546,7 @@ static void sweep_hints(struct carom_lane *lane, uint32_t worker)
 
 static void tell_of_death(struct carom_lane *lane)
 {
-	if (atomic_load(&lane->header->watcher_count))
-		carom_lane_announce(lane);
+	carom_lane_tell_expecting(lane);
 	carom_lane_announce_ready(lane);
 	carom_lane_wake_noticer(lane);
 }

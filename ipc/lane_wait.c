@@ -140,6 +140,31 @@ int carom_lane_await(struct carom_lane *lane, uint32_t slot, uint32_t generation
 	return r;
 }
 
+/* P5 of lane_parent.c, as in sleep_for_end() */
+int carom_lane_watch_end(struct carom_lane *lane, uint32_t slot, uint32_t generation,
+			 const _Atomic uint32_t **ret_word, uint32_t *ret_expected)
+{
+	struct carom_slot *task = &lane->view.slots[slot];
+	uint64_t word = atomic_load(&task->word);
+
+	atomic_fetch_add(&lane->own[slot].sleeper_count, 1);
+	do {
+		if (carom_lane_is_over(word, generation)) {
+			carom_lane_unwatch_end(lane, slot);
+			return 1;
+		}
+	} while (!(word & CAROM_SLOT_WAITED) &&
+		 !atomic_compare_exchange_weak(&task->word, &word, word | CAROM_SLOT_WAITED));
+	*ret_word = slot_futex(task);
+	*ret_expected = (uint32_t)(word | CAROM_SLOT_WAITED);
+	return 0;
+}
+
+void carom_lane_unwatch_end(struct carom_lane *lane, uint32_t slot)
+{
+	atomic_fetch_sub(&lane->own[slot].sleeper_count, 1);
+}
+
 /* ---- for any task, or any worker ---- */
 
 /*
@@ -163,6 +188,17 @@ int carom_lane_await_any(struct carom_lane *lane, uint32_t ticket, uint64_t dead
 		if (carom_futex_wait(&lane->header->ended_event, ticket, deadline_ns) == -ETIMEDOUT)
 			return -ETIMEDOUT;
 	return 0;
+}
+
+const _Atomic uint32_t *carom_lane_ended_word(const struct carom_lane *lane)
+{
+	return &lane->header->ended_event;
+}
+
+void carom_lane_tell_expecting(struct carom_lane *lane)
+{
+	if (atomic_load(&lane->header->watcher_count))
+		carom_lane_announce(lane);
 }
 
 void carom_lane_announce(struct carom_lane *lane)

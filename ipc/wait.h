@@ -8,10 +8,11 @@
  *		CAROM_WAIT_FOR_CONNECTION(connection),
  *		CAROM_WAIT_FOR_LISTENER(listener),
  *		CAROM_WAIT_FOR_QUEUE(jobs),
+ *		CAROM_WAIT_FOR_RESULT(result),		// pool/result.h
  *		CAROM_WAIT_FOR_FD(carom_process_sentinel(process)),
  *	};
  *
- *	r = carom_wait(items, 4, carom_deadline_after(CAROM_SECONDS(1)));
+ *	r = carom_wait(items, 5, carom_deadline_after(CAROM_SECONDS(1)));
  *	if (r > 0 && items[0].is_ready)
  *		r = carom_connection_recv_bytes(connection, ...);
  *
@@ -35,7 +36,7 @@ struct carom_waitable;
  * struct carom_wait_item - one thing to wait for; made by one of the macros below
  * @connection: something can be received, or it is the end; or NULL
  * @listener:   carom_listener_accept() has work; or NULL
- * @waitable:   what carom_queue_waitable() says; or NULL
+ * @waitable:   what carom_queue_waitable() and carom_result_waitable() say; or NULL
  * @fd:         readable, hung up or in error; with none of the others
  * @is_ready:   set by carom_wait()
  */
@@ -58,7 +59,7 @@ struct carom_wait_item {
  * @items: @count of them; @is_ready of each is set. The same thing may be among them twice
  *
  * A queue is ready when carom_queue_get() would not wait: there is a message, or none comes any
- * more, also because the last producer has died.
+ * more, also because the last producer has died. A result is ready when it has ended.
  *
  * Another thread, or process, may be faster, so receive with a deadline. A deadline is kept to the
  * nanosecond, as far as the kernel does; a signal does not end the wait.
@@ -70,6 +71,7 @@ struct carom_wait_item {
  *	-EBADF      one is not open
  *	-EINVAL     @count is 0, or descriptors are more than the process may have open
  *	-EUSERS     as many processes use a queue already as its maker allowed
+ *	-ECHILD     a result is from before fork()
  *	-ENOMEM     also: no thread could be started
  *	-EMFILE, -ENFILE
  */

@@ -283,6 +283,7 @@ static void tell_end(struct carom_pool *pool, struct calls *calls, carom_callbac
 	pthread_mutex_lock(&pool->lock);
 	calls->is_told = true;
 	pthread_cond_broadcast(&pool->settled);
+	carom_lane_tell_expecting(pool->lane);
 	carom_notice_kept(pool);
 	carom_result_drop_unlock(calls->result);
 }

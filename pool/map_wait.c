@@ -87,6 +87,15 @@ static int await_each_end(struct map *map, uint64_t deadline_ns)
 	return map->waiting_count ? r : 0;
 }
 
+void carom_map_mind(struct map *map)
+{
+	pthread_mutex_lock(&map->pool->lock);
+	carom_map_collect_ended(map);
+	if (map->waiting_count)
+		carom_map_share_out(map);
+	pthread_mutex_unlock(&map->pool->lock);
+}
+
 /* must something be done before the last part has ended? */
 static bool is_minded(const struct map *map)
 {

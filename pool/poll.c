@@ -141,15 +141,25 @@ int carom_pool_await(struct carom_pool *pool, uint32_t slot, uint32_t generation
 	return 0;
 }
 
+void carom_pool_do_due(struct carom_pool *pool)
+{
+	drive(pool, CAROM_PASSED);
+}
+
+void carom_pool_watch_ends(struct carom_pool *pool)
+{
+	if (!carom_lane_deals(pool->lane))
+		return;
+	pthread_mutex_lock(&pool->lock);
+	carom_lane_watch_ends(pool->lane);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 int carom_pool_await_any(struct carom_pool *pool, uint32_t ticket, uint64_t deadline_ns)
 {
 	if (is_polled(pool))
 		return drive(pool, deadline_ns);
-	if (carom_lane_deals(pool->lane)) {
-		pthread_mutex_lock(&pool->lock);
-		carom_lane_watch_ends(pool->lane);
-		pthread_mutex_unlock(&pool->lock);
-	}
+	carom_pool_watch_ends(pool);
 	return carom_lane_await_any(pool->lane, ticket, deadline_ns);
 }
 

@@ -28,6 +28,7 @@
 #include "core/service.h"
 #include "ipc/arena.h"
 #include "ipc/lane.h"
+#include "ipc/waitable.h"
 #include "pool/birth.h"
 #include "pool/calls.h"
 #include "pool/containment_private.h"
@@ -306,6 +307,7 @@ struct carom_result {
 	uint64_t value_size;
 	struct carom_backtrace *crash;
 	char *backtrace; /* as text, once somebody has asked */
+	struct carom_waitable waitable;
 
 	struct carom_outcome outcome;
 	unsigned char inline_value[CAROM_LANE_INLINE];
@@ -406,6 +408,10 @@ void carom_pool_abandon(struct carom_pool *pool, uint32_t slot);
 
 /** carom_pool_harvest() - give slots back that nobody needs to hold; true if there were any */
 bool carom_pool_harvest(struct carom_pool *pool);
+
+/* ---- result_wait.c ---- */
+
+extern const struct carom_waitable_kind carom_result_waitable_kind;
 
 /* ---- result.c ---- */
 
@@ -560,6 +566,9 @@ int carom_map_cancel(struct map *map);
 /** carom_map_wait() - until all parts are collected, which it does. 0, -ETIMEDOUT. Without the lock. */
 int carom_map_wait(struct map *map, uint64_t deadline_ns);
 
+/** carom_map_mind() - once, by who is about to sleep for its end: share out what can be. Without the lock. */
+void carom_map_mind(struct map *map);
+
 /* ---- supervisor.c: without the lock but for the last; the loop's thread, where nothing else is said ---- */
 
 /** carom_supervisor_start() - ask for all workers; pool->request_count says how many are to come */
@@ -627,6 +636,12 @@ int carom_pool_await(struct carom_pool *pool, uint32_t slot, uint32_t generation
 
 /** carom_pool_await_any() - as carom_lane_await_any(), but may return for nothing. Without the lock. */
 int carom_pool_await_any(struct carom_pool *pool, uint32_t ticket, uint64_t deadline_ns);
+
+/** carom_pool_do_due() - of a polled pool: as inside a wait that ends at once. Without the lock. */
+void carom_pool_do_due(struct carom_pool *pool);
+
+/** carom_pool_watch_ends() - before a sleep on the lane's ends. Without the lock. */
+void carom_pool_watch_ends(struct carom_pool *pool);
 
 /** carom_pool_begin_polled() - once there are a service and a lane, before there are workers */
 int carom_pool_begin_polled(struct carom_pool *pool);

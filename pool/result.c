@@ -389,6 +389,7 @@ struct carom_result *carom_result_new(struct carom_pool *pool)
 	memset(result, 0, sizeof(*result));
 	result->pool = pool;
 	result->origin = pool->origin;
+	result->waitable.kind = &carom_result_waitable_kind;
 	return result;
 }
 

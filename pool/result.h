@@ -183,6 +183,19 @@ CAROM_API char *carom_result_describe(struct carom_result *result, char *text, s
 CAROM_API int carom_result_backtrace(struct carom_result *result, const char **ret_text,
 				     size_t *ret_size);
 
+struct carom_waitable;
+
+/**
+ * carom_result_waitable() - to wait for its end beside other things: CAROM_WAIT_FOR_RESULT() of
+ * carom_wait(), see ipc/wait.h
+ *
+ * Context: MT-Safe. In a polled pool, carom_wait() belongs to the pool's thread, and does what is
+ * due, as every wait there does.
+ * Return: what stays the result's.
+ */
+CAROM_API struct carom_waitable *carom_result_waitable(struct carom_result *result);
+#define CAROM_WAIT_FOR_RESULT(r) CAROM_WAIT_FOR(carom_result_waitable(r))
+
 /**
  * carom_result_free() - let go of it
  * @result: NULL is allowed
