@@ -181,24 +181,24 @@ CAROM_API int carom_process_is_alive(struct carom_process *process);
  *
  * Its descendants get nothing. One that has ended is no error and gets nothing either.
  * Return: 0, -EINVAL (not started, no such signal), -EPERM (it runs as another user),
- * -EOPNOTSUPP ("thread"; row DT-03), -EBADF (closed), -ECHILD. So do the four that follow.
+ * -EOPNOTSUPP ("thread"; row DT-03), -EBADF (closed), -ECHILD.
  */
 CAROM_API int carom_process_signal(struct carom_process *process, int signal_number);
 
-/** carom_process_terminate() - SIGTERM, or what REMAP_SIGTERM in the environment names. Row PR-13. */
+/** carom_process_terminate() - SIGTERM, or what REMAP_SIGTERM names; as carom_process_signal(). Row PR-13. */
 CAROM_API int carom_process_terminate(struct carom_process *process);
 
-/** carom_process_interrupt() - SIGINT. Row PR-15. */
+/** carom_process_interrupt() - SIGINT; as carom_process_signal(). Row PR-15. */
 CAROM_API int carom_process_interrupt(struct carom_process *process);
 
-/** carom_process_kill() - SIGKILL. Row PR-14. */
+/** carom_process_kill() - SIGKILL; as carom_process_signal(). Row PR-14. */
 CAROM_API int carom_process_kill(struct carom_process *process);
 
 /**
  * carom_process_terminate_controlled() - terminate, and do not speak of it
  *
  * A child that is killed by a signal is logged (level WARNING), but not this one then.
- * Row PR-16.
+ * Return: as carom_process_signal(). Row PR-16.
  */
 CAROM_API int carom_process_terminate_controlled(struct carom_process *process);
 

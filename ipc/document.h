@@ -60,10 +60,10 @@ CAROM_API int carom_document_new(const struct carom_document_limits *limits,
 				 struct carom_document **ret_document);
 
 /*
- * What follows makes one object. They belong to the document, which one thread at a time may
- * change, until it is finished.
+ * Context of all that follow, down to carom_document_finish(): one thread at a time may change
+ * a document, until it is finished; AS-Unsafe heap. What they make belongs to the document.
+ * They return it, or NULL, and from then on whatever is done, carom_document_finish() says
  *
- * Each returns it, or NULL, and from then on whatever is done, carom_document_finish() says
  *	-EINVAL    no data; no such tag; nothing to copy; it has been finished
  *	-EILSEQ    a text that is no UTF-8
  *	-EMSGSIZE  more memory, or deeper, than @limits allow
@@ -71,6 +71,7 @@ CAROM_API int carom_document_new(const struct carom_document_limits *limits,
  *	-EMFILE, -ENFILE  no descriptor more can be had, or there are 253 in it already
  *	-ENOMEM
  */
+/** carom_document_none() - make None, or whatever else is named; the document's */
 CAROM_API struct carom_object *carom_document_none(struct carom_document *document);
 CAROM_API struct carom_object *carom_document_bool(struct carom_document *document, bool value);
 CAROM_API struct carom_object *carom_document_int(struct carom_document *document, int64_t value);
@@ -79,21 +80,24 @@ CAROM_API struct carom_object *carom_document_bytes(struct carom_document *docum
 						    const void *data, size_t size);
 CAROM_API struct carom_object *carom_document_text(struct carom_document *document,
 						   const char *text);
-/* the same of @size bytes, which may have a NUL among them */
+
+/** carom_document_text_sized() - a text of @size bytes, which may have a NUL among them; the document's */
 CAROM_API struct carom_object *carom_document_text_sized(struct carom_document *document,
 							 const char *text, size_t size);
+
+/** carom_document_list() - an empty list, tuple or dict, to be filled; the document's */
 CAROM_API struct carom_object *carom_document_list(struct carom_document *document);
 CAROM_API struct carom_object *carom_document_tuple(struct carom_document *document);
 CAROM_API struct carom_object *carom_document_dict(struct carom_document *document);
 
-/** carom_document_tagged() - @content as what @tag says it is: see codec.h */
+/** carom_document_tagged() - @content as what @tag says it is; the document's */
 CAROM_API struct carom_object *carom_document_tagged(struct carom_document *document, uint32_t tag,
 						     struct carom_object *content);
 
 /** carom_document_fd() - a descriptor; a duplicate is kept, so @fd stays the caller's */
 CAROM_API struct carom_object *carom_document_fd(struct carom_document *document, int fd);
 
-/** carom_document_copy() - an object of another document, with all that it holds */
+/** carom_document_copy() - an object of another document, with all that it holds; the document's */
 CAROM_API struct carom_object *carom_document_copy(struct carom_document *document,
 						   const struct carom_object *object);
 

@@ -137,10 +137,10 @@ CAROM_API int carom_listener_fd(const struct carom_listener *listener);
 /** carom_listener_family() - AF_UNIX, AF_INET or AF_INET6. MT-Safe, AS-Safe. */
 CAROM_API int carom_listener_family(const struct carom_listener *listener);
 
-/** carom_listener_path() - of AF_UNIX, as clients have to say it; else NULL. The listener's. */
+/** carom_listener_path() - of AF_UNIX, as clients have to say it; else NULL. The listener's. MT-Safe. */
 CAROM_API const char *carom_listener_path(const struct carom_listener *listener);
 
-/** carom_listener_host() - of another family, in digits; else NULL. The listener's. */
+/** carom_listener_host() - of another family, in digits; else NULL. The listener's. MT-Safe. */
 CAROM_API const char *carom_listener_host(const struct carom_listener *listener);
 
 /** carom_listener_port() - of another family, the real one; else 0. MT-Safe, AS-Safe. */

@@ -71,7 +71,7 @@ enum carom_object_kind {
 CAROM_API struct carom_document *carom_document_free(struct carom_document *document);
 CAROM_API void carom_document_freep(struct carom_document **document);
 
-/** carom_document_root() - the object that the others stand in. MT-Safe, AS-Safe. */
+/** carom_document_root() - the object that the others stand in; the document's. MT-Safe, AS-Safe. */
 CAROM_API const struct carom_object *carom_document_root(const struct carom_document *document);
 
 /** carom_object_kind() - what it is; -EBADMSG if @object is NULL. MT-Safe, AS-Safe. */
@@ -88,7 +88,7 @@ CAROM_API int carom_object_float(const struct carom_object *object, double *ret_
 
 /**
  * carom_object_bytes() - what is in it
- * @ret_data: followed by a NUL that does not count
+ * @ret_data: the document's; followed by a NUL that does not count
  * @ret_size: in bytes
  *
  * Context: MT-Safe, AS-Safe.

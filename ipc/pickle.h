@@ -85,7 +85,14 @@ struct carom_pickle_options {
 
 #define CAROM_PICKLE_DEPTH_MAX 1000
 
-/** carom_pickle_new() - an empty one. 0, -E2BIG, -ENOMEM; end it with carom_pickle_free() */
+/**
+ * carom_pickle_new() - an empty one
+ * @ret_pickle: the caller owns it and ends it with carom_pickle_free()
+ *
+ * Context: MT-Safe, AS-Unsafe heap.
+ * Return: 0, or, with *@ret_pickle untouched, -E2BIG (@options sets a field newer than this
+ * library), -ENOMEM.
+ */
 CAROM_API int carom_pickle_new(const struct carom_pickle_options *options,
 			       struct carom_pickle **ret_pickle);
 
@@ -94,9 +101,10 @@ CAROM_API struct carom_pickle *carom_pickle_free(struct carom_pickle *pickle);
 CAROM_API void carom_pickle_freep(struct carom_pickle **pickle);
 
 /*
- * What follows adds one object, or begins one and ends it. One thread at a time uses a pickle.
+ * Context of all that follow, down to carom_pickle_data(): one thread at a time uses a pickle;
+ * AS-Unsafe heap. They add one object, or begin one and end it. They return 0 or, and from
+ * then on whatever is done,
  *
- * Each returns 0 or, and from then on whatever is done,
  *	-EINVAL    it does not fit here: a second root; a key that is a list or a dict, or has one
  *	           in it; an end of nothing, of a dict whose last key has no value, or of a tag
  *	           with none or several; no data; no such tag
@@ -104,17 +112,26 @@ CAROM_API void carom_pickle_freep(struct carom_pickle **pickle);
  *	-EMSGSIZE  longer than @size_max, or deeper than CAROM_PICKLE_DEPTH_MAX
  *	-ENOMEM
  */
+/** carom_pickle_none() - add None, or whatever else is named */
 CAROM_API int carom_pickle_none(struct carom_pickle *pickle);
 CAROM_API int carom_pickle_bool(struct carom_pickle *pickle, bool value);
 CAROM_API int carom_pickle_int(struct carom_pickle *pickle, int64_t value);
 CAROM_API int carom_pickle_float(struct carom_pickle *pickle, double value);
 CAROM_API int carom_pickle_bytes(struct carom_pickle *pickle, const void *data, size_t size);
 CAROM_API int carom_pickle_text(struct carom_pickle *pickle, const char *text);
+
+/** carom_pickle_begin_list() - what follows stands in a list, tuple or dict */
 CAROM_API int carom_pickle_begin_list(struct carom_pickle *pickle);
 CAROM_API int carom_pickle_begin_tuple(struct carom_pickle *pickle);
 CAROM_API int carom_pickle_begin_dict(struct carom_pickle *pickle); /* keys and values in turn */
-/* one object under a tag: what copyreg.add_extension() gives a number to in Python */
+
+/**
+ * carom_pickle_begin_tagged() - one object under a tag follows
+ * @tag: what copyreg.add_extension() gives a number to in Python
+ */
 CAROM_API int carom_pickle_begin_tagged(struct carom_pickle *pickle, uint32_t tag);
+
+/** carom_pickle_end() - of what was begun last */
 CAROM_API int carom_pickle_end(struct carom_pickle *pickle);
 
 /**

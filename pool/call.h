@@ -121,6 +121,7 @@ CAROM_API int carom_reply_reserve(struct carom_call *call, size_t size, void **r
  * carom_reply_commit() - the room reserved last is the value
  * @size: how much of it was written
  *
+ * Context: the function's thread.
  * Return: 0, -EINVAL (nothing reserved, or less than @size).
  */
 CAROM_API int carom_reply_commit(struct carom_call *call, size_t size);
@@ -135,6 +136,7 @@ CAROM_API int carom_reply_commit(struct carom_call *call, size_t size);
  * The text counts only if the function then returns below 0. In a map of chunks it is
  * cut at out_size bytes.
  *
+ * Context: the function's thread.
  * Return: @code.
  */
 CAROM_API int carom_call_fail(struct carom_call *call, int code, const char *format, ...)
@@ -178,10 +180,10 @@ CAROM_API int carom_call_on_shutdown(struct carom_call *call, carom_call_shutdow
 /** carom_call_shutdown() - the signal that has asked this worker to end; 0. AS-Safe. */
 CAROM_API int carom_call_shutdown(const struct carom_call *call);
 
-/** carom_call_worker() - the index of this worker in its pool, from 0; replacements keep it */
+/** carom_call_worker() - the index of this worker in its pool, from 0; replacements keep it. AS-Safe. */
 CAROM_API int carom_call_worker(const struct carom_call *call);
 
-/** carom_call_index() - which item of a map or imap this is, from 0; 0 for apply */
+/** carom_call_index() - which item of a map or imap this is, from 0; 0 for apply. AS-Safe. */
 CAROM_API uint64_t carom_call_index(const struct carom_call *call);
 
 CAROM_END_DECLS

@@ -155,7 +155,7 @@ CAROM_API uint64_t carom_result_id(const struct carom_result *result);
 /** carom_result_correlation_id() - as given with it, until it is freed; or NULL. MT-Safe. */
 CAROM_API const char *carom_result_correlation_id(const struct carom_result *result);
 
-/** carom_result_userdata() - as given with it. MT-Safe. */
+/** carom_result_userdata() - as given with it; still the program's. MT-Safe. */
 CAROM_API void *carom_result_userdata(const struct carom_result *result);
 
 /**

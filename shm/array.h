@@ -240,7 +240,13 @@ CAROM_API int carom_array_set_text(struct carom_array *array, const char *text);
 CAROM_API int carom_array_get_text(struct carom_array *array, char *buffer, size_t size,
 				   size_t *ret_length);
 
-/* What the macros call; @type and @size are those of an item there. */
+/**
+ * carom_array_load() - what the macros call
+ * @type, @size: of an item there
+ *
+ * Context: as carom_array_get_text().
+ * Return: as carom_array_get() and the others say.
+ */
 CAROM_API int carom_array_load(struct carom_array *array, int64_t index, uint64_t type,
 			       uint64_t size, void *ret_item);
 CAROM_API int carom_array_store(struct carom_array *array, int64_t index, uint64_t type,
@@ -253,7 +259,7 @@ CAROM_API int carom_array_store_slice(struct carom_array *array, int64_t first, 
 /** carom_array_get_lock() - NULL: it has none. Row SC-08. MT-Safe, AS-Safe. */
 CAROM_API struct carom_value_lock *carom_array_get_lock(const struct carom_array *array);
 
-/** carom_array_data() - where the items lie in this process; under the lock. Row SC-08. MT-Safe, AS-Safe. */
+/** carom_array_data() - where the items lie, for as long as the handle; under the lock. Row SC-08. MT-Safe, AS-Safe. */
 CAROM_API void *carom_array_data(const struct carom_array *array);
 
 /** carom_array_len() - how many they are. MT-Safe, AS-Safe. */
@@ -266,7 +272,7 @@ CAROM_API uint64_t carom_array_type(const struct carom_array *array);
 CAROM_API uint64_t carom_array_item_size(const struct carom_array *array);
 
 /**
- * carom_array_storage() - where all of it lies in this process. MT-Safe, AS-Safe.
+ * carom_array_storage() - where all of it lies, for as long as the handle. MT-Safe, AS-Safe.
  *
  * It begins with 64-bit words, for programs that have no carom: "carom-v1", the letter of
  * the type, the size of an item, how many there are, and how far from here the first is.

@@ -159,6 +159,7 @@ typedef int carom_condition_fn(void *userdata);
  *
  * Asks at once, after each notification, and when the deadline has passed.
  *
+ * Context: as carom_condition_wait().
  * Return: what @predicate returned, 0 if it was 0 to the end; or below 0 as
  * carom_condition_wait(), but for -ETIMEDOUT.
  */

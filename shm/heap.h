@@ -175,7 +175,12 @@ CAROM_API int carom_heap_realloc(struct carom_heap *heap, void *block, uint64_t 
  */
 CAROM_API int carom_heap_dealloc(struct carom_heap *heap, void *block);
 
-/** carom_heap_block_size() - bytes that fit into a block: what was asked for, or some more; 0: no block */
+/**
+ * carom_heap_block_size() - bytes that fit into a block: what was asked for, or some more
+ *
+ * Context: as carom_heap_alloc().
+ * Return: that size; 0: it is no block.
+ */
 CAROM_API uint64_t carom_heap_block_size(struct carom_heap *heap, const void *block);
 
 /**

@@ -122,7 +122,7 @@ CAROM_API int carom_segment_attach_read_only_dup(int fd, struct carom_segment **
 CAROM_API struct carom_segment *carom_segment_free(struct carom_segment *segment);
 CAROM_API void carom_segment_freep(struct carom_segment **segment);
 
-/** carom_segment_data() - where it is mapped in this process; page-aligned. MT-Safe, AS-Safe. */
+/** carom_segment_data() - where it is mapped, until it is freed; page-aligned. MT-Safe, AS-Safe. */
 CAROM_API void *carom_segment_data(const struct carom_segment *segment);
 
 /** carom_segment_size() - bytes, whole pages. MT-Safe, AS-Safe. */

@@ -105,7 +105,7 @@ static inline struct carom_element carom_element_text(const char *text, uint64_t
 	return item;
 }
 
-/** carom_element_str() - text that ends with a NUL, which is not part of it */
+/** carom_element_str() - text that ends with a NUL, which is not part of it; borrowed. MT-Safe, AS-Safe. */
 CAROM_API struct carom_element carom_element_str(const char *text);
 
 /**
@@ -153,6 +153,7 @@ CAROM_API int carom_shareable_list_new(const struct carom_element *items, size_t
 
 /**
  * carom_shareable_list_attach() - to one that somebody else has made, of either layout
+ * @ret_list: the caller owns it and ends it with carom_shareable_list_free()
  *
  * Context: MT-Safe, AS-Unsafe heap.
  * Return: 0, what carom_shared_memory_attach() says, -EBADMSG (it is no such list).

@@ -135,7 +135,7 @@ CAROM_API int carom_shared_memory_unlink(struct carom_shared_memory *memory);
 CAROM_API struct carom_shared_memory *carom_shared_memory_free(struct carom_shared_memory *memory);
 CAROM_API void carom_shared_memory_freep(struct carom_shared_memory **memory);
 
-/** carom_shared_memory_data() - where it is mapped; page-aligned. MT-Safe, AS-Safe. Row SM-03 */
+/** carom_shared_memory_data() - where it is mapped, until it is freed; page-aligned. MT-Safe, AS-Safe. Row SM-03 */
 CAROM_API void *carom_shared_memory_data(const struct carom_shared_memory *memory);
 
 /** carom_shared_memory_size() - bytes, as the file had when it was mapped. MT-Safe, AS-Safe. */

@@ -112,7 +112,13 @@ CAROM_API int carom_value_synchronize(struct carom_value *value, struct carom_va
 /** carom_value_add() - add to a whole number, in one step; as carom_array_add(). Row SC-06 */
 CAROM_API int carom_value_add(struct carom_value *value, int64_t difference, int64_t *ret_sum);
 
-/* What the macros call; @type and @size are those of an item there. */
+/**
+ * carom_value_load() - what the macros call
+ * @type, @size: of an item there
+ *
+ * Context: as carom_array_get_text().
+ * Return: as carom_value_get().
+ */
 CAROM_API int carom_value_load(struct carom_value *value, uint64_t type, uint64_t size,
 			       void *ret_item);
 CAROM_API int carom_value_store(struct carom_value *value, uint64_t type, uint64_t size,
@@ -121,7 +127,7 @@ CAROM_API int carom_value_store(struct carom_value *value, uint64_t type, uint64
 /** carom_value_get_lock() - NULL: it has none. Row SC-08. MT-Safe, AS-Safe. */
 CAROM_API struct carom_value_lock *carom_value_get_lock(const struct carom_value *value);
 
-/** carom_value_data() - where it lies in this process; under the lock. Row SC-08. MT-Safe, AS-Safe. */
+/** carom_value_data() - where it lies, for as long as the handle; under the lock. Row SC-08. MT-Safe, AS-Safe. */
 CAROM_API void *carom_value_data(const struct carom_value *value);
 
 /** carom_value_type() - of enum carom_typecode. MT-Safe, AS-Safe. */
