@@ -31,6 +31,8 @@ clang-format     command clang-format
 spin             command spin
 libpython3.11-testsuite python_module test.lock_tests
 strace           command strace
+mandoc           command mandoc
+groff-base       command groff
 '
 
 probe_command() {
