@@ -33,6 +33,7 @@ libpython3.11-testsuite python_module test.lock_tests
 strace           command strace
 mandoc           command mandoc
 groff-base       command groff
+zsh              command zsh
 '
 
 probe_command() {
