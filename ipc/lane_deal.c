@@ -12,6 +12,7 @@
 
 #include "core/points.h"
 #include "core/time.h"
+#include "core/trace.h"
 #include "ipc/lane_dealer.h"
 
 /* ---- who may be dealt to ---- */
@@ -315,6 +316,7 @@ static bool deal_to(struct carom_lane *lane, struct lane_hand *hand, uint32_t sl
 	if (r < 0)
 		was_not_submitted(lane, deal, r);
 	CAROM_POINT("deal.dealt");
+	CAROM_TRACE(deal, slot, hand->worker);
 	return woke;
 }
 

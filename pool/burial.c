@@ -31,6 +31,7 @@
 #include "core/log.h"
 #include "core/points.h"
 #include "core/time.h"
+#include "core/trace.h"
 #include "pool/event.h"
 #include "pool/exit_code.h"
 #include "pool/isolation.h"
@@ -198,6 +199,8 @@ static enum carom_sweep_verdict decide(uint32_t slot, void *userdata)
 	carom_event_task_down(pool, pool->tasks[slot].id, autopsy->dead->pid);
 	verdict = judge(autopsy, slot, &cause);
 	if (verdict == CAROM_SWEEP_LOST) {
+		CAROM_TRACE(lost, pool->tasks[slot].id, slot, autopsy->dead->worker->index,
+			    cause.kind, autopsy->dead->pid);
 		carom_pool_count_end(pool, cause.kind);
 		if (cause.kind == CAROM_OUTCOME_TERMINATED)
 			pool->undone_count += undone;
@@ -270,14 +273,17 @@ static void say_limit(const struct autopsy *autopsy)
 {
 	const struct incarnation *dead = autopsy->dead;
 
-	if (is_at_limit(autopsy))
-		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_MEMORY_LIMIT,
-				"worker %u (pid %d) exceeded %s memory limit of %lluKiB, and was "
-				"killed; it had %lluKiB",
-				dead->worker->index, (int)dead->pid,
-				autopsy->verdict == CAROM_GROUP_OWN_LIMIT ? "its" : "the pool's",
-				(unsigned long long)limit_of(autopsy) / 1024,
-				(unsigned long long)autopsy->peak_bytes / 1024);
+	if (!is_at_limit(autopsy))
+		return;
+	CAROM_TRACE(limit, CAROM_TRACE_MEMORY_LIMIT, dead->worker->index, dead->pid,
+		    limit_of(autopsy));
+	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_MEMORY_LIMIT,
+			"worker %u (pid %d) exceeded %s memory limit of %lluKiB, and was "
+			"killed; it had %lluKiB",
+			dead->worker->index, (int)dead->pid,
+			autopsy->verdict == CAROM_GROUP_OWN_LIMIT ? "its" : "the pool's",
+			(unsigned long long)limit_of(autopsy) / 1024,
+			(unsigned long long)autopsy->peak_bytes / 1024);
 }
 
 /* Row RP-08. What was to be is of no concern to anybody. */
@@ -328,6 +334,7 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	carom_start_timeout_end(dead);
 	sweep(&autopsy);
 	reason = reason_of(&autopsy, was_ready);
+	CAROM_TRACE(exit, worker->index, dead->pid, reason);
 	say_limit(&autopsy);
 	say_end(&autopsy, reason);
 	pthread_mutex_lock(&pool->lock);

@@ -40,6 +40,7 @@
 #include "core/points.h"
 #include "core/process_tree.h"
 #include "core/time.h"
+#include "core/trace.h"
 #include "pool/answer.h"
 #include "pool/pool_private.h"
 
@@ -179,6 +180,8 @@ static void note_hit(struct carom_pool *pool, const struct sight *sight, bool so
 {
 	const struct incarnation *runner = runner_of(pool, sight);
 
+	CAROM_TRACE(limit, soft ? CAROM_TRACE_SOFT_LIMIT : CAROM_TRACE_HARD_LIMIT,
+		    carom_slot_owner(sight->word), runner ? runner->pid : 0, limit_ns);
 	carom_calls_limit(pool, sight->slot, soft);
 	carom_log_event(
 		CAROM_LOG_INFO, soft ? CAROM_LOG_EVENT_SOFT_LIMIT : CAROM_LOG_EVENT_TASK_TIMED_OUT,

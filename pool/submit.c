@@ -15,6 +15,7 @@
 
 #include "core/origin.h"
 #include "core/time.h"
+#include "core/trace.h"
 #include "pool/column.h"
 #include "pool/pool_private.h"
 
@@ -299,6 +300,7 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 	}
 	task->end_seen = !submission->calls && !submission->is_gated;
 	fill_slot(pool, submission, function, slot);
+	CAROM_TRACE(submit, task->id, slot, submission->size);
 	*ret_slot = slot;
 	return 0;
 }

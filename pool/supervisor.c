@@ -30,6 +30,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/time.h"
+#include "core/trace.h"
 #include "pool/answer.h"
 #include "pool/burial.h"
 #include "pool/event.h"
@@ -344,6 +345,7 @@ static void adopt(struct worker *worker, struct incarnation *child)
 	worker->birth_count++;
 	worker->current = child;
 	pool->refusal_error = 0;
+	CAROM_TRACE(spawn, worker->index, child->pid);
 	carom_event_up(pool, child);
 	if (!worker->is_open || !may_stay) {
 		child->is_doomed = true;

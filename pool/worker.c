@@ -39,6 +39,7 @@
 #include "core/sandbox_private.h"
 #include "core/shutdown.h"
 #include "core/streams.h"
+#include "core/trace.h"
 #include "ipc/lane.h"
 #include "pool/answer.h"
 #include "pool/call_private.h"
@@ -76,6 +77,7 @@ static bool run_task(struct carom_call *call, uint32_t slot_index)
 	carom_call_renew(call, slot);
 	carom_soft_limit_enter(slot);
 	slot->pid = call->worker->pid;
+	CAROM_TRACE(start, slot_index, call->worker->index);
 	if (slot->flags & CAROM_TASK_BATCH)
 		return carom_call_run_batch(call, slot_index);
 	carom_call_run(call);
@@ -107,6 +109,7 @@ static bool do_task(struct carom_worker *worker, struct carom_call *call, uint32
 		carom_tally_begin(tally, task, slot, carom_lane_sleep_count(worker->lane));
 	if (!run_task(call, slot))
 		return false;
+	CAROM_TRACE(done, slot, worker->index, task->code);
 	/* before it is finished: from then on the slot may be another task's */
 	*ret_item_count = count_items(worker->lane, task);
 	if (tally->sheet) {
@@ -132,6 +135,7 @@ static int work(struct carom_worker *worker)
 	while (carom_lane_claim(lane, &slot) == 0) {
 		uint64_t item_count;
 
+		CAROM_TRACE(dispatch, slot, worker->index);
 		if (!do_task(worker, &call, slot, &item_count))
 			break; /* claims no more, and is swept */
 		if (carom_recycle_due(&worker->recycle, item_count)) {

@@ -49,6 +49,7 @@
 #include "core/options.h"
 #include "core/points.h"
 #include "core/time.h"
+#include "core/trace.h"
 #include "shm/describe.h"
 #include "shm/futex.h"
 #include "shm/primitive.h"
@@ -216,8 +217,11 @@ static int take_if_free(const struct attempt *attempt, uint32_t *ret_seen)
 			*ret_seen = seen;
 			return -EBUSY;
 		}
-		if (take(attempt, &seen)) /* I1 */
-			return holder ? -EOWNERDEAD : 0;
+		if (!take(attempt, &seen)) /* I1 */
+			continue;
+		if (holder)
+			CAROM_TRACE(owner_died, &attempt->state->word, "lock");
+		return holder ? -EOWNERDEAD : 0;
 	}
 }
 
@@ -233,6 +237,7 @@ static int sleep_on(struct attempt *attempt, uint32_t seen)
 						     memory_order_relaxed, memory_order_relaxed))
 		return 0;
 	CAROM_POINT("lock.marked");
+	CAROM_TRACE(lock_contended, &attempt->state->word, "lock");
 	attempt->mark = WAITERS;
 	return carom_roll_sleep_for(attempt->roll, attempt->row, &attempt->state->word, marked,
 				    marked & HOLDER_MASK, attempt->deadline_ns, attempt->flags);

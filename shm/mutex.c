@@ -80,6 +80,7 @@
 #include "core/probe.h"
 #include "core/time.h"
 #include "core/timespec.h"
+#include "core/trace.h"
 #include "shm/describe.h"
 #include "shm/futex.h"
 #include "shm/mutex_keep.h"
@@ -194,6 +195,7 @@ static int sleep_on(struct own_mutex *mutex, uint32_t seen, uint64_t deadline_ns
 						     memory_order_relaxed, memory_order_relaxed))
 		return 0;
 	CAROM_POINT("mutex.marked");
+	CAROM_TRACE(lock_contended, &mutex->value, "mutex");
 	if (patience == WAIT_UNTIL_A_SIGNAL)
 		return carom_futex_wait_interruptible(&mutex->value, marked, deadline_ns);
 	return carom_futex_wait(&mutex->value, marked, deadline_ns);
@@ -357,8 +359,10 @@ static int own_acquired(const struct carom_robust *self, struct own_mutex *mutex
 {
 	int full;
 
-	if (r == -EOWNERDEAD)
+	if (r == -EOWNERDEAD) {
+		CAROM_TRACE(owner_died, &mutex->value, "mutex");
 		carom_mutex_outlive_holder(mutex);
+	}
 	/* relaxed: A1 has brought it */
 	if (atomic_load_explicit(&mutex->broken, memory_order_relaxed)) {
 		carom_own_mutex_give_back(self, mutex, tid);

@@ -34,6 +34,7 @@ strace           command strace
 mandoc           command mandoc
 groff-base       command groff
 zsh              command zsh
+systemtap-sdt-dev header sys/sdt.h
 '
 
 probe_command() {
