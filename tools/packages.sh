@@ -31,6 +31,7 @@ clang-format     command clang-format
 spin             command spin
 libpython3.11-testsuite python_module test.lock_tests
 strace           command strace
+cmake            command cmake
 mandoc           command mandoc
 groff-base       command groff
 zsh              command zsh
