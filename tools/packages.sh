@@ -32,6 +32,8 @@ spin             command spin
 libpython3.11-testsuite python_module test.lock_tests
 strace           command strace
 cmake            command cmake
+musl-tools       command musl-gcc
+abigail-tools    command abidiff
 mandoc           command mandoc
 groff-base       command groff
 zsh              command zsh
