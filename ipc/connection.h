@@ -42,8 +42,9 @@
  *	use(data, size);
  *	r = carom_connection_release(connection);
  *
- * Through a connection by shared memory, carom_connection_send_bytes() does not ask whether
- * the peer is there as long as there is room; what waits or finds nothing does.
+ * Through a connection by shared memory, carom_connection_send_bytes() is told of the peer's end
+ * by a thread, which the first one starts: what is sent before that thread has come to it is
+ * sent to nobody, without an error.
  */
 #ifndef CAROM_IPC_CONNECTION_H
 #define CAROM_IPC_CONNECTION_H

@@ -37,9 +37,10 @@
  *	between FIRST and LAST           I4: the message is lost with its receiver
  *
  * Where no next one comes, the end is over, and its peer hears of that by the socket: a
- * message that was not ended by then is torn. Who sleeps on a ring is told by the porter;
- * who does not sleep asks the socket before it says that there is nothing. Who finds room,
- * or a message, does not ask.
+ * message that was not ended by then is torn. A process that has slept on a ring, or sent, is
+ * told by its porter, and asks the socket before it says that there is nothing. So who sends
+ * does not ask each time, and what it sends in the moment in which the porter is on its way
+ * is sent to nobody.
  */
 #include "ipc/duct.h"
 

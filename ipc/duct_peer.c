@@ -1,8 +1,8 @@
 /*
  * Duct: the other end
  *
- * Where nobody has it any more its socket is hung up. Who sleeps is told by the porter, who
- * does not asks.
+ * Where nobody has it any more its socket is hung up. Who has slept, or sent, in a process is told
+ * by its porter, by way of the rings; who finds nothing asks.
  */
 #include <poll.h>
 #include <stddef.h>
@@ -19,6 +19,13 @@ static void close_rings(struct carom_duct *duct)
 void carom_duct_peer_has_gone(struct carom_porter_watch *watch)
 {
 	close_rings((struct carom_duct *)((char *)watch - offsetof(struct carom_duct, watch)));
+}
+
+/* Where there is no porter to be had, each message is preceded by the question. */
+void carom_duct_attend(struct carom_duct *duct)
+{
+	carom_porter_watch(&duct->watch);
+	carom_duct_is_over(duct);
 }
 
 bool carom_duct_is_over(struct carom_duct *duct)

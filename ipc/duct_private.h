@@ -103,6 +103,9 @@ static inline void carom_duct_unlock(struct carom_mutex *mutex, _Atomic bool *be
 /** carom_duct_peer_has_gone() - for the porter */
 void carom_duct_peer_has_gone(struct carom_porter_watch *watch);
 
+/** carom_duct_attend() - from now on this process knows by the rings when the other end has gone */
+void carom_duct_attend(struct carom_duct *duct);
+
 /** carom_duct_is_over() - asks the kernel. If so, this end's processes then know it by the rings */
 bool carom_duct_is_over(struct carom_duct *duct);
 

@@ -86,6 +86,8 @@ int carom_duct_begin_send(struct carom_duct *duct, uint64_t deadline_ns)
 		succeed_sender(duct);
 	else if (r < 0)
 		return r;
+	if (__builtin_expect(!carom_porter_is_watching(&duct->watch), 0))
+		carom_duct_attend(duct);
 	r = carom_duct_is_nobody(&end->sender) ? 0 : see_to_sender(duct, deadline_ns);
 	if (r < 0)
 		carom_duct_end_send(duct);

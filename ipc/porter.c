@@ -20,7 +20,6 @@
 
 #include "core/cleanup.h"
 #include "core/fork_lock.h"
-#include "core/origin.h"
 #include "core/private_fd.h"
 #include "core/thread_private.h"
 
@@ -104,14 +103,6 @@ static int begin(void)
 	private_fd = (struct carom_private_fd){ 0 };
 	carom_private_fd_add(&private_fd, epoll_fd);
 	return start_thread();
-}
-
-bool carom_porter_is_watching(const struct carom_porter_watch *watch)
-{
-	/* acquire: pairs with the release in carom_porter_watch() */
-	uint64_t since = __atomic_load_n(&watch->origin, __ATOMIC_ACQUIRE);
-
-	return since && carom_origin_is(since);
 }
 
 /* The number before the set: its event may come at once, and waits for the lock. */

@@ -1,15 +1,17 @@
 /*
  * Porter
  *
- * Says when nobody is at the other end of a socket any more, to those who are asleep on a
- * word in shared memory meanwhile: one thread of the library's own, in each process that
- * ever slept so, with all such sockets in one epoll. It wakes for nothing else.
+ * Says when nobody is at the other end of a socket any more, to those who sleep on a word in
+ * shared memory meanwhile, or do not ask the kernel: one thread of the library's own, in each
+ * process that ever did so, with all such sockets in one epoll. It wakes for nothing else.
  */
 #ifndef CAROM_IPC_PORTER_H
 #define CAROM_IPC_PORTER_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "core/origin.h"
 
 /**
  * struct carom_porter_watch - zeroed but for @fd and @gone; stays where it is while watched
@@ -25,7 +27,13 @@ struct carom_porter_watch {
 };
 
 /** carom_porter_is_watching() - does this process's? MT-Safe */
-bool carom_porter_is_watching(const struct carom_porter_watch *watch);
+static inline bool carom_porter_is_watching(const struct carom_porter_watch *watch)
+{
+	/* acquire: pairs with the release in carom_porter_watch() */
+	uint64_t since = __atomic_load_n(&watch->origin, __ATOMIC_ACQUIRE);
+
+	return since && carom_origin_is(since);
+}
 
 /**
  * carom_porter_watch() - from now on, if it does not yet. MT-Safe

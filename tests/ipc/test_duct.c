@@ -292,9 +292,14 @@ Test(duct, brings_nothing_with_it_for_who_wants_plain_bytes, .timeout = 20)
 	cr_expect(not(carom_connection_is_shared_memory(plain)));
 }
 
+/* Whose process has one more, once, as soon as it sends. */
 Test(duct, has_one_descriptor_at_each_end, .timeout = 20)
 {
-	int before = open_fd_count();
+	MEMORY(other, end, );
+	int before;
+
+	cr_assert(zero(int, give(other, "x", 1)));
+	before = open_fd_count();
 	MEMORY(first, second, );
 
 	cr_expect(eq(int, open_fd_count(), before + 2));
@@ -326,6 +331,38 @@ Test(duct, is_a_pair_of_sockets_where_it_cannot_be_made, .timeout = 20)
 }
 
 /* ---- the end ---- */
+
+Test(duct, who_sends_for_the_first_time_asks_whether_there_is_a_peer, .timeout = 20)
+{
+	MEMORY(first, second, );
+
+	carom_connection_close(second);
+	cr_expect(eq(int, give(first, "x", 1), -EPIPE));
+}
+
+/* There is room for millions of messages, and nobody to receive them. */
+Test(duct, who_sends_hears_of_the_end_while_there_is_room, .timeout = 20)
+{
+	MEMORY(first, second, .buffer_size = CAROM_MIB(64));
+	uint32_t count = 0;
+	pid_t peer = child();
+	int r;
+
+	if (peer == 0) {
+		carom_connection_close(first);
+		for (;;)
+			pause();
+	}
+	carom_connection_close(second);
+	cr_assert(zero(int, give(first, "x", 1)));
+	cr_expect(eq(int, killed(peer), -SIGKILL));
+	while ((r = carom_connection_send_bytes(first, "x", 1, CAROM_PASSED)) == 0) {
+		count++;
+		sched_yield();
+	}
+	cr_expect(eq(int, r, -EPIPE));
+	cr_expect(lt(u32, count, 2000000), "not when it was full");
+}
 
 /* Asleep, not looking: the peer's end has to wake it. */
 Test(duct, end_of_the_last_peer_wakes_who_receives_and_who_sends, .timeout = 20)
