@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/bench.h"
 #include "tools/doctor.h"
 #include "tools/run.h"
 #include "tools/say.h"
@@ -22,6 +23,7 @@ static const char help[] =
 	"Processes under supervision: many at a time, none left behind.\n"
 	"\n"
 	"Commands:\n"
+	"  bench    time commands, and compare them\n"
 	"  doctor   tell what the library can rest on here, and what would help\n"
 	"  run      run a command over many inputs, several at a time\n"
 	"\n"
@@ -37,6 +39,7 @@ static const struct command {
 	const char *speaker;
 	int (*main)(int argc, char *argv[]);
 } commands[] = {
+	{ "bench", "carom bench", carom_bench_main },
 	{ "doctor", "carom doctor", carom_doctor_main },
 	{ "run", "carom run", carom_run_main },
 };

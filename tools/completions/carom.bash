@@ -5,7 +5,7 @@
 _carom_options()
 {
 	"$@" --help 2>/dev/null |
-		sed -nE 's/^ {2,6}((-[[:alnum:]]), )?(--[a-z][a-z-]*)( [A-Z.%|]+)?( .*)?$/\2\4\n\3\4/p' |
+		sed -nE 's/^ {2,6}((-[[:alnum:]]), )?(--[a-z][a-z-]*)( [A-Za-z,.%|]+)?( .*)?$/\2\4\n\3\4/p' |
 		sed '/^-/!d'
 }
 
@@ -43,6 +43,7 @@ _carom()
 	[[ $previous != -* ]] || taken=$(_carom_word_of "$options" "$previous")
 	case "$taken" in
 	FILE | DIR | DIRECTORY) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	*\|*) mapfile -t COMPREPLY < <(compgen -W "${taken//|/ }" -- "$word") ;;
 	?*) ;; # a number, a time: nothing to offer
 	*)
 		if [[ $word == -* ]]; then
