@@ -40,6 +40,8 @@
 #if __has_include(<sys/sdt.h>) && !defined(CAROM_NO_TRACING)
 
 #define SDT_USE_VARIADIC 1
+/* constants and registers: what reads points does not know all ways to say where in memory */
+#define STAP_SDT_ARG_CONSTRAINT nr
 #include <sys/sdt.h>
 
 #define CAROM_TRACE(name, ...) STAP_PROBEV(carom, name, __VA_ARGS__)
