@@ -16,6 +16,7 @@
 #include "tools/doctor.h"
 #include "tools/run.h"
 #include "tools/say.h"
+#include "tools/top.h"
 
 static const char help[] =
 	"Usage: carom COMMAND [ARGUMENT...]\n"
@@ -26,6 +27,7 @@ static const char help[] =
 	"  bench    time commands, and compare them\n"
 	"  doctor   tell what the library can rest on here, and what would help\n"
 	"  run      run a command over many inputs, several at a time\n"
+	"  top      show running pools and what their workers do\n"
 	"\n"
 	"Options:\n"
 	"  --help     show this text\n"
@@ -42,6 +44,7 @@ static const struct command {
 	{ "bench", "carom bench", carom_bench_main },
 	{ "doctor", "carom doctor", carom_doctor_main },
 	{ "run", "carom run", carom_run_main },
+	{ "top", "carom top", carom_top_main },
 };
 
 /*

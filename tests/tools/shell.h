@@ -168,8 +168,9 @@ static inline void shell_write_file(const char *name, const char *text)
 #define shell_expect_has(text, part) \
 	cr_expect(ne(ptr, strstr((text), (part)), NULL), "no \"%s\" in:\n%s", (part), (text))
 
-/* Runs a script on a terminal of its own, and returns all that appeared there. */
-static inline const char *shell_on_terminal(const char *script, unsigned short columns)
+/* Runs a script on a terminal of its own, where keys are pressed, and returns all that appeared there. */
+static inline const char *shell_on_terminal_with(const char *script, unsigned short columns,
+						 const char *keys)
 {
 	struct winsize window = { .ws_row = 24, .ws_col = columns };
 	static char text[SHELL_TEXT_BYTES];
@@ -184,6 +185,7 @@ static inline const char *shell_on_terminal(const char *script, unsigned short c
 		execl("/bin/sh", "sh", "-c", script, (char *)NULL);
 		_exit(99);
 	}
+	cr_assert(eq(sz, (size_t)write(fd, keys, strlen(keys)), strlen(keys)));
 	while (length < sizeof(text) - 1 &&
 	       (n = read(fd, text + length, sizeof(text) - 1 - length)) > 0) /* then EIO */
 		length += (size_t)n;
@@ -191,6 +193,11 @@ static inline const char *shell_on_terminal(const char *script, unsigned short c
 	close(fd);
 	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
 	return text;
+}
+
+static inline const char *shell_on_terminal(const char *script, unsigned short columns)
+{
+	return shell_on_terminal_with(script, columns, "");
 }
 
 /* No line has more bytes than that. */
