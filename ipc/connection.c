@@ -149,7 +149,8 @@ int carom_connection_new_take(int fd, const struct carom_connection_options *opt
 
 static void forget_message(struct carom_incoming *in)
 {
-	free(in->body);
+	if (in->body)
+		free(in->body);
 	in->body = NULL;
 	in->body_got = 0;
 	in->body_room = 0;
@@ -347,40 +348,60 @@ static int send_parts(struct carom_connection *connection, struct iovec parts[2]
 	return 0;
 }
 
+/* @sent: more than nothing, and not all, for @error */
+static int stop_after(struct carom_outgoing *out, const void *data, size_t size, size_t sent,
+		      int error)
+{
+	struct iovec rest[2] = { { (char *)data + sent, size - sent }, { NULL, 0 } };
+
+	return stop_within(out, rest, error);
+}
+
 /* All of it in one go, or what is left of it is kept. */
 static int send_by_duct(struct carom_connection *connection, const void *data, size_t size,
 			uint64_t deadline_ns)
 {
-	struct iovec rest[2] = { { (void *)data, size }, { (void *)data, 0 } };
 	size_t sent = 0;
-	int r = carom_duct_send(connection->duct, data, size,
-				real_deadline(connection, deadline_ns), &sent);
+	int r;
 
-	if (r == 0 || sent == 0)
+	if (size > INT64_MAX)
+		return -EMSGSIZE;
+	r = carom_connection_begin_send(connection, deadline_ns);
+	if (r < 0)
 		return r;
-	advance(rest, sent);
-	return stop_within(&connection->out, rest, r);
+	r = carom_duct_send(connection->duct, data, size, real_deadline(connection, deadline_ns),
+			    &sent);
+	if (r < 0 && sent > 0)
+		r = stop_after(&connection->out, data, size, sent, r);
+	carom_duct_end_send(connection->duct);
+	return r;
 }
 
-int carom_connection_send_bytes(struct carom_connection *connection, const void *data, size_t size,
-				uint64_t deadline_ns)
+static int send_by_stream(struct carom_connection *connection, const void *data, size_t size,
+			  uint64_t deadline_ns)
 {
 	unsigned char frame[CAROM_FRAME_SIZE_MAX];
 	struct iovec parts[2] = { { frame, 0 }, { (void *)data, size } };
 	int r = carom_frame_encode(connection->framing, size, frame);
 
-	if (!data && size > 0)
-		return -EINVAL;
 	if (r < 0)
 		return r;
 	parts[0].iov_len = (size_t)r;
 	r = carom_connection_begin_send(connection, deadline_ns);
 	if (r < 0)
 		return r;
-	r = connection->duct ? send_by_duct(connection, data, size, deadline_ns)
-			     : send_parts(connection, parts, deadline_ns);
+	r = send_parts(connection, parts, deadline_ns);
 	carom_connection_end_send(connection);
 	return r;
+}
+
+int carom_connection_send_bytes(struct carom_connection *connection, const void *data, size_t size,
+				uint64_t deadline_ns)
+{
+	if (!data && size > 0)
+		return -EINVAL;
+	return connection->duct ? send_by_duct(connection, data, size, deadline_ns)
+				: send_by_stream(connection, data, size, deadline_ns);
 }
 
 int carom_connection_flush(struct carom_connection *connection, uint64_t deadline_ns)
@@ -687,6 +708,19 @@ static int take_and_copy(struct carom_connection *connection, void *buffer, uint
 	return 0;
 }
 
+/* The usual case of a duct: it is there, and it fits. Else nothing has happened. */
+static bool take_at_once(struct carom_connection *connection, void *buffer, size_t capacity,
+			 size_t *ret_size)
+{
+	const struct carom_incoming *in = &connection->in;
+
+	if (!connection->duct || in->is_known || in->skip_left > 0)
+		return false;
+	if (capacity > connection->message_max)
+		capacity = connection->message_max;
+	return carom_duct_take(connection->duct, buffer, capacity, ret_size);
+}
+
 int carom_connection_recv_bytes_into(struct carom_connection *connection, void *buffer,
 				     size_t capacity, uint64_t deadline_ns, size_t *ret_size)
 {
@@ -694,6 +728,10 @@ int carom_connection_recv_bytes_into(struct carom_connection *connection, void *
 
 	if (r < 0)
 		return r;
+	if (take_at_once(connection, buffer, capacity, ret_size)) {
+		carom_connection_end_receive(connection);
+		return 0;
+	}
 	do {
 		r = begin_message(connection, capacity, deadline_ns);
 		if (r == 0)

@@ -137,11 +137,20 @@ int carom_duct_look(struct carom_duct *duct, uint64_t deadline_ns, uint64_t *ret
  */
 ssize_t carom_duct_read(struct carom_duct *duct, void *buffer, size_t size, uint64_t deadline_ns);
 
+/**
+ * carom_duct_take() - a whole message, if it is known to be there, in one piece, and not too long
+ * Return: false: nothing has happened; carom_duct_look() tells more
+ */
+bool carom_duct_take(struct carom_duct *duct, void *buffer, size_t size, size_t *ret_size);
+
 /** carom_duct_release() - the message in place is received. 0, -EINVAL (there is none) */
 int carom_duct_release(struct carom_duct *duct);
 
 /** carom_duct_is_within() - has this process received part of a message? */
-bool carom_duct_is_within(const struct carom_duct *duct);
+static inline bool carom_duct_is_within(const struct carom_duct *duct)
+{
+	return duct->is_within;
+}
 
 /* ---- waiting beside other things ---- */
 

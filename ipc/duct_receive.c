@@ -8,6 +8,7 @@
 
 #include "core/points.h"
 #include "ipc/duct_private.h"
+#include "ipc/ring_record.h"
 #include "shm/spin.h"
 
 /* Some microseconds. */
@@ -100,10 +101,11 @@ static int pass_over(struct carom_duct *duct)
 		return nonsense(duct);
 	if (is_torn || kind(duct) == CAROM_RING_LAST)
 		duct->end->is_orphan = false;
-	return carom_ring_release(&duct->in);
+	return carom_ring_let_go(&duct->in);
 }
 
-int carom_duct_look(struct carom_duct *duct, uint64_t deadline_ns, uint64_t *ret_size,
+/* Waits, and passes over what is no beginning. */
+static int look_for(struct carom_duct *duct, uint64_t deadline_ns, uint64_t *ret_size,
 		    const void **ret_data)
 {
 	struct record record;
@@ -122,6 +124,31 @@ int carom_duct_look(struct carom_duct *duct, uint64_t deadline_ns, uint64_t *ret
 	*ret_size = *ret_data ? record.size : total;
 	duct->left = *ret_size;
 	duct->offset = *ret_data ? 0 : DUCT_HEAD_SIZE;
+	return 0;
+}
+
+/* A whole message that is known to be there; NULL: look for it */
+static inline const void *known_message(struct carom_duct *duct, size_t *ret_size)
+{
+	const void *data = carom_ring_receive_known(&duct->in, ret_size);
+
+	if (!data || kind(duct) != CAROM_RING_RECORD)
+		return NULL;
+	duct->end->is_orphan = false;
+	return data;
+}
+
+int carom_duct_look(struct carom_duct *duct, uint64_t deadline_ns, uint64_t *ret_size,
+		    const void **ret_data)
+{
+	size_t size;
+	const void *data = known_message(duct, &size);
+
+	if (!data)
+		return look_for(duct, deadline_ns, ret_size, ret_data);
+	duct->left = *ret_size = size;
+	duct->offset = 0;
+	*ret_data = data;
 	return 0;
 }
 
@@ -150,7 +177,7 @@ static int end_record(struct carom_duct *duct)
 		return nonsense(duct);
 	duct->offset = 0;
 	CAROM_POINT("duct.read");
-	carom_ring_release(&duct->in);
+	carom_ring_let_go(&duct->in);
 	if (is_last && duct->is_within)
 		end_parts(duct);
 	return 0;
@@ -163,7 +190,7 @@ static int check_part(struct carom_duct *duct, size_t size)
 	bool begins = what == CAROM_RING_FIRST || what == CAROM_RING_RECORD;
 
 	if (what == CAROM_RING_TORN && duct->is_within) {
-		carom_ring_release(&duct->in);
+		carom_ring_let_go(&duct->in);
 		end_parts(duct);
 		return -ECONNABORTED;
 	}
@@ -195,14 +222,23 @@ ssize_t carom_duct_read(struct carom_duct *duct, void *buffer, size_t size, uint
 	return r < 0 ? r : (ssize_t)n;
 }
 
-int carom_duct_release(struct carom_duct *duct)
+bool carom_duct_take(struct carom_duct *duct, void *buffer, size_t size, size_t *ret_size)
 {
-	return kind(duct) == CAROM_RING_RECORD ? carom_ring_release(&duct->in) : -EINVAL;
+	size_t is;
+	const void *data = duct->is_within ? NULL : known_message(duct, &is);
+
+	if (!data || is > size)
+		return false;
+	memcpy(buffer, data, is);
+	CAROM_POINT("duct.read");
+	carom_ring_let_go(&duct->in);
+	*ret_size = is;
+	return true;
 }
 
-bool carom_duct_is_within(const struct carom_duct *duct)
+int carom_duct_release(struct carom_duct *duct)
 {
-	return duct->is_within;
+	return kind(duct) == CAROM_RING_RECORD ? carom_ring_let_go(&duct->in) : -EINVAL;
 }
 
 /* Of the lock, which is held, the last holder died. */

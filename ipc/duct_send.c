@@ -7,6 +7,7 @@
 
 #include "core/points.h"
 #include "ipc/duct_private.h"
+#include "ipc/ring_record.h"
 
 struct room {
 	size_t size;
@@ -22,8 +23,8 @@ static int try_room(struct carom_duct *duct, void *attempt, uint64_t deadline_ns
 
 int carom_duct_reserve(struct carom_duct *duct, size_t size, uint64_t deadline_ns, void **ret_data)
 {
-	struct room room = { .size = size };
-	int r = try_room(duct, &room, CAROM_PASSED);
+	struct room room = { .size = size, .data = carom_ring_reserve_known(&duct->out, size) };
+	int r = room.data ? 0 : try_room(duct, &room, CAROM_PASSED);
 
 	if (r == -EAGAIN)
 		r = carom_duct_wait_for(duct, &duct->out_patience, try_room, &room, deadline_ns);

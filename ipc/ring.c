@@ -60,42 +60,15 @@
 
 #include "core/options.h"
 #include "core/points.h"
-#include "ipc/ring_private.h"
+#include "ipc/ring_record.h"
 #include "shm/futex.h"
 #include "shm/segment.h"
 
-#define WORD_SIZE    sizeof(uint64_t)
 #define SIZE_DEFAULT CAROM_KIB(64)
 
 static enum carom_ring_end other(enum carom_ring_end end)
 {
 	return end == CAROM_RING_PRODUCER ? CAROM_RING_CONSUMER : CAROM_RING_PRODUCER;
-}
-
-static bool reached(uint64_t index, uint64_t wanted)
-{
-	return (int64_t)(index - wanted) >= 0;
-}
-
-/* Bytes that a record of @size takes: its word, itself, its padding. */
-static uint64_t footprint(uint64_t size)
-{
-	return WORD_SIZE + ((size + WORD_SIZE - 1) & ~(uint64_t)(WORD_SIZE - 1));
-}
-
-static uint64_t record_max(uint64_t capacity)
-{
-	return capacity / 2 - WORD_SIZE;
-}
-
-static uint64_t offset_of(const struct carom_ring *ring, uint64_t index)
-{
-	return index & (ring->capacity - 1);
-}
-
-static _Atomic uint64_t *word_at(const struct carom_ring *ring, uint64_t index)
-{
-	return (_Atomic uint64_t *)(void *)(ring->data + offset_of(ring, index));
 }
 
 /* --- sleeping and waking --- */
@@ -119,31 +92,13 @@ static void wake_both(struct carom_ring *ring)
 	wake(ring, CAROM_RING_CONSUMER, CAROM_RING_SLEEPS, true);
 }
 
-/* The other end is told of @end's index, and hears of it if it waits for that much. */
-static void tell(struct carom_ring *ring, enum carom_ring_end end)
+void carom_ring_wake_sleeper(struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
 {
-	struct carom_ring_side *sleeper = &ring->shared->sides[other(end)];
-	struct carom_ring_view *view = &ring->views[end];
-	uint64_t index = view->mine;
+	const struct carom_ring_side *sleeper = &ring->shared->sides[other(end)];
 
-	view->told = index;
-	/* P1: publishes the record, or the room; pairs with S2 in look() */
-	atomic_store(&ring->shared->sides[end].index, index);
-	CAROM_POINT("ring.published");
-	/* P2: pairs with S1 in announce_sleep() */
-	if (atomic_load(&sleeper->asleep) == 0)
-		return;
 	/* relaxed: P2 has seen S1, which stands behind the store */
-	if (reached(index, atomic_load_explicit(&sleeper->wanted, memory_order_relaxed)))
+	if (carom_ring_reached(index, atomic_load_explicit(&sleeper->wanted, memory_order_relaxed)))
 		wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, false);
-}
-
-/* I5 */
-static void move(struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
-{
-	/* release: who finds it, once this process is dead, finds what was written before */
-	__atomic_store_n(&ring->views[end].mine, index, __ATOMIC_RELEASE);
-	CAROM_POINT("ring.moved");
 }
 
 /* Return: what the futex word was then */
@@ -153,7 +108,7 @@ static uint32_t announce_sleep(struct carom_ring_side *side, uint64_t wanted, ui
 
 	/* relaxed: S1 orders it */
 	atomic_store_explicit(&side->wanted, wanted, memory_order_relaxed);
-	/* S1: pairs with P2 in tell() and, for `closed`, in carom_ring_close() */
+	/* S1: pairs with P2 in carom_ring_publish() and, for `closed`, in carom_ring_close() */
 	seen = atomic_fetch_or(&side->asleep, bit);
 	CAROM_POINT("ring.asleep");
 	return seen | bit;
@@ -164,7 +119,7 @@ static bool is_sane(const struct carom_ring *ring, enum carom_ring_end end, uint
 {
 	const struct carom_ring_view *view = &ring->views[end];
 
-	if (index % WORD_SIZE != 0)
+	if (index % RING_WORD_SIZE != 0)
 		return false;
 	if (end == CAROM_RING_PRODUCER)
 		return view->mine - index <= view->mine - view->theirs;
@@ -182,7 +137,7 @@ static int look(struct carom_ring *ring, enum carom_ring_end end, uint64_t wante
 	uint64_t index;
 
 	CAROM_POINT("ring.looking");
-	/* S2: pairs with P1 in tell() */
+	/* S2: pairs with P1 in carom_ring_publish() */
 	index = atomic_load(&sides[other(end)].index);
 	CAROM_POINT("ring.looked");
 	if (!is_sane(ring, end, index)) {
@@ -190,7 +145,7 @@ static int look(struct carom_ring *ring, enum carom_ring_end end, uint64_t wante
 		return -EBADMSG;
 	}
 	view->theirs = index;
-	if (reached(index, wanted))
+	if (carom_ring_reached(index, wanted))
 		return 0;
 	return is_closed ? -EPIPE : -EAGAIN;
 }
@@ -221,10 +176,9 @@ static int wait_for(struct carom_ring *ring, enum carom_ring_end end, uint64_t w
 {
 	int r;
 
-	if (reached(ring->views[end].theirs, wanted))
+	if (carom_ring_reached(ring->views[end].theirs, wanted))
 		return 0;
-	if (ring->views[end].told != ring->views[end].mine)
-		tell(ring, end);
+	carom_ring_tell(ring, end);
 	r = look(ring, end, wanted);
 	if (r == -EAGAIN && deadline_ns != CAROM_PASSED)
 		r = sleep_until(ring, end, wanted, deadline_ns);
@@ -236,10 +190,7 @@ static int check_usable(const struct carom_ring *ring, enum carom_ring_end end)
 {
 	if (ring->views[end].broken)
 		return -EBADMSG;
-	/* relaxed: no data is read on the strength of it */
-	if (atomic_load_explicit(&ring->shared->sides[end].closed, memory_order_relaxed))
-		return -EPIPE;
-	return 0;
+	return carom_ring_seems_closed(ring, end) ? -EPIPE : 0;
 }
 
 /* --- making and attaching --- */
@@ -271,7 +222,7 @@ static int begin_views(struct carom_ring *ring)
 	uint64_t head = atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].index);
 	uint64_t tail = atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].index);
 
-	if (head % WORD_SIZE != 0 || tail % WORD_SIZE != 0)
+	if (head % RING_WORD_SIZE != 0 || tail % RING_WORD_SIZE != 0)
 		return -EBADMSG;
 	begin_view(&ring->views[CAROM_RING_PRODUCER], head, head - ring->capacity);
 	begin_view(&ring->views[CAROM_RING_CONSUMER], tail, tail);
@@ -423,7 +374,7 @@ int carom_ring_fd(const struct carom_ring *ring)
 
 size_t carom_ring_record_max(const struct carom_ring *ring)
 {
-	return record_max(ring->capacity);
+	return carom_ring_size_max(ring);
 }
 
 void carom_ring_close(struct carom_ring *ring, enum carom_ring_end end)
@@ -437,73 +388,33 @@ void carom_ring_close(struct carom_ring *ring, enum carom_ring_end end)
 
 /* --- the producer --- */
 
-/* What lies between @index and the end of the memory, if @bytes do not fit there; else 0. */
-static uint64_t skip_before(const struct carom_ring *ring, uint64_t index, uint64_t bytes)
-{
-	uint64_t left = ring->capacity - offset_of(ring, index);
-
-	return bytes <= left ? 0 : left;
-}
-
 int carom_ring_reserve(struct carom_ring *ring, size_t size, uint64_t deadline_ns, void **ret_data)
 {
 	struct carom_ring_view *view = &ring->views[CAROM_RING_PRODUCER];
+	void *room = carom_ring_reserve_known(ring, size);
 	uint64_t skip;
 	int r;
 
+	if (room) {
+		*ret_data = room;
+		return 0;
+	}
 	view->held = false;
-	if (size > record_max(ring->capacity))
+	if (size > carom_ring_size_max(ring))
 		return -EMSGSIZE;
 	r = check_usable(ring, CAROM_RING_PRODUCER);
 	if (r < 0)
 		return r;
-	/* relaxed: a record committed to a consumer that has just closed is lost either way */
-	if (atomic_load_explicit(&ring->shared->sides[CAROM_RING_CONSUMER].closed,
-				 memory_order_relaxed))
+	if (carom_ring_seems_closed(ring, CAROM_RING_CONSUMER))
 		return -EPIPE;
 
-	skip = skip_before(ring, view->mine, footprint(size));
+	skip = carom_ring_skip(ring, view->mine, carom_ring_footprint(size));
 	r = wait_for(ring, CAROM_RING_PRODUCER,
-		     view->mine + skip + footprint(size) - ring->capacity, deadline_ns);
+		     view->mine + skip + carom_ring_footprint(size) - ring->capacity, deadline_ns);
 	if (r < 0)
 		return r;
-	view->skip = skip;
-	view->room = size;
-	view->held = true;
-	CAROM_POINT("ring.reserved");
-	*ret_data = ring->data + offset_of(ring, view->mine + skip) + WORD_SIZE;
+	*ret_data = carom_ring_hold(ring, skip, size);
 	return 0;
-}
-
-/* I3: the words before the record and in place of what it skips; behind head, so unseen yet. */
-static void write_words(struct carom_ring *ring, const struct carom_ring_view *view, size_t size,
-			uint32_t kind)
-{
-	/* relaxed: P1 in tell() orders them */
-	if (view->skip != 0)
-		atomic_store_explicit(word_at(ring, view->mine),
-				      carom_ring_word(CAROM_RING_WRAP, 0), memory_order_relaxed);
-	atomic_store_explicit(word_at(ring, view->mine + view->skip),
-			      carom_ring_word(kind, (uint32_t)size), memory_order_relaxed);
-}
-
-int carom_ring_commit_quietly(struct carom_ring *ring, size_t size, uint32_t kind)
-{
-	struct carom_ring_view *view = &ring->views[CAROM_RING_PRODUCER];
-
-	if (!view->held || size > view->room)
-		return -EINVAL;
-	write_words(ring, view, size, kind);
-	view->held = false;
-	CAROM_POINT("ring.written");
-	move(ring, CAROM_RING_PRODUCER, view->mine + view->skip + footprint(size));
-	return 0;
-}
-
-void carom_ring_tell(struct carom_ring *ring, enum carom_ring_end end)
-{
-	if (ring->views[end].told != ring->views[end].mine)
-		tell(ring, end);
 }
 
 int carom_ring_commit(struct carom_ring *ring, size_t size)
@@ -511,7 +422,7 @@ int carom_ring_commit(struct carom_ring *ring, size_t size)
 	int r = carom_ring_commit_quietly(ring, size, CAROM_RING_RECORD);
 
 	if (r == 0)
-		tell(ring, CAROM_RING_PRODUCER);
+		carom_ring_publish(ring, CAROM_RING_PRODUCER);
 	return r;
 }
 
@@ -529,58 +440,33 @@ int carom_ring_push(struct carom_ring *ring, const void *data, size_t size, uint
 
 /* --- the consumer --- */
 
-static uint64_t load_word(const struct carom_ring *ring, uint64_t index)
+/* The record at `mine`, of which there are at least 8 bytes, or behind a WRAP there. */
+static int take(const struct carom_ring *ring, struct carom_ring_view *view)
 {
-	/* relaxed: S2 in look() has ordered all that stands below `theirs` */
-	return atomic_load_explicit(word_at(ring, index), memory_order_relaxed);
-}
-
-static bool is_kind(const struct carom_ring *ring, uint32_t kind)
-{
-	return kind == CAROM_RING_RECORD ||
-	       (ring->is_pipe && (kind == CAROM_RING_FIRST || kind == CAROM_RING_NEXT ||
-				  kind == CAROM_RING_LAST || kind == CAROM_RING_TORN));
-}
-
-/*
- * Takes the record at `mine`, of which there are at least 8 bytes, into the view.
- * Each word is loaded once and checked against the view alone.
- */
-static int take_record(const struct carom_ring *ring, struct carom_ring_view *view)
-{
-	uint64_t available = view->theirs - view->mine;
-	uint64_t word = load_word(ring, view->mine);
-	uint64_t skip = 0, size;
+	uint64_t word = carom_ring_load_word(ring, view->mine);
+	uint64_t skip = 0;
 
 	if (word == carom_ring_word(CAROM_RING_WRAP, 0)) {
-		skip = ring->capacity - offset_of(ring, view->mine);
-		if (skip >= available)
+		skip = ring->capacity - carom_ring_offset(ring, view->mine);
+		if (skip >= view->theirs - view->mine)
 			return -EBADMSG;
-		word = load_word(ring, view->mine + skip);
+		word = carom_ring_load_word(ring, view->mine + skip);
 	}
-	size = (uint32_t)word;
-	if (!is_kind(ring, (uint32_t)(word >> 32)) || size > record_max(ring->capacity) ||
-	    footprint(size) > available - skip ||
-	    skip_before(ring, view->mine + skip, footprint(size)) != 0)
-		return -EBADMSG;
-	view->skip = skip;
-	view->room = size;
-	view->kind = (uint32_t)(word >> 32);
-	view->held = true;
-	return 0;
+	return carom_ring_take(ring, view, skip, word) ? 0 : -EBADMSG;
 }
 
+/* Waits for a record, and takes it. */
 static int receive(struct carom_ring *ring, uint64_t deadline_ns)
 {
 	struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
 	int r = check_usable(ring, CAROM_RING_CONSUMER);
 
-	if (r < 0 || view->held)
-		return r;
-	r = wait_for(ring, CAROM_RING_CONSUMER, view->mine + WORD_SIZE, deadline_ns);
 	if (r < 0)
 		return r;
-	r = take_record(ring, view);
+	r = wait_for(ring, CAROM_RING_CONSUMER, view->mine + RING_WORD_SIZE, deadline_ns);
+	if (r < 0)
+		return r;
+	r = take(ring, view);
 	if (r < 0)
 		view->broken = true;
 	return r;
@@ -589,35 +475,18 @@ static int receive(struct carom_ring *ring, uint64_t deadline_ns)
 int carom_ring_receive(struct carom_ring *ring, uint64_t deadline_ns, const void **ret_data,
 		       size_t *ret_size)
 {
-	const struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
-	int r = receive(ring, deadline_ns);
+	const void *data = carom_ring_receive_known(ring, ret_size);
+	int r = data ? 0 : receive(ring, deadline_ns);
 
 	if (r < 0)
 		return r;
-	CAROM_POINT("ring.received");
-	*ret_data = ring->data + offset_of(ring, view->mine + view->skip) + WORD_SIZE;
-	*ret_size = view->room;
+	*ret_data = data ? data : carom_ring_at_hand(ring, ret_size);
 	return 0;
-}
-
-/* I5: a consumer that has more at hand, and is not far ahead, tells of several at once. */
-static bool may_tell_late(const struct carom_ring *ring, const struct carom_ring_view *view)
-{
-	return ring->is_pipe && view->mine != view->theirs &&
-	       view->mine - view->told < ring->capacity / 4;
 }
 
 int carom_ring_release(struct carom_ring *ring)
 {
-	struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
-
-	if (!view->held)
-		return -EINVAL;
-	view->held = false;
-	move(ring, CAROM_RING_CONSUMER, view->mine + view->skip + footprint(view->room));
-	if (!may_tell_late(ring, view))
-		tell(ring, CAROM_RING_CONSUMER);
-	return 0;
+	return carom_ring_let_go(ring);
 }
 
 int carom_ring_pop(struct carom_ring *ring, void *buffer, size_t capacity, uint64_t deadline_ns,
@@ -644,7 +513,7 @@ void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end)
 	struct carom_ring_view *view = &ring->views[end];
 
 	view->held = false;
-	tell(ring, end);
+	carom_ring_publish(ring, end);
 	wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, true);
 }
 
@@ -652,7 +521,7 @@ bool carom_ring_has_more(const struct carom_ring *ring)
 {
 	const struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
 
-	return view->theirs - view->mine > view->skip + footprint(view->room);
+	return view->theirs - view->mine > view->skip + carom_ring_footprint(view->room);
 }
 
 bool carom_ring_is_empty(const struct carom_ring *ring)
@@ -673,7 +542,7 @@ bool carom_ring_arm(struct carom_ring *ring)
 	struct carom_ring_side *side = &ring->shared->sides[CAROM_RING_CONSUMER];
 	uint64_t mine = __atomic_load_n(&ring->views[CAROM_RING_CONSUMER].mine, __ATOMIC_RELAXED);
 
-	announce_sleep(side, mine + WORD_SIZE, CAROM_RING_BELL);
+	announce_sleep(side, mine + RING_WORD_SIZE, CAROM_RING_BELL);
 	return carom_ring_is_empty(ring);
 }
 

@@ -70,12 +70,6 @@ void carom_ring_lay(void *memory, uint64_t capacity, struct carom_ring_view *pro
 int carom_ring_open(struct carom_ring *ring, void *memory, uint64_t size,
 		    struct carom_ring_view *views);
 
-/** carom_ring_commit_quietly() - as carom_ring_commit(); seen after carom_ring_tell(). 0, -EINVAL */
-int carom_ring_commit_quietly(struct carom_ring *ring, size_t size, uint32_t kind);
-
-/** carom_ring_tell() - the other end sees what @end has done so far */
-void carom_ring_tell(struct carom_ring *ring, enum carom_ring_end end);
-
 /**
  * carom_ring_renew() - go on where @end's last user, who died, has stopped
  *

@@ -267,7 +267,7 @@ static void give(struct own_mutex *mutex, uint32_t tid)
 /* ---- the mutex on the robust list ---- */
 
 /* By its own list, or by a keeper's. */
-static bool own_held_by(const struct own_mutex *mutex, uint32_t tid)
+static inline bool own_held_by(const struct own_mutex *mutex, uint32_t tid)
 {
 	/* relaxed: it is this thread's id only if this thread wrote it, or had it written */
 	uint32_t seen = atomic_load_explicit(&mutex->value, memory_order_relaxed);
@@ -686,15 +686,24 @@ int carom_mutex_consistent(struct carom_mutex *mutex)
 	return m->kind == KIND_OWN ? own_consistent(&m->own) : posix_consistent(&m->posix);
 }
 
-bool carom_mutex_is_mine(const struct carom_mutex *mutex)
+__attribute__((noinline)) static bool is_mine_slowly(const struct mutex *m)
 {
-	const struct mutex *m = (const struct mutex *)mutex;
 	const struct carom_robust *self;
 
 	if (m->kind != KIND_OWN)
 		return posix_held(&m->posix);
 	self = carom_robust_self();
 	return self && own_held_by(&m->own, carom_robust_tid(self));
+}
+
+bool carom_mutex_is_mine(const struct carom_mutex *mutex)
+{
+	const struct mutex *m = (const struct mutex *)mutex;
+	uint32_t tid = carom_robust_known_tid();
+
+	if (m->kind != KIND_OWN || !tid)
+		return is_mine_slowly(m);
+	return own_held_by(&m->own, tid);
 }
 
 /* Each word is loaded by itself; together they need not be true of any one moment. */
