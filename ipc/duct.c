@@ -41,6 +41,27 @@
  * told by its porter, and asks the socket before it says that there is nothing. So who sends
  * does not ask each time, and what it sends in the moment in which the porter is on its way
  * is sent to nobody.
+ *
+ * ---- What a message costs
+ *
+ * One of 64 bytes by copy, through a connection, where there is room for it or it is there
+ * (x86-64, gcc -O2; the times are of one thread at both ends, whose lines move nowhere):
+ *
+ *					sent		received
+ *	system calls, wake-ups		0		0; 1 each where the other end sleeps
+ *	copies				1		1
+ *	locked: the lock, twice		2		2
+ *	locked: the index (P1)		1		1 for as many as were there, a quarter
+ *							of the ring at most
+ *	lines of the other processor	the record's 1 or 2; the index, if it was looked at
+ *	instructions			326		323
+ *	time				25 ns		21 ns
+ *	  of it, what is locked		17 ns		12 ns
+ *
+ * In place, 32 told of at once: 245 and 334 instructions, 10 and 13 ns, nothing locked but
+ * at each 32nd. A send cannot do with less than three: P1 has to be seen before it is looked
+ * whether anybody sleeps, and a lock given back in between would leave a sender that dies
+ * there with nobody to wake for it.
  */
 #include "ipc/duct.h"
 
