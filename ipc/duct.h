@@ -30,7 +30,8 @@ struct carom_duct_end;
  * @socket:     the handle; stays open as long as this is there; not this file's to close
  * @passing_fd, @bell_fd: of the letter, once they were needed; -1
  * @sends, @receives: some thread of this process has begun to
- * @pause:      looks that a receiver leaves out before it looks again: see ipc/duct_receive.c
+ * @pause:      looks that a receiver leaves out before it looks again, and
+ * @sent:       what had been sent then: see ipc/duct_receive.c
  * @offset:     bytes of the record at hand that were read
  * @left:       bytes of the message at hand that were not
  * @is_within:  some were
@@ -51,6 +52,7 @@ struct carom_duct {
 	_Atomic bool sends;
 	_Atomic bool receives;
 	uint32_t pause;
+	uint64_t sent;
 	uint64_t offset;
 	uint64_t left;
 	bool is_within;

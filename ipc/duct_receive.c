@@ -11,7 +11,8 @@
 #include "ipc/ring_record.h"
 #include "shm/spin.h"
 
-/* Some microseconds. */
+/* Less than it takes a line to come from another processor; and a microsecond or two. */
+#define PAUSE_MIN 3
 #define PAUSE_MAX 127
 
 struct record {
@@ -30,14 +31,27 @@ static int try_record(struct carom_duct *duct, void *attempt, uint64_t deadline_
  * Each look at an empty ring takes the line with the index away from the sender, who then
  * waits for it with its next message. Where several messages were there after a wait, more
  * are on their way: to leave them the time to gather costs less than to get them one by one.
- * Where it was one, each time, somebody waits for the answer to it.
+ * Where it was one, each time, somebody waits for the answer to it, or it was seen too early
+ * for there to be two: if nothing was sent since, it is tried to let them gather.
  */
+static void begin_to_gather(struct carom_duct *duct)
+{
+	/* relaxed: another thread may be sending; a guess */
+	uint64_t sent =
+		__atomic_load_n(&duct->end->views[CAROM_RING_PRODUCER].mine, __ATOMIC_RELAXED);
+
+	if (sent == duct->sent && duct->pause < PAUSE_MIN)
+		duct->pause = PAUSE_MIN;
+	duct->sent = sent;
+	for (uint32_t i = 0; i < duct->pause; i++)
+		carom_spin_relax();
+}
+
 static int gather_record(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
 {
 	int r;
 
-	for (uint32_t i = 0; i < duct->pause; i++)
-		carom_spin_relax();
+	begin_to_gather(duct);
 	r = carom_duct_wait_for(duct, &duct->in_patience, try_record, record, deadline_ns);
 	if (r == 0 && carom_ring_has_more(&duct->in))
 		duct->pause = duct->pause < PAUSE_MAX ? duct->pause * 2 + 1 : PAUSE_MAX;
