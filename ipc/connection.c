@@ -461,7 +461,7 @@ int carom_connection_begin_receive(struct carom_connection *connection, uint64_t
 		carom_connection_end_receive(connection);
 	}
 	/* another process may have received what was there */
-	if (r == 0 && connection->duct && !carom_duct_is_within(connection->duct) &&
+	if (r == 0 && connection->duct && in->is_known && !carom_duct_is_within(connection->duct) &&
 	    !connection->is_lent)
 		forget_message(in);
 	return r;

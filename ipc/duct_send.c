@@ -21,16 +21,34 @@ static int try_room(struct carom_duct *duct, void *attempt, uint64_t deadline_ns
 	return carom_ring_reserve(&duct->out, room->size, deadline_ns, &room->data);
 }
 
-int carom_duct_reserve(struct carom_duct *duct, size_t size, uint64_t deadline_ns, void **ret_data)
+/* Room that is not known to be there. */
+__attribute__((noinline)) static int wait_for_room(struct carom_duct *duct, size_t size,
+						   uint64_t deadline_ns, void **ret_data)
 {
-	struct room room = { .size = size, .data = carom_ring_reserve_known(&duct->out, size) };
-	int r = room.data ? 0 : try_room(duct, &room, CAROM_PASSED);
+	struct room room = { .size = size };
+	int r = try_room(duct, &room, CAROM_PASSED);
 
 	if (r == -EAGAIN)
 		r = carom_duct_wait_for(duct, &duct->out_patience, try_room, &room, deadline_ns);
 	if (r == 0)
 		*ret_data = room.data;
 	return r;
+}
+
+static inline int reserve(struct carom_duct *duct, size_t size, uint64_t deadline_ns,
+			  void **ret_data)
+{
+	void *room = carom_ring_reserve_known(&duct->out, size);
+
+	if (!room)
+		return wait_for_room(duct, size, deadline_ns, ret_data);
+	*ret_data = room;
+	return 0;
+}
+
+int carom_duct_reserve(struct carom_duct *duct, size_t size, uint64_t deadline_ns, void **ret_data)
+{
+	return reserve(duct, size, deadline_ns, ret_data);
 }
 
 int carom_duct_commit(struct carom_duct *duct, size_t size)
@@ -174,7 +192,7 @@ static size_t send_parts(struct carom_duct *duct, const unsigned char *data, uin
 static int send_record(struct carom_duct *duct, const void *data, size_t size, uint64_t deadline_ns)
 {
 	void *room;
-	int r = carom_duct_reserve(duct, size, deadline_ns, &room);
+	int r = reserve(duct, size, deadline_ns, &room);
 
 	if (r < 0)
 		return r;
