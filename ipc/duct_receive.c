@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "core/points.h"
+#include "core/time.h"
 #include "ipc/duct_private.h"
 #include "ipc/ring_record.h"
 #include "shm/spin.h"
 
-/* Less than it takes a line to come from another processor; and a microsecond or two. */
-#define PAUSE_MIN 3
-#define PAUSE_MAX 127
+/* About what it takes a line to come from another processor; and some messages' time. */
+#define PAUSE_MIN_NS 100
+#define PAUSE_MAX_NS 4000
 
 struct record {
 	const void *data;
@@ -29,34 +30,49 @@ static int try_record(struct carom_duct *duct, void *attempt, uint64_t deadline_
 
 /*
  * Each look at an empty ring takes the line with the index away from the sender, who then
- * waits for it with its next message. Where several messages were there after a wait, more
- * are on their way: to leave them the time to gather costs less than to get them one by one.
- * Where it was one, each time, somebody waits for the answer to it, or it was seen too early
- * for there to be two: if nothing was sent since, it is tried to let them gather.
+ * waits for it with its next message. To leave messages the time to gather costs less than to
+ * get them one by one, if they come in numbers. They do if more than one was there after a
+ * pause. And nobody is kept waiting for an answer, if nothing was sent since the last time.
  */
-static void begin_to_gather(struct carom_duct *duct)
+static bool may_gather(struct carom_duct *duct)
 {
 	/* relaxed: another thread may be sending; a guess */
 	uint64_t sent =
 		__atomic_load_n(&duct->end->views[CAROM_RING_PRODUCER].mine, __ATOMIC_RELAXED);
+	bool may = sent == duct->sent;
 
-	if (sent == duct->sent && duct->pause < PAUSE_MIN)
-		duct->pause = PAUSE_MIN;
 	duct->sent = sent;
-	for (uint32_t i = 0; i < duct->pause; i++)
+	return may;
+}
+
+static void pause_for(uint64_t ns)
+{
+	uint64_t until = carom_now() + ns;
+
+	while (carom_now() < until)
 		carom_spin_relax();
+}
+
+/* So long that they come in numbers, and not so long that their sender runs out of room. */
+static uint32_t next_pause(const struct carom_duct *duct, uint32_t pause_ns)
+{
+	uint64_t more = carom_ring_more(&duct->in);
+
+	if (more == 0 || more > duct->in.capacity / 4)
+		return pause_ns / 2;
+	return pause_ns < PAUSE_MAX_NS ? pause_ns * 2 : pause_ns;
 }
 
 static int gather_record(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
 {
+	uint32_t pause_ns = duct->pause_ns > PAUSE_MIN_NS ? duct->pause_ns : PAUSE_MIN_NS;
+	bool may = may_gather(duct);
 	int r;
 
-	begin_to_gather(duct);
+	if (may)
+		pause_for(pause_ns);
 	r = carom_duct_wait_for(duct, &duct->in_patience, try_record, record, deadline_ns);
-	if (r == 0 && carom_ring_has_more(&duct->in))
-		duct->pause = duct->pause < PAUSE_MAX ? duct->pause * 2 + 1 : PAUSE_MAX;
-	else
-		duct->pause /= 2;
+	duct->pause_ns = may && r == 0 ? next_pause(duct, pause_ns) : 0;
 	return r;
 }
 

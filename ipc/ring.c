@@ -517,11 +517,11 @@ void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end)
 	wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, true);
 }
 
-bool carom_ring_has_more(const struct carom_ring *ring)
+uint64_t carom_ring_more(const struct carom_ring *ring)
 {
 	const struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
 
-	return view->theirs - view->mine > view->skip + carom_ring_footprint(view->room);
+	return view->theirs - view->mine - view->skip - carom_ring_footprint(view->room);
 }
 
 bool carom_ring_is_empty(const struct carom_ring *ring)

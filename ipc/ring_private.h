@@ -77,8 +77,8 @@ int carom_ring_open(struct carom_ring *ring, void *memory, uint64_t size,
  */
 void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end);
 
-/** carom_ring_has_more() - the consumer: behind the record that was received, as far as it has looked? */
-bool carom_ring_has_more(const struct carom_ring *ring);
+/** carom_ring_more() - the consumer: bytes behind the record received, as far as it has looked */
+uint64_t carom_ring_more(const struct carom_ring *ring);
 
 /** carom_ring_is_empty() - is nothing there that was not released? Any thread of the consumer's */
 bool carom_ring_is_empty(const struct carom_ring *ring);
