@@ -32,14 +32,15 @@ static int try_record(struct carom_duct *duct, void *attempt, uint64_t deadline_
  * Each look at an empty ring takes the line with the index away from the sender, who then
  * waits for it with its next message. To leave messages the time to gather costs less than to
  * get them one by one, if they come in numbers. They do if more than one was there after a
- * pause. And nobody is kept waiting for an answer, if nothing was sent since the last time.
+ * pause. And nobody is kept waiting for an answer, if nothing was sent since the last time,
+ * and no processor from the sender, if it has been seen to send meanwhile.
  */
 static bool may_gather(struct carom_duct *duct)
 {
 	/* relaxed: another thread may be sending; a guess */
 	uint64_t sent =
 		__atomic_load_n(&duct->end->views[CAROM_RING_PRODUCER].mine, __ATOMIC_RELAXED);
-	bool may = sent == duct->sent;
+	bool may = sent == duct->sent && carom_patience_pays(&duct->in_patience);
 
 	duct->sent = sent;
 	return may;
@@ -86,7 +87,7 @@ static int receive_record(struct carom_duct *duct, uint64_t deadline_ns, struct 
 	/* relaxed: who asked for the bell looks after that */
 	if (atomic_load_explicit(&duct->end->is_polled, memory_order_relaxed))
 		carom_duct_settle_bell(duct);
-	if (deadline_ns == CAROM_PASSED || duct->in_patience.limit_ns == 0)
+	if (deadline_ns == CAROM_PASSED)
 		return carom_duct_wait_for(duct, &duct->in_patience, try_record, record,
 					   deadline_ns);
 	return gather_record(duct, deadline_ns, record);

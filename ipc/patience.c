@@ -44,6 +44,11 @@ bool carom_patience_may_spin(struct carom_patience *patience)
 	return left == 0;
 }
 
+bool carom_patience_pays(const struct carom_patience *patience)
+{
+	return patience->limit_ns && get(&patience->level);
+}
+
 static void begin_pause(struct carom_patience *patience)
 {
 	uint32_t pause = get(&patience->pause);

@@ -33,6 +33,9 @@ void carom_patience_init(struct carom_patience *patience, uint64_t limit_ns);
 /** carom_patience_may_spin() - is the next wait to begin with a spin? */
 bool carom_patience_may_spin(struct carom_patience *patience);
 
+/** carom_patience_pays() - has spinning brought something of late? */
+bool carom_patience_pays(const struct carom_patience *patience);
+
 /** carom_patience_learn() - a spin brought something, or would have; or it did not */
 void carom_patience_learn(struct carom_patience *patience, bool good);
 
