@@ -127,7 +127,7 @@ static void read_values(const char *line, struct bench_sample *sample)
 
 	while (at && sample->value_count < BENCH_VALUES_MAX) {
 		char *end;
-		uint64_t value = strtoull(at + 1, &end, 10);
+		double value = strtod(at + 1, &end);
 
 		if (end == at + 1)
 			break;

@@ -601,7 +601,7 @@ def measure(work, job):
             break
         sample["tasks"] += task_count
         sample["ns"] += ns
-        sample["values"].append(ns // task_count)
+        sample["values"].append(ns / task_count)
     return sample
 
 

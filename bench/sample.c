@@ -27,7 +27,7 @@ void bench_sample_add(struct bench_sample *sample, uint64_t ns, uint64_t task_co
 	sample->task_count += task_count;
 	sample->measured_ns += ns;
 	if (sample->value_count < BENCH_VALUES_MAX)
-		sample->values[sample->value_count++] = ns / task_count;
+		sample->values[sample->value_count++] = (double)ns / (double)task_count;
 }
 
 int bench_sample_fail(struct bench_sample *sample, int error, const char *format, ...)
@@ -39,14 +39,6 @@ int bench_sample_fail(struct bench_sample *sample, int error, const char *format
 	va_end(arguments);
 	sample->error = error;
 	return error;
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a;
-	uint64_t y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
 }
 
 static int compare_double(const void *a, const void *b)
@@ -63,14 +55,14 @@ static double quantile(const struct bench_sample *sample, double q, uint64_t val
 
 	if (count < value_count_min)
 		return 0;
-	return (double)sample->values[(uint64_t)(q * (double)(count - 1) + 0.5)];
+	return sample->values[(uint64_t)(q * (double)(count - 1) + 0.5)];
 }
 
 void bench_sample_summarize(struct bench_sample *sample, struct bench_summary *ret_summary)
 {
 	uint64_t ns = sample->measured_ns;
 
-	qsort(sample->values, sample->value_count, sizeof(*sample->values), compare_u64);
+	qsort(sample->values, sample->value_count, sizeof(*sample->values), compare_double);
 	*ret_summary = (struct bench_summary){
 		.median = quantile(sample, 0.5, 1),
 		.p99 = quantile(sample, 0.99, 100),

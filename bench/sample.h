@@ -33,7 +33,7 @@ struct bench_sample {
 	int32_t error;
 	char message[BENCH_MESSAGE_MAX];
 	uint64_t value_count;
-	uint64_t values[BENCH_VALUES_MAX];
+	double values[BENCH_VALUES_MAX];
 };
 
 /**
