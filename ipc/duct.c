@@ -148,6 +148,7 @@ int carom_duct_attach(int socket, struct carom_duct **ret_duct)
 		return r;
 	}
 	duct->out.bell = carom_duct_ring_bell;
+	duct->out.teller = carom_duct_teller;
 	duct->out.userdata = duct;
 	spin_ns = carom_spin_count() > 0 ? duct->end->spin_ns : 0;
 	carom_patience_init(&duct->out_patience, spin_ns);

@@ -2,30 +2,54 @@
  * Duct: the bell
  *
  * Who waits for other things, too, waits for a byte in a socket. The level to hold is: while
- * something can be received, there is a byte. Three states, by CAROM_RING_BELL of the ring
- * (armed or not) and the bytes in the socket:
+ * something can be received, there is a byte. CAROM_RING_BELL of the ring says whether it is
+ * armed:
  *
- *	armed, none      the next record that is told rings: clears the bit, sends a byte
- *	rung, one        from the beginning, and after each ringing
- *	rung, none       the byte is on its way, for an instant; or its sender died on it
+ *	armed         who tells next rings: sends a byte, then disarms
+ *	not armed     there is a byte; from the beginning, and after each ringing
  *
- *   I5  Bytes are taken out by carom_duct_settle() alone, under the bell lock, one for one
- *       that is known to be too many. So none is taken that somebody needs.
+ * A sender may die at any step, and others share its end and send nothing: nobody comes then to
+ * make up for what it has not done. So it rings before it tells. But who is woken that early
+ * finds nothing; and may not take the byte out, or nobody would ring again. Therefore a sender
+ * says that it is about to tell, and who:
  *
- * To settle with one byte there, and rung: arm, then look at the ring.
+ *	T1  telling := this process          S1  arm
+ *	T2  armed? then ring, disarm         S2  is somebody telling who lives?
+ *	T3  the index, as ever               S3  still armed?
+ *	T4  telling := 0                     S4  is the ring empty?
+ *	                                     nobody, armed, and empty: take the byte
  *
- *	empty                            the byte is taken. If the bell was rung since, there
- *	                                 were two, and one is left: rung, one.
- *	something, and disarmed by us    rung, one, as before
- *	something, and it was rung       two bytes, or one and another to come: one is taken
+ *   I5  Bytes are taken out by who settles alone, under the bell lock, one at a time. All steps
+ *       are sequentially consistent. If S2 finds nobody, then whoever was telling before is
+ *       through, or dead: what it has told S4 finds, and if it saw that it was armed, S3 does. And
+ *       whoever is at T1 later sees at T2 that it is armed, and sends a byte of its own.
+ *   I6  Between T2 and T4 nothing stays armed by who settles: it disarms again. So what a sender
+ *       disarms is what it has rung for.
+ *   I7  Not armed, there is a byte: ringing sends before it disarms, and who settles disarms only
+ *       where it has seen one that it does not take.
  *
- * A byte while it is armed (a renewal rings whatever the bit says) is one too many as well:
- * it is seen first, and the bit after it, so it is not from a ringing that cleared that.
+ * The deaths:
+ *
+ *	before T2                nothing was told, and nobody was told of it
+ *	rung, not told           woken for nothing: S2 finds one who is dead, the byte is taken
+ *	told                     the byte is there
+ *	settling                 armed with a byte, which is too many: the next one settles
+ *
+ * tests/model/bell.pml is all of this, searched. One who is stopped between T1 and T4 makes the
+ * descriptor readable for nothing until it goes on. And who tells in the instant in which it is
+ * polled for the first time has not seen that, and rings behind: a death there is made up for by
+ * the next sender only. So it is where the other end does not know the sender's process by its
+ * number.
  */
+#include <sched.h>
 #include <sys/socket.h>
 
 #include "core/points.h"
 #include "ipc/duct_private.h"
+#include "shm/spin.h"
+
+/* At who is telling, before it is asked whether that lives: some 100 ns usually do. */
+#define LOOKS 64
 
 /* Where its socket is full there is a byte, and another one tells nothing. */
 void carom_duct_ring_bell(void *userdata)
@@ -42,8 +66,10 @@ int carom_duct_poll_fd(struct carom_duct *duct)
 {
 	int fd = carom_duct_fetch(duct, &duct->bell_fd, CAROM_LETTER_BELL);
 
-	if (fd >= 0)
+	if (fd >= 0 && !atomic_load(&duct->end->is_polled)) {
+		carom_ring_poll(&duct->in);
 		atomic_store(&duct->end->is_polled, true);
+	}
 	return fd;
 }
 
@@ -54,14 +80,37 @@ static bool has_byte(int fd, int flags)
 	return recv(fd, &byte, 1, MSG_DONTWAIT | flags) == 1;
 }
 
-/* Rung, and the byte has come: see above. */
-static void arm(struct carom_duct *duct, int fd)
+/* S2 */
+static bool is_being_told(const struct carom_duct *duct)
 {
-	bool is_empty = carom_ring_arm(&duct->in);
+	uint64_t teller = carom_ring_teller(&duct->in);
 
+	if (teller == 0)
+		return false;
+	for (int i = 0; i < LOOKS; i++) {
+		if (carom_ring_teller(&duct->in) != teller)
+			return true;
+		carom_spin_relax();
+	}
+	if (!carom_duct_teller_lives(teller))
+		return false;
+	sched_yield();
+	return true;
+}
+
+/* There is a byte. Return: there may be one more that is too many */
+static bool take_byte(struct carom_duct *duct, int fd)
+{
+	carom_ring_arm(&duct->in); /* S1 */
 	CAROM_POINT("duct.armed");
-	if (is_empty || !carom_ring_disarm(&duct->in))
-		has_byte(fd, 0);
+	if (!is_being_told(duct)) {
+		if (!carom_ring_is_armed(&duct->in)) /* S3 */
+			return true;
+		if (carom_ring_is_empty(&duct->in)) /* S4 */
+			return has_byte(fd, 0);
+	}
+	carom_ring_disarm(&duct->in);
+	return false;
 }
 
 void carom_duct_settle_bell(struct carom_duct *duct)
@@ -73,12 +122,8 @@ void carom_duct_settle_bell(struct carom_duct *duct)
 		carom_mutex_consistent(&duct->end->bell_lock);
 	else if (r < 0)
 		return; /* somebody else is at it */
-	if (has_byte(fd, MSG_PEEK)) {
-		if (carom_ring_is_armed(&duct->in))
-			has_byte(fd, 0);
-		else
-			arm(duct, fd);
-	}
+	while (has_byte(fd, MSG_PEEK) && take_byte(duct, fd))
+		;
 	carom_mutex_release(&duct->end->bell_lock);
 }
 

@@ -71,6 +71,12 @@ bool carom_duct_is_me(const struct carom_duct *duct, const struct duct_sharer *s
 /** carom_duct_has_gone() - for good; asks the kernel */
 bool carom_duct_has_gone(const struct duct_sharer *sharer);
 
+/** carom_duct_teller() - this process, in one word; not 0 */
+uint64_t carom_duct_teller(void);
+
+/** carom_duct_teller_lives() - does the process of that word? What is none does not */
+bool carom_duct_teller_lives(uint64_t teller);
+
 /** carom_duct_be() - it is this handle from now on */
 void carom_duct_be(const struct carom_duct *duct, struct duct_sharer *sharer);
 void carom_duct_be_nobody(struct duct_sharer *sharer);

@@ -10,6 +10,8 @@
 #include "core/pidfd.h"
 #include "ipc/duct_private.h"
 
+#define PID_BITS 22 /* the kernel has no larger ones */
+
 bool carom_duct_is_me(const struct carom_duct *duct, const struct duct_sharer *sharer)
 {
 	return !carom_duct_is_nobody(sharer) && carom_origin_is(sharer->origin) &&
@@ -34,6 +36,24 @@ static uint64_t born(void)
 	atomic_store(&ticks, mine);
 	atomic_store(&of, carom_origin());
 	return mine;
+}
+
+uint64_t carom_duct_teller(void)
+{
+	static _Atomic uint64_t of, name;
+
+	if (atomic_load(&of) != carom_origin()) {
+		atomic_store(&name, born() << PID_BITS | (uint64_t)getpid());
+		atomic_store(&of, carom_origin());
+	}
+	return atomic_load(&name);
+}
+
+bool carom_duct_teller_lives(uint64_t teller)
+{
+	pid_t pid = (pid_t)(teller & ((UINT64_C(1) << PID_BITS) - 1));
+
+	return pid > 0 && carom_pid_lives(pid, teller >> PID_BITS);
 }
 
 void carom_duct_be(const struct carom_duct *duct, struct duct_sharer *sharer)

@@ -48,6 +48,8 @@
  *   I5  `told` is the index that the other end was told, `mine` may be ahead of it. Whoever
  *       looks for more, sleeping or not, tells first. A producer's `mine` passes a record
  *       only once that is whole, so whoever takes over from the dead tells all of `mine`.
+ *
+ * A producer whose consumer polls a descriptor tells in more steps: see ipc/duct_bell.c.
  */
 #include "ipc/ring.h"
 
@@ -80,7 +82,7 @@ static void wake(struct carom_ring *ring, enum carom_ring_end end, uint32_t bits
 	uint32_t seen = atomic_fetch_and(&side->asleep, ~bits);
 
 	CAROM_POINT("ring.waking");
-	if (always || (seen & ~CAROM_RING_BELL))
+	if (always || (seen & CAROM_RING_SLEEPS))
 		carom_futex_wake(&side->asleep, INT_MAX);
 	if (ring->bell && (seen & bits & CAROM_RING_BELL))
 		ring->bell(ring->userdata);
@@ -99,6 +101,31 @@ void carom_ring_wake_sleeper(struct carom_ring *ring, enum carom_ring_end end, u
 	/* relaxed: P2 has seen S1, which stands behind the store */
 	if (carom_ring_reached(index, atomic_load_explicit(&sleeper->wanted, memory_order_relaxed)))
 		wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, false);
+}
+
+/* T1 to T4 of ipc/duct_bell.c */
+void carom_ring_publish_polled(struct carom_ring *ring, enum carom_ring_end end)
+{
+	struct carom_ring_side *mine = &ring->shared->sides[end];
+	struct carom_ring_side *theirs = &ring->shared->sides[other(end)];
+	struct carom_ring_view *view = &ring->views[end];
+	uint64_t index = view->mine;
+
+	atomic_store(&mine->telling, ring->teller ? ring->teller() : 0); /* T1 */
+	CAROM_POINT("duct.telling");
+	if (ring->bell && atomic_load(&theirs->asleep) & CAROM_RING_BELL) { /* T2 */
+		ring->bell(ring->userdata);
+		CAROM_POINT("duct.rung");
+		atomic_fetch_and(&theirs->asleep, ~CAROM_RING_BELL);
+	}
+	view->told = index;
+	atomic_store(&mine->index, index); /* T3, P1 */
+	CAROM_POINT("duct.told");
+	atomic_store(&mine->telling, 0); /* T4 */
+	/* P2; relaxed: as in carom_ring_wake_sleeper() */
+	if (atomic_load(&theirs->asleep) & CAROM_RING_SLEEPS &&
+	    carom_ring_reached(index, atomic_load_explicit(&theirs->wanted, memory_order_relaxed)))
+		wake(ring, other(end), CAROM_RING_SLEEPS, false);
 }
 
 /* Return: what the futex word was then */
@@ -514,7 +541,7 @@ void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end)
 
 	view->held = false;
 	carom_ring_publish(ring, end);
-	wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, true);
+	wake(ring, other(end), CAROM_RING_SLEEPS, true);
 }
 
 uint64_t carom_ring_more(const struct carom_ring *ring)
@@ -537,23 +564,30 @@ bool carom_ring_is_closed(const struct carom_ring *ring, enum carom_ring_end end
 	return atomic_load(&ring->shared->sides[end].closed);
 }
 
-bool carom_ring_arm(struct carom_ring *ring)
+void carom_ring_poll(struct carom_ring *ring)
+{
+	atomic_fetch_or(&ring->shared->sides[CAROM_RING_CONSUMER].asleep, CAROM_RING_POLLED);
+}
+
+void carom_ring_arm(struct carom_ring *ring)
 {
 	struct carom_ring_side *side = &ring->shared->sides[CAROM_RING_CONSUMER];
 	uint64_t mine = __atomic_load_n(&ring->views[CAROM_RING_CONSUMER].mine, __ATOMIC_RELAXED);
 
 	announce_sleep(side, mine + RING_WORD_SIZE, CAROM_RING_BELL);
-	return carom_ring_is_empty(ring);
 }
 
-bool carom_ring_disarm(struct carom_ring *ring)
+void carom_ring_disarm(struct carom_ring *ring)
 {
-	return atomic_fetch_and(&ring->shared->sides[CAROM_RING_CONSUMER].asleep,
-				~CAROM_RING_BELL) &
-	       CAROM_RING_BELL;
+	atomic_fetch_and(&ring->shared->sides[CAROM_RING_CONSUMER].asleep, ~CAROM_RING_BELL);
 }
 
 bool carom_ring_is_armed(const struct carom_ring *ring)
 {
 	return atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].asleep) & CAROM_RING_BELL;
+}
+
+uint64_t carom_ring_teller(const struct carom_ring *ring)
+{
+	return atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].telling);
 }

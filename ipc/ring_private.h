@@ -38,6 +38,7 @@ struct carom_ring_view {
  * @capacity: a power of two; the private copy, which alone is used
  * @views:    by enum carom_ring_end
  * @bell:     the consumer wants to be told by its descriptor
+ * @teller:   what the producer that does so is called; not 0
  */
 struct carom_ring {
 	struct carom_segment *segment;
@@ -47,6 +48,7 @@ struct carom_ring {
 	struct carom_ring_view *views;
 	bool is_pipe;
 	void (*bell)(void *userdata);
+	uint64_t (*teller)(void);
 	void *userdata;
 	struct carom_ring_view own_views[2];
 };
@@ -84,14 +86,17 @@ uint64_t carom_ring_more(const struct carom_ring *ring);
 bool carom_ring_is_empty(const struct carom_ring *ring);
 bool carom_ring_is_closed(const struct carom_ring *ring, enum carom_ring_end end);
 
-/**
- * carom_ring_arm() - have the producer's `bell` called once, for the next record. Any thread
- * Return: is the ring still empty?
- */
-bool carom_ring_arm(struct carom_ring *ring);
+/** carom_ring_poll() - the producer is to look whether it is armed before it tells, from now on */
+void carom_ring_poll(struct carom_ring *ring);
 
-/** carom_ring_disarm() - not any more. Return: false: it was called, or is being called */
-bool carom_ring_disarm(struct carom_ring *ring);
+/** carom_ring_arm() - have the producer's `bell` called once, before the next record. Any thread */
+void carom_ring_arm(struct carom_ring *ring);
+
+/** carom_ring_disarm() - not any more */
+void carom_ring_disarm(struct carom_ring *ring);
 bool carom_ring_is_armed(const struct carom_ring *ring);
+
+/** carom_ring_teller() - who is between the look at whether it is armed and the record; 0: nobody */
+uint64_t carom_ring_teller(const struct carom_ring *ring);
 
 #endif

@@ -16,6 +16,9 @@
 
 #define RING_WORD_SIZE sizeof(uint64_t)
 
+/** carom_ring_publish_polled() - rings first, if that is asked for; see ipc/duct_bell.c */
+void carom_ring_publish_polled(struct carom_ring *ring, enum carom_ring_end end);
+
 /** carom_ring_wake_sleeper() - @end was told of @index, and the other end wants to hear of it */
 void carom_ring_wake_sleeper(struct carom_ring *ring, enum carom_ring_end end, uint64_t index);
 
@@ -121,6 +124,13 @@ static inline void carom_ring_publish(struct carom_ring *ring, enum carom_ring_e
 	struct carom_ring_view *view = &ring->views[end];
 	uint64_t index = view->mine;
 
+	/* relaxed: once it is set it stays */
+	if (__builtin_expect(atomic_load_explicit(&sides[other].asleep, memory_order_relaxed) &
+				     CAROM_RING_POLLED,
+			     0)) {
+		carom_ring_publish_polled(ring, end);
+		return;
+	}
 	view->told = index;
 	/* P1: publishes the record, or the room; pairs with S2 in look() */
 	atomic_store(&sides[end].index, index);

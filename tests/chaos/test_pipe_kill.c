@@ -193,7 +193,8 @@ static bool is_ours(const char *name)
 static bool is_rare(const char *name)
 {
 	return strcmp(name, "ring.closed") == 0 || strcmp(name, "ring.waking") == 0 ||
-	       strcmp(name, "duct.waiting") == 0 || strcmp(name, "duct.ringing") == 0;
+	       strcmp(name, "duct.waiting") == 0 || strcmp(name, "duct.ringing") == 0 ||
+	       strcmp(name, "duct.rung") == 0;
 }
 
 /* It may stand in several places. */

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "core/points.h"
 #include "core/process.h"
 #include "ipc/passing.h"
 #include "ipc/ring_layout.h"
@@ -594,6 +595,45 @@ Test(duct, has_a_descriptor_that_tells_of_messages, .timeout = 20)
 	carom_connection_close(first);
 	cr_expect(is_pollable(fd), "the end");
 	cr_expect(eq(long, take(second, NULL, 0), -EPIPE));
+}
+
+/*
+ * The sender dies as soon as it has told of a message, and the test, which has that end too, sends
+ * nothing: who polls is woken all the same.
+ */
+Test(duct, descriptor_tells_of_what_the_dead_have_sent, .timeout = 60)
+{
+	static const char *const points[] = { "ring.published", "ring.waking", "duct.told",
+					      "duct.rung" };
+
+	for (size_t i = 0; i < 4; i++) {
+		MEMORY(first, second, );
+		int fd = carom_connection_poll_fd(second);
+		size_t size;
+		pid_t sender;
+
+		cr_expect(eq(int,
+			     carom_connection_recv_bytes_into(second, NULL, 0, CAROM_PASSED, &size),
+			     -EAGAIN));
+		cr_expect(not(is_pollable(fd)));
+		if (carom_point_arm_once(points[i], 1, SIGKILL) < 0)
+			cr_skip_test("skipped: built without points");
+		sender = child();
+		if (sender == 0)
+			_exit(give(first, "x", 1));
+		if (ended(sender) == -SIGKILL && strcmp(points[i], "duct.rung") != 0) {
+			cr_expect(is_pollable(fd), "%s", points[i]);
+			expect_message(second, "x");
+		}
+		carom_point_disarm_all();
+		/* whatever it was, nothing is left of it */
+		cr_expect(zero(int, give(first, "y", 1)));
+		cr_expect(is_pollable(fd), "%s", points[i]);
+		while (carom_connection_recv_bytes_into(second, (char[1]){ 0 }, 1, CAROM_PASSED,
+							&size) == 0)
+			;
+		cr_expect(not(is_pollable(fd)), "%s", points[i]);
+	}
 }
 
 static void *send_now_and_then(void *data)
