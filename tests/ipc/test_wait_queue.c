@@ -344,6 +344,7 @@ Test(wait_queue, that_is_killed_leaves_nobody_asleep, .timeout = 120)
 #define KINDS  4
 #define THINGS 1000
 
+/* LC-13 */
 Test(wait_queue, of_a_thousand_things_tells_which_are_ready, .timeout = 60)
 {
 	static struct carom_wait_item items[THINGS];

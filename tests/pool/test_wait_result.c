@@ -335,6 +335,7 @@ Test(wait_result, of_a_thousand_is_told, .timeout = 60)
 	of_a_thousand(0);
 }
 
+/* LC-13 */
 Test(wait_result, of_a_thousand_is_told_beside_a_descriptor, .timeout = 60)
 {
 	of_a_thousand(1);
