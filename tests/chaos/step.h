@@ -30,11 +30,17 @@
  *   are started there, and are asleep, or waited for until they are, before the victim acts:
  *   they must not run beside it, so that its way is the same each time. They are met in
  *   @check, and have deadlines, so that one who was forgotten ends and tells.
- * - What the victim has before it acts it does in @prepare (hold a lock, say).
+ * - What the victim has before it acts it does in @prepare (hold a lock, say). What is then
+ *   to happen to others before it acts stands in @prepared.
  * - A call that is made for the first time is resolved by the linker, with thousands of
  *   instructions: step_through() has @set_up, @prepare, @act and @check run once by a victim
  *   that nobody kills, and children inherit nothing of that. So call everything once in the
  *   test's own process before.
+ * - Nor does the victim ask for the time, which is not the same way twice: it has no deadline,
+ *   or one that has passed.
+ * - Where others are woken halfway, and run beside the victim from then on, its way is not the
+ *   same each time. With @wanders it is brought to its death step by step, by the number of
+ *   instructions: to every eleventh one, and to each if CAROM_STEP_ALL is set.
  * - If the victim goes to sleep, @asleep is called by the test's process, and sees to it
  *   that it goes on. (It may start others who sleep behind it.)
  * - @check gets what was done to the victim, which is dead and reaped, and asserts what
@@ -61,6 +67,7 @@
 
 #define STEP_COUNT_MAX  20000
 #define STEP_SLEEPS_MAX 8
+#define STEP_STRIDE     11
 
 /**
  * struct step_death - what was done to a victim
@@ -82,16 +89,20 @@ struct step_death {
  * struct step_play - one operation; all but @act and @check may be NULL
  * @set_up:  the test's process, before each victim
  * @prepare: the victim, before it can be killed
+ * @prepared: the test's process, when it has
  * @act:     the victim
  * @asleep:  the test's process: the victim sleeps
  * @check:   the test's process, after its death
+ * @wanders: the victim's way is not the same each time
  */
 struct step_play {
 	void (*set_up)(void *stage);
 	void (*prepare)(void *stage);
+	void (*prepared)(void *stage);
 	void (*act)(void *stage);
 	void (*asleep)(void *stage);
 	void (*check)(void *stage, const struct step_death *death);
+	bool wanders;
 };
 
 /* For the message of an assertion; valid until the next call. */
@@ -125,12 +136,15 @@ struct step_way {
 
 /**
  * struct step_run - one victim
+ * @end, @top: where the operation returns to, and its stack pointer before that
  * @word: what the breakpoint at @broken has replaced
  */
 struct step_run {
 	const struct step_play *play;
 	void *stage;
 	pid_t pid;
+	uintptr_t end;
+	uintptr_t top;
 	uintptr_t broken;
 	long word;
 };
@@ -238,6 +252,20 @@ static inline uint32_t step_one(const struct step_run *run)
 	return sleeps;
 }
 
+/* It stands before the first instruction: the return address is on top. */
+static inline void step_note_end(struct step_run *run)
+{
+	run->top = step_registers(run).rsp;
+	run->end = (uintptr_t)ptrace(PTRACE_PEEKDATA, run->pid, (void *)run->top, NULL);
+}
+
+static inline bool step_is_done(const struct step_run *run)
+{
+	struct user_regs_struct registers = step_registers(run);
+
+	return registers.rip == run->end && registers.rsp > run->top;
+}
+
 /* ---- born and killed ---- */
 
 /* A function of its own, so that what is executed of it is the operation and nothing else. */
@@ -274,9 +302,12 @@ static inline struct step_run step_begin(const struct step_play *play, void *sta
 		cr_skip_test("skipped: ptrace(2) is denied: %s", strerror(WEXITSTATUS(status)));
 	cr_assert(eq(int, WSTOPSIG(status), SIGSTOP));
 	ptrace(PTRACE_SETOPTIONS, run.pid, NULL, (void *)PTRACE_O_EXITKILL);
+	if (play->prepared)
+		play->prepared(stage);
 	step_break_at(&run, (uintptr_t)play->act);
 	step_resume(&run, PTRACE_CONT);
 	step_mend(&run);
+	step_note_end(&run);
 	return run;
 }
 
@@ -292,23 +323,19 @@ static inline int step_find_base(struct dl_phdr_info *info, size_t size, void *r
 	return 1; /* the first one is the program */
 }
 
-static inline struct step_death step_death_at(const struct step_way *way, uint32_t instruction)
+static inline struct step_death step_death_of(const struct step_run *run,
+					      const struct step_way *way, uint32_t instruction)
 {
 	uintptr_t base = 0;
 
 	dl_iterate_phdr(step_find_base, &base);
 	return (struct step_death){ .instruction = instruction,
 				    .count = way->count,
-				    .address = way->at[instruction] - base };
+				    .address = step_at(run) - base,
+				    .complete = step_is_done(run) };
 }
 
 /* ---- the way, and how to come to a place on it ---- */
-
-static inline uintptr_t step_return_address(const struct step_run *run,
-					    const struct user_regs_struct *registers)
-{
-	return (uintptr_t)ptrace(PTRACE_PEEKDATA, run->pid, (void *)registers->rsp, NULL);
-}
 
 static inline void step_note(struct step_way *way, uintptr_t at)
 {
@@ -324,17 +351,14 @@ static inline void step_note(struct step_way *way, uintptr_t at)
 static inline void step_record(const struct step_play *play, void *stage, struct step_way *way)
 {
 	struct step_run run = step_begin(play, stage);
-	struct user_regs_struct registers = step_registers(&run);
-	uintptr_t end = step_return_address(&run, &registers), top = registers.rsp;
 
 	way->count = way->sleep_count = 0;
-	while (registers.rip != end || registers.rsp <= top) {
-		step_note(way, registers.rip);
+	while (!step_is_done(&run)) {
+		step_note(way, step_at(&run));
 		if (step_one(&run) > 0) {
 			cr_assert(lt(u32, way->sleep_count, STEP_SLEEPS_MAX));
 			way->sleeps[way->sleep_count++] = way->count - 1;
 		}
-		registers = step_registers(&run);
 	}
 	step_end(&run, &(struct step_death){ .count = way->count, .complete = true });
 }
@@ -370,26 +394,43 @@ static inline void step_go(struct step_run *run, const struct step_way *way, uin
 	cr_assert(eq(u64, step_at(run), way->at[to]), "a victim went another way");
 }
 
+/* On a way of its own, which may be shorter. */
+static inline void step_wander(struct step_run *run, uint32_t to)
+{
+	while (to-- > 0 && !step_is_done(run))
+		step_one(run);
+}
+
+static inline struct step_run step_begin_and_go(const struct step_play *play, void *stage,
+						const struct step_way *way, uint32_t to)
+{
+	struct step_run run = step_begin(play, stage);
+
+	if (play->wanders)
+		step_wander(&run, to);
+	else
+		step_go(&run, way, to);
+	return run;
+}
+
 static inline void step_kill_at(const struct step_play *play, void *stage,
 				const struct step_way *way, uint32_t instruction)
 {
-	struct step_run run = step_begin(play, stage);
-	struct step_death death = step_death_at(way, instruction);
+	struct step_run run = step_begin_and_go(play, stage, way, instruction);
+	struct step_death death = step_death_of(&run, way, instruction);
 
-	step_go(&run, way, instruction);
 	step_end(&run, &death);
 }
 
 static inline void step_kill_asleep(const struct step_play *play, void *stage,
 				    const struct step_way *way, uint32_t instruction)
 {
-	struct step_run run = step_begin(play, stage);
-	struct step_death death = step_death_at(way, instruction);
+	struct step_run run = step_begin_and_go(play, stage, way, instruction);
+	struct step_death death = step_death_of(&run, way, instruction);
 
-	death.asleep = true;
-	step_go(&run, way, instruction);
 	cr_assert(zero(long, ptrace(PTRACE_SINGLESTEP, run.pid, NULL, NULL)));
-	cr_assert(eq(int, (int)step_await(&run), (int)STEP_ASLEEP));
+	death.asleep = step_await(&run) == STEP_ASLEEP;
+	cr_assert(death.asleep || play->wanders);
 	step_end(&run, &death);
 }
 
@@ -397,24 +438,25 @@ static inline void step_kill_asleep(const struct step_play *play, void *stage,
 static inline void step_leave_dead(const struct step_play *play, void *stage,
 				   const struct step_way *way, uint32_t instruction)
 {
-	struct step_run run = step_begin(play, stage);
+	struct step_run run = step_begin_and_go(play, stage, way, instruction);
 
-	step_go(&run, way, instruction);
 	cr_assert(eq(int, killed(run.pid), -SIGKILL));
 }
 
 /* All deaths of one play. *@way, which may be large, is how it went. */
 static inline void step_through_by(const struct step_play *play, void *stage, struct step_way *way)
 {
+	uint32_t stride = play->wanders && !getenv("CAROM_STEP_ALL") ? STEP_STRIDE : 1, deaths = 0;
 	uint64_t began = carom_now();
 
 	step_record(play, stage, way);
-	for (uint32_t i = 0; i < way->count; i++)
+	for (uint32_t i = 0; i < way->count; i += stride, deaths++)
 		step_kill_at(play, stage, way, i);
-	for (uint32_t i = 0; i < way->sleep_count; i++)
+	for (uint32_t i = 0; i < way->sleep_count; i++, deaths++)
 		step_kill_asleep(play, stage, way, way->sleeps[i]);
-	fprintf(stderr, "# %u instructions, %u sleeps, in %.1f s\n", way->count, way->sleep_count,
-		(double)(carom_now() - began) / CAROM_NS_PER_SEC);
+	cr_expect(lt(u32, 0, deaths));
+	fprintf(stderr, "# %u instructions, %u sleeps, %u deaths, in %.1f s\n", way->count,
+		way->sleep_count, deaths, (double)(carom_now() - began) / CAROM_NS_PER_SEC);
 }
 
 #else
