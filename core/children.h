@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /** carom_children_terminate_daemons() - SIGTERM to the daemonic ones */
@@ -12,9 +13,10 @@ void carom_children_terminate_daemons(void);
 /**
  * carom_children_join() - wait for all of them; says for whom (level INFO)
  *
- * No other is started from now on.
+ * Those that have not ended at @deadline_ns are let go, which is said (level WARNING). No other
+ * is started from now on.
  */
-void carom_children_join(void);
+void carom_children_join(uint64_t deadline_ns);
 
 /**
  * carom_children_hold_anew() - all descriptors were taken away: hold every child by another one

@@ -23,6 +23,7 @@
 #include "core/service.h"
 #include "core/streams.h"
 #include "core/thread_private.h"
+#include "core/time.h"
 #include "core/tracker.h"
 
 static _Atomic uint64_t leaving; /* the origin of the process that is; 0 none */
@@ -36,13 +37,22 @@ bool carom_is_exiting(void)
 
 static bool waits_for_nobody;
 
-static void end_everything(void)
+static _Atomic uint64_t limit_ns = CAROM_NO_DEADLINE;
+
+void carom_set_exit_limit(uint64_t ns)
+{
+	atomic_store(&limit_ns, ns);
+}
+
+static void end_everything(uint64_t patience_ns)
 {
 	carom_finalizers_run(0);
 	carom_children_terminate_daemons();
 	if (!waits_for_nobody) {
-		carom_children_join();
-		carom_threads_join();
+		uint64_t deadline_ns = carom_deadline_after(patience_ns);
+
+		carom_children_join(deadline_ns);
+		carom_threads_join(deadline_ns);
 	}
 	carom_finalizers_run(CAROM_FINALIZERS_ALL);
 	carom_tracker_stop(); /* the last: what finalizers have left is unlinked now; a second at most */
@@ -53,14 +63,14 @@ void carom_leave(void)
 	uint64_t origin = carom_origin();
 
 	if (atomic_exchange(&leaving, origin) != origin)
-		end_everything();
+		end_everything(atomic_load(&limit_ns));
 }
 
 int carom_reset_for_tests(void)
 {
 	if (carom_service_is_used())
 		return -EBUSY;
-	end_everything();
+	end_everything(CAROM_NO_DEADLINE);
 	carom_children_unwatch();
 	carom_service_end();
 	carom_guard_forget();

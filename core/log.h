@@ -80,6 +80,7 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_DIRECTORY_LOST = 307,     /* a child could not go where its parent is */
 	CAROM_LOG_EVENT_CGROUP_NOT_ENTERED = 308, /* a child ends for that */
 	CAROM_LOG_EVENT_CGROUP_REFUSED = 309,     /* a child is not started for that */
+	CAROM_LOG_EVENT_PROCESS_LEFT = 310,       /* at the program's end, after its limit */
 
 	/* pools */
 	CAROM_LOG_EVENT_TASK_TIMED_OUT = 400, /* its worker is killed */

@@ -811,8 +811,14 @@ void carom_children_terminate_daemons(void)
 	carom_fork_lock_release(&lock);
 }
 
+static void say_that_it_is_let_go(const char *name, int pid)
+{
+	carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_PROCESS_LEFT,
+			"process %s (%d) has not ended in time, and is not waited for", name, pid);
+}
+
 /* One that cannot be waited for (the program closed our descriptor) is let go. */
-static void join_child(struct carom_process *process)
+static void join_child(struct carom_process *process, uint64_t deadline_ns)
 {
 	char name[CAROM_NAME_MAX];
 	int pid = (int)process->pid;
@@ -822,7 +828,8 @@ static void join_child(struct carom_process *process)
 	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_AWAITED,
 			"waiting for process %s (%d) to end", name, pid);
 	carom_fork_lock_acquire(&lock);
-	wait_for_end(process, CAROM_NO_DEADLINE);
+	if (wait_for_end(process, deadline_ns) == -ETIMEDOUT)
+		say_that_it_is_let_go(name, pid);
 	if (process->state == PROCESS_STARTED) {
 		process->exit.kind = CAROM_EXIT_TAKEN;
 		process->state = PROCESS_ENDED;
@@ -831,7 +838,7 @@ static void join_child(struct carom_process *process)
 	unref(process);
 }
 
-void carom_children_join(void)
+void carom_children_join(uint64_t deadline_ns)
 {
 	struct carom_process *process;
 
@@ -841,7 +848,7 @@ void carom_children_join(void)
 		pthread_cond_wait(&changed, &lock.mutex);
 	while ((process = next_child(false))) {
 		tell_daemon(process); /* one that another thread was about to start */
-		join_child(process);
+		join_child(process, deadline_ns);
 	}
 	carom_fork_lock_release(&lock);
 }

@@ -16,7 +16,8 @@
  *
  * The child runs the function with default signal dispositions ("fork": the parent's),
  * an empty signal mask and the null device as standard input. At the regular end of the
- * program (return from main, exit()) children are waited for, and daemonic ones terminated.
+ * program (return from main, exit()) children are waited for, as long as carom_set_exit_limit()
+ * says, and daemonic ones terminated.
  *
  * It ends with its parent, however that ends (SIGKILL), and whatever it does meanwhile, as
  * far as the kernel can hold it:
@@ -393,6 +394,18 @@ CAROM_API void carom_child_exit(void) __attribute__((noreturn));
 
 /** carom_child_fail() - say @text on standard error and end this child with status 1 */
 CAROM_API void carom_child_fail(const char *text) __attribute__((noreturn));
+
+/**
+ * carom_set_exit_limit() - how long the regular end of this program waits for children and threads
+ * @limit_ns: for all of them; CAROM_NO_DEADLINE, as it is at first: as long as it takes
+ *
+ * Those that have not ended by then are named in the log (level WARNING), and end with the
+ * program: the end is not waited for, but nobody is left behind. Children by "fork" begin with
+ * their parent's limit.
+ *
+ * Context: MT-Safe, AS-Safe.
+ */
+CAROM_API void carom_set_exit_limit(uint64_t limit_ns);
 
 /** carom_is_exiting() - has the regular end of this process begun? AS-Safe. */
 CAROM_API bool carom_is_exiting(void);

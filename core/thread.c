@@ -18,7 +18,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "core/cond_wait.h"
 #include "core/fork_lock.h"
+#include "core/log.h"
 #include "core/origin.h"
 #include "core/thread_private.h"
 
@@ -116,19 +118,25 @@ int carom_thread_start(carom_thread_fn *function, void *userdata)
 	return r;
 }
 
-void carom_threads_join(void)
+void carom_threads_join(uint64_t deadline_ns)
 {
+	unsigned int left;
 	bool joins;
 	pthread_t last;
+	int r = 0;
 
 	acquire();
 	leave(); /* T3 */
-	while (running > 0)
-		pthread_cond_wait(&changed, &lock.mutex);
+	while (running > 0 && r == 0)
+		r = carom_cond_wait(&changed, &lock.mutex, deadline_ns);
+	left = running;
 	joins = has_ended;
 	last = last_ended;
 	has_ended = false;
 	release();
+	if (left)
+		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_PROCESS_LEFT,
+				"%u threads have not ended in time, and are not waited for", left);
 	if (joins)
 		pthread_join(last, NULL);
 }

@@ -21,9 +21,9 @@ typedef void carom_thread_fn(void *userdata);
  * @userdata: handed to @function; must stay valid until that returns
  *
  * Nobody joins it but the end of this process: return from main(), exit(3), or the end
- * of a child's function, which wait for as long as it takes. A thread that itself ends
- * the process is not waited for. In a forked child it does not exist and is not waited
- * for. It has the signal mask of the caller.
+ * of a child's function, which wait as long as carom_set_exit_limit() says. A thread that
+ * itself ends the process is not waited for. In a forked child it does not exist and is not
+ * waited for. It has the signal mask of the caller.
  *
  * Context: MT-Safe, AS-Unsafe heap.
  * Return: 0, -EINVAL (no @function), -ENOMEM, -EAGAIN (no more threads for this user or

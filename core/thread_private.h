@@ -11,8 +11,12 @@
  */
 int carom_thread_create(pthread_t *ret_thread, void *(*function)(void *), void *userdata);
 
-/** carom_threads_join() - wait until those of carom_thread_start() have ended; but for this one */
-void carom_threads_join(void);
+/**
+ * carom_threads_join() - wait until those of carom_thread_start() have ended; but for this one
+ *
+ * At @deadline_ns it says how many have not (level WARNING).
+ */
+void carom_threads_join(uint64_t deadline_ns);
 
 /**
  * carom_threads_own() - threads of the library that do its own work, and leave no lock held

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/process.h"
 #include "core/service.h"
+#include "core/thread.h"
 #include "core/time.h"
 #include "tests/core/births.h"
 #include "tests/core/functions.h"
@@ -252,6 +253,25 @@ static int ending(void)
 	return read(from[0], &byte, 1) != 1;
 }
 
+static void run_for_ever(void *userdata)
+{
+	for (;;)
+		pause();
+}
+
+/* Neither a child nor a thread of it ever ends: it does all the same, and says so. */
+static int limited(void)
+{
+	struct carom_process *process = NULL;
+
+	carom_log_set_level(CAROM_LOG_WARNING);
+	carom_set_exit_limit(CAROM_MILLISECONDS(200));
+	carom_finalizer_add(CAROM_FINALIZER_QUEUE_JOIN, finalize, (void *)"last", NULL);
+	if (carom_thread_start(run_for_ever, NULL) < 0)
+		return 1;
+	return START(&process, .function = wait_for_ever, .name = "Stayer") < 0;
+}
+
 /* ------------------------------------------------------------------------ */
 
 int main(int argc, char **argv)
@@ -260,10 +280,8 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*function)(void);
 	} scenarios[] = {
-		{ "early", early },
-		{ "elsewhere", elsewhere },
-		{ "handlers", handlers },
-		{ "ending", ending },
+		{ "early", early },   { "elsewhere", elsewhere }, { "handlers", handlers },
+		{ "ending", ending }, { "limited", limited },
 	};
 	const char *wanted = getenv("CAROM_SCENARIO") ? getenv("CAROM_SCENARIO") : "";
 

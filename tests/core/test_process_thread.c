@@ -318,7 +318,7 @@ Test(process_thread, goes_on_without_its_handle, .timeout = 20)
 		sem_wait(&talk.has_begun);
 		cr_expect(eq(sz, carom_active_children(NULL, 0), 1));
 		sem_post(&talk.may_end);
-		carom_threads_join();
+		carom_threads_join(CAROM_NO_DEADLINE);
 		cr_expect(eq(sz, carom_active_children(NULL, 0), 0));
 	}
 	cr_expect(eq(sz, carom_process_count(), 0));
@@ -347,7 +347,7 @@ Test(process_thread, many_end_while_others_begin, .timeout = 60)
 		cr_assert(zero(int, pthread_create(&threads[i], NULL, make_and_drop, NULL)));
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	cr_expect(eq(sz, carom_process_count(), 0));
 	cr_expect(eq(sz, carom_active_children(NULL, 0), 0));
 }
@@ -424,7 +424,7 @@ static void lose_all_descriptors(void)
 	CHECK(carom_process_cancel(process) == 0);
 	CHECK(carom_process_join(process, CAROM_NO_DEADLINE) == 0);
 	CHECK(count_fds() == 3);
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 }
 
 Test(process_thread, needs_no_descriptor, .timeout = 20)

@@ -39,9 +39,9 @@ Test(thread, is_waited_for, .timeout = 10)
 		cr_assert(zero(int, carom_thread_start(count_after_gate, NULL)));
 	cr_expect(zero(int, done));
 	pthread_barrier_wait(&gate);
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	cr_expect(eq(int, done, 3));
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 }
 
 static _Atomic int *shared;
@@ -110,7 +110,7 @@ Test(thread, started_by_one_that_is_waited_for_is_waited_for_too, .timeout = 10)
 	pthread_barrier_init(&gate, NULL, 1);
 	for (int round = 1; round <= 100; round++) {
 		cr_assert(zero(int, carom_thread_start(start_another, NULL)));
-		carom_threads_join();
+		carom_threads_join(CAROM_NO_DEADLINE);
 		cr_assert(eq(int, done, 2 * round));
 	}
 }
@@ -124,14 +124,14 @@ static void leave_early(void *userdata)
 Test(thread, that_exits_by_itself_is_not_waited_for_any_more, .timeout = 10)
 {
 	cr_assert(zero(int, carom_thread_start(leave_early, NULL)));
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	cr_expect(eq(int, done, 1));
 }
 
 static void end_the_process(void *userdata)
 {
 	pthread_barrier_wait(&gate);
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	count(userdata);
 }
 
@@ -141,18 +141,18 @@ Test(thread, that_ends_the_process_does_not_wait_for_itself_or_its_like, .timeou
 	cr_assert(zero(int, carom_thread_start(end_the_process, NULL)));
 	cr_assert(zero(int, carom_thread_start(end_the_process, NULL)));
 	pthread_barrier_wait(&gate);
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	while (done < 2)
 		sched_yield();
 }
 
 static void be_a_child(void)
 {
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	CHECK(done == 0);
 	pthread_barrier_init(&gate, NULL, 1);
 	CHECK(carom_thread_start(count_after_gate, NULL) == 0);
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	CHECK(done == 1);
 }
 
@@ -164,7 +164,7 @@ Test(thread, of_the_parent_is_not_waited_for_in_a_child, .timeout = 10)
 		sched_yield(); /* a thread that is being born holds locks, some of a sanitizer's */
 	cr_expect(zero(int, apart(be_a_child)));
 	pthread_barrier_wait(&gate);
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	cr_expect(eq(int, done, 1));
 }
 
@@ -178,7 +178,7 @@ Test(thread, that_forks_does_not_count_in_the_child, .timeout = 10)
 	int status = -1;
 
 	cr_assert(zero(int, carom_thread_start(fork_from_here, &status)));
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	cr_expect(zero(int, status));
 }
 
@@ -203,9 +203,9 @@ static void start_many(void)
 	for (int i = 0; i < 2000; i++) {
 		CHECK(carom_thread_start(count, NULL) == 0);
 		if (i % 10 == 0)
-			carom_threads_join();
+			carom_threads_join(CAROM_NO_DEADLINE);
 	}
-	carom_threads_join();
+	carom_threads_join(CAROM_NO_DEADLINE);
 	CHECK(done == 2000);
 }
 

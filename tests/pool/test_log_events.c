@@ -130,6 +130,24 @@ static void leave_a_child(void)
 	exit(EXIT_SUCCESS);
 }
 
+static int wait_for_ever(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	(void)argument, (void)size, (void)fds, (void)fd_count;
+	for (;;)
+		pause();
+	return 0;
+}
+
+static void leave_a_child_behind(void)
+{
+	static struct carom_process *left;
+
+	left = start("fork", wait_for_ever);
+	CHECK(carom_process_is_alive(left) == 1);
+	carom_set_exit_limit(CAROM_MILLISECONDS(1));
+	exit(EXIT_SUCCESS);
+}
+
 static int fail(void *userdata)
 {
 	(void)userdata;
@@ -315,6 +333,7 @@ static const struct {
 	    CAROM_LOG_EVENT_PROCESS_KILLED } },
 	{ fork_with_threads, 0, { CAROM_LOG_EVENT_FORK_WITH_THREADS } },
 	{ leave_a_child, 0, { CAROM_LOG_EVENT_PROCESS_AWAITED } },
+	{ leave_a_child_behind, 0, { CAROM_LOG_EVENT_PROCESS_LEFT } },
 	{ hooks_that_fail,
 	  0,
 	  { CAROM_LOG_EVENT_AFTER_FORK_FAILED, CAROM_LOG_EVENT_FINALIZER_FAILED } },
