@@ -50,7 +50,8 @@ static const struct feature {
 	[CAROM_FEATURE_ROBUST_LIST] = {
 		"robust_list", carom_ask_robust_list, NEEDS_NONE,
 		"the kernel marks the locks of a dying process, before it takes it down",
-		"a holder's death is noticed at its pidfd, late for large processes",
+		"a worker's death is noticed at its pidfd, late for large processes; mutexes are the "
+		"pthread library's, and there are no other locks nor queues between processes",
 	},
 	[CAROM_FEATURE_IO_URING] = {
 		"io_uring", carom_ask_io_uring, NEEDS_NONE,

@@ -40,7 +40,7 @@
  *   or one that has passed.
  * - Where others are woken halfway, and run beside the victim from then on, its way is not the
  *   same each time. With @wanders it is brought to its death step by step, by the number of
- *   instructions: to every eleventh one, and to each if CAROM_STEP_ALL is set.
+ *   instructions: to every 17th one, and to each if CAROM_STEP_ALL is set.
  * - If the victim goes to sleep, @asleep is called by the test's process, and sees to it
  *   that it goes on. (It may start others who sleep behind it.)
  * - @check gets what was done to the victim, which is dead and reaped, and asserts what
@@ -67,7 +67,7 @@
 
 #define STEP_COUNT_MAX  20000
 #define STEP_SLEEPS_MAX 8
-#define STEP_STRIDE     11
+#define STEP_STRIDE     17
 
 /**
  * struct step_death - what was done to a victim

@@ -344,6 +344,7 @@ static void start_with_all_blocked(void)
 	}
 }
 
+/* SN-07 */
 Test(process_edge, a_child_has_nothing_blocked_whatever_its_parent_has, .timeout = 60)
 {
 	cr_expect(zero(int, apart(start_with_all_blocked)));

@@ -111,6 +111,7 @@ static int kill_family_at(uint64_t after_ns)
 	return told;
 }
 
+/* SN-03 */
 Test(process_kill, nothing_survives_its_parent, .timeout = 300)
 {
 	uint64_t rounds = number_from_environment("CAROM_CHAOS_ROUNDS", ROUNDS);

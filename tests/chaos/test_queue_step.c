@@ -2,26 +2,19 @@
  * Queue: a death at every instruction of putting, getting and finishing, with others asleep for
  * it. A message is there or was got, whole; who waits for it, or for its place, is served.
  */
+#include "tests/chaos/sleeper.h"
 #include "tests/chaos/step.h"
-
-#include <stdatomic.h>
 
 #include "ipc/queue.h"
 
 /**
  * struct stage - shared by the victim and the survivors
  * @queue:   the handle, which all have by fork()
- * @sleeper: another process that waits; 0: none
- * @next:    one that is going to; 0: none
- * @ready:   it has entered the roll
- * @go:      it may go to sleep
+ * @sleeper: another process that waits, or is going to
  */
 struct stage {
 	struct carom_queue *queue;
-	pid_t sleeper;
-	pid_t next;
-	_Atomic uint32_t ready;
-	_Atomic uint32_t go;
+	struct sleeper sleeper;
 };
 
 #define VICTIMS 1
@@ -30,7 +23,7 @@ struct stage {
 
 static uint64_t patience(void)
 {
-	return carom_deadline_after(CAROM_SECONDS(20));
+	return carom_deadline_after(SLEEPER_PATIENCE_NS);
 }
 
 static int put(struct carom_queue *queue, int64_t number)
@@ -50,9 +43,8 @@ static int64_t get(struct carom_queue *queue, uint64_t deadline_ns)
 
 static void renew(struct stage *stage, const struct carom_queue_options *options)
 {
-	stage->sleeper = 0;
 	carom_queue_free(stage->queue);
-	stage->queue = NULL;
+	memset(stage, 0, sizeof(*stage));
 	cr_assert(zero(int, carom_queue_new(options, &stage->queue)));
 	cr_assert(zero(int, carom_queue_add_producer(stage->queue)));
 }
@@ -63,49 +55,39 @@ static void renew_plain(void *stage)
 }
 
 /* Each of them is told how it went by the other's exit status. */
-static int sleep_and_get(struct carom_queue *queue)
+static int sleep_and_get(void *userdata)
 {
-	return (int)get(queue, patience()) & 255;
+	struct stage *stage = userdata;
+
+	return (int)get(stage->queue, patience()) & 255;
 }
 
-static int sleep_and_put(struct carom_queue *queue)
+static int sleep_and_put(void *userdata)
 {
-	return -put(queue, OTHERS);
+	struct stage *stage = userdata;
+
+	return -put(stage->queue, OTHERS);
 }
 
-static int sleep_and_join(struct carom_queue *queue)
+static int sleep_and_join(void *userdata)
 {
-	return -carom_queue_join(queue, patience());
+	struct stage *stage = userdata;
+
+	return -carom_queue_join(stage->queue, patience());
 }
 
 /* It enters the roll first: from then on it sleeps for nothing but the queue. */
-static pid_t new_sleeper(struct stage *stage, int (*work)(struct carom_queue *queue))
+static int take_part(void *userdata)
 {
-	pid_t pid;
+	struct stage *stage = userdata;
 
-	atomic_store(&stage->ready, 0);
-	atomic_store(&stage->go, 0);
-	pid = child();
-	if (pid == 0) {
-		carom_queue_add_producer(stage->queue);
-		atomic_store(&stage->ready, 1);
-		await(atomic_load(&stage->go));
-		_exit(work(stage->queue));
-	}
-	await(atomic_load(&stage->ready));
-	return pid;
+	return carom_queue_add_producer(stage->queue);
 }
 
-static void let_sleep(struct stage *stage, pid_t pid)
+static void add_sleeper(struct stage *stage, sleeper_fn *work)
 {
-	atomic_store(&stage->go, 1);
-	await_asleep(pid);
-	stage->sleeper = pid;
-}
-
-static void add_sleeper(struct stage *stage, int (*work)(struct carom_queue *queue))
-{
-	let_sleep(stage, new_sleeper(stage, work));
+	sleeper_add(&stage->sleeper, take_part, work, stage);
+	sleeper_let_sleep(&stage->sleeper);
 }
 
 /* The victim enters the roll, which starts a thread, and makes all who sleep look again. */
@@ -115,8 +97,8 @@ static void enter(void *userdata)
 
 	carom_queue_add_producer(stage->queue);
 	carom_queue_qsize(stage->queue);
-	if (stage->sleeper)
-		await_asleep(stage->sleeper);
+	if (sleeper_may_sleep(&stage->sleeper))
+		await_asleep(stage->sleeper.pid);
 }
 
 /* The linker has found everything. */
@@ -189,7 +171,7 @@ static void check_put_with_getter(void *userdata, const struct step_death *death
 
 	await(carom_queue_is_empty(stage->queue));
 	cr_expect(zero(int, put(stage->queue, OTHERS)));
-	got = ended(stage->sleeper);
+	got = sleeper_ended(&stage->sleeper);
 	cr_expect(got == VICTIMS || got == OTHERS, "%d, %s", got, step_where(death));
 	if (death->complete)
 		cr_expect(eq(int, got, VICTIMS));
@@ -235,7 +217,7 @@ static void check_get_with_putter(void *userdata, const struct step_death *death
 		cr_expect(eq(i64, first, OTHERS));
 	if (first == VICTIMS)
 		cr_expect(eq(i64, get(stage->queue, patience()), OTHERS), "%s", step_where(death));
-	cr_expect(zero(int, ended(stage->sleeper)), "%s", step_where(death));
+	cr_expect(zero(int, sleeper_ended(&stage->sleeper)), "%s", step_where(death));
 	expect_usable(stage, death);
 }
 
@@ -255,7 +237,7 @@ static void renew_with_next(void *userdata)
 	struct stage *stage = userdata;
 
 	renew_plain(stage);
-	stage->next = new_sleeper(stage, sleep_and_get);
+	sleeper_add(&stage->sleeper, take_part, sleep_and_get, stage);
 }
 
 /* The victim is woken first. */
@@ -263,7 +245,7 @@ static void add_getter_and_put(void *userdata)
 {
 	struct stage *stage = userdata;
 
-	let_sleep(stage, stage->next);
+	sleeper_let_sleep(&stage->sleeper);
 	cr_assert(zero(int, put(stage->queue, VICTIMS)));
 }
 
@@ -272,11 +254,11 @@ static void check_sleep(void *userdata, const struct step_death *death)
 	struct stage *stage = userdata;
 	int got;
 
-	if (!stage->sleeper) /* the victim never slept */
-		let_sleep(stage, stage->next);
+	if (!sleeper_may_sleep(&stage->sleeper)) /* the victim never slept */
+		sleeper_let_sleep(&stage->sleeper);
 	await(carom_queue_is_empty(stage->queue));
 	cr_expect(zero(int, put(stage->queue, OTHERS)));
-	got = ended(stage->sleeper);
+	got = sleeper_ended(&stage->sleeper);
 	cr_expect(got == VICTIMS || got == OTHERS, "%d, %s", got, step_where(death));
 	if (got == VICTIMS)
 		cr_expect(eq(i64, get(stage->queue, patience()), OTHERS), "%s", step_where(death));
@@ -321,7 +303,7 @@ static void check_task(void *userdata, const struct step_death *death)
 		if (get(stage->queue, CAROM_PASSED) == VICTIMS)
 			cr_expect(zero(int, carom_queue_task_done(stage->queue)), "%s",
 				  step_where(death));
-	cr_expect(zero(int, ended(stage->sleeper)), "%s", step_where(death));
+	cr_expect(zero(int, sleeper_ended(&stage->sleeper)), "%s", step_where(death));
 	expect_usable(stage, death);
 	cr_expect(zero(int, carom_queue_task_done(stage->queue)), "%s", step_where(death));
 }

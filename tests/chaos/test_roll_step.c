@@ -38,16 +38,18 @@ enum { ROWS = 4 };
  * @next:   one that sleeps, and buries
  */
 struct stage {
-	union {
-		struct carom_roll roll;
-		char room[sizeof(struct carom_roll) + ROWS * sizeof(struct carom_roll_row)];
-	};
+	_Alignas(64) char roll[sizeof(struct carom_roll) + ROWS * sizeof(struct carom_roll_row)];
 	_Atomic uint32_t word;
 	uint32_t victim;
 	uint32_t dead;
 	struct sleeper other;
 	struct sleeper next;
 };
+
+static struct carom_roll *roll_of(const struct stage *stage)
+{
+	return (struct carom_roll *)(uintptr_t)stage->roll;
+}
 
 /* Each process's own. */
 static uint32_t own_name;
@@ -57,13 +59,13 @@ static int enter(void *userdata)
 	struct stage *stage = userdata;
 	struct carom_keeper *keeper;
 
-	return carom_roll_enter(&stage->roll, &own_name, &keeper);
+	return carom_roll_enter(roll_of(stage), &own_name, &keeper);
 }
 
 static void bury_all(struct stage *stage)
 {
-	carom_roll_each_dead(&stage->roll, own_name, name)
-		carom_roll_bury(&stage->roll, name);
+	carom_roll_each_dead(roll_of(stage), own_name, name)
+		carom_roll_bury(roll_of(stage), name);
 }
 
 static int sleep_until(struct stage *stage, uint64_t deadline_ns)
@@ -72,7 +74,7 @@ static int sleep_until(struct stage *stage, uint64_t deadline_ns)
 
 	while (r == 0 && atomic_load(&stage->word) == 0) {
 		bury_all(stage);
-		r = carom_roll_sleep(&stage->roll, carom_roll_row_of(own_name), &stage->word, 0,
+		r = carom_roll_sleep(roll_of(stage), carom_roll_row_of(own_name), &stage->word, 0,
 				     deadline_ns, 0);
 	}
 	return r;
@@ -86,7 +88,7 @@ static int sleep_patiently(void *stage)
 static void renew(struct stage *stage)
 {
 	memset(stage, 0, sizeof(*stage));
-	carom_roll_init(&stage->roll, ROWS);
+	carom_roll_init(roll_of(stage), ROWS);
 	own_name = 0;
 }
 
@@ -112,11 +114,11 @@ static struct stage *new_stage(void)
 	renew(stage);
 	enter(stage);
 	sleep_until(stage, carom_deadline_after(CAROM_MILLISECONDS(1)));
-	carom_roll_break_off(&stage->roll, carom_roll_row_of(own_name), NULL);
+	carom_roll_break_off(roll_of(stage), carom_roll_row_of(own_name), NULL);
 	own_name = 0;
 	bury_all(stage);
 	enter(stage);
-	carom_roll_leave(&stage->roll, carom_roll_row_of(own_name), NULL);
+	carom_roll_leave(roll_of(stage), carom_roll_row_of(own_name), NULL);
 	return stage;
 }
 
@@ -128,17 +130,17 @@ static void expect_no_row_lost(struct stage *stage, const struct step_death *dea
 
 	bury_all(stage);
 	for (int i = 0; i < ROWS; i++)
-		cr_assert(zero(int, carom_roll_enter(&stage->roll, &names[i], &keeper)), "%s",
+		cr_assert(zero(int, carom_roll_enter(roll_of(stage), &names[i], &keeper)), "%s",
 			  step_where(death));
-	cr_expect(eq(int, carom_roll_enter(&stage->roll, &more, &keeper), -EUSERS), "%s",
+	cr_expect(eq(int, carom_roll_enter(roll_of(stage), &more, &keeper), -EUSERS), "%s",
 		  step_where(death));
 	if (stage->victim)
-		carom_roll_bury(&stage->roll, stage->victim);
+		carom_roll_bury(roll_of(stage), stage->victim);
 	if (stage->dead)
-		carom_roll_bury(&stage->roll, stage->dead);
+		carom_roll_bury(roll_of(stage), stage->dead);
 	for (int i = 0; i < ROWS; i++) {
-		cr_expect(carom_roll_lives(&stage->roll, names[i]), "%s", step_where(death));
-		carom_roll_leave(&stage->roll, carom_roll_row_of(names[i]), NULL);
+		cr_expect(carom_roll_lives(roll_of(stage), names[i]), "%s", step_where(death));
+		carom_roll_leave(roll_of(stage), carom_roll_row_of(names[i]), NULL);
 	}
 }
 
@@ -150,7 +152,7 @@ static void expect_next_woken(struct stage *stage, const struct step_death *deat
 
 static bool is_empty(const struct stage *stage, uint32_t name)
 {
-	return carom_roll_sign(&stage->roll, carom_roll_row_of(name)).word == 0;
+	return carom_roll_sign(roll_of(stage), carom_roll_row_of(name)).word == 0;
 }
 
 /* ---- entering ---- */
@@ -203,14 +205,14 @@ static void act_leave(void *userdata)
 {
 	struct stage *stage = userdata;
 
-	carom_roll_leave(&stage->roll, carom_roll_row_of(own_name), NULL);
+	carom_roll_leave(roll_of(stage), carom_roll_row_of(own_name), NULL);
 }
 
 static void act_break_off(void *userdata)
 {
 	struct stage *stage = userdata;
 
-	carom_roll_break_off(&stage->roll, carom_roll_row_of(own_name), NULL);
+	carom_roll_break_off(roll_of(stage), carom_roll_row_of(own_name), NULL);
 }
 
 Test(roll_step, of_leaving, .timeout = 120)
@@ -301,7 +303,7 @@ static void act_sleep_once(void *userdata)
 	struct stage *stage = userdata;
 
 	bury_all(stage);
-	carom_roll_sleep(&stage->roll, carom_roll_row_of(own_name), &stage->word, 0,
+	carom_roll_sleep(roll_of(stage), carom_roll_row_of(own_name), &stage->word, 0,
 			 CAROM_NO_DEADLINE, 0);
 	bury_all(stage);
 }

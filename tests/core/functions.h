@@ -107,6 +107,15 @@ static int echo(const void *argument, size_t size, const int *fds, size_t fd_cou
 }
 CAROM_REGISTER(echo);
 
+/* As the program has it from the start; the suite changes its own. */
+static int a_global = 1;
+
+static int tell_global(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	return a_global;
+}
+CAROM_REGISTER(tell_global);
+
 /* --- of the suites process_* -------------------------------------------- */
 
 static int tell_pid(const void *argument, size_t size, const int *fds, size_t fd_count)

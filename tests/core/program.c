@@ -264,7 +264,7 @@ static int limited(void)
 {
 	struct carom_process *process = NULL;
 
-	carom_log_set_level(CAROM_LOG_WARNING);
+	carom_log_to_stderr(CAROM_LOG_WARNING);
 	carom_set_exit_limit(CAROM_MILLISECONDS(200));
 	carom_finalizer_add(CAROM_FINALIZER_QUEUE_JOIN, finalize, (void *)"last", NULL);
 	if (carom_thread_start(run_for_ever, NULL) < 0)

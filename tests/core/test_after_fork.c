@@ -210,6 +210,7 @@ static __attribute__((unused)) void use_locks_and_memory(void)
 #endif
 
 /* UT-07 */
+/* SY-27 */
 Test(after_fork, locks_are_free_in_children_whoever_holds_them_in_the_parent, .timeout = 120)
 {
 	pthread_t threads[2];

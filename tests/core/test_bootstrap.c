@@ -333,6 +333,7 @@ Test(bootstrap, each_process_runs_its_own_exit_handlers, .timeout = 60)
 }
 
 /* UT-04 */
+/* SN-01 */
 Test(bootstrap, end_of_a_program_ends_its_children_between_its_finalizers, .timeout = 60)
 {
 	char text[256], *begun;
@@ -344,6 +345,21 @@ Test(bootstrap, end_of_a_program_ends_its_children_between_its_finalizers, .time
 	cr_expect(strcmp(text, "pool queue 0TJ join temp ") == 0 ||
 			  strcmp(text, "pool queue 0JT join temp ") == 0,
 		  "'%s'", text);
+}
+
+/* SN-02 */
+Test(bootstrap, end_of_a_program_waits_for_its_children_as_long_as_it_is_told, .timeout = 60)
+{
+	uint64_t began = carom_now();
+	char text[512];
+
+	/* the child, which has the outputs too, has ended with the program */
+	cr_expect(zero(int, run_program("limited", text, sizeof(text))));
+	cr_expect(ge(u64, carom_now() - began, CAROM_MILLISECONDS(200)));
+	cr_expect(ne(ptr, strstr(text, "process Stayer ("), NULL), "'%s'", text);
+	cr_expect(ne(ptr, strstr(text, ") has not ended in time"), NULL), "'%s'", text);
+	cr_expect(ne(ptr, strstr(text, "1 threads have not ended in time"), NULL), "'%s'", text);
+	cr_expect(ne(ptr, strstr(text, "last"), NULL), "'%s'", text);
 }
 
 /* --- programs that lack something ---------------------------------------- */

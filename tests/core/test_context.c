@@ -219,6 +219,7 @@ Test(context, of_spawn_runs_this_program_if_none_is_set, .timeout = 60)
 /* --- what a child goes on with ------------------------------------------- */
 
 /* CX-16 */
+/* SN-08 */
 Test(context, child_has_directory_level_authkey_and_method, .timeout = 60)
 {
 	struct carom_context *context;
@@ -236,6 +237,18 @@ Test(context, child_has_directory_level_authkey_and_method, .timeout = 60)
 		told_by(context, tell_preparation, text, sizeof(text));
 		cr_expect(strcmp(text, expected) == 0, "%s: '%s'", methods[each_], text);
 	}
+}
+
+/* SN-10 */
+Test(context, child_by_fork_has_what_was_changed_and_others_what_was_there_at_first, .timeout = 60)
+{
+	carom_ensure_forkserver();
+	a_global = 2;
+	cr_expect(eq(int, RUN(.context = context_of("fork"), .function = tell_global), 2));
+	cr_expect(eq(int, RUN(.context = context_of("spawn"), .function = tell_global), 1));
+	if (context_of("forkserver")) /* as when the server was made */
+		cr_expect(eq(int, RUN(.context = context_of("forkserver"), .function = tell_global),
+			     1));
 }
 
 Test(context, options_are_checked)

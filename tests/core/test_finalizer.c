@@ -221,6 +221,7 @@ static void be_an_idle_child(void)
 	CHECK(noted(""));
 }
 
+/* SN-04 */
 Test(finalizer, of_the_parent_does_not_run_at_the_exit_of_a_child)
 {
 	of_the_parent = add(0, note, "p");

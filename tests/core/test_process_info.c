@@ -81,6 +81,7 @@ Test(process_info, names_count_handles_from_when_they_are_made)
 }
 
 /* PR-02 */
+/* SN-06 */
 Test(process_info, names_have_the_ordinals_of_all_ancestors, .timeout = 60)
 {
 	static const char *const types[] = { "ForkProcess", "SpawnProcess", "ForkServerProcess" };
@@ -274,6 +275,7 @@ static size_t read_of(pid_t pid, const char *what, char *text, size_t size)
 }
 
 /* PR-22 */
+/* SN-05 */
 Test(process_info, tells_nobody_the_authkey_by_arguments_or_environment, .timeout = 60)
 {
 	static const char key[] = "a key that nobody is told";

@@ -147,6 +147,7 @@ Test(process_limits, what_a_child_leaves_behind_is_killed_when_it_has_ended)
 }
 
 /* WL-08 */
+/* SN-17 */
 Test(process_limits, child_that_passes_its_limit_of_memory_is_told_from_one_that_was_killed)
 {
 	struct carom_context *context;

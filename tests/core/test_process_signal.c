@@ -1,4 +1,7 @@
+#include <linux/sched.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
 
 #include "core/log.h"
 #include "tests/core/apart.h"
@@ -181,4 +184,95 @@ Test(process_signal, terminate_controlled_is_not_spoken_of, .timeout = 60)
 		end_talk(&loud);
 		close(pidfd);
 	}
+}
+
+/* --- a number that somebody else has got --------------------------------- */
+
+enum { NO_NAMESPACE = 77, NO_CHOICE = 78 };
+
+/* With this very pid, and no signal taken before it has said so. Return: its pid, or -errno. */
+static pid_t new_stranger(pid_t pid, int go_fd)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD,
+				   .set_tid = (uintptr_t)&pid,
+				   .set_tid_size = 1 };
+	sigset_t all, pending;
+	char byte;
+	long r;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	r = syscall(SYS_clone3, &args, sizeof(args));
+	if (r != 0)
+		return r < 0 ? -errno : (pid_t)r;
+	if (read(go_fd, &byte, 1) != 1 || sigpending(&pending) < 0)
+		_exit(1);
+	for (int number = 1; number < NSIG; number++)
+		if (sigismember(&pending, number) == 1)
+			_exit(2);
+	_exit(0);
+}
+
+static void end_elsewhere(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) > 0 || kill(pid, 0) == 0)
+		sched_yield();
+}
+
+/* The first of its namespace, in which nobody else is born meanwhile. */
+static void signal_one_that_is_gone(void)
+{
+	struct carom_process *process =
+		START(.context = context_of("fork"), .function = wait_for_ever);
+	pid_t pid = carom_process_pid(process), stranger;
+	int go[2], status = -1;
+
+	CHECK(pipe(go) == 0);
+	end_elsewhere(pid);
+	stranger = new_stranger(pid, go[0]);
+	if (stranger < 0)
+		_exit(NO_CHOICE);
+	CHECK(stranger == pid);
+	carom_process_interrupt(process);
+	carom_process_terminate(process);
+	carom_process_terminate_controlled(process);
+	carom_process_signal(process, SIGUSR1);
+	carom_process_kill(process);
+	CHECK(carom_process_is_alive(process) == 0);
+	CHECK(carom_process_join(process, CAROM_NO_DEADLINE) == 0);
+	carom_process_free(process);
+	CHECK(write(go[1], "!", 1) == 1);
+	CHECK(waitpid(stranger, &status, 0) == stranger);
+	CHECK(status == 0);
+}
+
+static void be_in_a_namespace(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWPID) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) < 0)
+		_exit(NO_NAMESPACE);
+	pid = fork();
+	if (pid == 0) {
+		signal_one_that_is_gone();
+		_exit(0);
+	}
+	if (pid < 0)
+		_exit(NO_NAMESPACE);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+/* SN-19 */
+Test(process_signal, reaches_nobody_else_who_has_got_its_pid, .timeout = 60)
+{
+	int status = apart(be_in_a_namespace);
+
+	if (status == NO_NAMESPACE << 8)
+		cr_skip_test("skipped: no PID namespace can be made here");
+	if (status == NO_CHOICE << 8)
+		cr_skip_test("skipped: no process can be given a pid of one's choice here");
+	cr_expect(zero(int, status));
 }

@@ -263,6 +263,7 @@ static void run_children_without_sigchld(void)
 	run_children();
 }
 
+/* SN-20 */
 Test(process_wait, exit_code_is_real_although_the_program_reaps_everybody, .timeout = 60)
 {
 	cr_expect(apart(run_children_with_a_reaper) == 0);
@@ -289,6 +290,7 @@ static void lose_an_exit_code(void)
 	CHECK(strstr(text, " stopped exitcode unknown>"));
 }
 
+/* SN-20 */
 Test(process_wait, exit_code_that_nobody_kept_is_said_to_be_unknown, .timeout = 60)
 {
 	cr_expect(apart_with("CAROM_DENY", "pidfd_info", lose_an_exit_code) == 0);

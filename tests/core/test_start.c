@@ -78,6 +78,7 @@ static void *fds_by_thread(void *userdata)
 /* FS-01 */
 /* FS-12 */
 /* UT-10 */
+/* SN-09 */
 Test(start, child_has_what_it_was_given_and_nothing_else, .timeout = 60)
 {
 	static const char *const afresh[] = { "spawn", "forkserver" };
@@ -723,6 +724,7 @@ Test(start, preload_that_kills_the_fork_server_is_an_error_and_no_storm, .timeou
 /* --- spawn --------------------------------------------------------------- */
 
 /* FS-03 */
+/* SN-08 */
 Test(start, spawned_program_is_told_by_its_argument_that_it_is_a_child, .timeout = 60)
 {
 	struct carom_process *process;

@@ -1,5 +1,6 @@
 /* What "spawn" runs in the suites of messages. */
 #include "tests/ipc/share.h"
+#include "tests/ipc/kit.h"
 #include "tests/ipc/answer.h"
 
 int main(int argc, char **argv)

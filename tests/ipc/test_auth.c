@@ -279,6 +279,81 @@ Test(auth, needs_a_key_of_some_length)
 	}
 }
 
+/** struct relay - between two sides, keeping all that goes through it */
+struct relay {
+	int fds[2];
+	unsigned char bytes[4096];
+	size_t size;
+};
+
+/* Return: false: that side has ended. */
+static bool pass_on(struct relay *relay, int from)
+{
+	unsigned char *place = relay->bytes + relay->size;
+	ssize_t size = recv(relay->fds[from], place, sizeof(relay->bytes) - relay->size, 0);
+
+	if (size <= 0)
+		return false;
+	relay->size += (size_t)size;
+	put(relay->fds[!from], place, (size_t)size);
+	return true;
+}
+
+static void *pass_all_on(void *data)
+{
+	struct relay *relay = data;
+	struct pollfd fds[2] = { { relay->fds[0], POLLIN, 0 }, { relay->fds[1], POLLIN, 0 } };
+	bool goes_on = true;
+
+	while (goes_on && poll(fds, 2, -1) > 0)
+		for (int side = 0; side < 2; side++)
+			if (fds[side].revents && !pass_on(relay, side))
+				goes_on = false;
+	return NULL;
+}
+
+/* All that two sides say to each other that have these keys. */
+static void overhear(struct relay *relay, const char *key, const char *other_key)
+{
+	struct side first = { .options = CAROM_AUTH_OPTIONS(.key = key, .key_size = strlen(key)),
+			      .is_first = true };
+	struct side second = { .options = CAROM_AUTH_OPTIONS(.key = other_key,
+							     .key_size = strlen(other_key)) };
+	CONNECTION mine = NULL;
+	CONNECTION theirs = NULL;
+	pthread_t threads[2];
+
+	relay->size = 0;
+	relay->fds[0] = half(&CAROM_CONNECTION_OPTIONS(), &mine);
+	relay->fds[1] = half(&CAROM_CONNECTION_OPTIONS(), &theirs);
+	first.connection = mine;
+	second.connection = theirs;
+	cr_assert(zero(int, pthread_create(&threads[0], NULL, pass_all_on, relay)));
+	cr_assert(zero(int, pthread_create(&threads[1], NULL, show_both, &second)));
+	show_both(&first);
+	pthread_join(threads[1], NULL);
+	cr_expect(eq(int, first.result, second.result));
+	carom_connection_close(mine);
+	carom_connection_close(theirs);
+	pthread_join(threads[0], NULL);
+	close(relay->fds[0]);
+	close(relay->fds[1]);
+}
+
+/* SN-05 */
+Test(auth, keys_are_in_nothing_that_goes_over_a_connection, .timeout = 30)
+{
+	static const char *keys[] = { "a key of some length", "the key of somebody else" };
+	struct relay *relay = share(sizeof(*relay));
+
+	for (int other = 0; other < 2; other++) {
+		overhear(relay, keys[0], keys[other]);
+		cr_expect(le(sz, 100, relay->size));
+		for (int i = 0; i < 2; i++)
+			cr_expect(eq(ptr, memmem(relay->bytes, relay->size, keys[i], 6), NULL));
+	}
+}
+
 /* ---- peers that do not mean well ---- */
 
 static const struct carom_auth_options auth = { .size_bytes = sizeof(auth),

@@ -409,6 +409,7 @@ static void resize_under_load(struct load *loads, int count, int rounds)
 	cr_expect(eq(int, carom_pool_state(pool), CAROM_POOL_RUNNING));
 }
 
+/* SN-12 */
 Test(resize, pain_29_grows_and_shrinks_at_random_under_load, .timeout = 60)
 {
 	struct load loads[3] = { 0 };

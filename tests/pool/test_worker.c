@@ -46,6 +46,37 @@ static int64_t ask(struct carom_pool *pool, carom_task_fn *function)
 	return out;
 }
 
+/* ---- what it has open ---- */
+
+/* The descriptors that a program started by a worker has, in text; one more is its list's own. */
+static int list_fds_of_a_program(struct carom_call *call)
+{
+	FILE *list = popen("exec ls /proc/self/fd", "r");
+	char text[1000];
+	size_t size;
+
+	if (!list)
+		return -errno;
+	size = fread(text, 1, sizeof(text) - 1, list);
+	text[size] = '\0';
+	pclose(list);
+	return carom_reply(call, text, size + 1);
+}
+
+/* SN-09 */
+Test(worker, starts_programs_that_have_the_standard_descriptors_alone, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	char text[1000] = "";
+
+	for (int i = 0; i < 20; i++)
+		cr_assert(le(int, 3, dup(STDERR_FILENO))); /* not even CLOEXEC */
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1), &pool)));
+	cr_assert(zero(int, carom_pool_apply(pool, list_fds_of_a_program, NULL, 0, text,
+					     sizeof(text), NULL, NULL)));
+	cr_expect(eq(str, text, (char *)"0\n1\n2\n3\n"));
+}
+
 /* ---- tasks enough ---- */
 
 /* PC-04 */
