@@ -242,7 +242,7 @@ static void bury_one(struct carom_queue *queue, uint32_t name)
 	CAROM_POINT("queue.burying");
 	carom_queue_ring_all(queue);
 	CAROM_POINT("queue.told");
-	carom_roll_bury(roll, name);
+	carom_primitive_bury(&queue->base, name);
 }
 
 void carom_queue_bury(struct carom_queue *queue)

@@ -140,7 +140,7 @@ static void look_for_the_dead(struct carom_primitive *base)
 			break_it(state_of(base));
 		CAROM_POINT("barrier.broken");
 		atomic_store(held, 0);
-		carom_roll_bury(base->roll, name);
+		carom_primitive_bury(base, name);
 	}
 }
 

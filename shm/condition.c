@@ -99,7 +99,7 @@ static void bury_the_dead(struct carom_primitive *base)
 		hand_on(base, slot);
 	CAROM_POINT("condition.forgotten");
 	carom_roll_each_dead(base->roll, carom_primitive_name(base), name)
-		carom_roll_bury(base->roll, name); /* N3 */
+		carom_primitive_bury(base, name); /* N3 */
 }
 
 static const struct carom_primitive_kind condition_kind = {

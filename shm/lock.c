@@ -85,7 +85,7 @@ static void bury_the_dead(struct carom_primitive *base)
 		       !atomic_compare_exchange_weak(word, &seen,
 						     CAROM_ROLL_NAME_DEAD | (seen & WAITERS)))
 			;
-		carom_roll_bury(base->roll, dead);
+		carom_primitive_bury(base, dead);
 	}
 }
 

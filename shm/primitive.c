@@ -19,6 +19,7 @@
 
 #include "core/cleanup.h"
 #include "core/fork_lock.h"
+#include "core/points.h"
 #include "core/probe.h"
 #include "shm/memfd.h"
 
@@ -152,14 +153,37 @@ void carom_primitive_deinit(struct carom_primitive *primitive, bool has_somethin
 	carom_closep(&primitive->fd);
 }
 
+void carom_primitive_bury(struct carom_primitive *primitive, uint32_t name)
+{
+	if (carom_primitive_has_entered(primitive))
+		carom_roll_bury(primitive->roll, name);
+	else
+		primitive->heir_of = name;
+}
+
+/* All rows are somebody's. Return: -EBUSY: others were faster, there may be room. */
+static int inherit(struct carom_primitive *primitive)
+{
+	if (!carom_roll_next_dead(primitive->roll, 0, 0))
+		return -EUSERS;
+	primitive->heir_of = 0;
+	primitive->kind->bury(primitive);
+	CAROM_POINT("primitive.inheriting");
+	if (!primitive->heir_of) /* somebody was stopped, or they are buried */
+		return carom_roll_enter(primitive->roll, &primitive->name, &primitive->keeper);
+	return carom_roll_take_over(primitive->roll, primitive->heir_of, &primitive->name,
+				    &primitive->keeper);
+}
+
 static int enter(struct carom_primitive *primitive)
 {
-	int r = carom_roll_enter(primitive->roll, &primitive->name, &primitive->keeper);
+	int r;
 
-	if (r == -EUSERS && carom_roll_next_dead(primitive->roll, 0, 0)) {
-		primitive->kind->bury(primitive);
+	do {
 		r = carom_roll_enter(primitive->roll, &primitive->name, &primitive->keeper);
-	}
+		if (r == -EUSERS)
+			r = inherit(primitive);
+	} while (r == -EBUSY);
 	if (r == 0)
 		primitive->row = carom_roll_row_of(primitive->name);
 	return r;

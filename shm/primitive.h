@@ -34,7 +34,8 @@ struct carom_primitive;
  * @magic:      at the start of the file
  * @name:       of those that their maker gives none
  * @state_size: bytes
- * @bury:       see to all dead rows; called when somebody wants to enter and finds no free one
+ * @bury:       see to all dead rows, each to the end: carom_primitive_bury(); called when
+ *              somebody wants to enter and finds no free one
  */
 struct carom_primitive_kind {
 	uint64_t magic;
@@ -65,6 +66,7 @@ struct carom_primitive_file {
  * @fd:     -1: half-built
  * @row, @name, @keeper: this process's, in the roll
  * @origin: the process that has them; 0: none yet
+ * @heir_of: while it enters: one of the dead, whom it has seen to and not buried; 0: none
  */
 struct carom_primitive {
 	const struct carom_primitive_kind *kind;
@@ -75,6 +77,7 @@ struct carom_primitive {
 	int fd;
 	uint32_t row;
 	uint32_t name;
+	uint32_t heir_of;
 	struct carom_keeper *keeper;
 	_Atomic uint64_t origin;
 };
@@ -143,6 +146,13 @@ static inline uint32_t carom_primitive_name(const struct carom_primitive *primit
 {
 	return carom_primitive_has_entered(primitive) ? primitive->name : 0;
 }
+
+/**
+ * carom_primitive_bury() - what that one of the dead had is seen to: its row is free
+ *
+ * Or, if this process has no row yet, to be taken over (L8 of shm/roll.c).
+ */
+void carom_primitive_bury(struct carom_primitive *primitive, uint32_t name);
 
 /**
  * carom_primitive_row() - this process's row, which it enters when it first asks

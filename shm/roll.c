@@ -2,7 +2,7 @@
  * Roll
  *
  *   L1  A row's word goes 0 -> keeper's thread id -> OWNER_DIED -> 0, or from the thread
- *       id back to 0 by leaving. Entering and burying are compare-and-swaps of the whole
+ *       id back to 0 by leaving, or from OWNER_DIED to another thread id (L8). Entering and burying are compare-and-swaps of the whole
  *       sign that was seen, so of several one wins, and who is late buries nobody else.
  *   L2  A row is found by who reads `row_count` after it was entered: the count is raised
  *       before the word is set.
@@ -19,6 +19,9 @@
  *   L7  Nobody buries itself. A death may wake nobody, since all look for dead rows before
  *       they sleep; so a thread of the dying process that still runs must leave its row
  *       as it is, or who is about to sleep misses what that thread leaves undone.
+ *   L8  Nor does who has no row yet, since nobody would hear of its own death. Where all rows
+ *       are somebody's it sees to what the dead left, and takes one of their rows over: the
+ *       exchange that ends the mark is the one that enters.
  *
  * Why the row's mark does not do for L6: the kernel decides a process's death for all
  * threads at once, but each of them leaves the queues of the futexes only when it runs
@@ -38,7 +41,19 @@
  *	the node pending, word set the kernel marks it: a dead row that held nothing
  *	linked                     likewise
  *	entries not yet changed    sleepers do not watch it; but it has not slept, so was
- *	                           not woken: no wake-up is lost with it
+ *	                           not woken, and has buried nobody: nothing is lost with it
+ *
+ * L8, as an interleaving without it. A roll of two rows, of a condition:
+ *
+ *	S waits                    has given up the lock, and not looked at the rows yet
+ *	D, with the lock, killed   its row is marked, which wakes nobody; there was something
+ *	                           to be notified of
+ *	N gets the lock            and is told: to notify is now up to N, which has to enter,
+ *	                           finds no room, and buries D
+ *	S looks                    finds the row free, and sleeps
+ *	N, entering, killed        nobody knows of N; S sleeps for ever
+ *
+ * With L8 the row is marked until it is N's, and S either does not sleep or watches N.
  *
  * What is not watched. More than CAROM_ROLL_WATCHED_MAX others: futex_waitv(2) takes 128
  * words. Then, and where there is no futex_waitv (before Linux 5.16), sleepers look
@@ -82,12 +97,22 @@ static bool exchange_sign(struct carom_roll *roll, uint32_t row, struct carom_ro
 	return atomic_compare_exchange_strong(&roll->rows[row].sign, &from, to);
 }
 
-/** struct entry - @name: set once it has a row */
+/**
+ * struct entry
+ * @dead: whose row it is to be; 0: nobody's
+ * @name: set once it has a row
+ */
 struct entry {
 	struct carom_roll *roll;
 	uint32_t row;
+	uint32_t dead;
 	uint32_t name;
 };
+
+static bool is_of_dead(uint32_t row, struct carom_roll_sign sign, uint32_t name)
+{
+	return sign.word & FUTEX_OWNER_DIED && carom_roll_name(row, sign) == name;
+}
 
 /* in the keeper's thread, as nptl takes a robust mutex */
 static int begin_life(const struct carom_robust *self, void *userdata)
@@ -98,11 +123,11 @@ static int begin_life(const struct carom_robust *self, void *userdata)
 					.generation = seen.generation + 1 };
 	struct carom_life *life = &entry->roll->rows[entry->row].life;
 
-	if (seen.word)
+	if (entry->dead ? !is_of_dead(entry->row, seen, entry->dead) : seen.word != 0)
 		return -EBUSY;
 	carom_robust_begin(self, &life->link);
 	CAROM_POINT("roll.pending");
-	if (exchange_sign(entry->roll, entry->row, seen, mine)) { /* L4 */
+	if (exchange_sign(entry->roll, entry->row, seen, mine)) { /* L4, L8 */
 		CAROM_POINT("roll.taken");
 		carom_robust_push(self, &life->link);
 		entry->name = carom_roll_name(entry->row, mine);
@@ -162,6 +187,17 @@ static void announce(struct carom_roll *roll, uint32_t row)
 	carom_futex_wake(&roll->entries, INT32_MAX);
 }
 
+static int enter(struct entry *entry, uint32_t *ret_name, struct carom_keeper **ret_keeper)
+{
+	int r = carom_keeper_hold(begin_life, entry, ret_keeper);
+
+	if (r < 0)
+		return r;
+	announce(entry->roll, entry->row);
+	*ret_name = entry->name;
+	return 0;
+}
+
 int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_name, struct carom_keeper **ret_keeper)
 {
 	struct entry entry = { .roll = roll };
@@ -171,13 +207,17 @@ int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_name, struct carom_k
 		entry.row = find_free(roll, entry.row);
 		if (entry.row == CAROM_ROLL_NOBODY)
 			return -EUSERS;
-		r = carom_keeper_hold(begin_life, &entry, ret_keeper);
-		if (r == 0) {
-			announce(roll, entry.row);
-			*ret_name = entry.name;
-		}
+		r = enter(&entry, ret_name, ret_keeper);
 	}
 	return r;
+}
+
+int carom_roll_take_over(struct carom_roll *roll, uint32_t dead, uint32_t *ret_name,
+			 struct carom_keeper **ret_keeper)
+{
+	struct entry entry = { .roll = roll, .row = carom_roll_row_of(dead), .dead = dead };
+
+	return enter(&entry, ret_name, ret_keeper);
 }
 
 void carom_roll_leave(struct carom_roll *roll, uint32_t row, struct carom_keeper *keeper)
@@ -212,7 +252,7 @@ void carom_roll_bury(struct carom_roll *roll, uint32_t name)
 	struct carom_roll_sign seen = carom_roll_sign(roll, row), nobody = seen;
 
 	nobody.word = 0;
-	if (seen.word & FUTEX_OWNER_DIED && carom_roll_name(row, seen) == name)
+	if (is_of_dead(row, seen, name))
 		exchange_sign(roll, row, seen, nobody); /* L1 */
 }
 

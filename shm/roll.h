@@ -121,6 +121,18 @@ void carom_roll_init(struct carom_roll *roll, uint32_t capacity);
  */
 int carom_roll_enter(struct carom_roll *roll, uint32_t *ret_name, struct carom_keeper **ret_keeper);
 
+/**
+ * carom_roll_take_over() - the same, in the row of @dead
+ * @dead: to be buried so: what it left is seen to, and all that @held, @asleep and @role said is 0
+ *
+ * For who finds no other row: nobody is to bury who has none, but in the step in which it gets
+ * one. So there is no moment at which one who is about to sleep finds neither of the two.
+ *
+ * Return: 0, -EBUSY (it is buried already, or taken over), or what carom_keeper_hold() says.
+ */
+int carom_roll_take_over(struct carom_roll *roll, uint32_t dead, uint32_t *ret_name,
+			 struct carom_keeper **ret_keeper);
+
 /** carom_roll_leave() - not any more: it holds nothing, and no thread of it sleeps */
 void carom_roll_leave(struct carom_roll *roll, uint32_t row, struct carom_keeper *keeper);
 
@@ -191,7 +203,8 @@ uint32_t carom_roll_next_dead(const struct carom_roll *roll, uint32_t row, uint3
 /**
  * carom_roll_bury() - what it held is seen to: the row is free for somebody else
  *
- * Several may do so at once. Nothing happens to who lives, or has died in that row since.
+ * By who has a row. Several may do so at once. Nothing happens to who lives, or has died in
+ * that row since.
  */
 void carom_roll_bury(struct carom_roll *roll, uint32_t name);
 

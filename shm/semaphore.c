@@ -152,9 +152,10 @@ static void leave_mutex(struct semaphore_state *state, uint32_t wake_count)
 }
 
 /* S2 */
-static void bury_one(struct semaphore_state *state, struct carom_roll *roll, uint32_t name)
+static void bury_one(struct carom_primitive *base, uint32_t name)
 {
-	struct carom_roll_row *dead = &roll->rows[carom_roll_row_of(name)];
+	struct semaphore_state *state = (struct semaphore_state *)base->file->state;
+	struct carom_roll_row *dead = &base->roll->rows[carom_roll_row_of(name)];
 	uint32_t held = get(&dead->held);
 
 	set(&dead->held, 0);
@@ -163,17 +164,16 @@ static void bury_one(struct semaphore_state *state, struct carom_roll *roll, uin
 		add(&state->value, held);
 	subtract(&state->sleepers, get(&dead->asleep));
 	set(&dead->asleep, 0);
-	carom_roll_bury(roll, name);
+	carom_primitive_bury(base, name);
 }
 
 /* Return: there were some, and call_sleepers() is due. */
 static bool bury_the_dead(struct carom_primitive *base)
 {
-	struct semaphore_state *state = (struct semaphore_state *)base->file->state;
 	bool are_some = false;
 
 	carom_roll_each_dead(base->roll, carom_primitive_name(base), name) {
-		bury_one(state, base->roll, name);
+		bury_one(base, name);
 		are_some = true;
 	}
 	return are_some;

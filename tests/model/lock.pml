@@ -105,7 +105,7 @@ inline bury_the_dead()
 		}
 		atomic {
 			if
-			:: life[i] == MARKED && IS_NAME(i, dead_generation) -> life[i] = FREE
+			:: life[i] == MARKED && IS_NAME(i, dead_generation) -> bury_row(i)
 			:: else
 			fi;
 			i++;
@@ -222,6 +222,7 @@ given_up:
 			doomed[me] = false;
 			row = NOBODY;
 			mine = 0;
+			heir_of = 0;
 			seen = 0;
 			seen_generation = 0;
 			seen_entries = 0;

@@ -15,6 +15,10 @@
  * of what p has, as its thread ends). Its users have the variables of roll_variables, and its
  * bury_the_dead() and init() use what is below.
  *
+ * There are as many rows as processes, so a fresh one finds one free only if another one has buried
+ * somebody; else it is the heir of one of the dead. -DBURY_FIRST, where it frees that row, and takes it
+ * later, is a mistake that was in the code until the model of the condition found it.
+ *
  * Where the model is simpler than the code: rows are looked at, compared and queued for all
  * at once.
  */
@@ -35,13 +39,25 @@ byte life[ROWS] = ALIVE, generation[ROWS], entries;
 #else
 #define ON_ENTRIES (4 << ROWS)
 #endif
+#ifndef WORD_OF /* what a process sleeps on, of its own */
+#define WORD_OF(p) ON_WORD
+#endif
+#ifndef LOST_OF /* and that it is missed if it dies there */
+#define LOST_OF(p) ON_LOST
+#endif
 byte queues[PROCESSES];
 bool asleep[PROCESSES], woken[PROCESSES], doomed[PROCESSES], ended[PROCESSES];
 byte row_of[PROCESSES] = NOBODY;
 bool finished[PROCESSES];
 byte decided;
 
-#define roll_variables byte row = me, mine, seen_entries, watched, i
+#ifdef PATIENT
+#define IMPATIENT false
+#else
+#define IMPATIENT (me == 0)
+#endif
+
+#define roll_variables byte row = me, mine, heir_of, dead, seen_entries, watched, i
 
 #ifdef NO_GENERATION
 #define IS_NAME(r, g) (true)
@@ -91,18 +107,57 @@ inline wake_up(p)
 	queues[p] = 0
 }
 
+#define NAME(r)     (1 + (r) + generation[r] * ROWS)
+#define HEIRS_ROW   ((heir_of - 1) % ROWS)
+#define IS_ANY_FREE (life[0] == FREE || life[1] == FREE || life[2] == FREE)
+#define IS_HEIR     (heir_of != 0 && life[HEIRS_ROW] == MARKED && NAME(HEIRS_ROW) == heir_of)
+
+/* Of who has no row: a name, which fits into a byte as all are small. */
+inline bury_row(r)
+{
+#ifndef BURY_FIRST
+	if
+	:: row == NOBODY -> heir_of = NAME(r)
+	:: else -> life[r] = FREE
+	fi
+#else
+	life[r] = FREE
+#endif
+}
+
+/* The next one from row i on, which has to be there, and the last step of seeing to it. */
+inline find_dead()
+{
+	i = FIRST_DEAD(i);
+	dead = NAME(i)
+}
+
+inline bury()
+{
+	if
+	:: life[i] == MARKED && NAME(i) == dead -> bury_row(i)
+	:: else /* another one has buried it meanwhile, or taken its row over */
+	fi;
+	dead = 0;
+	i++
+}
+
 inline enter()
 {
 	do
-	:: row != NOBODY -> break
+	:: atomic { row != NOBODY -> break }
 	:: atomic {
-		row == NOBODY && !doomed[me] &&
-		(life[0] == FREE || life[1] == FREE || life[2] == FREE) ->
+		row == NOBODY && !doomed[me] && (IS_ANY_FREE || IS_HEIR) ->
 			if
-			:: life[0] == FREE -> row = 0
-			:: life[0] != FREE && life[1] == FREE -> row = 1
-			:: else -> row = 2
+			:: IS_HEIR -> row = HEIRS_ROW
+			:: else ->
+				if
+				:: life[0] == FREE -> row = 0
+				:: life[0] != FREE && life[1] == FREE -> row = 1
+				:: else -> row = 2
+				fi
 			fi;
+			heir_of = 0;
 			life[row] = ALIVE;
 			row_of[me] = row;
 #ifndef SIGN_LATE
@@ -121,13 +176,17 @@ inline enter()
 			wake_each(2, ON_ENTRIES)
 #endif
 		}
-	:: row == NOBODY && !doomed[me] && ARE_OTHERS_DEAD -> bury_for_room()
+	:: atomic {
+		row == NOBODY && !doomed[me] && !IS_ANY_FREE && ARE_OTHERS_DEAD && !IS_HEIR ->
+			heir_of = 0
+		}
+		bury_for_room()
 	od
 }
 
 /*
  * @is_late: what it waits for is there already. @is_same: the word is as it was
- * Goes on at the label again, or, process 0 at any time, at given_up.
+ * Goes on at the label again, or, process 0 at any time unless -DPATIENT, at given_up.
  */
 inline sleep_on_roll(is_late, is_same)
 {
@@ -146,20 +205,23 @@ inline sleep_on_roll(is_late, is_same)
 		:: (is_same) && (!ON_ENTRIES || entries == seen_entries) && STILL_ALIVE(0) &&
 		   STILL_ALIVE(1) && STILL_ALIVE(2) ->
 			asleep[me] = true;
-			queues[me] = watched | ON_WORD | ON_ENTRIES | ON_LOST;
+			queues[me] = watched | WORD_OF(me) | ON_ENTRIES | LOST_OF(me);
 			forget()
 		:: else -> forget(); goto again
 		fi
 	}
 	if
 	:: atomic { woken[me] && !doomed[me] -> wake_up(me); goto again }
-	:: atomic { me == 0 && !woken[me] && !doomed[me] -> wake_up(me); goto given_up }
+	:: atomic { IMPATIENT && !woken[me] && !doomed[me] -> wake_up(me); goto given_up }
 	fi
 }
 
 /* ---- deaths ---- */
 
-#define CAN_DIE(p) (row_of[p] != NOBODY && !doomed[p] && !finished[p])
+#ifndef MORTALS
+#define MORTALS 7 /* a bit each; fewer make a search shorter */
+#endif
+#define CAN_DIE(p) ((MORTALS & 1 << (p)) && row_of[p] != NOBODY && !doomed[p] && !finished[p])
 
 /* in the keeper: the kernel wakes one */
 inline mark_row()
@@ -178,7 +240,10 @@ inline end_thread()
 		:: asleep[victim] ->
 			wake_up(victim);
 #ifndef NO_LOST
-			wake_one(ON_LOST)
+			if
+			:: LOST_OF(victim) != 0 -> wake_one(ON_LOST)
+			:: else
+			fi
 #endif
 		:: else
 		fi

@@ -124,14 +124,13 @@ inline bury_the_dead()
 	do
 	:: atomic {
 		FIRST_DEAD(i) < ROWS ->
-			i = FIRST_DEAD(i);
+			find_dead();
 			value = value + held[i];
 			held[i] = 0
 		}
 		atomic { sleepers = sleepers - sleeping[i]; sleeping[i] = 0 }
 		atomic {
-			life[i] = FREE;
-			i++;
+			bury();
 			has_buried = true
 		}
 	:: atomic { FIRST_DEAD(i) == ROWS -> i = 0; break }
@@ -267,6 +266,8 @@ begin:
 			doomed[me] = false;
 			row = NOBODY;
 			mine = 0;
+			heir_of = 0;
+			dead = 0;
 			forget();
 			i = 0;
 			wake_count = 0;
@@ -280,7 +281,7 @@ begin:
 
 init
 {
-	byte row = NOBODY, mine, i;
+	byte row = NOBODY + 1, mine, heir_of, dead, i; /* none of the three, and may bury */
 	bool has_buried;
 
 	atomic { begin_all() }

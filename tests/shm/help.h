@@ -70,6 +70,17 @@ static inline int killed(pid_t pid)
 	return ended(pid);
 }
 
+/* Until a child is stopped, any if @pid is -1. Return: which. */
+static inline pid_t stopped(pid_t pid)
+{
+	int status = 0;
+
+	pid = waitpid(pid, &status, WUNTRACED);
+	cr_assert(ge(int, pid, 0));
+	cr_assert(ne(int, WIFSTOPPED(status), 0), "it was to be stopped, and has ended");
+	return pid;
+}
+
 /* A test with the kernel's list of held locks, and one where the pthread library stands in for it. */
 #define TEST_BOTH(suite, name)                              \
 	static void name(void);                             \

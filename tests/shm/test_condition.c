@@ -296,6 +296,44 @@ Test(condition, tells_who_waits_that_the_lock_s_holder_died, .timeout = 60)
 	carom_condition_free(table->condition);
 }
 
+/* The one who was about to sleep looks between them. */
+Test(condition, tells_of_one_who_died_in_the_row_of_another, .timeout = 60)
+{
+	struct table *table = share(sizeof(*table));
+	pid_t waiting, holding, heir;
+
+	cr_assert(zero(int, carom_condition_new(&CAROM_CONDITION_OPTIONS(.process_max = 2),
+						&table->condition)));
+	if (carom_point_arm_once("condition.released", 1, SIGSTOP) < 0)
+		cr_skip_test("skipped: this build has no points");
+	waiting = child();
+	if (waiting == 0)
+		wait_once(table, true);
+	stopped(waiting);
+	holding = child();
+	if (holding == 0) {
+		lock(table);
+		/* it has a row, and tells nobody yet */
+		carom_condition_notify(table->condition, 0);
+		hold_until_killed(&table->entered);
+	}
+	await_held(&table->entered);
+	killed(holding);
+	cr_assert(zero(int, carom_point_arm_once("primitive.inheriting", 1, SIGSTOP)));
+	heir = child();
+	if (heir == 0) {
+		if (carom_condition_acquire(table->condition, CAROM_NO_DEADLINE) == -EOWNERDEAD)
+			carom_condition_notify(table->condition, UINT32_MAX);
+		_exit(1);
+	}
+	stopped(heir);
+	kill(waiting, SIGCONT);
+	await_asleep(waiting);
+	killed(heir);
+	cr_expect(eq(int, ended(waiting), EOWNERDEAD));
+	carom_condition_free(table->condition);
+}
+
 static void die_with_the_lock(struct table *table)
 {
 	pid_t pid = child();

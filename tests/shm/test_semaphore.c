@@ -285,6 +285,48 @@ Test(semaphore, sleeper_that_dies_takes_no_wakeup_along, .timeout = 60)
 	cr_expect(zero(int, ended(second)));
 }
 
+static pid_t child_that_gets_one(struct carom_semaphore *semaphore, _Atomic uint32_t *has_it)
+{
+	pid_t pid = child();
+
+	if (pid == 0) {
+		if (carom_semaphore_acquire(semaphore, CAROM_NO_DEADLINE) == 0)
+			hold_until_killed(has_it);
+		_exit(1);
+	}
+	await_asleep(pid);
+	return pid;
+}
+
+/* There is no room for one who comes: it takes back what the dead had, and dies before it has woken anybody. */
+Test(semaphore, gives_all_units_back_though_who_does_dies_without_a_row, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_semaphore_freep) struct carom_semaphore *semaphore = NULL;
+	struct table *table = share(sizeof(*table));
+	pid_t holder, pids[2], first, newcomer;
+
+	cr_assert(zero(int, carom_semaphore_new(2, &CAROM_SEMAPHORE_OPTIONS(.process_max = 3),
+						&semaphore)));
+	holder = child_that_has(semaphore, 2);
+	pids[0] = child_that_gets_one(semaphore, &table->ready);
+	pids[1] = child_that_gets_one(semaphore, &table->inside);
+	await_asleep(pids[0]); /* whoever comes wakes those who were there */
+	if (carom_point_arm_once("roll.awake", 1, SIGSTOP) < 0)
+		cr_skip_test("skipped: this build has no points");
+	killed(holder);
+	first = stopped(-1); /* who heard of it, and has not looked yet */
+	cr_assert(zero(int, carom_point_arm_once("semaphore.unlocked", 1, SIGKILL)));
+	newcomer = child();
+	if (newcomer == 0)
+		_exit(carom_semaphore_try(semaphore));
+	cr_expect(eq(int, ended(newcomer), -SIGKILL));
+	kill(first, SIGCONT);
+	await_held(&table->ready);
+	await_held(&table->inside);
+	killed(pids[0]);
+	killed(pids[1]);
+}
+
 static void work(void *userdata)
 {
 	struct table *table = userdata;
