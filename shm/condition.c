@@ -9,7 +9,8 @@
  *       nobody got. Whoever finds it, under the lock, calls the longest waiting one
  *       instead, and frees the slot after that: a death in between notifies one too many,
  *       none too few.
- *   N3  Rows are buried under the lock, after N2 was done for all slots.
+ *   N3  Rows are buried under the lock, each after N2 was done for all slots, and that after
+ *       the row was seen to be marked: of who dies between the two the slots are not known yet.
  *   N4  Who was woken looks for the dead before it returns or sleeps again.
  *   N6  A thread of a dying process may get the lock after its row was buried, and its slot
  *       with it, which may be another's by now: it leaves that alone.
@@ -29,6 +30,8 @@
  *
  * As the lock tells of each death under it, and what it protects is the caller's to
  * repair, a wait ends then, with the lock.
+ *
+ * tests/model/condition.pml has this protocol.
  */
 #include "shm/condition.h"
 
@@ -89,7 +92,7 @@ static void hand_on(struct carom_primitive *base, uint32_t slot)
 	carom_wait_list_remove(list, slot);
 }
 
-static void bury_the_dead(struct carom_primitive *base)
+static void hand_on_all(struct carom_primitive *base)
 {
 	const struct carom_wait_list *list = &state_of(base)->list;
 	uint32_t slot = carom_wait_list_next_dead(list, base->roll, 0);
@@ -98,8 +101,16 @@ static void bury_the_dead(struct carom_primitive *base)
 	     slot = carom_wait_list_next_dead(list, base->roll, slot + 1))
 		hand_on(base, slot);
 	CAROM_POINT("condition.forgotten");
-	carom_roll_each_dead(base->roll, carom_primitive_name(base), name)
-		carom_primitive_bury(base, name); /* N3 */
+}
+
+/* Without a mark, too: N6 may have left a slot. */
+static void bury_the_dead(struct carom_primitive *base)
+{
+	hand_on_all(base);
+	carom_roll_each_dead(base->roll, carom_primitive_name(base), name) {
+		hand_on_all(base); /* N3 */
+		carom_primitive_bury(base, name);
+	}
 }
 
 static const struct carom_primitive_kind condition_kind = {

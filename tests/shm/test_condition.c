@@ -281,6 +281,31 @@ Test(condition, hands_on_what_the_dead_were_notified_of, .timeout = 60)
 	carom_condition_free(table->condition);
 }
 
+/* Who finds the death did not know of it when it looked for what the dead were notified of. */
+Test(condition, hands_on_what_one_was_notified_of_who_dies_meanwhile, .timeout = 60)
+{
+	struct table *table = new_table();
+	pid_t pids[2], notifier;
+
+	two_waiters(table, pids);
+	kill(pids[0], SIGSTOP);
+	stopped(pids[0]);
+	if (carom_point_arm_once("condition.forgotten", 2, SIGSTOP) < 0)
+		cr_skip_test("skipped: this build has no points");
+	notifier = child();
+	if (notifier == 0) { /* the first one to get there; its coming wakes both */
+		notify(table, 1);
+		hold_until_killed(&table->rounds);
+	}
+	await_held(&table->rounds);
+	cr_assert(eq(int, stopped(pids[1]), pids[1]));
+	killed(pids[0]);
+	kill(pids[1], SIGCONT);
+	cr_expect(zero(int, ended(pids[1])));
+	killed(notifier);
+	carom_condition_free(table->condition);
+}
+
 Test(condition, tells_who_waits_that_the_lock_s_holder_died, .timeout = 60)
 {
 	struct table *table = new_table();
