@@ -15,10 +15,14 @@
  *       finds another round, or another phase, was overtaken by a reset, or by what broke the
  *       barrier.
  *   B3  A row of the roll with `held` set is a party. Once it is dead, or a slot's process
- *       is, the barrier is broken before the row is buried.
+ *       is, the barrier is broken before the row is buried. Its slot is forgotten by then,
+ *       or the same death would break what was reset meanwhile.
  *   B4  Who was woken looks for the dead before it returns or sleeps again.
  *   B5  A thread of a dying process may get the mutex after its row was buried, and its slot
  *       with it. Either may be another's by now: it leaves them alone.
+ *   B6  Who came late is woken before the phase goes on that it waits for, both under the
+ *       mutex, which it has to have to look. So who dies in between has not changed the phase:
+ *       after the change nobody would wake them a second time.
  *
  * The deaths, told by what happens next (each wakes one sleeper, who looks):
  *
@@ -27,6 +31,8 @@
  *	one under the mutex                   the next one is told, and B1
  *	one that came last, while RELEASING   B1 releases the others, then B3 breaks it: their
  *	                                      round is complete, the next one is not
+ *
+ * tests/model/barrier.pml has this protocol.
  */
 #include "shm/barrier.h"
 
@@ -94,6 +100,7 @@ static void wake_late_comers(struct barrier_state *state)
 {
 	atomic_fetch_add_explicit(&state->turn, 1, memory_order_relaxed);
 	carom_futex_wake(&state->turn, INT32_MAX);
+	CAROM_POINT("barrier.late_woken");
 }
 
 /* B1 */
@@ -101,8 +108,8 @@ static void settle(struct barrier_state *state)
 {
 	if (phase_of(state) == RELEASING) {
 		carom_wait_list_call_all(&state->list, CAROM_WAIT_CALLED);
+		wake_late_comers(state); /* B6 */
 		enter_phase(state, FILLING);
-		wake_late_comers(state);
 	}
 	if (phase_of(state) == BROKEN)
 		carom_wait_list_call_all(&state->list, CAROM_WAIT_BROKEN);
@@ -112,9 +119,9 @@ static void break_it(struct barrier_state *state)
 {
 	if (phase_of(state) == BROKEN)
 		return;
+	wake_late_comers(state); /* B6 */
 	enter_phase(state, BROKEN);
 	settle(state);
-	wake_late_comers(state);
 }
 
 static void forget_dead_slots(struct carom_primitive *base)
@@ -132,10 +139,10 @@ static void forget_dead_slots(struct carom_primitive *base)
 /* B3 */
 static void look_for_the_dead(struct carom_primitive *base)
 {
-	forget_dead_slots(base);
 	carom_roll_each_dead(base->roll, carom_primitive_name(base), name) {
 		_Atomic uint32_t *held = &base->roll->rows[carom_roll_row_of(name)].held;
 
+		forget_dead_slots(base);
 		if (atomic_load(held))
 			break_it(state_of(base));
 		CAROM_POINT("barrier.broken");

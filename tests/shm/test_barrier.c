@@ -213,6 +213,63 @@ Test(barrier, breaks_when_its_action_is_killed, .timeout = 60)
 	cr_expect(eq(int, ended(first), BROKEN));
 }
 
+static int fail_when_told(void *userdata)
+{
+	struct table *table = userdata;
+
+	atomic_store(&table->actions, 1);
+	await(atomic_load(&table->stop));
+	return -ENOSPC;
+}
+
+/* A child that has a row, and waits once it is its turn. It lives on if others hear of its end. */
+static pid_t party_in_turn(struct table *table, uint32_t turn, bool lives_on)
+{
+	pid_t pid = child();
+	int r;
+
+	if (pid > 0)
+		return pid;
+	carom_barrier_reset(table->barrier);
+	atomic_fetch_add(&table->indices, 1);
+	await(atomic_load(&table->rounds) >= turn);
+	r = carom_barrier_wait(table->barrier, CAROM_NO_DEADLINE);
+	if (lives_on && r == -ECANCELED)
+		hold_until_killed(&table->actions);
+	_exit(r < 0 ? 100 - r : r);
+}
+
+/* The death wakes one, who is of the round; the other one came late. */
+Test(barrier, leaves_no_late_comer_behind_though_who_breaks_it_dies, .timeout = 60)
+{
+	struct table *table = share(sizeof(*table));
+	pid_t first, last, late;
+
+	cr_assert(zero(int, carom_barrier_new(2,
+					      &CAROM_BARRIER_OPTIONS(.action = fail_when_told,
+								     .userdata = table),
+					      &table->barrier)));
+	first = party_in_turn(table, 1, true);
+	last = party_in_turn(table, 2, false);
+	late = party_in_turn(table, 3, false);
+	await(atomic_load(&table->indices) == 3);
+	atomic_store(&table->rounds, 1);
+	await(carom_barrier_waiting(table->barrier) == 1);
+	await_asleep(first);
+	if (carom_point_arm_once("barrier.phase", 2, SIGKILL) < 0)
+		cr_skip_test("skipped: this build has no points");
+	atomic_store(&table->rounds, 2);
+	await_held(&table->actions);
+	atomic_store(&table->rounds, 3);
+	await_asleep(late);
+	atomic_store(&table->stop, 1);
+	cr_expect(eq(int, ended(last), -SIGKILL));
+	await_held(&table->actions);
+	cr_expect(eq(int, ended(late), BROKEN));
+	killed(first);
+	carom_barrier_free(table->barrier);
+}
+
 /* Rounds of three; who finds it broken mends it. Nobody may be left waiting. */
 static void work(void *userdata)
 {
