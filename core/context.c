@@ -158,6 +158,8 @@ int carom_context_configure(struct carom_context *context,
 
 	if (r < 0)
 		return r;
+	if (!memchr(ours.serializer, '\0', sizeof(ours.serializer)))
+		return -ENAMETOOLONG;
 	context = or_default(context);
 	carom_fork_lock_acquire(&lock);
 	context->options = ours;
@@ -179,6 +181,16 @@ int carom_context_settings(struct carom_context *context,
 	carom_fork_lock_release(&lock);
 	*ret_type = is_default ? "Process" : context->process_type;
 	return 0;
+}
+
+void carom_context_serializer(struct carom_context *context,
+			      char ret_name[CAROM_SERIALIZER_NAME_SIZE])
+{
+	carom_fork_lock_acquire(&lock);
+	if (!context)
+		context = &contexts[default_method == UNSET ? best_method() : default_method];
+	memcpy(ret_name, context->options.serializer, CAROM_SERIALIZER_NAME_SIZE);
+	carom_fork_lock_release(&lock);
 }
 
 void carom_context_inherit(const struct carom_context_settings *settings)

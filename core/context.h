@@ -110,6 +110,9 @@ CAROM_API int carom_set_executable(const char *path);
  */
 CAROM_API int carom_set_forkserver_preload(const char *const *names);
 
+/* The name of a serializer and its NUL. */
+#define CAROM_SERIALIZER_NAME_SIZE 28
+
 /**
  * struct carom_context_options - how children of a context are to be
  * @size_bytes: size of this struct; CAROM_CONTEXT_OPTIONS() fills it in
@@ -121,6 +124,9 @@ CAROM_API int carom_set_forkserver_preload(const char *const *names);
  *              MULTIPROCESSING_FORKING_DISABLE=1 and FORKED_BY_MULTIPROCESSING=1. Row CX-12
  * @refuse_threads: "fork" fails with -EBUSY while the program has threads of its own;
  *              without it there is a warning in the log. Row BO-15
+ * @serializer: the name of what makes bytes of documents (ipc/serializer.h), and documents of
+ *              bytes, where they go through queues, connections and pools; without it
+ *              "pickle". At most 27 bytes. Row CX-15
  */
 struct carom_context_options {
 	size_t size_bytes;
@@ -128,6 +134,7 @@ struct carom_context_options {
 	bool billiard_exit_codes;
 	bool billiard_environment;
 	bool refuse_threads;
+	char serializer[CAROM_SERIALIZER_NAME_SIZE];
 };
 #define CAROM_CONTEXT_OPTIONS(...) CAROM_OPTIONS(carom_context_options, __VA_ARGS__)
 
@@ -137,7 +144,7 @@ struct carom_context_options {
  * @options: copied; NULL for all defaults. Children inherit it with the method
  *
  * Context: MT-Safe.
- * Return: 0, -E2BIG, -EINVAL (see CAROM_CONTEXT_OPTIONS()).
+ * Return: 0, -E2BIG, -EINVAL (see CAROM_CONTEXT_OPTIONS()), -ENAMETOOLONG (of a serializer).
  */
 CAROM_API int carom_context_configure(struct carom_context *context,
 				      const struct carom_context_options *options);

@@ -27,6 +27,13 @@ struct carom_context_settings {
 int carom_context_settings(struct carom_context *context,
 			   struct carom_context_settings *ret_settings, const char **ret_type);
 
+/**
+ * carom_context_serializer() - the name that its options have now; empty: none
+ * @context: NULL: the default one, which this does not fix
+ */
+void carom_context_serializer(struct carom_context *context,
+			      char ret_name[CAROM_SERIALIZER_NAME_SIZE]);
+
 /** carom_context_inherit() - in a new child: its default context is its parent's */
 void carom_context_inherit(const struct carom_context_settings *settings);
 

@@ -15,6 +15,8 @@
  *   I3  A message of which a byte was sent is sent whole, before any other: what a deadline
  *       has left of it is copied. Where that cannot be, nothing is sent any more.
  *   I4  Where the place of the next frame is not known, nothing is received any more.
+ *   I5  Descriptors that go with a message go right behind it, in the same turn, and so do they
+ *       come. What a deadline has left of both is kept, there as here.
  *
  * The frame and the body go in one call, so that small messages are one packet.
  */
@@ -155,15 +157,22 @@ static void forget_message(struct carom_incoming *in)
 	in->body_got = 0;
 	in->body_room = 0;
 	in->is_known = false;
+	in->is_kept = false;
 	in->frame_got = 0;
 }
 
-static void forget_rest(struct carom_outgoing *out)
+/* Return: 0 */
+static int forget_rest(struct carom_outgoing *out)
 {
 	free(out->rest);
 	out->rest = NULL;
 	out->rest_size = 0;
 	out->rest_sent = 0;
+	while (out->fd_count > 0)
+		carom_closep(&out->fds[--out->fd_count]);
+	free(out->fds);
+	out->fds = NULL;
+	return 0;
 }
 
 void carom_connection_close(struct carom_connection *connection)
@@ -245,6 +254,23 @@ static int write_rest(struct carom_connection *connection, uint64_t deadline_ns)
 	return n < 0 ? (int)n : r;
 }
 
+/* I5. What cannot go now may later; anything else will not. */
+static int stop_before_fds(struct carom_outgoing *out, int r)
+{
+	if (r < 0 && r != -EAGAIN && r != -ETIMEDOUT)
+		out->error = -ENOTRECOVERABLE;
+	return r;
+}
+
+static int send_kept_fds(struct carom_connection *connection, uint64_t deadline_ns)
+{
+	struct carom_outgoing *out = &connection->out;
+	int r = carom_passing_send(connection, out->fds, out->fd_count,
+				   real_deadline(connection, deadline_ns));
+
+	return r < 0 ? stop_before_fds(out, r) : forget_rest(out);
+}
+
 /* Return: 0, or why not all of @rest is sent */
 static int send_rest(struct carom_connection *connection, uint64_t deadline_ns)
 {
@@ -256,8 +282,7 @@ static int send_rest(struct carom_connection *connection, uint64_t deadline_ns)
 		if (r < 0)
 			return r;
 	}
-	forget_rest(out);
-	return 0;
+	return out->fds ? send_kept_fds(connection, deadline_ns) : forget_rest(out);
 }
 
 static int take_send_turn(struct carom_connection *connection, uint64_t deadline_ns)
@@ -284,7 +309,7 @@ int carom_connection_begin_send(struct carom_connection *connection, uint64_t de
 	if (r < 0)
 		return r;
 	r = connection->out.error;
-	if (r == 0 && connection->out.rest)
+	if (r == 0 && (connection->out.rest || connection->out.fds))
 		r = send_rest(connection, deadline_ns);
 	if (r < 0)
 		carom_connection_end_send(connection);
@@ -357,11 +382,22 @@ static int stop_after(struct carom_outgoing *out, const void *data, size_t size,
 	return stop_within(out, rest, error);
 }
 
-/* All of it in one go, or what is left of it is kept. */
+/* All of it in one go, or what is left of it is kept. With the turn. */
+static int send_whole(struct carom_connection *connection, const void *data, size_t size,
+		      uint64_t deadline_ns)
+{
+	size_t sent = 0;
+	int r = carom_duct_send(connection->duct, data, size,
+				real_deadline(connection, deadline_ns), &sent);
+
+	if (r < 0 && sent > 0)
+		r = stop_after(&connection->out, data, size, sent, r);
+	return r;
+}
+
 static int send_by_duct(struct carom_connection *connection, const void *data, size_t size,
 			uint64_t deadline_ns)
 {
-	size_t sent = 0;
 	int r;
 
 	if (size > INT64_MAX)
@@ -369,10 +405,7 @@ static int send_by_duct(struct carom_connection *connection, const void *data, s
 	r = carom_connection_begin_send(connection, deadline_ns);
 	if (r < 0)
 		return r;
-	r = carom_duct_send(connection->duct, data, size, real_deadline(connection, deadline_ns),
-			    &sent);
-	if (r < 0 && sent > 0)
-		r = stop_after(&connection->out, data, size, sent, r);
+	r = send_whole(connection, data, size, deadline_ns);
 	carom_duct_end_send(connection->duct);
 	return r;
 }
@@ -402,6 +435,56 @@ int carom_connection_send_bytes(struct carom_connection *connection, const void 
 		return -EINVAL;
 	return connection->duct ? send_by_duct(connection, data, size, deadline_ns)
 				: send_by_stream(connection, data, size, deadline_ns);
+}
+
+/* I5. Return: -EINPROGRESS, or why they are lost */
+static int keep_fds(struct carom_outgoing *out, const int *fds, size_t count)
+{
+	out->fds = calloc(count, sizeof(*fds));
+	if (!out->fds)
+		return stop_before_fds(out, -ENOMEM);
+	for (; out->fd_count < count; out->fd_count++) {
+		int fd = fcntl(fds[out->fd_count], F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0)
+			return stop_before_fds(out, -errno);
+		out->fds[out->fd_count] = fd;
+	}
+	return -EINPROGRESS;
+}
+
+/* With the turn, behind a message of which this came. */
+static int send_fds_behind(struct carom_connection *connection, int r, const int *fds, size_t count,
+			   uint64_t deadline_ns)
+{
+	if (r == 0) {
+		r = carom_passing_send(connection, fds, count,
+				       real_deadline(connection, deadline_ns));
+		r = r == -EAGAIN || r == -ETIMEDOUT ? -EINPROGRESS
+						    : stop_before_fds(&connection->out, r);
+	}
+	return r == -EINPROGRESS ? keep_fds(&connection->out, fds, count) : r;
+}
+
+int carom_connection_send_with_fds(struct carom_connection *connection, const void *data,
+				   size_t size, const int *fds, size_t count, uint64_t deadline_ns)
+{
+	unsigned char frame[CAROM_FRAME_SIZE_MAX];
+	struct iovec parts[2] = { { frame, 0 }, { (void *)data, size } };
+	int r = carom_frame_encode(connection->framing, size, frame);
+
+	parts[0].iov_len = r < 0 ? 0 : (size_t)r;
+	if (r >= 0)
+		r = carom_passing_check(connection, count);
+	if (r == 0)
+		r = carom_connection_begin_send(connection, deadline_ns);
+	if (r < 0)
+		return r;
+	r = connection->duct ? send_whole(connection, data, size, deadline_ns)
+			     : send_parts(connection, parts, deadline_ns);
+	r = send_fds_behind(connection, r, fds, count, deadline_ns);
+	carom_connection_end_send(connection);
+	return r;
 }
 
 int carom_connection_flush(struct carom_connection *connection, uint64_t deadline_ns)
@@ -462,7 +545,7 @@ int carom_connection_begin_receive(struct carom_connection *connection, uint64_t
 	}
 	/* another process may have received what was there */
 	if (r == 0 && connection->duct && in->is_known && !carom_duct_is_within(connection->duct) &&
-	    !connection->is_lent)
+	    !connection->is_lent && !in->is_kept)
 		forget_message(in);
 	return r;
 }
@@ -642,6 +725,19 @@ static void *hand_out(struct carom_incoming *in)
 	return body;
 }
 
+/* With the turn, until a message is complete. */
+static int take_message(struct carom_connection *connection, size_t size_max, uint64_t deadline_ns)
+{
+	int r;
+
+	do {
+		r = begin_message(connection, size_max, deadline_ns);
+		if (r == 0)
+			r = take_body(connection, deadline_ns);
+	} while (is_aborted(&connection->in, r));
+	return r;
+}
+
 int carom_connection_recv_bytes(struct carom_connection *connection, size_t size_max,
 				uint64_t deadline_ns, void **ret_data, size_t *ret_size)
 {
@@ -649,14 +745,30 @@ int carom_connection_recv_bytes(struct carom_connection *connection, size_t size
 
 	if (r < 0)
 		return r;
-	do {
-		r = begin_message(connection, size_max ? size_max : SIZE_MAX, deadline_ns);
-		if (r == 0)
-			r = take_body(connection, deadline_ns);
-	} while (is_aborted(&connection->in, r));
+	r = take_message(connection, size_max ? size_max : SIZE_MAX, deadline_ns);
 	if (r == 0)
 		*ret_data = hand_out(&connection->in);
 	return end_receive(connection, r, ret_size);
+}
+
+int carom_connection_take_message(struct carom_connection *connection, uint64_t deadline_ns,
+				  carom_message_fn *take, void *userdata)
+{
+	struct carom_incoming *in = &connection->in;
+	size_t size;
+	int r = carom_connection_begin_receive(connection, deadline_ns);
+
+	if (r < 0)
+		return r;
+	r = take_message(connection, SIZE_MAX, deadline_ns);
+	if (r == 0) {
+		r = take(connection, in->body, in->size, userdata);
+		if (r == -EAGAIN || r == -ETIMEDOUT)
+			in->is_kept = true;
+		else
+			forget_message(in);
+	}
+	return end_receive(connection, r, &size);
 }
 
 /* What came into the caller's memory, and was not all. */

@@ -51,7 +51,7 @@ int carom_document_new(const struct carom_document_limits *limits,
 	return r;
 }
 
-static void *fail(struct carom_document *document, int error)
+void *carom_document_fail(struct carom_document *document, int error)
 {
 	if (document->error == 0)
 		document->error = error;
@@ -61,14 +61,14 @@ static void *fail(struct carom_document *document, int error)
 /* What a peer may not send, a caller may not ask for. */
 static void *judge(struct carom_document *document, struct carom_object *object, int r)
 {
-	return r < 0 ? fail(document, r == -EBADMSG ? -EINVAL : r) : object;
+	return r < 0 ? carom_document_fail(document, r == -EBADMSG ? -EINVAL : r) : object;
 }
 
 /* I1 */
 static bool may_change(struct carom_document *document)
 {
 	if (document->root)
-		fail(document, -EINVAL);
+		carom_document_fail(document, -EINVAL);
 	return document->error == 0;
 }
 
@@ -123,7 +123,7 @@ static struct carom_object *make_bytes(struct carom_document *document, enum car
 	struct carom_object *object;
 
 	if (!data && size > 0)
-		return fail(document, -EINVAL);
+		return carom_document_fail(document, -EINVAL);
 	object = make(document, kind);
 	if (!object)
 		return NULL;
@@ -140,14 +140,14 @@ struct carom_object *carom_document_text_sized(struct carom_document *document, 
 					       size_t size)
 {
 	if (text && !carom_utf8_is_valid(text, size))
-		return fail(document, -EILSEQ);
+		return carom_document_fail(document, -EILSEQ);
 	return make_bytes(document, CAROM_OBJECT_TEXT, text, size);
 }
 
 struct carom_object *carom_document_text(struct carom_document *document, const char *text)
 {
 	if (!text)
-		return fail(document, -EINVAL);
+		return carom_document_fail(document, -EINVAL);
 	return carom_document_text_sized(document, text, strlen(text));
 }
 
@@ -173,7 +173,7 @@ static struct carom_object *add(struct carom_document *document, struct carom_ob
 {
 	for (size_t i = 0; i < count; i++)
 		if (!items[i])
-			return fail(document, -EINVAL);
+			return carom_document_fail(document, -EINVAL);
 	if (!may_change(document))
 		return NULL;
 	return judge(document, holder,
@@ -188,7 +188,8 @@ static bool is_row(const struct carom_object *object)
 struct carom_object *carom_document_append(struct carom_document *document,
 					   struct carom_object *list, struct carom_object *item)
 {
-	return is_row(list) ? add(document, list, &item, 1) : fail(document, -EINVAL);
+	return is_row(list) ? add(document, list, &item, 1)
+			    : carom_document_fail(document, -EINVAL);
 }
 
 struct carom_object *carom_document_set(struct carom_document *document, struct carom_object *dict,
@@ -197,7 +198,7 @@ struct carom_object *carom_document_set(struct carom_document *document, struct 
 	struct carom_object *pair[] = { key, value };
 
 	if (!dict || dict->kind != CAROM_OBJECT_DICT)
-		return fail(document, -EINVAL);
+		return carom_document_fail(document, -EINVAL);
 	return add(document, dict, pair, 2);
 }
 
@@ -207,7 +208,7 @@ struct carom_object *carom_document_tagged(struct carom_document *document, uint
 	struct carom_object *object;
 
 	if (!content || tag == 0 || tag > CAROM_TAG_MAX)
-		return fail(document, -EINVAL);
+		return carom_document_fail(document, -EINVAL);
 	object = make(document, CAROM_OBJECT_TAGGED);
 	if (!object)
 		return NULL;
@@ -258,6 +259,15 @@ struct carom_object *carom_document_fd(struct carom_document *document, int fd)
 	return judge(document, object, r);
 }
 
+struct carom_object *carom_document_fd_at(struct carom_document *document, uint32_t index)
+{
+	struct carom_object *object = make(document, CAROM_OBJECT_FD);
+
+	if (!object)
+		return NULL;
+	return judge(document, object, carom_object_set_place(document, object, index));
+}
+
 /* ---- copies ---- */
 
 static struct carom_object *copy_pairs(struct carom_document *document,
@@ -293,14 +303,14 @@ static struct carom_object *copy_fd(struct carom_document *document,
 {
 	int fd = -1, r = carom_object_fd(object, &fd);
 
-	return r < 0 ? fail(document, -EBADF) : carom_document_fd(document, fd);
+	return r < 0 ? carom_document_fail(document, -EBADF) : carom_document_fd(document, fd);
 }
 
 struct carom_object *carom_document_copy(struct carom_document *document,
 					 const struct carom_object *object)
 {
 	if (!object)
-		return fail(document, -EINVAL);
+		return carom_document_fail(document, -EINVAL);
 	switch ((enum carom_object_kind)object->kind) {
 	case CAROM_OBJECT_NONE:
 		return carom_document_none(document);
@@ -325,7 +335,7 @@ struct carom_object *carom_document_copy(struct carom_document *document,
 	case CAROM_OBJECT_FD:
 		return copy_fd(document, object);
 	}
-	return fail(document, -EINVAL);
+	return carom_document_fail(document, -EINVAL);
 }
 
 /* ---- the end ---- */
@@ -333,7 +343,7 @@ struct carom_object *carom_document_copy(struct carom_document *document,
 int carom_document_finish(struct carom_document *document, struct carom_object *root)
 {
 	if (document->error == 0 && (!root || document->root))
-		fail(document, -EINVAL);
+		carom_document_fail(document, -EINVAL);
 	if (document->error)
 		return document->error;
 	carom_document_set_root(document, root);

@@ -97,6 +97,14 @@ CAROM_API struct carom_object *carom_document_tagged(struct carom_document *docu
 /** carom_document_fd() - a descriptor; a duplicate is kept, so @fd stays the caller's */
 CAROM_API struct carom_object *carom_document_fd(struct carom_document *document, int fd);
 
+/**
+ * carom_document_fd_at() - the descriptor with this index, for a serializer that reads one
+ *
+ * It is there once what has carried the bytes has added those that came along.
+ */
+CAROM_API struct carom_object *carom_document_fd_at(struct carom_document *document,
+						    uint32_t index);
+
 /** carom_document_copy() - an object of another document, with all that it holds; the document's */
 CAROM_API struct carom_object *carom_document_copy(struct carom_document *document,
 						   const struct carom_object *object);

@@ -232,6 +232,26 @@ int carom_document_take_fds(struct carom_document *document, const int *fds, siz
 	return 0;
 }
 
+uint32_t carom_object_fd_count(const struct carom_object *object)
+{
+	uint32_t count = 0;
+
+	if (object->kind == CAROM_OBJECT_FD)
+		return object->place.index + 1;
+	if (object->kind == CAROM_OBJECT_TAGGED)
+		return carom_object_fd_count(object->tagged.content);
+	if (object->kind != CAROM_OBJECT_LIST && object->kind != CAROM_OBJECT_TUPLE &&
+	    object->kind != CAROM_OBJECT_DICT)
+		return 0;
+	for (size_t i = 0; i < object->items.count; i++) {
+		uint32_t of_item = carom_object_fd_count(object->items.data[i]);
+
+		if (count < of_item)
+			count = of_item;
+	}
+	return count;
+}
+
 /* ---- looking ---- */
 
 const struct carom_object *carom_document_root(const struct carom_document *document)
@@ -352,5 +372,13 @@ int carom_object_fd(const struct carom_object *object, int *ret_fd)
 	if (!is(object, CAROM_OBJECT_FD) || object->place.index >= object->place.document->fd_count)
 		return -EBADMSG;
 	*ret_fd = object->place.document->fds[object->place.index];
+	return 0;
+}
+
+int carom_object_fd_index(const struct carom_object *object, uint32_t *ret_index)
+{
+	if (!is(object, CAROM_OBJECT_FD))
+		return -EBADMSG;
+	*ret_index = object->place.index;
 	return 0;
 }

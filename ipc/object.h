@@ -145,6 +145,9 @@ CAROM_API const struct carom_object *carom_object_content(const struct carom_obj
  */
 CAROM_API int carom_object_fd(const struct carom_object *object, int *ret_fd);
 
+/** carom_object_fd_index() - which of its document's it is, for a serializer. 0, -EBADMSG. MT-Safe, AS-Safe. */
+CAROM_API int carom_object_fd_index(const struct carom_object *object, uint32_t *ret_index);
+
 CAROM_END_DECLS
 
 #endif

@@ -72,6 +72,9 @@ struct carom_document {
 int carom_document_take_limits(const struct carom_document_limits *limits, size_t size,
 			       struct carom_document_limits *ret_limits);
 
+/** carom_document_fail() - the first error sticks. Return: NULL */
+void *carom_document_fail(struct carom_document *document, int error);
+
 /** carom_document_make() - an empty one, which gets no more than @memory_max bytes. 0, -ENOMEM */
 int carom_document_make(uint64_t memory_max, struct carom_document **ret_document);
 
@@ -108,6 +111,9 @@ int carom_object_set_content(struct carom_object *object, struct carom_object *c
 /** carom_object_set_place() - of a descriptor. 0, -EBADMSG: there are never so many */
 int carom_object_set_place(struct carom_document *document, struct carom_object *object,
 			   uint64_t index);
+
+/** carom_object_fd_count() - so many of its document's descriptors it needs: the first ones */
+uint32_t carom_object_fd_count(const struct carom_object *object);
 
 /**
  * carom_document_take_fds() - what came along with what was read

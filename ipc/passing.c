@@ -56,6 +56,13 @@ static int check(struct carom_connection *connection, size_t count, struct carom
 	return domain == AF_UNIX ? stream_for_fds(connection, ret_stream) : -EPERM;
 }
 
+int carom_passing_check(struct carom_connection *connection, size_t count)
+{
+	struct carom_stream stream;
+
+	return check(connection, count, &stream);
+}
+
 /* ---- sending ---- */
 
 static int send_once(int fd, const int *fds, size_t count)
@@ -76,20 +83,31 @@ static int send_once(int fd, const int *fds, size_t count)
 	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-int carom_connection_send_fds(struct carom_connection *connection, const int *fds, size_t count,
-			      uint64_t deadline_ns)
+int carom_passing_send(struct carom_connection *connection, const int *fds, size_t count,
+		       uint64_t deadline_ns)
 {
 	struct carom_stream stream;
 	int r = check(connection, count, &stream);
 
-	if (r == 0)
-		r = carom_connection_begin_send(connection, deadline_ns);
 	if (r < 0)
 		return r;
 	do
 		r = send_once(stream.fd, fds, count);
 	while (r == -EINTR ||
 	       (r == -EAGAIN && (r = carom_stream_wait(&stream, POLLOUT, deadline_ns)) == 0));
+	return r;
+}
+
+int carom_connection_send_fds(struct carom_connection *connection, const int *fds, size_t count,
+			      uint64_t deadline_ns)
+{
+	int r = carom_passing_check(connection, count);
+
+	if (r == 0)
+		r = carom_connection_begin_send(connection, deadline_ns);
+	if (r < 0)
+		return r;
+	r = carom_passing_send(connection, fds, count, deadline_ns);
 	carom_connection_end_send(connection);
 	return r;
 }
@@ -187,25 +205,37 @@ static bool is_within_message(const struct carom_incoming *in)
 	return in->frame_got > 0 || in->skip_left > 0;
 }
 
-int carom_connection_recv_fds(struct carom_connection *connection, size_t count,
-			      uint64_t deadline_ns, int *ret_fds)
+int carom_passing_receive(struct carom_connection *connection, size_t count, uint64_t deadline_ns,
+			  int *ret_fds)
 {
 	struct delivery delivery;
 	struct carom_stream stream;
 	int r = check(connection, count, &stream);
 
 	if (r == 0)
+		r = receive(&stream, &delivery, deadline_ns);
+	if (r < 0)
+		return r;
+	r = judge(&connection->in, &delivery, count);
+	if (r == 0)
+		memcpy(ret_fds, delivery.fds, count * sizeof(int));
+	else
+		refuse(&delivery);
+	return r;
+}
+
+int carom_connection_recv_fds(struct carom_connection *connection, size_t count,
+			      uint64_t deadline_ns, int *ret_fds)
+{
+	int r = carom_passing_check(connection, count);
+
+	if (r == 0)
 		r = carom_connection_begin_receive(connection, deadline_ns);
 	if (r < 0)
 		return r;
-	r = is_within_message(&connection->in) ? -EBUSY : receive(&stream, &delivery, deadline_ns);
-	if (r == 0) {
-		r = judge(&connection->in, &delivery, count);
-		if (r == 0)
-			memcpy(ret_fds, delivery.fds, count * sizeof(int));
-		else
-			refuse(&delivery);
-	}
+	r = is_within_message(&connection->in)
+		    ? -EBUSY
+		    : carom_passing_receive(connection, count, deadline_ns, ret_fds);
 	carom_connection_end_receive(connection);
 	return r;
 }

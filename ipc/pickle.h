@@ -55,19 +55,6 @@ CAROM_API int carom_pickle_load(const void *data, size_t size,
 				const struct carom_document_limits *limits,
 				struct carom_document **ret_document);
 
-/**
- * carom_connection_recv_document() - the next message, which is a pickle
- *
- * Context: as carom_connection_recv_bytes().
- * Return: as carom_connection_recv_bytes(), and as carom_pickle_load() of a message that is then
- * gone, but for -EBADMSG where that says -EMSGSIZE: here it is a message too long for the
- * connection, which is kept. After -ENOMEM it may be either.
- */
-CAROM_API int carom_connection_recv_document(struct carom_connection *connection,
-					     const struct carom_document_limits *limits,
-					     uint64_t deadline_ns,
-					     struct carom_document **ret_document);
-
 /* ---- writing ---- */
 
 struct carom_pickle;
@@ -150,6 +137,15 @@ CAROM_API int carom_pickle_object(struct carom_pickle *pickle, const struct caro
  * Return: 0; the first error there was; -EINVAL: nothing was added, or not all has ended.
  */
 CAROM_API int carom_pickle_data(struct carom_pickle *pickle, const void **ret_data,
+				size_t *ret_size);
+
+/**
+ * carom_pickle_dump() - a pickle of one object, of 1 GiB at most
+ * @ret_data: the caller's, to be freed with free(3)
+ *
+ * Return: 0, -EINVAL (no @object), -EMSGSIZE, -ENOMEM.
+ */
+CAROM_API int carom_pickle_dump(const struct carom_object *object, void **ret_data,
 				size_t *ret_size);
 
 /** carom_connection_send_pickle() - as carom_pickle_data() and carom_connection_send_bytes() */

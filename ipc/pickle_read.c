@@ -555,22 +555,3 @@ int carom_pickle_load(const void *data, size_t size, const struct carom_document
 		*ret_document = carom_take_ptr(document);
 	return r;
 }
-
-int carom_connection_recv_document(struct carom_connection *connection,
-				   const struct carom_document_limits *limits, uint64_t deadline_ns,
-				   struct carom_document **ret_document)
-{
-	struct carom_document_limits l;
-	void *data;
-	size_t size;
-	int r = carom_document_take_limits(limits, 0,
-					   &l); /* before a message is taken for nothing */
-
-	if (r == 0)
-		r = carom_connection_recv_bytes(connection, 0, deadline_ns, &data, &size);
-	if (r < 0)
-		return r;
-	r = carom_pickle_load(data, size, limits, ret_document);
-	free(data);
-	return r == -EMSGSIZE ? -EBADMSG : r; /* the message is gone */
-}

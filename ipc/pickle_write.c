@@ -23,6 +23,7 @@
 
 #define PROTOCOL         4
 #define SIZE_MAX_DEFAULT CAROM_MIB(64)
+#define DUMP_MAX         CAROM_GIB(1)
 
 /** struct level - an object that is begun; @is_key: it is in a key */
 struct level {
@@ -420,6 +421,24 @@ int carom_pickle_data(struct carom_pickle *pickle, const void **ret_data, size_t
 	pickle->is_finished = true;
 	*ret_data = pickle->data;
 	*ret_size = pickle->size;
+	return 0;
+}
+
+int carom_pickle_dump(const struct carom_object *object, void **ret_data, size_t *ret_size)
+{
+	CAROM_CLEANUP(carom_pickle_freep) struct carom_pickle *pickle = NULL;
+	const void *data;
+	size_t size;
+	int r = carom_pickle_new(&CAROM_PICKLE_OPTIONS(.size_max = DUMP_MAX), &pickle);
+
+	if (r < 0)
+		return r;
+	carom_pickle_object(pickle, object);
+	r = carom_pickle_data(pickle, &data, &size);
+	if (r < 0)
+		return r;
+	*ret_data = carom_take_ptr(pickle->data);
+	*ret_size = size;
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ipc/queue.h"
+#include "ipc/exchange.h"
 #include "ipc/waitable.h"
 #include "shm/mutex_private.h"
 #include "shm/primitive.h"
@@ -156,6 +156,7 @@ struct queue_minder {
  * @spares: a ring of chunk_max chunks that are not used
  * @roles:  the process that has taken each role by this handle; 0: none
  * @closed: and that does so no more
+ * @context, @encode_error, @userdata: of documents: see ipc/exchange.c
  */
 struct carom_queue {
 	struct carom_primitive base;
@@ -166,6 +167,9 @@ struct carom_queue {
 	_Atomic bool closed[QUEUE_ROLE_COUNT];
 	struct carom_waitable waitable;
 	struct queue_minder minder;
+	struct carom_context *context;
+	carom_encode_error_fn *encode_error;
+	void *userdata;
 };
 
 static inline struct queue_end queue_end_of(uint64_t word)

@@ -6,6 +6,7 @@
 #include "core/finalizer_private.h"
 #include "ipc/listener.h"
 #include "ipc/passing.h"
+#include "ipc/exchange.h"
 #include "ipc/pickle.h"
 
 #define KEY      "a key of both"

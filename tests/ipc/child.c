@@ -2,6 +2,7 @@
 #include "tests/ipc/share.h"
 #include "tests/ipc/kit.h"
 #include "tests/ipc/answer.h"
+#include "tests/ipc/typed.h"
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,5 @@
 /* The part of Python's pickles that is data. */
+#include "ipc/exchange.h"
 #include "ipc/pickle.h"
 
 #include "tests/ipc/ends.h"
