@@ -17,7 +17,7 @@
 #include "ipc/connection_private.h"
 #include "ipc/object_private.h"
 #include "ipc/queue_private.h"
-#include "ipc/serializer.h"
+#include "ipc/serializer_private.h"
 
 /* How long the descriptors may come behind their message. */
 #define PATIENCE_NS CAROM_MILLISECONDS(100)
@@ -36,16 +36,7 @@ static int dump(const struct carom_document *document, struct carom_context *con
 	const struct carom_serializer *serializer;
 	int r = carom_serializer_of(context, &serializer);
 
-	if (r < 0)
-		return r;
-	if (!document->root)
-		return -EINVAL;
-	return serializer->dump(document->root, ret_data, ret_size);
-}
-
-static size_t fd_count(const struct carom_document *document)
-{
-	return document->fd_wanted > 0 ? carom_object_fd_count(document->root) : 0;
+	return r < 0 ? r : carom_document_dump(document, serializer, ret_data, ret_size);
 }
 
 /* -EMSGSIZE is said of messages that are kept. */
@@ -85,7 +76,7 @@ int carom_connection_send_document(struct carom_connection *connection,
 
 	if (r < 0)
 		return r;
-	count = fd_count(document);
+	count = carom_document_fd_count(document);
 	if (count == 0)
 		return carom_connection_send_bytes(connection, data, size, deadline_ns);
 	if (count > document->fd_count)
@@ -172,7 +163,7 @@ static int dump_for_queue(struct carom_queue *queue, const struct carom_document
 {
 	int r = dump(document, queue->context, ret_data, ret_size);
 
-	if (r == 0 && fd_count(document) > 0)
+	if (r == 0 && carom_document_fd_count(document) > 0)
 		r = -EPERM;
 	if (r < 0 && queue->encode_error)
 		queue->encode_error(document, r, queue->userdata);

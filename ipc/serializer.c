@@ -13,6 +13,7 @@
 
 #include "core/context_private.h"
 #include "core/fork_lock.h"
+#include "ipc/object_private.h"
 #include "ipc/pickle.h"
 #include "ipc/serializer_private.h"
 
@@ -95,4 +96,16 @@ int carom_serializer_of(struct carom_context *context,
 
 	carom_context_serializer(context, name);
 	return carom_serializer_named(name, ret_serializer);
+}
+
+int carom_document_dump(const struct carom_document *document,
+			const struct carom_serializer *serializer, void **ret_data,
+			size_t *ret_size)
+{
+	return document->root ? serializer->dump(document->root, ret_data, ret_size) : -EINVAL;
+}
+
+uint32_t carom_document_fd_count(const struct carom_document *document)
+{
+	return document->fd_wanted > 0 ? carom_object_fd_count(document->root) : 0;
 }

@@ -81,5 +81,6 @@
 #include "state.h"
 #include "statistics.h"
 #include "task.h"
+#include "typed.h"
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "tests/pool/confined.h"
 #include "tests/pool/methods.h"
+#include "tests/pool/mirror.h"
 
 int main(int argc, char **argv)
 {
