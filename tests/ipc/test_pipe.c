@@ -4,6 +4,7 @@
 #include "tests/ipc/ends.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 
 /* CN-01 */
 Test(pipe, goes_both_ways_or_one, .timeout = 20)
@@ -119,4 +120,38 @@ Test(pipe, says_why_it_cannot_be_made)
 	cr_expect(eq(int, carom_pipe_new(&newer.options, &first, &second), -E2BIG));
 	cr_expect(eq(ptr, first, NULL));
 	cr_expect(eq(ptr, second, NULL));
+}
+
+/* What the pointer points to is made longer by what the other thread adds. */
+static void *extend(void *userdata)
+{
+	struct carom_connection *connection = userdata;
+	char *text = NULL;
+
+	if (take(connection, &text, sizeof(text)) != sizeof(text))
+		return NULL;
+	strcat(text, " and back");
+	give(connection, &text, sizeof(text));
+	return text;
+}
+
+/* DT-04 */
+Test(pipe, takes_pointers_from_thread_to_thread, .timeout = 20)
+{
+	PIPE(mine, theirs, );
+	pthread_t thread;
+	char text[32] = "there";
+	char *pointer = text, *got = NULL;
+	void *returned;
+
+	cr_expect(eq(int, carom_connection_poll(mine, CAROM_PASSED), -EAGAIN));
+	cr_expect(eq(int, carom_connection_poll(mine, carom_deadline_after(1000)), -ETIMEDOUT));
+	cr_assert(zero(int, pthread_create(&thread, NULL, extend, theirs)));
+	cr_assert(zero(int, give(mine, &pointer, sizeof(pointer))));
+	cr_assert(zero(int, carom_connection_poll(mine, soon())));
+	cr_assert(eq(long, take(mine, &got, sizeof(got)), (long)sizeof(got)));
+	cr_assert(zero(int, pthread_join(thread, &returned)));
+	cr_expect(eq(ptr, got, text));
+	cr_expect(eq(ptr, returned, text));
+	cr_expect(eq(str, text, (char *)"there and back"));
 }

@@ -565,6 +565,7 @@ static int known_here(struct carom_call *call)
 }
 CAROM_REGISTER(known_here);
 
+/* RD-11 */
 Test(methods, spawn_wants_functions_that_are_registered, .timeout = 60)
 {
 	struct carom_pool *pool = pool_of(context_of("spawn"), 1);
