@@ -84,6 +84,7 @@ CAROM_API struct carom_object *carom_document_item(struct carom_document *docume
 
 /**
  * carom_object_item_of() - what an object under @tag stands for, as its codec makes it
+ * @ret_item: the caller's, who ends it as that type is ended
  *
  * Context: MT-Safe, and otherwise as that function.
  * Return: 0, -EBADMSG (not under this tag), -ENOENT (nothing is registered with it), or what

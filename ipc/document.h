@@ -100,7 +100,8 @@ CAROM_API struct carom_object *carom_document_fd(struct carom_document *document
 /**
  * carom_document_fd_at() - the descriptor with this index, for a serializer that reads one
  *
- * It is there once what has carried the bytes has added those that came along.
+ * It is there once what has carried the bytes has added those that came along. The object is the
+ * document's.
  */
 CAROM_API struct carom_object *carom_document_fd_at(struct carom_document *document,
 						    uint32_t index);

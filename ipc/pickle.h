@@ -143,6 +143,7 @@ CAROM_API int carom_pickle_data(struct carom_pickle *pickle, const void **ret_da
  * carom_pickle_dump() - a pickle of one object, of 1 GiB at most
  * @ret_data: the caller's, to be freed with free(3)
  *
+ * Context: MT-Safe, AS-Unsafe heap. Never blocks.
  * Return: 0, -EINVAL (no @object), -EMSGSIZE, -ENOMEM.
  */
 CAROM_API int carom_pickle_dump(const struct carom_object *object, void **ret_data,

@@ -65,9 +65,12 @@ CAROM_API int carom_result_get_document(struct carom_result *result,
 
 /**
  * carom_pool_apply_document() - submit a task and wait for its value
- * @ret_outcome: how it ended; may be NULL
+ * @limits:       of the value; NULL for all defaults
+ * @ret_outcome:  how it ended; may be NULL
+ * @ret_document: its value; the caller owns it
  *
- * Return: as the two above.
+ * Context: MT-Safe, AS-Unsafe. Blocks.
+ * Return: as carom_pool_apply_document_async() and carom_result_get_document().
  */
 CAROM_API int carom_pool_apply_document(struct carom_pool *pool, carom_task_fn *function,
 					const struct carom_document *document,
