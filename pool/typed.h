@@ -22,8 +22,9 @@
  *	...
  *	r = carom_pool_apply_document(pool, double_it, document, NULL, NULL, NULL, &answer);
  *
- * The bytes are what the serializer of the pool's context says (ipc/serializer.h), as it was
- * when the pool was made; a program that is started for workers has to register it, too.
+ * The bytes are what the serializer of the pool's context says (ipc/serializer.h), which stays
+ * as it is while there are pools of it; a program that is started for workers has to register
+ * it, too.
  */
 #ifndef CAROM_POOL_TYPED_H
 #define CAROM_POOL_TYPED_H
