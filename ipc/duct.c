@@ -135,7 +135,7 @@ int carom_duct_attach(int socket, struct carom_duct **ret_duct)
 	int fds[CAROM_LETTER_FD_COUNT];
 	struct carom_duct *duct;
 	uint64_t spin_ns;
-	int r = carom_letter_peek(socket, fds);
+	int r = carom_letter_peek(socket, &carom_pipe_letter, fds);
 
 	if (r < 0)
 		return r;

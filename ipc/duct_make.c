@@ -120,7 +120,7 @@ static int post(const struct plan *plan, int i)
 
 	if (send(plan->bells[1 - i], "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -errno;
-	return carom_letter_post(plan->sockets[1 - i], fds);
+	return carom_letter_post(plan->sockets[1 - i], &carom_pipe_letter, fds);
 }
 
 static int fill(struct plan *plan)

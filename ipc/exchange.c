@@ -7,17 +7,23 @@
  *
  *   I1  Nothing is sent before the bytes are there: what cannot be encoded leaves no trace.
  *   I2  What comes is believed in nothing: not the bytes, nor that descriptors follow.
+ *
+ * In a queue that carries descriptors, a number stands before each document's bytes, under
+ * which they go through its hatch (ipc/hatch.c). Such messages are put and got one at a time;
+ * who waits for one holds up nobody.
  */
 #include "ipc/exchange.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/time.h"
 #include "ipc/connection_private.h"
 #include "ipc/object_private.h"
 #include "ipc/queue_private.h"
 #include "ipc/serializer_private.h"
+#include "ipc/wait.h"
 
 /* How long the descriptors may come behind their message. */
 #define PATIENCE_NS CAROM_MILLISECONDS(100)
@@ -158,15 +164,87 @@ void carom_queue_on_encode_error(struct carom_queue *queue, carom_encode_error_f
 	queue->userdata = userdata;
 }
 
+/* What no bytes could be made of is told. */
 static int dump_for_queue(struct carom_queue *queue, const struct carom_document *document,
 			  void **ret_data, size_t *ret_size)
 {
 	int r = dump(document, queue->context, ret_data, ret_size);
 
-	if (r == 0 && carom_document_fd_count(document) > 0)
+	if (r == 0 && !queue->hatch && carom_document_fd_count(document) > 0)
 		r = -EPERM;
 	if (r < 0 && queue->encode_error)
 		queue->encode_error(document, r, queue->userdata);
+	return r;
+}
+
+/**
+ * struct envelope - what stands before a document's bytes in a queue that carries descriptors
+ * @number: under which they go; 0: it has none
+ */
+struct envelope {
+	uint64_t number;
+};
+
+static int put_enveloped(struct carom_queue *queue, uint64_t number, const void *data, size_t size,
+			 uint64_t deadline_ns)
+{
+	struct envelope *envelope = malloc(sizeof(*envelope) + size);
+	int r;
+
+	if (!envelope)
+		return -ENOMEM;
+	envelope->number = number;
+	memcpy(envelope + 1, data, size);
+	r = carom_queue_put(queue, envelope, sizeof(*envelope) + size, deadline_ns);
+	free(envelope);
+	return r;
+}
+
+/* Descriptors of messages that were got, and lost with who got them, may fill the hatch. */
+static int await_room(struct carom_queue *queue, uint64_t deadline_ns)
+{
+	int r = carom_hatch_await_room(queue->hatch, CAROM_PASSED);
+
+	if (r != -EAGAIN)
+		return r;
+	if (carom_queue_is_empty(queue) &&
+	    carom_hatch_begin_get(queue->hatch, patient(CAROM_PASSED)) == 0) {
+		if (carom_queue_is_empty(queue))
+			carom_hatch_clear(queue->hatch);
+		carom_hatch_end_get(queue->hatch);
+	}
+	return carom_hatch_await_room(queue->hatch, deadline_ns);
+}
+
+/* With the putters' lock of the hatch. */
+static int put_with_fds(struct carom_queue *queue, const struct carom_document *document,
+			const void *data, size_t size, uint64_t deadline_ns)
+{
+	uint64_t number = ++queue->state->fds_number;
+	int r = await_room(queue, deadline_ns);
+
+	if (r == 0)
+		r = put_enveloped(queue, number, data, size, deadline_ns);
+	if (r == 0)
+		r = carom_hatch_push(queue->hatch, number, document->fds,
+				     carom_document_fd_count(document));
+	return r;
+}
+
+static int put_through_hatch(struct carom_queue *queue, const struct carom_document *document,
+			     const void *data, size_t size, uint64_t deadline_ns)
+{
+	int r;
+
+	if (carom_document_fd_count(document) == 0)
+		return put_enveloped(queue, 0, data, size, deadline_ns);
+	if (carom_document_fd_count(document) > document->fd_count)
+		return -EINVAL;
+	r = carom_hatch_begin_put(queue->hatch, patient(deadline_ns));
+	if (r < 0)
+		return r == -ETIMEDOUT && deadline_ns == CAROM_PASSED ? -EAGAIN : r;
+	r = put_with_fds(queue, document, data, size, deadline_ns);
+	carom_hatch_end_put(queue->hatch);
 	return r;
 }
 
@@ -177,7 +255,73 @@ int carom_queue_put_document(struct carom_queue *queue, const struct carom_docum
 	size_t size;
 	int r = dump_for_queue(queue, document, &data, &size);
 
-	return r < 0 ? r : carom_queue_put(queue, data, size, deadline_ns);
+	if (r < 0)
+		return r;
+	return queue->hatch ? put_through_hatch(queue, document, data, size, deadline_ns)
+			    : carom_queue_put(queue, data, size, deadline_ns);
+}
+
+/* With the getters' lock of the hatch. */
+static int pull_fds(struct carom_queue *queue, uint64_t number, struct carom_document *document)
+{
+	int fds[CAROM_DOCUMENT_FDS_MAX];
+	size_t count = document->fd_wanted;
+	int r = carom_hatch_pull(queue->hatch, number, count, patient(CAROM_PASSED), fds);
+
+	return r < 0 ? r : carom_document_take_fds(document, fds, count);
+}
+
+static int open_envelope(struct carom_queue *queue, const struct carom_serializer *serializer,
+			 const struct envelope *envelope, size_t size,
+			 const struct carom_document_limits *limits,
+			 struct carom_document **ret_document)
+{
+	CAROM_CLEANUP(carom_document_freep) struct carom_document *document = NULL;
+	int r;
+
+	if (size < sizeof(*envelope))
+		return -EBADMSG;
+	r = load(serializer, envelope + 1, size - sizeof(*envelope), limits, &document);
+	if (r == 0 && document->fd_wanted > 0)
+		r = envelope->number ? pull_fds(queue, envelope->number, document) : -EBADMSG;
+	if (r == 0)
+		*ret_document = carom_take_ptr(document);
+	return r;
+}
+
+/* Without waiting for a message; -EAGAIN: there is none. */
+static int get_through_hatch(struct carom_queue *queue, const struct carom_serializer *serializer,
+			     const struct carom_document_limits *limits,
+			     struct carom_document **ret_document)
+{
+	CAROM_CLEANUP(freep) void *data = NULL;
+	size_t size;
+	int r = carom_hatch_begin_get(queue->hatch, patient(CAROM_PASSED));
+
+	if (r < 0)
+		return r == -ETIMEDOUT ? -EAGAIN : r;
+	r = carom_queue_get_bytes(queue, 0, CAROM_PASSED, &data, &size);
+	if (r == 0)
+		r = open_envelope(queue, serializer, data, size, limits, ret_document);
+	carom_hatch_end_get(queue->hatch);
+	return r;
+}
+
+/* Who waits holds no lock. */
+static int get_or_wait(struct carom_queue *queue, const struct carom_serializer *serializer,
+		       const struct carom_document_limits *limits, uint64_t deadline_ns,
+		       struct carom_document **ret_document)
+{
+	struct carom_wait_item item = CAROM_WAIT_FOR_QUEUE(queue);
+	int r;
+
+	do {
+		r = get_through_hatch(queue, serializer, limits, ret_document);
+		if (r != -EAGAIN || deadline_ns == CAROM_PASSED)
+			return r;
+		r = carom_wait(&item, 1, deadline_ns);
+	} while (r > 0);
+	return r;
 }
 
 int carom_queue_get_document(struct carom_queue *queue, const struct carom_document_limits *limits,
@@ -188,7 +332,10 @@ int carom_queue_get_document(struct carom_queue *queue, const struct carom_docum
 	size_t size;
 	int r = find_serializer(queue->context, limits, &serializer);
 
-	if (r == 0)
-		r = carom_queue_get_bytes(queue, 0, deadline_ns, &data, &size);
+	if (r < 0)
+		return r;
+	if (queue->hatch)
+		return get_or_wait(queue, serializer, limits, deadline_ns, ret_document);
+	r = carom_queue_get_bytes(queue, 0, deadline_ns, &data, &size);
 	return r < 0 ? r : load(serializer, data, size, limits, ret_document);
 }

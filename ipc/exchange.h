@@ -16,6 +16,10 @@
  * Descriptors go through what does not leave the machine, right behind their message; who dies
  * between the two has sent a message that nobody receives (-ECONNRESET). So processes that
  * share an end may not both send documents with descriptors at the same time.
+ *
+ * Through a queue (carries_fds) any process may hand them to any other, also one that it has
+ * never heard of, and may end at once: they are kept by the queue, for who gets the message
+ * and nobody else, and go with it. Each goes once.
  */
 #ifndef CAROM_IPC_EXCHANGE_H
 #define CAROM_IPC_EXCHANGE_H
@@ -106,9 +110,13 @@ CAROM_API void carom_queue_on_encode_error(struct carom_queue *queue,
 /**
  * carom_queue_put_document() - a finished document as a message
  *
+ * In a queue that carries descriptors, it is not for carom_queue_get().
+ *
  * Context: as carom_queue_put().
  * Return: as carom_queue_put(), and as carom_connection_send_document();
  *	-EPERM  it has descriptors, and the queue was made without carries_fds
+ *	-ETOOMANYREFS  this user has too many on their way; the message is put, and who gets it is
+ *	        told -ENODATA
  */
 CAROM_API int carom_queue_put_document(struct carom_queue *queue,
 				       const struct carom_document *document, uint64_t deadline_ns);

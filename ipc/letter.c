@@ -14,7 +14,8 @@
 
 #include "core/cleanup.h"
 
-static const char text[16] = "carom: a pipe 1\n";
+const struct carom_letter_kind carom_pipe_letter = { .text = "carom: a pipe 1",
+						     .fd_count = CAROM_LETTER_FD_COUNT };
 
 /* Room for more than there should be: each has to be closed. */
 #define ROOM 16
@@ -24,21 +25,20 @@ union control {
 	char bytes[CMSG_SPACE(ROOM * sizeof(int))];
 };
 
-int carom_letter_post(int peer, const int fds[CAROM_LETTER_FD_COUNT])
+int carom_letter_post(int peer, const struct carom_letter_kind *kind, const int *fds)
 {
 	union control control = { 0 };
-	struct iovec part = { (char *)text, sizeof(text) };
+	struct iovec part = { (char *)kind->text, sizeof(kind->text) };
 	struct msghdr message = { .msg_iov = &part,
 				  .msg_iovlen = 1,
 				  .msg_control = &control,
-				  .msg_controllen =
-					  CMSG_SPACE(CAROM_LETTER_FD_COUNT * sizeof(int)) };
+				  .msg_controllen = CMSG_SPACE(kind->fd_count * sizeof(int)) };
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(CAROM_LETTER_FD_COUNT * sizeof(int));
-	memcpy(CMSG_DATA(header), fds, CAROM_LETTER_FD_COUNT * sizeof(int));
+	header->cmsg_len = CMSG_LEN(kind->fd_count * sizeof(int));
+	memcpy(CMSG_DATA(header), fds, kind->fd_count * sizeof(int));
 	return sendmsg(peer, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
@@ -71,9 +71,9 @@ static size_t collect(struct msghdr *message, int fds[ROOM])
 	return size / sizeof(int);
 }
 
-int carom_letter_peek(int socket, int ret_fds[CAROM_LETTER_FD_COUNT])
+int carom_letter_peek(int socket, const struct carom_letter_kind *kind, int *ret_fds)
 {
-	char bytes[sizeof(text)] = "";
+	char bytes[sizeof(kind->text)] = "";
 	union control control;
 	struct iovec part = { bytes, sizeof(bytes) };
 	struct msghdr message = { .msg_iov = &part,
@@ -87,13 +87,13 @@ int carom_letter_peek(int socket, int ret_fds[CAROM_LETTER_FD_COUNT])
 	    recvmsg(socket, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
 		return -ENOENT;
 	count = collect(&message, fds);
-	if (memcmp(bytes, text, sizeof(text)) == 0 && count == CAROM_LETTER_FD_COUNT) {
+	if (memcmp(bytes, kind->text, sizeof(bytes)) == 0 && count == kind->fd_count) {
 		memcpy(ret_fds, fds, count * sizeof(int));
 		return 0;
 	}
 	while (count > 0)
 		close(fds[--count]);
-	if (memcmp(bytes, text, sizeof(text)) == 0 && (message.msg_flags & MSG_CTRUNC))
+	if (memcmp(bytes, kind->text, sizeof(bytes)) == 0 && (message.msg_flags & MSG_CTRUNC))
 		return -EMFILE;
 	return -ENOENT;
 }
@@ -101,7 +101,7 @@ int carom_letter_peek(int socket, int ret_fds[CAROM_LETTER_FD_COUNT])
 int carom_letter_peek_one(int socket, enum carom_letter_fd which)
 {
 	int fds[CAROM_LETTER_FD_COUNT];
-	int fd, r = carom_letter_peek(socket, fds);
+	int fd, r = carom_letter_peek(socket, &carom_pipe_letter, fds);
 
 	if (r < 0)
 		return r;

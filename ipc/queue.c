@@ -92,6 +92,8 @@ static int check(struct carom_queue_options *o)
 			return -EINVAL;
 	if (o->size_max > CAROM_QUEUE_SIZE_MAX || o->bytes_max > CAROM_QUEUE_BYTES_MAX)
 		return -EINVAL;
+	if (o->carries_fds && o->tasks == CAROM_QUEUE_TASKS_REQUEUE)
+		return -EINVAL; /* what is got again would come without them */
 	return (unsigned int)o->tasks > CAROM_QUEUE_TASKS_KEEP ? -EINVAL : 0;
 }
 
@@ -124,8 +126,10 @@ static struct carom_queue *new_handle(void)
 {
 	struct carom_queue *queue = calloc(1, sizeof(*queue));
 
-	if (queue)
-		queue->waitable.kind = &carom_queue_waitable_kind;
+	if (!queue)
+		return NULL;
+	queue->base.fd = -1;
+	queue->waitable.kind = &carom_queue_waitable_kind;
 	return queue;
 }
 
@@ -147,6 +151,8 @@ int carom_queue_new(const struct carom_queue_options *options, struct carom_queu
 	r = carom_primitive_init_with(&queue->base, &queue_kind, o.name, o.process_max, extra);
 	if (r == 0)
 		r = init_state(queue, &o);
+	if (r == 0 && o.carries_fds)
+		r = carom_hatch_new(queue->base.fd, o.process_max, &queue->hatch);
 	if (r < 0)
 		return r;
 	*ret_queue = carom_take_ptr(queue);
@@ -156,11 +162,14 @@ int carom_queue_new(const struct carom_queue_options *options, struct carom_queu
 int carom_queue_attach_dup(int fd, struct carom_queue **ret_queue)
 {
 	CAROM_CLEANUP(carom_queue_freep) struct carom_queue *queue = new_handle();
+	CAROM_CLEANUP(carom_closep) int inner = -1;
 	int r;
 
 	if (!queue)
 		return -ENOMEM;
-	r = carom_primitive_attach(&queue->base, &queue_kind, fd);
+	r = carom_hatch_attach(fd, &inner, &queue->hatch);
+	if (r == 0 || r == -ENOENT)
+		r = carom_primitive_attach(&queue->base, &queue_kind, r == 0 ? inner : fd);
 	if (r < 0)
 		return r;
 	queue->state = state_of(&queue->base);
@@ -192,6 +201,7 @@ struct carom_queue *carom_queue_free(struct carom_queue *queue)
 	}
 	carom_queue_end_minder(queue);
 	carom_primitive_deinit(&queue->base, has_tasks(queue));
+	carom_hatch_free(queue->hatch);
 	free(queue);
 	return NULL;
 }
@@ -203,7 +213,7 @@ void carom_queue_freep(struct carom_queue **queue)
 
 int carom_queue_fd(const struct carom_queue *queue)
 {
-	return queue->base.fd;
+	return queue->hatch ? carom_hatch_fd(queue->hatch) : queue->base.fd;
 }
 
 /* ---- roles ---- */

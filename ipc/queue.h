@@ -78,6 +78,8 @@ enum carom_queue_tasks {
  * @producer_count: so many producers come at least before they can all be gone; 0 means 1
  * @tasks:          whether messages are tasks
  * @needs_consumers: putting says -EPIPE once there have been consumers and all are gone
+ * @carries_fds: documents in it (exchange.h) may have descriptors. What it costs is five descriptors
+ *                  in each process. Not with CAROM_QUEUE_TASKS_REQUEUE
  */
 struct carom_queue_options {
 	size_t size_bytes;
@@ -88,7 +90,8 @@ struct carom_queue_options {
 	uint32_t producer_count;
 	enum carom_queue_tasks tasks;
 	bool needs_consumers;
-	uint8_t reserved[7]; /* 0 */
+	bool carries_fds;
+	uint8_t reserved[6]; /* 0 */
 };
 #define CAROM_QUEUE_OPTIONS(...) CAROM_OPTIONS(carom_queue_options, __VA_ARGS__)
 
@@ -100,10 +103,12 @@ struct carom_queue_options {
  *
  * Context: MT-Safe, AS-Unsafe heap.
  * Return: 0, or, with *@ret_queue untouched,
- *	-EINVAL  bytes_max, size_max or process_max is too large, tasks is unknown, or reserved
- *	         is not 0; or @options was not made by CAROM_QUEUE_OPTIONS()
+ *	-EINVAL  bytes_max, size_max or process_max is too large, tasks is unknown, or do not go
+ *	         with carries_fds, or reserved is not 0; or @options was not made by
+ *	         CAROM_QUEUE_OPTIONS()
  *	-E2BIG   @options sets a field newer than this library
- *	-EOPNOTSUPP  the C library's list of held locks has an unknown layout
+ *	-EOPNOTSUPP  the C library's list of held locks has an unknown layout; or, with
+ *	         carries_fds, this kernel keeps no descriptors in a socket
  *	-ENOMEM  also: the machine or a control group has no memory left for it
  *	-EMFILE, -ENFILE, -EFBIG  from memfd_create(2)
  */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "ipc/exchange.h"
+#include "ipc/hatch.h"
 #include "ipc/waitable.h"
 #include "shm/mutex_private.h"
 #include "shm/primitive.h"
@@ -92,6 +93,7 @@ struct queue_end {
  * @life: enum queue_life; only grows
  * @leaks: somebody died who may have had a chunk in hand
  * @came:  of each role, how many processes ever took it
+ * @fds_number: of the last message with descriptors; under the hatch's lock
  *
  * Under the putters' lock:
  * @tail:       where the next message goes; a struct queue_end, as @head is
@@ -117,6 +119,7 @@ struct queue_state {
 	_Atomic uint32_t life;
 	_Atomic uint32_t leaks;
 	_Atomic uint32_t came[QUEUE_ROLE_COUNT];
+	uint64_t fds_number;
 
 	_Alignas(64) _Atomic uint32_t get_bell;
 	_Atomic uint32_t watch_bell;
@@ -157,6 +160,7 @@ struct queue_minder {
  * @roles:  the process that has taken each role by this handle; 0: none
  * @closed: and that does so no more
  * @context, @encode_error, @userdata: of documents: see ipc/exchange.c
+ * @hatch: where their descriptors go; NULL: they may have none
  */
 struct carom_queue {
 	struct carom_primitive base;
@@ -170,6 +174,7 @@ struct carom_queue {
 	struct carom_context *context;
 	carom_encode_error_fn *encode_error;
 	void *userdata;
+	struct carom_hatch *hatch;
 };
 
 static inline struct queue_end queue_end_of(uint64_t word)

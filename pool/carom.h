@@ -45,6 +45,7 @@
 #include "../ipc/queue.h"
 #include "../ipc/ring.h"
 #include "../ipc/serializer.h"
+#include "../ipc/shared.h"
 #include "../ipc/wait.h"
 #include "../shm/array.h"
 #include "../shm/event.h"
