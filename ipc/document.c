@@ -270,10 +270,21 @@ struct carom_object *carom_document_fd_at(struct carom_document *document, uint3
 
 /* ---- copies ---- */
 
+/* An empty one of the same kind, which takes no more memory than @object. */
+static struct carom_object *make_room_for(struct carom_document *document,
+					  const struct carom_object *object)
+{
+	struct carom_object *copy = make(document, (enum carom_object_kind)object->kind);
+
+	if (!copy || object->items.count == 0)
+		return copy;
+	return judge(document, copy, carom_object_reserve(document, copy, object->items.count));
+}
+
 static struct carom_object *copy_pairs(struct carom_document *document,
 				       const struct carom_object *object)
 {
-	struct carom_object *dict = carom_document_dict(document);
+	struct carom_object *dict = make_room_for(document, object);
 
 	for (size_t i = 0; dict && i < carom_object_count(object); i++) {
 		struct carom_object *key =
@@ -289,13 +300,25 @@ static struct carom_object *copy_pairs(struct carom_document *document,
 static struct carom_object *copy_items(struct carom_document *document,
 				       const struct carom_object *object)
 {
-	struct carom_object *list = make(document, (enum carom_object_kind)object->kind);
+	struct carom_object *list = make_room_for(document, object);
 
 	for (size_t i = 0; list && i < carom_object_count(object); i++)
 		list = carom_document_append(
 			document, list,
 			carom_document_copy(document, carom_object_item(object, i)));
 	return list;
+}
+
+static struct carom_object *copy_proxy(struct carom_document *document,
+				       const struct carom_object *object)
+{
+	struct carom_object *proxy = make(document, CAROM_OBJECT_PROXY);
+
+	if (!proxy)
+		return NULL;
+	return judge(document, proxy,
+		     carom_object_set_proxy(document, proxy, object->proxy.type,
+					    strlen(object->proxy.type), object->proxy.id));
 }
 
 static struct carom_object *copy_fd(struct carom_document *document,
@@ -334,6 +357,8 @@ struct carom_object *carom_document_copy(struct carom_document *document,
 					     carom_document_copy(document, object->tagged.content));
 	case CAROM_OBJECT_FD:
 		return copy_fd(document, object);
+	case CAROM_OBJECT_PROXY:
+		return copy_proxy(document, object);
 	}
 	return carom_document_fail(document, -EINVAL);
 }

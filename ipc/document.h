@@ -16,12 +16,18 @@
  * The first error sticks: what cannot be made is NULL, nothing more is made after that, NULL
  * may be handed on, and one look at the end is enough.
  *
+ * Or all at once, from a line that says what follows:
+ *
+ *	r = carom_document_build(&document, "[is]", 1, "a");
+ *
  * An object may stand in several places of its document. What stands in another one takes
  * nothing more: it is filled first. No object holds one of another document, but by
  * carom_document_copy().
  */
 #ifndef CAROM_IPC_DOCUMENT_H
 #define CAROM_IPC_DOCUMENT_H
+
+#include <stdarg.h>
 
 #include "object.h"
 
@@ -137,6 +143,40 @@ CAROM_API struct carom_object *carom_document_set(struct carom_document *documen
  * Return: 0, or the first error there was; -EINVAL: no @root.
  */
 CAROM_API int carom_document_finish(struct carom_document *document, struct carom_object *root);
+
+/**
+ * carom_document_build() - make one here
+ * @ret_document: the caller owns it and ends it with carom_document_free()
+ * @format:       what follows, and what becomes of it:
+ *
+ *	n           None                        nothing
+ *	p           bool                        int
+ *	i, l, L     int                         int, long, int64_t
+ *	d           float                       double
+ *	s           str                         const char *; NULL: None
+ *	y           bytes                       const void *, size_t
+ *	O           a copy of that object       const struct carom_object *
+ *	P           its proxy                   struct carom_proxy *, see ipc/proxy.h
+ *	(...)       tuple                       what is between
+ *	[...]       list                        what is between
+ *	{...}       dict                        keys and values in turn
+ *
+ * Blanks, commas and colons separate and mean nothing. Of several objects at the top a tuple
+ * is made; so it is of none:
+ *
+ *	r = carom_document_build(&document, "{s: i, s: [d, d]}", "count", 2, "data", 0.5, 1.5);
+ *
+ * Context: MT-Safe, AS-Unsafe heap.
+ * Return: 0, or, with *@ret_document untouched,
+ *	-EINVAL    another letter, a NULL, a bracket without the other, a key without a value, or one that
+ *	           cannot be a key
+ *	-EILSEQ    a text that is no UTF-8
+ *	-EMSGSIZE  deeper than 32, or longer than 256 MiB
+ *	-ENOMEM
+ */
+CAROM_API int carom_document_build(struct carom_document **ret_document, const char *format, ...);
+CAROM_API int carom_document_vbuild(struct carom_document **ret_document, const char *format,
+				    va_list arguments);
 
 CAROM_END_DECLS
 

@@ -23,6 +23,7 @@
 
 struct carom_document_block {
 	struct carom_document_block *next;
+	size_t size;
 	alignas(struct carom_object) unsigned char data[];
 };
 
@@ -40,16 +41,21 @@ int carom_document_make(uint64_t memory_max, struct carom_document **ret_documen
 	return 0;
 }
 
-struct carom_document *carom_document_free(struct carom_document *document)
+static void free_blocks(struct carom_document_block *block)
 {
-	struct carom_document_block *block, *next;
+	struct carom_document_block *next;
 
-	if (!document)
-		return NULL;
-	for (block = document->blocks; block; block = next) {
+	for (; block; block = next) {
 		next = block->next;
 		free(block);
 	}
+}
+
+struct carom_document *carom_document_free(struct carom_document *document)
+{
+	if (!document)
+		return NULL;
+	free_blocks(document->blocks);
 	for (uint32_t i = 0; i < document->fd_count; i++)
 		carom_closep(&document->fds[i]);
 	free(document->fds);
@@ -64,18 +70,48 @@ void carom_document_freep(struct carom_document **document)
 
 static int add_block(struct carom_document *document, size_t size)
 {
-	struct carom_document_block *block;
+	struct carom_document_block *block = malloc(sizeof(*block) + size);
 
-	if (size < BLOCK_SIZE)
-		size = BLOCK_SIZE;
-	block = malloc(sizeof(*block) + size);
 	if (!block)
 		return -ENOMEM;
 	block->next = document->blocks;
+	block->size = size;
 	document->blocks = block;
 	document->free = block->data;
 	document->free_size = size;
 	return 0;
+}
+
+int carom_document_make_of(uint64_t size, struct carom_document **ret_document)
+{
+	CAROM_CLEANUP(carom_document_freep) struct carom_document *document = NULL;
+	int r = carom_document_make(size, &document);
+
+	if (r == 0)
+		r = add_block(document, size);
+	if (r == 0)
+		*ret_document = carom_take_ptr(document);
+	return r;
+}
+
+/* The first block is kept if it is an ordinary one. */
+void carom_document_clear(struct carom_document *document, uint64_t memory_max)
+{
+	struct carom_document_block *kept = document->blocks;
+
+	document->left = memory_max;
+	document->root = NULL;
+	document->error = 0;
+	if (!kept)
+		return;
+	if (kept->size != BLOCK_SIZE) {
+		free_blocks(carom_take_ptr(document->blocks));
+		document->free_size = 0;
+		return;
+	}
+	free_blocks(carom_take_ptr(kept->next));
+	document->free = kept->data;
+	document->free_size = BLOCK_SIZE;
 }
 
 /* I3 */
@@ -87,7 +123,7 @@ static int take(struct carom_document *document, uint64_t wanted, void **ret_mem
 	if (wanted > document->left || size > document->left)
 		return -EMSGSIZE;
 	if (size > document->free_size)
-		r = add_block(document, size);
+		r = add_block(document, size < BLOCK_SIZE ? BLOCK_SIZE : size);
 	if (r < 0)
 		return r;
 	*ret_memory = document->free;
@@ -116,6 +152,7 @@ int carom_object_new(struct carom_document *document, enum carom_object_kind kin
 	(*ret_object)->kind = kind;
 	(*ret_object)->depth = 1;
 	(*ret_object)->is_hashable = kind != CAROM_OBJECT_LIST && kind != CAROM_OBJECT_DICT;
+	(*ret_object)->has_proxy = kind == CAROM_OBJECT_PROXY;
 	return 0;
 }
 
@@ -135,7 +172,22 @@ int carom_object_set_bytes(struct carom_document *document, struct carom_object 
 	return 0;
 }
 
-static int make_room(struct carom_document *document, struct carom_object *object, size_t count)
+int carom_object_set_proxy(struct carom_document *document, struct carom_object *object,
+			   const char *type, size_t type_size, uint64_t id)
+{
+	char *copy;
+	int r = take(document, (uint64_t)type_size + 1, (void **)&copy);
+
+	if (r < 0)
+		return r;
+	memcpy(copy, type, type_size);
+	copy[type_size] = '\0';
+	object->proxy.type = copy;
+	object->proxy.id = id;
+	return 0;
+}
+
+int carom_object_reserve(struct carom_document *document, struct carom_object *object, size_t count)
 {
 	size_t room = object->items.room * 2;
 	void *memory;
@@ -167,6 +219,7 @@ static int hold(struct carom_object *object, struct carom_object *item, bool is_
 	if (object->depth <= item->depth)
 		object->depth = item->depth + 1;
 	object->is_hashable &= item->is_hashable;
+	object->has_proxy |= item->has_proxy;
 	item->is_held = true;
 	return 0;
 }
@@ -179,7 +232,7 @@ int carom_object_add(struct carom_document *document, struct carom_object *objec
 
 	if (object->is_held || (is_dict && count % 2 != 0))
 		return -EBADMSG;
-	r = make_room(document, object, count);
+	r = carom_object_reserve(document, object, count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		r = hold(object, items[i], is_dict && i % 2 == 0, depth_max);
 		if (r == 0)
@@ -380,5 +433,14 @@ int carom_object_fd_index(const struct carom_object *object, uint32_t *ret_index
 	if (!is(object, CAROM_OBJECT_FD))
 		return -EBADMSG;
 	*ret_index = object->place.index;
+	return 0;
+}
+
+int carom_object_proxy(const struct carom_object *object, uint64_t *ret_id, const char **ret_type)
+{
+	if (!is(object, CAROM_OBJECT_PROXY))
+		return -EBADMSG;
+	*ret_id = object->proxy.id;
+	*ret_type = object->proxy.type;
 	return 0;
 }

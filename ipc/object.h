@@ -46,6 +46,7 @@ struct carom_object;
  * @CAROM_OBJECT_DICT:  dict
  * @CAROM_OBJECT_TAGGED: of a type of the program's: its tag, and one object that says what it is
  * @CAROM_OBJECT_FD:    a descriptor
+ * @CAROM_OBJECT_PROXY: of an object that a server has, see ipc/proxy.h; no pickle has one
  */
 enum carom_object_kind {
 	CAROM_OBJECT_NONE,
@@ -59,6 +60,7 @@ enum carom_object_kind {
 	CAROM_OBJECT_DICT,
 	CAROM_OBJECT_TAGGED,
 	CAROM_OBJECT_FD,
+	CAROM_OBJECT_PROXY,
 };
 
 /**
@@ -147,6 +149,43 @@ CAROM_API int carom_object_fd(const struct carom_object *object, int *ret_fd);
 
 /** carom_object_fd_index() - which of its document's it is, for a serializer. 0, -EBADMSG. MT-Safe, AS-Safe. */
 CAROM_API int carom_object_fd_index(const struct carom_object *object, uint32_t *ret_index);
+
+/**
+ * carom_object_proxy() - which object of a server it stands for
+ * @ret_id:   its number there
+ * @ret_type: the name of its type
+ *
+ * carom_proxy_of() makes a proxy of it. MT-Safe, AS-Safe.
+ * Return: 0, -EBADMSG (no proxy).
+ */
+CAROM_API int carom_object_proxy(const struct carom_object *object, uint64_t *ret_id,
+				 const char **ret_type);
+
+/**
+ * carom_object_equal() - as Python's ==: 1, 1.0 and True are the same; dicts have no order
+ *
+ * Context: MT-Safe, AS-Safe.
+ */
+CAROM_API bool carom_object_equal(const struct carom_object *a, const struct carom_object *b);
+
+/**
+ * carom_object_compare() - as Python's <: numbers, texts, bytes, and lists or tuples of them
+ * @ret_order: below, above or 0
+ *
+ * Context: MT-Safe, AS-Safe.
+ * Return: 0, -EINVAL (they have no order), -EDOM (a NaN).
+ */
+CAROM_API int carom_object_compare(const struct carom_object *a, const struct carom_object *b,
+				   int *ret_order);
+
+/**
+ * carom_object_describe() - as Python's repr() says it
+ * @text: cut at @size bytes, always with a NUL; NULL if @size is 0
+ *
+ * Context: MT-Safe.
+ * Return: its full length, as snprintf(3) does.
+ */
+CAROM_API size_t carom_object_describe(const struct carom_object *object, char *text, size_t size);
 
 CAROM_END_DECLS
 

@@ -15,6 +15,7 @@ liburing-dev   module liburing
 libjansson-dev module jansson
 libseccomp-dev module libseccomp
 nettle-dev     module nettle
+libcbor-dev    module libcbor
 '
 packages_for_check='
 g++              command g++
