@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "ipc/object_private.h"
+#include "ipc/python_client.h"
 #include "ipc/server_private.h"
 
 #define MESSAGE_ITEMS 6
@@ -44,13 +45,10 @@ static int make(struct carom_request *request, struct carom_kind *kind,
 	return r;
 }
 
-static int reply_new(struct carom_request *request, struct carom_kind *kind)
+static int reply_made(struct carom_request *request, struct carom_referent *referent)
 {
-	struct carom_referent *referent;
-	int r = make(request, kind, &referent);
+	int r;
 
-	if (r < 0)
-		return r;
 	carom_cbor_clear(&request->reply);
 	r = carom_request_reply_referent(request, referent);
 	carom_referent_unref(request->server, referent);
@@ -77,6 +75,7 @@ int carom_dispatch_make(struct carom_request *request, const char *type)
 	CAROM_CLEANUP(carom_document_freep) struct carom_document *document = NULL;
 	struct carom_kind *kind = carom_kind_find(request->server, type);
 	const struct carom_object *value;
+	struct carom_referent *referent;
 	int r = kind ? carom_document_make(MEMORY_FOR(request->reply.size), &document) : -ENXIO;
 
 	request->result_type = NULL;
@@ -87,7 +86,9 @@ int carom_dispatch_make(struct carom_request *request, const char *type)
 		return r;
 	value = carom_object_item(carom_document_root(document), 2);
 	r = make_tuple(document, &value, 1, &request->arguments);
-	return r < 0 ? r : reply_new(request, kind);
+	if (r == 0)
+		r = make(request, kind, &referent);
+	return r < 0 ? r : reply_made(request, referent);
 }
 
 /* ---- functions of the server ---- */
@@ -110,7 +111,7 @@ static int do_dummy(struct carom_request *request)
 	return 0;
 }
 
-static int do_create(struct carom_request *request)
+int carom_dispatch_create(struct carom_request *request, struct carom_referent **ret_referent)
 {
 	const struct carom_object *arguments = request->arguments;
 	struct carom_kind *kind;
@@ -125,7 +126,15 @@ static int do_create(struct carom_request *request)
 	request->method = kind->name;
 	r = make_tuple(request->document, arguments->items.data + 1, arguments->items.count - 1,
 		       &request->arguments);
-	return r < 0 ? r : reply_new(request, kind);
+	return r < 0 ? r : make(request, kind, ret_referent);
+}
+
+static int do_create(struct carom_request *request)
+{
+	struct carom_referent *referent;
+	int r = carom_dispatch_create(request, &referent);
+
+	return r < 0 ? r : reply_made(request, referent);
 }
 
 static int find_by_argument(struct carom_request *request, struct carom_referent **ret_referent)
@@ -144,7 +153,7 @@ static int do_incref(struct carom_request *request)
 	int r = find_by_argument(request, &referent);
 
 	if (r == 0)
-		r = carom_session_take(request->session, referent);
+		r = carom_session_claim(request->session, referent);
 	return r < 0 ? r : carom_request_reply(request, "s", referent->kind->name);
 }
 
@@ -249,7 +258,7 @@ static const struct {
 	{ "shutdown", do_shutdown },
 };
 
-static int call_server(struct carom_request *request)
+int carom_dispatch_call_server(struct carom_request *request)
 {
 	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
 		if (strcmp(functions[i].name, request->method) == 0)
@@ -292,7 +301,7 @@ static int call_method(struct carom_request *request)
 /* I1 */
 static int find_object(struct carom_request *request, uint64_t id)
 {
-	if (!carom_id_map_find(&request->session->references, id))
+	if (!carom_session_has(request->session, id))
 		return -ESTALE;
 	request->referent = carom_referent_find(request->server, id);
 	carom_referent_ref(request->referent);
@@ -353,13 +362,17 @@ static int load(struct carom_server *server, const void *data, size_t size)
 	return carom_cbor_load(data, size, server->depth_max + MESSAGE_DEPTH, server->document);
 }
 
-static void run(struct carom_request *request, uint64_t id)
+int carom_dispatch_call(struct carom_request *request, uint64_t id)
 {
-	int r = id == CAROM_SERVER_ID ? 0 : find_object(request, id);
+	int r = find_object(request, id);
 
-	if (r == 0)
-		r = request->referent ? call_method(request) : call_server(request);
-	carom_request_go(request, r);
+	return r < 0 ? r : call_method(request);
+}
+
+static int run(struct carom_request *request, uint64_t id)
+{
+	return id == CAROM_SERVER_ID ? carom_dispatch_call_server(request)
+				     : carom_dispatch_call(request, id);
 }
 
 int carom_dispatch(struct carom_session *session, const void *data, size_t size)
@@ -367,8 +380,11 @@ int carom_dispatch(struct carom_session *session, const void *data, size_t size)
 	struct carom_server *server = session->server;
 	struct carom_request *request;
 	uint64_t id;
-	int r = load(server, data, size);
+	int r;
 
+	if (carom_python_is(data, size))
+		return carom_python_dispatch(session, data, size);
+	r = load(server, data, size);
 	if (r < 0)
 		return r;
 	request = calloc(1, sizeof(*request));
@@ -381,6 +397,6 @@ int carom_dispatch(struct carom_session *session, const void *data, size_t size)
 	if (r < 0)
 		free(request);
 	else
-		run(request, id);
+		carom_request_go(request, run(request, id));
 	return r;
 }

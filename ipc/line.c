@@ -234,6 +234,11 @@ void carom_line_unrefp(struct carom_line **line)
 	*line = carom_line_unref(*line);
 }
 
+const struct carom_client_options *carom_line_place(const struct carom_line *line)
+{
+	return &line->options;
+}
+
 /* ---- sending ---- */
 
 static uint64_t this_thread(void)

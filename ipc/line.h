@@ -32,6 +32,9 @@ struct carom_line *carom_line_ref(struct carom_line *line);
 struct carom_line *carom_line_unref(struct carom_line *line);
 void carom_line_unrefp(struct carom_line **line);
 
+/** carom_line_place() - where to, and with which key; the line's */
+const struct carom_client_options *carom_line_place(const struct carom_line *line);
+
 /**
  * carom_line_ready() - be connected in this process
  * @ret_connection_number: another one where it had to connect: nothing of what the server counted

@@ -12,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/context.h"
 #include "core/registry_private.h"
+#include "core/temp_dir.h"
 #include "ipc/connection.h"
 
 #define START_TIMEOUT CAROM_SECONDS(30)
@@ -280,6 +282,17 @@ static void end_process(struct carom_process *process)
 	carom_process_free(process);
 }
 
+/* A socket in the program's own directory goes with the program, however the server ends. */
+static int make_directory(const struct carom_manager_options *options)
+{
+	const char *directory;
+
+	if (options->path || options->host || options->port ||
+	    (options->family != 0 && options->family != AF_UNIX))
+		return 0;
+	return carom_temp_dir(&directory);
+}
+
 int carom_manager_server_start(const struct carom_manager_options *options, const char *name,
 			       struct carom_process **ret_process,
 			       struct carom_manager_place *ret_place)
@@ -288,8 +301,10 @@ int carom_manager_server_start(const struct carom_manager_options *options, cons
 	uint64_t deadline_ns = carom_deadline_after(timeout_ns);
 	struct carom_process *process = NULL;
 	int ends[2];
-	int r;
+	int r = make_directory(options);
 
+	if (r < 0)
+		return r;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	r = start_process(options, name, ends[1], &process);

@@ -122,20 +122,35 @@ static int be_ready(struct carom_proxy *proxy, uint64_t deadline_ns)
 	return r;
 }
 
+int carom_proxy_take(struct carom_line *line, uint64_t id, uint64_t deadline_ns,
+		     struct carom_proxy **ret_proxy)
+{
+	struct carom_answered answer = { 0 };
+	const char *type;
+	int r = take_reference(line, id, deadline_ns, &answer);
+
+	if (r < 0)
+		return r;
+	r = carom_object_text(answer.value, &type, NULL);
+	if (r == 0)
+		r = carom_proxy_new(line, id, type, ret_proxy);
+	carom_document_free(answer.document);
+	return r;
+}
+
 int carom_proxy_of(struct carom_proxy *neighbour, const struct carom_object *object,
 		   uint64_t deadline_ns, struct carom_proxy **ret_proxy)
 {
-	struct carom_answered answer;
 	const char *type;
 	uint64_t id;
 	int r = carom_object_proxy(object, &id, &type);
 
-	if (r == 0)
-		r = take_reference(neighbour->line, id, deadline_ns, &answer);
-	if (r < 0)
-		return r;
-	carom_document_free(answer.document);
-	return carom_proxy_new(neighbour->line, id, type, ret_proxy);
+	return r < 0 ? r : carom_proxy_take(neighbour->line, id, deadline_ns, ret_proxy);
+}
+
+struct carom_line *carom_proxy_line(const struct carom_proxy *proxy)
+{
+	return proxy->line;
 }
 
 int carom_object_put_proxy(struct carom_document *document, const struct carom_proxy *proxy,

@@ -120,6 +120,39 @@ CAROM_API int carom_proxy_of(struct carom_proxy *neighbour, const struct carom_o
 			     uint64_t deadline_ns, struct carom_proxy **ret_proxy);
 
 /**
+ * carom_proxy_token() - what says which object it is, for another process
+ * @ret_token: a tuple of texts and numbers, without a key; the caller's
+ *
+ * It keeps nothing alive: whoever gets it opens it while there is a proxy here.
+ * Context: MT-Safe, AS-Unsafe heap. Return: 0, -ENOMEM.
+ */
+CAROM_API int carom_proxy_token(const struct carom_proxy *proxy, struct carom_document **ret_token);
+
+/**
+ * struct carom_proxy_options - how carom_proxy_open() gets in
+ * @authkey: @authkey_size bytes; NULL: this process's own, see carom_process_authkey()
+ */
+struct carom_proxy_options {
+	size_t size_bytes;
+	const void *authkey;
+	size_t authkey_size;
+};
+#define CAROM_PROXY_OPTIONS(...) CAROM_OPTIONS(carom_proxy_options, __VA_ARGS__)
+
+/**
+ * carom_proxy_open() - a proxy of what a token says, over a connection of its own
+ * @options: read during the call only; NULL for all defaults
+ *
+ * carom_proxy_of() makes more over the same connection.
+ * Context: MT-Safe, AS-Unsafe heap. Blocks.
+ * Return: 0, as carom_manager_connect(), or -EBADMSG: it is no token; -ESTALE: the object is
+ * gone; -EINVAL, -E2BIG: the options.
+ */
+CAROM_API int carom_proxy_open(const struct carom_object *token,
+			       const struct carom_proxy_options *options, uint64_t deadline_ns,
+			       struct carom_proxy **ret_proxy);
+
+/**
  * carom_proxy_next() - the next of an iterator
  *
  * Return: as carom_proxy_call(); -ENODATA: there is none.

@@ -16,6 +16,7 @@
 
 #include "core/backtrace.h"
 #include "ipc/object_private.h"
+#include "ipc/python_client.h"
 #include "ipc/server_private.h"
 
 /* ---- what was asked ---- */
@@ -159,20 +160,24 @@ int carom_request_fail(struct carom_request *request, int error, const char *for
 	return error;
 }
 
-/* A failure's; of two reasons the later one. */
-static void answer_error(struct carom_request *request, int error)
+static void put_error(struct carom_request *request, int error, const char *text)
 {
-	enum carom_answer answer = CAROM_ANSWER_ERROR;
-	struct carom_cbor *reply;
+	struct carom_cbor *reply =
+		begin_answer(request, text ? CAROM_ANSWER_TRACEBACK : CAROM_ANSWER_ERROR, 2);
 
-	if (request->text)
-		answer = CAROM_ANSWER_TRACEBACK;
-	reply = begin_answer(request, answer, 2);
 	carom_cbor_number(reply, (uint64_t)-error);
-	if (request->text)
-		carom_cbor_text(reply, request->text);
+	if (text)
+		carom_cbor_text(reply, text);
 	else
 		carom_cbor_none(reply);
+}
+
+/* With what was said, unless that is too long. */
+static void answer_error(struct carom_request *request, int error)
+{
+	put_error(request, error, request->text);
+	if (request->reply.error == -EMSGSIZE)
+		put_error(request, error, NULL);
 }
 
 static void answer_unserializable(struct carom_request *request, int error)
@@ -201,7 +206,9 @@ static void answer(struct carom_request *request, int result)
 		answer_error(request, result);
 	if (request->call == 0)
 		return; /* nobody waits for it */
-	if (request->reply.error == 0)
+	if (request->session->is_python && request->reply.error == 0)
+		carom_python_answer(request);
+	else if (request->reply.error == 0)
 		carom_session_send(request->session, request->reply.data, request->reply.size);
 	else
 		request->session->is_ended = true; /* no memory even for that */

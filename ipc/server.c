@@ -222,6 +222,7 @@ struct carom_server *carom_server_free(struct carom_server *server)
 		return NULL;
 	end_clients(server);
 	close_all(server);
+	carom_id_map_free(&server->python_references);
 	carom_kinds_free(server);
 	carom_document_free(server->document);
 	carom_document_free(server->scratch);

@@ -137,7 +137,8 @@ struct carom_server_options {
  * @options:    read during the call only; NULL for all defaults
  * @ret_server: the caller owns it and ends it with carom_server_free()
  *
- * Context: MT-Safe, AS-Unsafe heap. A server belongs to one thread at a time.
+ * Context: MT-Safe, AS-Unsafe heap. A server belongs to one thread: that which serves, and before
+ * and after that, that which has made it.
  * Return: 0, or, with *@ret_server untouched, what carom_listener_new() says, or -EINVAL: an
  * unreasonable @depth_max.
  */
@@ -182,7 +183,7 @@ CAROM_API int carom_server_register(struct carom_server *server, const struct ca
  * carom_server_serve() - until a client or carom_server_stop() ends it
  * @deadline_ns: serve no longer; can be called again
  *
- * Context: one thread at a time. Blocks. Not from a method.
+ * Context: one thread, the first that does. Blocks. Not from a method.
  * Return: 0: it is over, and stays so; -ETIMEDOUT, or -EAGAIN if @deadline_ns is CAROM_PASSED;
  * -ECHILD: this is another process than the one that made it; what a broken loop says.
  */

@@ -114,6 +114,7 @@ struct carom_parcel_out;
  * struct carom_session - a client's connection
  * @watch:      of what comes; not while it @is_stalled: it takes no answers, and so asks nothing
  * @references: how many it has of each object
+ * @is_python:  see ipc/python_client.c: what it has is counted for all of them together
  * @lent:       objects that it was told of last, which stay for a while: a ring
  * @requests:   those that are deferred
  * @is_ended:   it goes as soon as nobody stands in it
@@ -128,6 +129,7 @@ struct carom_session {
 	uint32_t lent_next;
 	bool is_stalled;
 	bool is_ended;
+	bool is_python;
 	struct carom_request *requests;
 	struct carom_parcel_out *out;
 	struct carom_parcel_out **out_end;
@@ -143,6 +145,7 @@ struct carom_session {
  * @scratch:     of a result that is made
  * @spare:       memory for a reply
  * @referents:   by their numbers; @by_object by what they stand for
+ * @python_references: how many Python's clients have of each object
  * @dead:        to be ended
  * @is_stopped:  carom_server_stop() was called
  */
@@ -162,6 +165,7 @@ struct carom_server {
 	uint64_t next_session;
 	struct carom_id_map referents;
 	struct carom_id_map by_object;
+	struct carom_id_map python_references;
 	struct carom_referent *first_referent;
 	struct carom_referent *dead;
 	uint64_t next_id;
@@ -215,6 +219,15 @@ int carom_request_reply_referent(struct carom_request *request, struct carom_ref
 /** carom_dispatch_make() - the reply is a proxy of a new object of @type, made of what was replied */
 int carom_dispatch_make(struct carom_request *request, const char *type);
 
+/** carom_dispatch_create() - a new object, as the arguments say. 0, -ENXIO, -EINVAL, ... */
+int carom_dispatch_create(struct carom_request *request, struct carom_referent **ret_referent);
+
+/** carom_dispatch_call_server() - a function of the server's. As a method's result */
+int carom_dispatch_call_server(struct carom_request *request);
+
+/** carom_dispatch_call() - a method of an object's. As a method's result; -ESTALE */
+int carom_dispatch_call(struct carom_request *request, uint64_t id);
+
 /** carom_dispatch() - a message. 0; a negative errno value: the session is over */
 int carom_dispatch(struct carom_session *session, const void *data, size_t size);
 
@@ -225,8 +238,14 @@ void carom_session_end(struct carom_session *session);
 void carom_session_send(struct carom_session *session, const void *data, size_t size);
 void carom_session_unstall(struct carom_session *session);
 
+/** carom_session_has() - a reference of that object? */
+bool carom_session_has(struct carom_session *session, uint64_t id);
+
 /** carom_session_take() - one reference more of this object. 0, -ENOMEM */
 int carom_session_take(struct carom_session *session, struct carom_referent *referent);
+
+/** carom_session_claim() - the same, of one that was lent it is that one. 0, -ENOMEM */
+int carom_session_claim(struct carom_session *session, struct carom_referent *referent);
 
 /** carom_session_give_back() - one less. 0, -ESTALE: it has none */
 int carom_session_give_back(struct carom_session *session, uint64_t id);

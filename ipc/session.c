@@ -30,10 +30,21 @@ struct carom_parcel_out {
 
 /* ---- references ---- */
 
+static struct carom_id_map *references_of(struct carom_session *session)
+{
+	return session->is_python ? &session->server->python_references : &session->references;
+}
+
+bool carom_session_has(struct carom_session *session, uint64_t id)
+{
+	return carom_id_map_find(references_of(session), id) != NULL;
+}
+
 int carom_session_take(struct carom_session *session, struct carom_referent *referent)
 {
-	uint64_t *count = carom_id_map_find(&session->references, referent->id);
-	int r = count ? 0 : carom_id_map_add(&session->references, referent->id, 1);
+	struct carom_id_map *references = references_of(session);
+	uint64_t *count = carom_id_map_find(references, referent->id);
+	int r = count ? 0 : carom_id_map_add(references, referent->id, 1);
 
 	if (count)
 		++*count;
@@ -44,14 +55,25 @@ int carom_session_take(struct carom_session *session, struct carom_referent *ref
 
 int carom_session_give_back(struct carom_session *session, uint64_t id)
 {
-	uint64_t *count = carom_id_map_find(&session->references, id);
+	struct carom_id_map *references = references_of(session);
+	uint64_t *count = carom_id_map_find(references, id);
 
 	if (!count)
 		return -ESTALE;
 	if (--*count == 0)
-		carom_id_map_remove(&session->references, id);
+		carom_id_map_remove(references, id);
 	carom_referent_unref(session->server, carom_referent_find(session->server, id));
 	return 0;
+}
+
+int carom_session_claim(struct carom_session *session, struct carom_referent *referent)
+{
+	for (size_t i = 0; session->lent && i < LENT_COUNT; i++)
+		if (session->lent[i] == referent->id) {
+			session->lent[i] = 0;
+			return 0;
+		}
+	return carom_session_take(session, referent);
 }
 
 static void lend_one(struct carom_session *session, uint64_t id)
@@ -68,7 +90,7 @@ static void lend_one(struct carom_session *session, uint64_t id)
 
 void carom_session_lend(struct carom_session *session, const struct carom_object *value)
 {
-	if (!value->has_proxy)
+	if (!value->has_proxy || session->is_python)
 		return;
 	if (!session->lent)
 		session->lent = calloc(LENT_COUNT, sizeof(*session->lent));

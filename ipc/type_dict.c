@@ -8,6 +8,7 @@
 
 #include "core/cleanup.h"
 #include "ipc/object_map.h"
+#include "ipc/object_private.h"
 #include "ipc/types.h"
 
 struct dict {
@@ -339,6 +340,94 @@ static int do_str(void *object, struct carom_request *request)
 	return r < 0 ? r : carom_reply_text_of(request, view);
 }
 
+static int do_iter(void *object, struct carom_request *request)
+{
+	struct carom_object *view;
+	int r = carom_view_begin(request, CAROM_OBJECT_LIST, &view);
+
+	if (r == 0)
+		r = view_part(object, request, KEYS, view);
+	return r < 0 ? r : carom_reply_iterator(request, view);
+}
+
+/* The last key first. */
+static int do_reversed(void *object, struct carom_request *request)
+{
+	struct carom_object *forward, *view;
+	int r = carom_view_begin(request, CAROM_OBJECT_LIST, &forward);
+
+	if (r == 0)
+		r = view_part(object, request, KEYS, forward);
+	if (r == 0)
+		r = carom_view_new(request, CAROM_OBJECT_LIST, &view);
+	for (size_t i = carom_object_count(forward); r == 0 && i-- > 0;)
+		r = carom_view_add(request, view, carom_object_item(forward, i));
+	return r < 0 ? r : carom_reply_iterator(request, view);
+}
+
+/* ---- with another dict ---- */
+
+/* @first, with what @second has instead or besides, as a dict of this request's own. */
+static int reply_merged(struct carom_request *request, const struct carom_object *first,
+			const struct carom_object *second)
+{
+	struct dict merged = { .server = carom_request_server(request) };
+	int r = update_from(&merged, request, first);
+
+	if (r == 0)
+		r = update_from(&merged, request, second);
+	if (r == 0)
+		r = do_copy(&merged, request);
+	clear(&merged);
+	return r;
+}
+
+static int merge(struct dict *dict, struct carom_request *request, bool is_second)
+{
+	CAROM_CLEANUP(carom_document_freep) struct carom_document *own = NULL;
+	const struct carom_object *other = carom_request_argument(request, 0);
+	struct carom_object *view;
+	int r = carom_object_kind(other) == CAROM_OBJECT_DICT ? view_whole(dict, request, &view)
+							      : -EINVAL;
+
+	if (r == 0)
+		r = carom_object_clone(view, &own);
+	if (r < 0)
+		return r;
+	return is_second ? reply_merged(request, other, carom_document_root(own))
+			 : reply_merged(request, carom_document_root(own), other);
+}
+
+static int do_or(void *object, struct carom_request *request)
+{
+	return merge(object, request, false);
+}
+
+static int do_ror(void *object, struct carom_request *request)
+{
+	return merge(object, request, true);
+}
+
+/* A dict of the keys that are given, each with the same value. */
+static int do_fromkeys(void *object, struct carom_request *request)
+{
+	const struct carom_object *keys = carom_request_argument(request, 0);
+	const struct carom_object *value = carom_request_argument(request, 1);
+	struct carom_object *view, *none;
+	int r = carom_is_sequence(keys) ? carom_view_begin(request, CAROM_OBJECT_DICT, &view)
+					: -EINVAL;
+
+	(void)object;
+	if (r == 0)
+		r = carom_view_new(request, CAROM_OBJECT_NONE, &none);
+	for (size_t i = 0; r == 0 && i < carom_object_count(keys); i++)
+		r = carom_view_add_pair(request, view, carom_sequence_item(keys, i),
+					value ? value : none);
+	if (r < 0)
+		return r == -EBADMSG ? -EINVAL : r;
+	return carom_request_reply_value(request, view);
+}
+
 static const struct carom_method methods[] = {
 	CAROM_METHOD("get", do_get, 1, 2),
 	CAROM_METHOD("__getitem__", do_getitem, 1, 1),
@@ -346,8 +435,14 @@ static const struct carom_method methods[] = {
 	CAROM_METHOD("__delitem__", do_delitem, 1, 1),
 	CAROM_METHOD("__contains__", do_contains, 1, 1),
 	CAROM_METHOD("__len__", do_len, 0, 0),
+	CAROM_METHOD("__ior__", do_update, 1, 1),
+	CAROM_METHOD("__iter__", do_iter, 0, 0),
+	CAROM_METHOD("__or__", do_or, 1, 1),
+	CAROM_METHOD("__reversed__", do_reversed, 0, 0),
+	CAROM_METHOD("__ror__", do_ror, 1, 1),
 	CAROM_METHOD("clear", do_clear, 0, 0),
 	CAROM_METHOD("copy", do_copy, 0, 0),
+	CAROM_METHOD("fromkeys", do_fromkeys, 1, 2),
 	CAROM_METHOD("has_key", do_contains, 1, 1),
 	CAROM_METHOD("items", do_items, 0, 0),
 	CAROM_METHOD("keys", do_keys, 0, 0),

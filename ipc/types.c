@@ -5,15 +5,19 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ipc/object_private.h"
 #include "ipc/server_private.h"
 
 #define ADDED_MAX 8
+#define VIEW_MAX  (4 * CAROM_OBJECT_MEMORY_MAX) /* of pointers, and of lists that grew */
 
 static const struct carom_type *const types[] = {
-	&carom_type_dict,
+	&carom_type_array, &carom_type_cell,      &carom_type_dict, &carom_type_iterator,
+	&carom_type_list,  &carom_type_namespace, &carom_type_set,
 };
 
 /* Ended by NULL. */
@@ -51,7 +55,7 @@ int carom_view_new(struct carom_request *request, enum carom_object_kind kind,
 int carom_view_begin(struct carom_request *request, enum carom_object_kind kind,
 		     struct carom_object **ret_view)
 {
-	carom_document_clear(request->server->scratch, UINT64_MAX); /* the answer has a limit */
+	carom_document_clear(request->server->scratch, VIEW_MAX);
 	return carom_view_new(request, kind, ret_view);
 }
 
@@ -73,17 +77,51 @@ int carom_view_add_pair(struct carom_request *request, struct carom_object *view
 
 /* ---- texts ---- */
 
-int carom_reply_text_of(struct carom_request *request, const struct carom_object *value)
+/* NULL: no memory */
+static char *text_of(const struct carom_object *value)
 {
 	size_t length = carom_object_describe(value, NULL, 0);
 	char *text = malloc(length + 1);
-	int r;
 
-	if (!text)
-		return -ENOMEM;
-	carom_object_describe(value, text, length + 1);
-	r = carom_request_reply(request, "s", text);
+	if (text)
+		carom_object_describe(value, text, length + 1);
+	return text;
+}
+
+int carom_reply_text_of(struct carom_request *request, const struct carom_object *value)
+{
+	char *text = text_of(value);
+	int r = text ? carom_request_reply(request, "s", text) : -ENOMEM;
+
 	free(text);
+	return r;
+}
+
+int carom_reply_braced_text(struct carom_request *request, const struct carom_object *list)
+{
+	char *text = text_of(list);
+	int r = -ENOMEM;
+
+	if (text) {
+		text[0] = '{';
+		text[strlen(text) - 1] = '}';
+		r = carom_request_reply(request, "s", text);
+	}
+	free(text);
+	return r;
+}
+
+int carom_reply_call_text(struct carom_request *request, const char *name,
+			  const struct carom_object *first, const struct carom_object *second)
+{
+	char *one = text_of(first), *other = text_of(second), *text = NULL;
+	int r = -ENOMEM;
+
+	if (one && other && asprintf(&text, "%s(%s, %s)", name, one, other) >= 0)
+		r = carom_request_reply(request, "s", text);
+	free(text);
+	free(one);
+	free(other);
 	return r;
 }
 

@@ -51,6 +51,16 @@ int carom_view_new(struct carom_request *request, enum carom_object_kind kind,
 /** carom_reply_text_of() - the result is what carom_object_describe() says of @value */
 int carom_reply_text_of(struct carom_request *request, const struct carom_object *value);
 
+/** carom_reply_braced_text() - the result is a text: {FIRST, SECOND}, of a list that is not empty */
+int carom_reply_braced_text(struct carom_request *request, const struct carom_object *list);
+
+/** carom_reply_call_text() - the result is a text: NAME(FIRST, SECOND) */
+int carom_reply_call_text(struct carom_request *request, const char *name,
+			  const struct carom_object *first, const struct carom_object *second);
+
+/** carom_reply_iterator() - the result is a proxy of an Iterator, over a copy of a list */
+int carom_reply_iterator(struct carom_request *request, const struct carom_object *items);
+
 /** carom_may_be_key() - of a dict or set */
 bool carom_may_be_key(const struct carom_object *object);
 
