@@ -32,6 +32,16 @@
  *       another process's by now. Since carom_pidfd_open() comes first and the
  *       question second, the answer is about the process that the pidfd holds.
  *
+ * Strangers. A process that the program forks by itself has a copy of its end of the socket,
+ * and so has whoever it is handed to; not the page.
+ *
+ *   K1  The server makes children for packets with the page's key alone, and reads no further
+ *       in others.
+ *   K2  So does the program with replies: what else comes is dropped, with its descriptors.
+ *
+ * Who may trace one of the two can read its memory: against that nothing here helps. A thread
+ * that forks the program between the making of the page and the first madvise(2) has it too.
+ *
  * Legacy clone(2) stores the pid as well, and so leaves no gap here; the pidfd that
  * it cannot give is opened afterwards by the server, and I3 is asked of it too. Where
  * pidfd_open(2) is denied a pid from the page cannot be held: that child is ended, and
@@ -46,6 +56,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -91,6 +102,11 @@ _Static_assert(CAROM_FORKSERVER_SLOT_COUNT == 64, "one bit each in `open`");
 
 /* --- making one -------------------------------------------------------- */
 
+static int choose_key(struct carom_server_key *key)
+{
+	return getrandom(key, sizeof(*key), 0) == sizeof(*key) ? 0 : -EAGAIN;
+}
+
 static int share_born(struct carom_born **ret_born)
 {
 	void *memory = mmap(NULL, sizeof(struct carom_born), PROT_READ | PROT_WRITE,
@@ -99,7 +115,7 @@ static int share_born(struct carom_born **ret_born)
 	if (memory == MAP_FAILED)
 		return -errno;
 	*ret_born = memory;
-	return 0;
+	return choose_key(&(*ret_born)->key);
 }
 
 static pid_t no_error(pid_t pid)
@@ -312,6 +328,7 @@ static int send_request(struct carom_forkserver *server, const struct carom_chil
 			uint32_t slot)
 {
 	struct carom_server_request packet = {
+		.key = server->born->key,
 		.function = request->function,
 		.slot = slot,
 		.size = (uint32_t)request->size,
@@ -423,6 +440,22 @@ static void settle_reply(struct carom_child_reply *reply, bool has_pidfd, bool i
 	}
 }
 
+/* K2. Size as from recvmsg(2), or -EAGAIN. */
+static ssize_t receive_reply(const struct carom_forkserver *server,
+			     struct carom_server_reply *packet, int *fds, size_t *fd_count,
+			     bool *is_cut)
+{
+	for (;;) {
+		ssize_t n = carom_packet_receive(server->socket_fd, packet, sizeof(*packet),
+						 MSG_DONTWAIT, fds, fd_count, is_cut);
+
+		if (n <= 0 ||
+		    (n == sizeof(*packet) && carom_server_key_is(&packet->key, &server->born->key)))
+			return n;
+		carom_packet_drop(fds, *fd_count);
+	}
+}
+
 /* Return: 0, -EAGAIN, or -EPIPE: the server's end is closed. */
 static int take_packet(struct carom_forkserver *server, struct carom_child_reply *ret_reply)
 {
@@ -430,14 +463,13 @@ static int take_packet(struct carom_forkserver *server, struct carom_child_reply
 	int fds[CAROM_PACKET_FDS_MAX];
 	size_t fd_count;
 	bool is_cut;
-	ssize_t n = carom_packet_receive(server->socket_fd, &packet, sizeof(packet), MSG_DONTWAIT,
-					 fds, &fd_count, &is_cut);
+	ssize_t n = receive_reply(server, &packet, fds, &fd_count, &is_cut);
 
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n <= 0)
 		return -EPIPE;
-	assert(n == sizeof(packet) && packet.slot < CAROM_FORKSERVER_SLOT_COUNT);
+	assert(packet.slot < CAROM_FORKSERVER_SLOT_COUNT);
 	close_slot(server, packet.slot);
 	*ret_reply = (struct carom_child_reply){
 		.id = server->ids[packet.slot],

@@ -20,6 +20,10 @@
  * Make it from a thread that lives as long as the program: a child's parent
  * death signal fires when the thread that made the server exits.
  *
+ * The socket between the two has no name, and each packet carries a key that only they have:
+ * the program's end of it, copied into what the program forks or handed on, gets no child and
+ * gives no answer.
+ *
  * Calls on one server must not overlap; any thread may make them.
  *
  * Where children can only be made by fork(2) (see carom_clone_way()) they would be

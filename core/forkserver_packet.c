@@ -8,8 +8,10 @@
 #include "core/forkserver_private.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 union control {
 	struct cmsghdr header; /* for its alignment */
@@ -50,8 +52,16 @@ static size_t take_fds(struct msghdr *message, int *ret_fds)
 	return bytes / sizeof(int);
 }
 
-ssize_t carom_packet_receive(int socket_fd, void *packet, size_t size, int flags, int *ret_fds,
-			     size_t *ret_fd_count, bool *ret_is_cut)
+/* What was received was nothing: is that the end, or a packet with nothing in it? */
+static bool has_ended(int socket_fd)
+{
+	struct pollfd watch = { .fd = socket_fd, .events = POLLIN | POLLRDHUP };
+
+	return poll(&watch, 1, 0) > 0 && watch.revents & (POLLHUP | POLLRDHUP);
+}
+
+static ssize_t receive(int socket_fd, void *packet, size_t size, int flags, int *ret_fds,
+		       size_t *ret_fd_count, bool *ret_is_cut)
 {
 	union control control;
 	struct iovec part = { .iov_base = packet, .iov_len = size };
@@ -75,4 +85,26 @@ ssize_t carom_packet_receive(int socket_fd, void *packet, size_t size, int flags
 	*ret_fd_count = take_fds(&message, ret_fds);
 	*ret_is_cut = (message.msg_flags & MSG_CTRUNC) != 0;
 	return n;
+}
+
+void carom_packet_drop(const int *fds, size_t fd_count)
+{
+	for (size_t i = 0; i < fd_count; i++)
+		close(fds[i]);
+}
+
+ssize_t carom_packet_receive(int socket_fd, void *packet, size_t size, int flags, int *ret_fds,
+			     size_t *ret_fd_count, bool *ret_is_cut)
+{
+	for (;;) {
+		ssize_t n =
+			receive(socket_fd, packet, size, flags, ret_fds, ret_fd_count, ret_is_cut);
+
+		if (n != 0)
+			return n;
+		carom_packet_drop(ret_fds, *ret_fd_count);
+		*ret_fd_count = 0;
+		if (has_ended(socket_fd))
+			return 0;
+	}
 }

@@ -14,6 +14,7 @@
  *   I4  Every signal stays blocked: what is sent to the whole group, from the keyboard
  *       or by who wants the program to end, is the program's to answer. A child is
  *       born with them blocked, and loses none that is its own.
+ *   I5  Only the program asks for children: K1 in core/forkserver.c.
  */
 #include "core/forkserver_private.h"
 
@@ -33,6 +34,7 @@
 #include "core/points.h"
 #include "core/clone.h"
 #include "core/guard.h"
+#include "core/log.h"
 #include "core/signals.h"
 
 /* --- the self-test ----------------------------------------------------- */
@@ -128,11 +130,13 @@ static void test_self(void)
  * @socket_fd:   its end
  * @born:        where the kernel stores the pids of children
  * @program_pid: its parent, and its children's
+ * @was_asked:   by somebody else
  */
 struct server {
 	int socket_fd;
 	struct carom_born *born;
 	pid_t program_pid;
+	bool was_asked;
 };
 
 static _Noreturn void run_child(const struct server *server,
@@ -169,6 +173,7 @@ static pid_t make_child(const struct server *server, const struct carom_server_r
 static void reply(const struct server *server, uint32_t slot, pid_t pid, int pidfd)
 {
 	struct carom_server_reply packet = {
+		.key = server->born->key,
 		.slot = slot,
 		.pid = pid < 0 ? 0 : pid,
 		.error = pid < 0 ? pid : 0,
@@ -183,7 +188,25 @@ static void reply(const struct server *server, uint32_t slot, pid_t pid, int pid
 		_exit(r == -EPIPE || r == -ECONNRESET ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-static void serve_one(const struct server *server)
+/* I5 */
+static bool is_of_program(const struct server *server, const struct carom_server_request *request,
+			  ssize_t size)
+{
+	return size >= (ssize_t)offsetof(struct carom_server_request, argument) &&
+	       carom_server_key_is(&request->key, &server->born->key);
+}
+
+/* Said once: who asks may ask often. */
+static void refuse(struct server *server, const int *fds, size_t fd_count)
+{
+	carom_packet_drop(fds, fd_count);
+	if (!server->was_asked)
+		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORKSERVER_STRANGER,
+				"fork server: a request that is not the program's was refused");
+	server->was_asked = true;
+}
+
+static void serve_one(struct server *server)
 {
 	struct carom_server_request request;
 	int fds[CAROM_PACKET_FDS_MAX];
@@ -191,10 +214,15 @@ static void serve_one(const struct server *server)
 	bool is_cut = false;
 	int pidfd = -1;
 	pid_t pid = -EMFILE;
+	ssize_t size = carom_packet_receive(server->socket_fd, &request, sizeof(request), 0, fds,
+					    &fd_count, &is_cut);
 
-	if (carom_packet_receive(server->socket_fd, &request, sizeof(request), 0, fds, &fd_count,
-				 &is_cut) <= 0)
+	if (size <= 0)
 		_exit(EXIT_SUCCESS); /* the program has closed its end */
+	if (!is_of_program(server, &request, size)) {
+		refuse(server, fds, fd_count);
+		return;
+	}
 	CAROM_POINT("forkserver.received");
 	if (!is_cut)
 		pid = make_child(server, &request, fds, &pidfd);
@@ -203,8 +231,7 @@ static void serve_one(const struct server *server)
 	CAROM_POINT("forkserver.replied");
 	if (pidfd >= 0)
 		close(pidfd);
-	for (size_t i = 0; i < fd_count; i++)
-		close(fds[i]);
+	carom_packet_drop(fds, fd_count);
 	CAROM_POINT("forkserver.closed");
 }
 
@@ -243,7 +270,9 @@ static void settle_page(struct carom_born *born)
 
 _Noreturn void carom_forkserver_serve(int socket_fd, struct carom_born *born, pid_t program_pid)
 {
-	struct server server = { above_standard(socket_fd), born, program_pid };
+	struct server server = { .socket_fd = above_standard(socket_fd),
+				 .born = born,
+				 .program_pid = program_pid };
 	uint32_t ready = CAROM_FORKSERVER_READY;
 
 	carom_signals_default(); /* as its children are to have them */

@@ -61,12 +61,13 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_SANDBOX_REFUSED = 131, /* none was made, and why */
 
 	/* helpers of the library */
-	CAROM_LOG_EVENT_FORKSERVER_RETRY = 200,  /* it was born with a lock held */
-	CAROM_LOG_EVENT_FORKSERVER_LOST = 201,   /* and is made anew */
-	CAROM_LOG_EVENT_FORKSERVER_FAILED = 202, /* none could be made */
-	CAROM_LOG_EVENT_LOOP_BROKEN = 203,       /* and so are the pools */
-	CAROM_LOG_EVENT_PRELOAD_FAILED = 204,    /* the fork server goes on without it */
-	CAROM_LOG_EVENT_TRACKER_LOST = 205,      /* and is made anew */
+	CAROM_LOG_EVENT_FORKSERVER_RETRY = 200,    /* it was born with a lock held */
+	CAROM_LOG_EVENT_FORKSERVER_LOST = 201,     /* and is made anew */
+	CAROM_LOG_EVENT_FORKSERVER_FAILED = 202,   /* none could be made */
+	CAROM_LOG_EVENT_LOOP_BROKEN = 203,         /* and so are the pools */
+	CAROM_LOG_EVENT_PRELOAD_FAILED = 204,      /* the fork server goes on without it */
+	CAROM_LOG_EVENT_TRACKER_LOST = 205,        /* and is made anew */
+	CAROM_LOG_EVENT_FORKSERVER_STRANGER = 206, /* asked it for a child, and got none */
 
 	/* processes */
 	CAROM_LOG_EVENT_PROCESS_RUNS = 300,      /* "child process PID calling self.run()" */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -21,6 +22,7 @@
 #include "core/cleanup.h"
 #include "core/descriptors.h"
 #include "core/forkserver.h"
+#include "core/forkserver_private.h"
 #include "core/points.h"
 #include "core/pidfd.h"
 #include "core/time.h"
@@ -374,6 +376,109 @@ static void start_by_fork(void)
 Test(forkserver, says_where_children_would_not_be_the_programs, .timeout = 120)
 {
 	cr_expect(zero(int, apart_with("CAROM_CLONE", "fork", start_by_fork)));
+}
+
+/* --- strangers --------------------------------------------------------- */
+
+static int say_so(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	(void)argument, (void)size;
+	return fd_count == 1 && write(fds[0], "", 1) == 1 ? 0 : 1;
+}
+
+/* In a copy of the program, which has its end of the socket. */
+static void ask_as_a_stranger(int socket_fd, int pipe_fd)
+{
+	struct carom_server_request packet = { .function = say_so, .fd_count = 1 };
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0 && (carom_packet_send(socket_fd, "", 0, &pipe_fd, 1, 0) < 0 ||
+			 carom_packet_send(socket_fd, "?", 1, &pipe_fd, 1, 0) < 0))
+		_exit(2);
+	if (pid == 0)
+		_exit(carom_packet_send(socket_fd, &packet,
+					offsetof(struct carom_server_request, argument), &pipe_fd,
+					1, 0) == 0
+			      ? 0
+			      : 1);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void refuse_a_stranger(void)
+{
+	struct carom_forkserver *server = make_server();
+	int fds[2], line[2];
+	char byte;
+
+	carom_forkserver_fds(server, fds);
+	for (int i = 0; i < 3; i++) {
+		CHECK(pipe2(line, O_CLOEXEC) == 0);
+		ask_as_a_stranger(fds[0], line[1]);
+		close(line[1]);
+		/* an answer to a later packet: the one before was read */
+		CHECK(run(server, use_and_exit).status == 11);
+		/* nobody has the pipe's other end any more, nor has written to it */
+		CHECK(read(line[0], &byte, 1) == 0);
+		close(line[0]);
+	}
+	carom_forkserver_free(server);
+	CHECK(has_no_children());
+}
+
+/* FS-11 */
+Test(forkserver, makes_no_child_for_who_is_not_the_program, .timeout = 120)
+{
+	each_way(refuse_a_stranger);
+}
+
+/* The server's own end of the socket, taken out of it; -1: this is not allowed here. */
+static int take_servers_end(int pidfd)
+{
+	for (int number = 3; number < 64; number++) {
+		int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
+		int type = 0;
+		socklen_t size = sizeof(type);
+
+		if (fd < 0)
+			continue;
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+		    type == SOCK_SEQPACKET)
+			return fd;
+		close(fd);
+	}
+	return -1;
+}
+
+static void hear_no_stranger(void)
+{
+	struct carom_forkserver *server = make_server();
+	struct carom_server_reply lie = { .slot = 63, .pid = 1 };
+	int fds[2], end_fd, open_fds;
+
+	carom_forkserver_fds(server, fds);
+	end_fd = take_servers_end(fds[1]);
+	if (end_fd < 0) {
+		dprintf(STDERR_FILENO, "skipped: false answers: pidfd_getfd is denied here\n");
+		carom_forkserver_free(server);
+		return;
+	}
+	open_fds = count_fds();
+	for (int i = 0; i < 3; i++) {
+		CHECK(carom_packet_send(end_fd, &lie, sizeof(lie), &end_fd, 1, 0) == 0);
+		CHECK(carom_packet_send(end_fd, "x", 1, NULL, 0, 0) == 0);
+		CHECK(run(server, use_and_exit).status == 11);
+	}
+	CHECK(count_fds() == open_fds);
+	close(end_fd);
+	carom_forkserver_free(server);
+	CHECK(has_no_children());
+}
+
+/* FS-11 */
+Test(forkserver, takes_no_answer_from_who_is_not_the_server, .timeout = 120)
+{
+	cr_expect(zero(int, apart(hear_no_stranger)));
 }
 
 /* --- many, and too much ------------------------------------------------ */
