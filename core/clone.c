@@ -71,6 +71,7 @@
 #include "core/guard.h"
 #include "core/log.h"
 #include "core/log_private.h"
+#include "core/pid_namespace.h"
 #include "core/points.h"
 #include "core/probe.h"
 #include "core/robust_head.h"
@@ -185,7 +186,8 @@ static pid_t by_clone3(const struct carom_clone_options *options, const struct c
 {
 	int pidfd = -1;
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID,
+		.flags = CLONE_PIDFD | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID |
+			 options->namespaces,
 		.pidfd = (uintptr_t)&pidfd,
 		.child_tid = (uintptr_t)cure->tid,
 		.exit_signal = options->as_sibling ? 0 : SIGCHLD, /* a sibling has its maker's */
@@ -267,7 +269,7 @@ static pid_t clone_plainly(unsigned long flags, bool as_sibling, void *parent_ti
 static pid_t by_clone_told(const struct carom_clone_options *options, const struct cure *cure,
 			   int *ret_pidfd)
 {
-	pid_t pid = clone_plainly(CLONE_PARENT_SETTID, options->as_sibling,
+	pid_t pid = clone_plainly(CLONE_PARENT_SETTID | options->namespaces, options->as_sibling,
 				  (void *)options->ret_born_pid, cure);
 	int pidfd;
 
@@ -289,7 +291,7 @@ static pid_t by_clone_gated(const struct carom_clone_options *options, const str
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) < 0)
 		return -errno;
-	pid = clone_plainly(CLONE_PIDFD, options->as_sibling, &pidfd, cure);
+	pid = clone_plainly(CLONE_PIDFD | options->namespaces, options->as_sibling, &pidfd, cure);
 	if (pid == 0)
 		return wait_for_parent(gate, NULL);
 	close(gate[0]);
@@ -312,7 +314,7 @@ static pid_t by_clone(const struct carom_clone_options *options, const struct cu
 		return carom_probe(CAROM_FEATURE_PIDFD_OPEN)
 			       ? by_clone_told(options, cure, ret_pidfd)
 			       : by_clone_gated(options, cure, ret_pidfd);
-	pid = clone_plainly(CLONE_PIDFD, options->as_sibling, &pidfd, cure);
+	pid = clone_plainly(CLONE_PIDFD | options->namespaces, options->as_sibling, &pidfd, cure);
 	if (pid > 0)
 		*ret_pidfd = pidfd;
 	return pid;
@@ -364,7 +366,7 @@ static pid_t by_fork(const struct carom_clone_options *options, const struct car
 	pid_t pid;
 	int r = check_cgroup(options->cgroup_fd);
 
-	if (options->as_sibling || !carom_probe(CAROM_FEATURE_PIDFD_OPEN))
+	if (options->as_sibling || options->namespaces || !carom_probe(CAROM_FEATURE_PIDFD_OPEN))
 		return -EOPNOTSUPP;
 	if (r < 0)
 		return r;
@@ -504,9 +506,22 @@ static void enter_cgroup(int cgroup_fd)
 	_exit(EXIT_FAILURE);
 }
 
+/* child: AS-Safe calls only, but for its last words */
+static void settle(const struct carom_birthplace *place)
+{
+	int r = carom_birthplace_settle(place);
+
+	if (r == 0)
+		return;
+	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_SANDBOX_REFUSED,
+			"a child is not at home in its pid namespace: %s", strerrordesc_np(-r));
+	_exit(EXIT_FAILURE);
+}
+
 static pid_t by_kernel(const struct carom_clone_options *options, int *ret_pidfd)
 {
 	bool is_legacy = carom_clone_way() == CAROM_CLONE_BY_CLONE;
+	struct carom_birthplace place = carom_birthplace_take(options->namespaces);
 	struct cure cure = { 0 };
 	pid_t pid;
 	int r = find_cure(&cure);
@@ -520,6 +535,7 @@ static pid_t by_kernel(const struct carom_clone_options *options, int *ret_pidfd
 	if (pid == 0) {
 		cure_child(&cure);
 		carom_log_after_clone();
+		settle(&place);
 		if (is_legacy)
 			enter_cgroup(options->cgroup_fd);
 	}

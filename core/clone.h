@@ -32,6 +32,7 @@ const char *carom_clone_way_name(void);
  * struct carom_clone_options - how carom_clone() makes the child
  * @as_sibling: the child's parent is the caller's parent (CLONE_PARENT); the
  *              caller must be a fork server: single-threaded and made by fork()
+ * @namespaces: it is born in new ones, see core/pid_namespace.h; 0: in the caller's
  * @cgroup_fd:  directory of a cgroup v2 leaf the child is born in, or is moved into
  *              before it returns from here (by clone, perhaps after this process
  *              does); 0 means none (descriptor 0 is never a cgroup)
@@ -42,6 +43,7 @@ const char *carom_clone_way_name(void);
  */
 struct carom_clone_options {
 	bool as_sibling;
+	uint64_t namespaces;
 	int cgroup_fd;
 	_Atomic int32_t *ret_born_pid;
 };
@@ -64,8 +66,9 @@ struct carom_clone_options {
  *	-EAGAIN, -ENOMEM, -EMFILE, -ENFILE
  *	-ESRCH       only by fork(): somebody killed the child before it ran, and
  *	             somebody else in this program reaped it
- *	-EOPNOTSUPP  @as_sibling by fork(); a thread that the C library did not make;
- *	             fork() where pidfd_open(2) is denied
+ *	-EOPNOTSUPP  @as_sibling or @namespaces by fork(); a thread that the C library did
+ *	             not make; fork() where pidfd_open(2) is denied
+ *	-EPERM, -ENOSPC, -EINVAL  such @namespaces cannot be had
  *	and for @cgroup_fd what clone3(2), or write(2) to its cgroup.procs, says of it.
  *	By clone, what only the child finds out ends it with EXIT_FAILURE
  */

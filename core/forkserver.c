@@ -334,6 +334,7 @@ static int send_request(struct carom_forkserver *server, const struct carom_chil
 		.size = (uint32_t)request->size,
 		.fd_count = (uint32_t)request->fd_count,
 		.has_cgroup = request->cgroup_fd > 0,
+		.namespaces = request->namespaces,
 	};
 	size_t size = offsetof(struct carom_server_request, argument) + request->size;
 	size_t fd_count = request->fd_count;

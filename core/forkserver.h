@@ -53,6 +53,7 @@ typedef carom_process_fn carom_child_fn;
  * struct carom_child_request - a child to be made
  * @id:        the caller's; comes back in the reply
  * @cgroup_fd: cgroup v2 leaf the child is born in; 0 means none
+ * @namespaces: new ones that it is born in, see core/pid_namespace.h; 0 means none
  */
 struct carom_child_request {
 	uint64_t id;
@@ -62,6 +63,7 @@ struct carom_child_request {
 	const int *fds;
 	size_t fd_count;
 	int cgroup_fd;
+	uint64_t namespaces;
 };
 
 /**

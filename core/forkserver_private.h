@@ -54,6 +54,7 @@ struct carom_server_request {
 	uint32_t size;
 	uint32_t fd_count;
 	uint32_t has_cgroup;
+	uint64_t namespaces;
 	_Alignas(64) unsigned char argument[CAROM_FORKSERVER_ARGUMENT_MAX];
 };
 

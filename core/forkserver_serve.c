@@ -35,6 +35,8 @@
 #include "core/clone.h"
 #include "core/guard.h"
 #include "core/log.h"
+#include "core/pid_namespace.h"
+#include "core/pidfd.h"
 #include "core/signals.h"
 
 /* --- the self-test ----------------------------------------------------- */
@@ -130,14 +132,23 @@ static void test_self(void)
  * @socket_fd:   its end
  * @born:        where the kernel stores the pids of children
  * @program_pid: its parent, and its children's
+ * @program_fd:  its pidfd; or why there is none: then there are no children elsewhere
  * @was_asked:   by somebody else
  */
 struct server {
 	int socket_fd;
 	struct carom_born *born;
 	pid_t program_pid;
+	int program_fd;
 	bool was_asked;
 };
+
+/* Inside its own namespace a child has no parent by number. */
+static int watch_program(const struct server *server)
+{
+	return carom_is_inside() ? carom_die_with_held_parent(server->program_fd, SIGKILL)
+				 : carom_die_with_parent(server->program_pid, SIGKILL);
+}
 
 static _Noreturn void run_child(const struct server *server,
 				const struct carom_server_request *request, const int *fds)
@@ -145,7 +156,7 @@ static _Noreturn void run_child(const struct server *server,
 	int status;
 
 	CAROM_POINT("forkserver.born");
-	if (carom_die_with_parent(server->program_pid, SIGKILL) < 0)
+	if (watch_program(server) < 0)
 		_exit(EXIT_FAILURE);
 	carom_signals_restore(0); /* now what was sent to it meanwhile takes effect */
 	carom_descriptors_close(3, fds, request->fd_count);
@@ -160,11 +171,15 @@ static pid_t make_child(const struct server *server, const struct carom_server_r
 {
 	struct carom_clone_options options = {
 		.as_sibling = true,
+		.namespaces = request->namespaces,
 		.cgroup_fd = request->has_cgroup ? fds[request->fd_count] : 0,
 		.ret_born_pid = &server->born->pids[request->slot],
 	};
-	pid_t pid = carom_clone(&options, ret_pidfd);
+	pid_t pid;
 
+	if (request->namespaces && server->program_fd < 0)
+		return server->program_fd;
+	pid = carom_clone(&options, ret_pidfd);
 	if (pid == 0)
 		run_child(server, request, fds);
 	return pid;
@@ -268,6 +283,16 @@ static void settle_page(struct carom_born *born)
 	madvise(born, sizeof(*born), MADV_DONTFORK);
 }
 
+/* The number is the program's for as long as that is the parent. */
+static int hold_program(pid_t program_pid)
+{
+	int fd = carom_pidfd_open(program_pid);
+
+	if (getppid() != program_pid)
+		_exit(EXIT_FAILURE);
+	return fd;
+}
+
 _Noreturn void carom_forkserver_serve(int socket_fd, struct carom_born *born, pid_t program_pid)
 {
 	struct server server = { .socket_fd = above_standard(socket_fd),
@@ -280,6 +305,7 @@ _Noreturn void carom_forkserver_serve(int socket_fd, struct carom_born *born, pi
 		_exit(EXIT_FAILURE);
 	carom_descriptors_close(3, &server.socket_fd, 1);
 	fill_standard_descriptors();
+	server.program_fd = hold_program(program_pid);
 	settle_page(born);
 	CAROM_POINT("forkserver.started");
 	test_self();

@@ -22,6 +22,7 @@
 
 #include "core/cleanup.h"
 #include "core/descriptors.h"
+#include "core/pidfd.h"
 #include "core/points.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* held across a fork: G2 */
@@ -62,6 +63,14 @@ int carom_die_with_parent(pid_t parent, int signal_number)
 	CAROM_POINT("guard.set");
 	/* it does not fire for a parent that died before it was set */
 	return getppid() == parent ? 0 : -ESRCH;
+}
+
+int carom_die_with_held_parent(int pidfd, int signal_number)
+{
+	if (prctl(PR_SET_PDEATHSIG, signal_number) < 0)
+		return -errno;
+	CAROM_POINT("guard.set");
+	return carom_pidfd_has_ended(pidfd) ? -ESRCH : 0;
 }
 
 /* Return: the program's read end, made at the first call. */

@@ -25,6 +25,12 @@
 int carom_die_with_parent(pid_t parent, int signal_number);
 
 /**
+ * carom_die_with_held_parent() - the same for who cannot see its parent by number
+ * @pidfd: the parent's
+ */
+int carom_die_with_held_parent(int pidfd, int signal_number);
+
+/**
  * struct carom_guard - what a child is to be given
  * @parent:  whose end is meant
  * @pipe_fd: the child's own read end, CLOEXEC; -1: by PR_SET_PDEATHSIG

@@ -41,6 +41,7 @@
 #include "core/cleanup.h"
 #include "core/log_format.h"
 #include "core/log_private.h"
+#include "core/pid_namespace.h"
 #include "core/time.h"
 
 #define PROCESS_NAME_SIZE 64
@@ -352,7 +353,7 @@ void carom_log_at(int level, int event, const char *file, int line, const char *
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	record.text = text;
-	record.pid = getpid();
+	record.pid = carom_pid_outside();
 	record.time_ns = time_now();
 	deliver(&record);
 	errno = saved_errno;

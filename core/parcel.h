@@ -30,6 +30,7 @@
  *                 the beginning; not packed, since other children do so anyway
  * @sandbox_fd:    of its page, see core/sandbox_private.h; -1: it has no sandbox
  * @cgroup_fd:     where it is born; 0: nowhere else. Not packed
+ * @namespaces:    likewise, see core/pid_namespace.h: by the fork server alone
  */
 struct carom_parcel {
 	struct carom_self self;
@@ -46,6 +47,7 @@ struct carom_parcel {
 	int guard_fd;
 	int sandbox_fd;
 	int cgroup_fd;
+	uint64_t namespaces;
 	bool is_exact;
 	const void *argument;
 	size_t argument_size;

@@ -30,6 +30,7 @@
 
 #include "core/cleanup.h"
 #include "core/descriptors.h"
+#include "core/pid_namespace.h"
 #include "core/pidfd_info.h"
 #include "core/probe.h"
 #include "core/small_file.h"
@@ -379,7 +380,8 @@ bool carom_pid_lives(pid_t pid, uint64_t born)
 	int r;
 
 	if (fd < 0)
-		return fd != -ESRCH;
+		return fd != -ESRCH ||
+		       carom_is_inside(); /* there is nobody to be seen from there */
 	if (carom_pidfd_has_ended(fd))
 		return false;
 	r = born ? carom_pid_born(pid, &now_born) : -ENOENT;

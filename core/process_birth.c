@@ -89,6 +89,7 @@ static int make_page(struct carom_process *process, struct carom_parcel *parcel)
 	r = carom_sandbox_page_new(process->sandbox, &process->page);
 	if (r == 0)
 		parcel->sandbox_fd = carom_sandbox_page_fd(process->page);
+	parcel->namespaces = carom_sandbox_namespaces(process->sandbox);
 	return r;
 }
 

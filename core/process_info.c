@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/origin.h"
+#include "core/pid_namespace.h"
 #include "core/process_private.h"
 #include "core/signal_name.h"
 
@@ -310,7 +311,7 @@ void carom_term_signal_settle(void)
 		return;
 	signal(SIGTERM, SIG_IGN);
 	if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-		signal(number, SIG_DFL);
+		signal(number, carom_ending_action(number));
 }
 
 int carom_process_terminate(struct carom_process *process)

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,19 +292,59 @@ static int judge(struct carom_sandbox *sandbox, const struct carom_sandbox_repor
 	return 0;
 }
 
+/* In a new pid namespace; 0 or why not. */
+static int be_born(uint64_t namespaces)
+{
+	const struct carom_clone_options options = { .namespaces = namespaces };
+	CAROM_CLEANUP(carom_closep) int pidfd = -1;
+	struct carom_exit ended;
+	pid_t pid = carom_clone(&options, &pidfd);
+	int r;
+
+	if (pid == 0)
+		_exit(EXIT_SUCCESS);
+	r = pid < 0 ? pid : carom_pidfd_wait(pidfd, CAROM_NO_DEADLINE, &ended);
+	if (r == 0 && (ended.kind != CAROM_EXIT_EXITED || ended.status != 0) &&
+	    ended.kind != CAROM_EXIT_TAKEN)
+		r = -EOPNOTSUPP;
+	return r;
+}
+
+/* As root without a user namespace, which costs a process what it may do as root. */
+static void find_namespaces(struct carom_sandbox_order *order)
+{
+	int r;
+
+	if (!(order->layers & CAROM_SANDBOX_PID_NAMESPACE))
+		return;
+	order->namespaces = CLONE_NEWPID;
+	r = be_born(order->namespaces);
+	if (r < 0 && order->layers & CAROM_SANDBOX_USER_NAMESPACE) {
+		order->namespaces |= CLONE_NEWUSER;
+		r = be_born(order->namespaces);
+	}
+	order->namespace_error = r;
+	if (r < 0)
+		order->namespaces = 0;
+}
+
 /* N1 */
 static int try_it(struct carom_sandbox *sandbox, char *text, size_t size)
 {
+	struct carom_clone_options options = { 0 };
 	CAROM_CLEANUP(carom_closep) int pidfd = -1;
 	struct carom_sandbox_page *page;
 	struct carom_exit ended;
 	pid_t pid;
-	int r = carom_sandbox_page_new(sandbox, &page);
+	int r;
 
+	carom_probe(CAROM_FEATURE_CLOSE_RANGE); /* not in the child */
+	find_namespaces(sandbox->order);
+	r = carom_sandbox_page_new(sandbox, &page);
 	if (r < 0)
 		return r;
-	carom_probe(CAROM_FEATURE_CLOSE_RANGE); /* not in the child */
-	pid = carom_clone(NULL, &pidfd);
+	options.namespaces = sandbox->order->namespaces;
+	pid = carom_clone(&options, &pidfd);
 	if (pid == 0)
 		rehearse(page);
 	r = pid < 0 ? pid : carom_pidfd_wait(pidfd, CAROM_NO_DEADLINE, &ended);
@@ -436,6 +477,11 @@ uint64_t carom_sandbox_layers(const struct carom_sandbox *sandbox)
 const struct carom_sandbox_order *carom_sandbox_order(const struct carom_sandbox *sandbox)
 {
 	return sandbox->order;
+}
+
+uint64_t carom_sandbox_namespaces(const struct carom_sandbox *sandbox)
+{
+	return sandbox ? sandbox->order->namespaces : 0;
 }
 
 bool carom_sandbox_is_none(const struct carom_sandbox *sandbox)

@@ -30,6 +30,20 @@
  * them in a child of its own, and in the child that needs it, which does not begin then.
  * One that is named in `optional` may be missing; carom_sandbox_layers() has what there is.
  *
+ * In a pid namespace of its own a child is process 1: getpid(2) is 1, getppid(2) 0, and the
+ * program has another pid for it, as have log lines and outcomes. It is born there, so what
+ * stands here is so from its beginning, initializers included:
+ *
+ *	signals with their default action do nothing to it, but for SIGKILL and SIGSTOP
+ *	from outside and faults of its own. SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT
+ *	end it, with the exit code 128 + number instead of -number
+ *	locks, and whatever has one inside (heaps, queues), are not for it: -EOPNOTSUPP,
+ *	or, for a heap that was there before it, its end. Thread ids, by which the kernel
+ *	tells who held what in shared memory, are not unique across such namespaces
+ *	carom_parent_process() is NULL, /proc, if it is open to it, shows the outside, and
+ *	what it has started and nobody waits for stays a zombie until its own end
+ *	where the program is not root it is in a user namespace as well, as itself
+ *
  * What a sandbox is not: a limit for memory and CPU (give the pool limits), a defence
  * against side channels, or a secret kept from the child. A child made by "fork" and by
  * "forkserver" is a copy of the program, and what that had in its memory then it can read;
@@ -69,15 +83,12 @@ enum carom_sandbox_profile {
 
 /**
  * enum carom_sandbox_layer - bits; the first seven are there unless they are optional
- * @CAROM_SANDBOX_USER_NAMESPACE: needed for the next three where the program is not root
+ * @CAROM_SANDBOX_USER_NAMESPACE: needed for the next four where the program is not root
  * @CAROM_SANDBOX_NET_NAMESPACE: no network interface, and no abstract sockets of others
  * @CAROM_SANDBOX_MOUNT_NAMESPACE: "strict": an empty file system; else mounts of its own
  * @CAROM_SANDBOX_IPC_NAMESPACE: no System V IPC and no message queues of others
- * @CAROM_SANDBOX_PID_NAMESPACE: cannot be had, on no kernel: a child in one of its own would be
- *                      its process 1, which no signal ends that it does not handle, and
- *                      whose tid 1 is that of each other such child: but by tids the kernel
- *                      marks what a dead worker held, in memory that all share. Signals to
- *                      others are stopped by seccomp, and by landlock from Linux 6.12 on
+ * @CAROM_SANDBOX_PID_NAMESPACE: no process but those it starts itself, which end when it does.
+ *                      Only by the start method "forkserver"; see below
  * @CAROM_SANDBOX_PARENT: the program's own memory is closed to processes of the same user
  *                      (PR_SET_DUMPABLE): what stands in for landlock where there is none
  */

@@ -56,6 +56,7 @@
 #include "core/cleanup.h"
 #include "core/descriptors.h"
 #include "core/guard.h"
+#include "core/pid_namespace.h"
 #include "core/points.h"
 #include "core/probe.h"
 #include "core/sandbox_private.h"
@@ -129,6 +130,8 @@ static int keep_guard(const struct entry *entry)
 
 	if (prctl(PR_GET_PDEATHSIG, &now) == 0 && now == entry->death_signal)
 		return 0;
+	if (carom_is_inside()) /* whether the parent has gone meanwhile, nothing here tells */
+		return -EOPNOTSUPP;
 	return carom_die_with_parent(entry->parent, entry->death_signal);
 }
 

@@ -5,21 +5,8 @@
  * not matter. A user namespace maps its user and group to themselves, and gives it all
  * capabilities inside, which the next layers need and the one after them takes away.
  *
- * Not for pids: a process stays in the pid namespace it was made in, and to be made in a
- * new one would make it its process 1:
- *
- *	signals		with their default action do nothing to it, from inside; from outside
- *			only SIGKILL and SIGSTOP do. terminate() would be a kill()
- *	robust futexes	hold the tid in the namespace of who holds them (the kernel compares
- *			task_pid_vnr() with it before it marks a dead holder's word). So each
- *			such worker's is 1: it would take another one's lock for its own, and
- *			the word that tells its death for that of somebody else. With one more
- *			process to be process 1, or one namespace for a whole pool, tids of
- *			workers and of the program still are of two countings, and may be equal
- *	orphans		of what it has started would be its to reap
- *
- * The first and the last could be lived with. The second cannot: that death frees what was
- * held is what the task path and the locks stand on.
+ * Not the one of pids: a process stays in that it was made in. Its maker has it born there
+ * (carom_sandbox_namespaces(), core/pid_namespace.h), and it finds out here that it was.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,37 +18,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/cleanup.h"
+#include "core/pid_namespace.h"
 #include "core/sandbox_private.h"
-
-static int write_file(const char *path, const char *text)
-{
-	CAROM_CLEANUP(carom_closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
-}
-
-static int map_to_itself(const char *path, unsigned id)
-{
-	char line[48];
-
-	snprintf(line, sizeof(line), "%u %u 1", id, id);
-	return write_file(path, line);
-}
 
 static int enter_user(void)
 {
-	unsigned user = geteuid(), group = getegid();
-	int r;
+	unsigned int user = geteuid(), group = getegid();
 
-	if (unshare(CLONE_NEWUSER) < 0)
-		return -errno;
-	r = write_file("/proc/self/setgroups", "deny");
-	if (r == 0)
-		r = map_to_itself("/proc/self/uid_map", user);
-	return r < 0 ? r : map_to_itself("/proc/self/gid_map", group);
+	return unshare(CLONE_NEWUSER) < 0 ? -errno : carom_user_map(user, group);
 }
 
 /* any directory will do: it is where the new root stands until it is the root */
@@ -106,6 +70,13 @@ static int enter_mount(const struct carom_sandbox_order *order)
 	return order->empty_root ? empty_root() : 0;
 }
 
+static int find_inside(const struct carom_sandbox_order *order)
+{
+	if (carom_is_inside())
+		return 0;
+	return order->namespace_error ? (int)order->namespace_error : -EOPNOTSUPP;
+}
+
 int carom_sandbox_unshare(enum carom_sandbox_layer layer, const struct carom_sandbox_order *order)
 {
 	switch (layer) {
@@ -115,6 +86,8 @@ int carom_sandbox_unshare(enum carom_sandbox_layer layer, const struct carom_san
 		return unshare(CLONE_NEWNET) < 0 ? -errno : 0;
 	case CAROM_SANDBOX_IPC_NAMESPACE:
 		return unshare(CLONE_NEWIPC) < 0 ? -errno : 0;
+	case CAROM_SANDBOX_PID_NAMESPACE:
+		return find_inside(order);
 	case CAROM_SANDBOX_MOUNT_NAMESPACE:
 		return enter_mount(order);
 	default:

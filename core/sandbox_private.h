@@ -37,6 +37,9 @@ bool carom_sandbox_is_none(const struct carom_sandbox *sandbox);
 /** carom_sandbox_layer_error() - why a layer that was asked for is not in force; 0: it is */
 int carom_sandbox_layer_error(const struct carom_sandbox *sandbox, enum carom_sandbox_layer layer);
 
+/** carom_sandbox_namespaces() - what a child is to be born in, see core/pid_namespace.h; also of NULL */
+uint64_t carom_sandbox_namespaces(const struct carom_sandbox *sandbox);
+
 /** carom_sandbox_page_new() - with its descriptor, CLOEXEC, above 2. 0, -ENOMEM, -EMFILE, -ENFILE. */
 int carom_sandbox_page_new(const struct carom_sandbox *sandbox,
 			   struct carom_sandbox_page **ret_page);
@@ -97,6 +100,8 @@ int carom_sandbox_enter(int fd, const int *keep, size_t keep_count, carom_sandbo
  * @read_count, @write_count: then so many paths, each NUL-terminated
  * @reads_all: the whole file system may be read
  * @empty_root: the mount namespace has nothing in it
+ * @namespaces: CLONE_NEWPID and the like: its maker has it born there; 0: nowhere else
+ * @namespace_error: why there are none
  * @size:      of all
  */
 struct carom_sandbox_order {
@@ -110,6 +115,8 @@ struct carom_sandbox_order {
 	uint32_t write_count;
 	uint32_t reads_all;
 	uint32_t empty_root;
+	uint64_t namespaces;
+	int64_t namespace_error;
 	uint64_t size;
 };
 

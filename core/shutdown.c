@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "core/pid_namespace.h"
 #include "core/shutdown_private.h"
 
 _Atomic int carom_shutdown_begun_by;
@@ -54,7 +55,7 @@ void carom_shutdown_begin(int number)
 
 	if (!atomic_compare_exchange_strong(&carom_shutdown_begun_by, &nobody, number))
 		_exit(CAROM_SHUTDOWN_IMPATIENT);
-	signal(number, SIG_DFL);
+	signal(number, carom_ending_action(number));
 	errno = saved_errno;
 }
 
@@ -72,7 +73,7 @@ _Noreturn void carom_shutdown_finish(void)
 		_exit(0);
 	sigemptyset(&set);
 	sigaddset(&set, number);
-	signal(number, SIG_DFL);
+	signal(number, carom_ending_action(number));
 	raise(number);
 	sigprocmask(SIG_UNBLOCK, &set, NULL); /* it may have been blocked, or this be its handler */
 	_exit(CAROM_SHUTDOWN_IMPATIENT);      /* a signal whose default is not to end */

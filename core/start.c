@@ -71,6 +71,16 @@ static int check_threads(const struct carom_context_settings *context)
 	return 0;
 }
 
+/* Only a child of the fork server has a parent whose end it can hear of from there. */
+static int check_birthplace(const struct carom_parcel *parcel)
+{
+	if (!parcel->namespaces || parcel->context.method == CAROM_START_FORKSERVER)
+		return 0;
+	carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_SANDBOX_REFUSED,
+			"only the fork server makes children in a pid namespace of their own");
+	return -EOPNOTSUPP;
+}
+
 pid_t carom_start(struct carom_parcel *parcel, int *ret_pidfd)
 {
 	struct carom_self mine;
@@ -80,6 +90,8 @@ pid_t carom_start(struct carom_parcel *parcel, int *ret_pidfd)
 	if (mine.is_daemon && parcel->context.options.no_daemon_children)
 		return -EPERM;
 	r = check_threads(&parcel->context);
+	if (r == 0)
+		r = check_birthplace(parcel);
 	if (r < 0)
 		return r;
 	memcpy(parcel->self.parent_name, mine.name, sizeof(mine.name));

@@ -181,6 +181,7 @@ static pid_t place(struct order *order, const struct carom_parcel *parcel, int *
 		order->birth.request.function = carom_bootstrap_delivery;
 		order->birth.request.fds = order->fds;
 		order->birth.request.cgroup_fd = parcel->cgroup_fd;
+		order->birth.request.namespaces = parcel->namespaces;
 		CAROM_POINT("start.packed");
 		carom_service_poke(order->service, &order->poke);
 		wait_for_answer(order);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/origin.h"
+#include "core/pid_namespace.h"
 #include "core/pidfd.h"
 #include "ipc/duct_private.h"
 
@@ -31,7 +32,7 @@ static uint64_t born(void)
 
 	if (atomic_load(&of) == carom_origin())
 		return atomic_load(&ticks);
-	if (carom_pid_born(getpid(), &mine) < 0)
+	if (carom_pid_born(carom_pid_outside(), &mine) < 0)
 		mine = 0;
 	atomic_store(&ticks, mine);
 	atomic_store(&of, carom_origin());
@@ -59,7 +60,7 @@ bool carom_duct_teller_lives(uint64_t teller)
 void carom_duct_be(const struct carom_duct *duct, struct duct_sharer *sharer)
 {
 	sharer->handle = (uintptr_t)duct;
-	sharer->pid = getpid();
+	sharer->pid = carom_pid_outside();
 	sharer->born = born();
 	/* release: whoever sees that it is somebody sees who */
 	__atomic_store_n(&sharer->origin, carom_origin(), __ATOMIC_RELEASE);

@@ -527,12 +527,13 @@ struct carom_life *carom_lane_life(const struct carom_lane *lane, uint32_t worke
 
 /**
  * carom_lane_admit() - the process that was made for @worker may take work
- * @pid: its, which also becomes its life word
+ * @pid: its
+ * @tid: what its main thread is called where it lives, which becomes its life word
  *
  * Not before somebody holds it and will see it die: what it had begun until then,
  * nobody would sweep.
  */
-void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid);
+void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid, pid_t tid);
 
 /**
  * carom_lane_dismiss() - have a worker end once it has no task

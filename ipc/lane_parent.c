@@ -422,13 +422,13 @@ struct carom_life *carom_lane_life(const struct carom_lane *lane, uint32_t worke
 	return &entry_of(lane, worker)->life;
 }
 
-void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid)
+void carom_lane_admit(struct carom_lane *lane, uint32_t worker, pid_t pid, pid_t tid)
 {
 	struct carom_life *life = carom_lane_life(lane, worker);
 
 	if (lane->dealer)
 		carom_dealer_admit(lane, worker, pid);
-	atomic_store(&life->word, carom_life_word(pid));
+	atomic_store(&life->word, carom_life_word(tid));
 	/* all: who watched over the one before may sleep here yet, and would take the only wake-up */
 	carom_futex_wake(&life->word, INT_MAX);
 }

@@ -27,6 +27,12 @@
 
 /* ---- the method ---- */
 
+/* process 1 of its own namespace, if it has one: core/pid_namespace.h */
+pid_t carom_incarnation_tid(const struct incarnation *child)
+{
+	return carom_sandbox_namespaces(child->worker->pool->sandbox) ? 1 : child->pid;
+}
+
 int carom_birth_choose(struct carom_pool *pool)
 {
 	struct carom_context *context = pool->options.context;
@@ -45,6 +51,9 @@ int carom_birth_choose(struct carom_pool *pool)
 		return pool->options.hard_limit_ns || !carom_sandbox_is_none(pool->sandbox)
 			       ? -EOPNOTSUPP
 			       : 0;
+	if (carom_sandbox_namespaces(pool->sandbox) &&
+	    pool->context.method != CAROM_START_FORKSERVER)
+		return -EOPNOTSUPP;
 	carom_self_copy(&mine);
 	return mine.is_daemon && pool->context.options.no_daemon_children ? -EPERM : 0;
 }
@@ -143,7 +152,8 @@ static void ask_server(struct worker *worker)
 			     .size = sizeof(worker->start),
 			     .fds = worker->fds,
 			     .fd_count = choose_fds(worker),
-			     .cgroup_fd = carom_group_birthplace(worker->next, pool) },
+			     .cgroup_fd = carom_group_birthplace(worker->next, pool),
+			     .namespaces = carom_sandbox_namespaces(pool->sandbox) },
 		.born = answered,
 		.userdata = worker,
 	};
@@ -197,6 +207,7 @@ static pid_t start_child(struct worker *worker, int *ret_pidfd)
 		.sandbox_fd = -1, /* it enters it by itself, when it was initialized */
 		.is_exact = worker->next->page != NULL,
 		.cgroup_fd = carom_group_birthplace(worker->next, worker->pool),
+		.namespaces = carom_sandbox_namespaces(worker->pool->sandbox),
 		.argument = &worker->start,
 	};
 	pid_t pid = copy_fds(worker, fds, &parcel.fd_count);

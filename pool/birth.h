@@ -11,6 +11,7 @@
 
 struct carom_pool;
 struct carom_thread_worker;
+struct incarnation;
 struct worker;
 
 /**
@@ -39,6 +40,9 @@ void carom_birth_begin(struct worker *worker, carom_born_fn *born);
 
 /** carom_birth_give_up() - if nobody was asked to make @worker yet: it is told -ECANCELED */
 void carom_birth_give_up(struct worker *worker);
+
+/** carom_incarnation_tid() - what a worker's main thread is called where it lives */
+pid_t carom_incarnation_tid(const struct incarnation *child);
 
 /**
  * carom_birth_choose() - by which method this pool's workers are to be made

@@ -481,10 +481,11 @@ static void expect_process(struct incarnation *alive)
 	alive->exit_watch = (struct carom_loop_fd){ .fd = alive->pidfd,
 						    .ready = exit_readable,
 						    .userdata = alive };
-	alive->life_watch = (struct carom_loop_word){ .word = &life->word,
-						      .expected = carom_life_word(alive->pid),
-						      .changed = life_changed,
-						      .userdata = alive };
+	alive->life_watch =
+		(struct carom_loop_word){ .word = &life->word,
+					  .expected = carom_life_word(carom_incarnation_tid(alive)),
+					  .changed = life_changed,
+					  .userdata = alive };
 	if (carom_isolation_watch(alive) == 0 &&
 	    carom_loop_watch_fd(loop, &alive->exit_watch) == 0) {
 		carom_loop_watch_word(loop, &alive->life_watch); /* without it the pidfd does */

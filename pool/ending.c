@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "core/pid_namespace.h"
 #include "core/process_private.h"
 #include "core/shutdown.h"
 #include "pool/crash.h"
@@ -70,7 +71,7 @@ static void catch_term_signal(void)
  */
 static void reset_signals(void)
 {
-	signal(SIGTERM, SIG_DFL);
+	signal(SIGTERM, carom_ending_action(SIGTERM));
 	signal(SIGUSR1, SIG_IGN); /* the soft limit's */
 	signal(SIGINT, SIG_IGN); /* ^C is for the program: it decides what becomes of its workers */
 }

@@ -357,7 +357,8 @@ static void adopt(struct worker *worker, struct incarnation *child)
 	pthread_mutex_unlock(&pool->lock);
 	carom_tally_born(pool->tally, worker->index, child->thread ? getpid() : child->pid);
 	if (may_work(child))
-		carom_lane_admit(pool->lane, worker->index, child->pid); /* S4 */
+		carom_lane_admit(pool->lane, worker->index, child->pid,
+				 carom_incarnation_tid(child)); /* S4 */
 	carom_burial_expect(child);
 	if (is_limited)
 		carom_loop_timer_set(carom_service_loop(pool->service), &pool->limit_timer,

@@ -36,6 +36,7 @@
 #include "core/leave.h"
 #include "core/log.h"
 #include "core/memory_usage_private.h"
+#include "core/pid_namespace.h"
 #include "core/sandbox_private.h"
 #include "core/shutdown.h"
 #include "core/streams.h"
@@ -357,7 +358,7 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	worker = (struct carom_worker){
 		.plan = &start.plan,
 		.index = (uint32_t)start.index,
-		.pid = getpid(),
+		.pid = carom_pid_outside(),
 		.recycle = { .limits = start.plan.limits },
 		.sandbox_fd = start.has_sandbox ? fds[--fd_count] : -1,
 	};

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "core/options.h"
+#include "core/pid_namespace.h"
 #include "core/points.h"
 #include "shm/array_private.h"
 
@@ -94,7 +95,7 @@ static int take_block(const struct carom_array_options *o, uint64_t size, struct
 	if (r < 0)
 		return r;
 	array->heap = o->heap;
-	array->maker = getpid();
+	array->maker = carom_pid_outside();
 	array->head = block;
 	memset(block, 0, size);
 	return 0;
@@ -270,7 +271,7 @@ struct carom_array *carom_array_free(struct carom_array *array)
 {
 	if (!array)
 		return NULL;
-	if (array->heap && array->maker == getpid())
+	if (array->heap && array->maker == carom_pid_outside())
 		give_back(array);
 	carom_segment_free(array->segment);
 	free(array);

@@ -62,6 +62,7 @@
 
 #include "core/options.h"
 #include "core/origin.h"
+#include "core/pid_namespace.h"
 #include "core/pidfd.h"
 #include "core/points.h"
 #include "core/time.h"
@@ -457,7 +458,7 @@ static void learn_self(struct carom_heap *heap)
 {
 	if (heap->origin && carom_origin_is(heap->origin))
 		return;
-	heap->pid = getpid();
+	heap->pid = carom_pid_outside();
 	if (carom_pid_born(heap->pid, &heap->born) < 0)
 		heap->born = 0;
 	heap->origin = carom_origin();

@@ -17,6 +17,7 @@
 
 #include "core/fork_lock.h"
 #include "core/origin.h"
+#include "core/pid_namespace.h"
 #include "core/probe.h"
 #include "core/thread_private.h"
 
@@ -154,7 +155,7 @@ int carom_keeper_hold(carom_keeper_fn *function, void *userdata, struct carom_ke
 	struct carom_keeper *keeper;
 	int r;
 
-	if (!carom_probe(CAROM_FEATURE_ROBUST_LIST))
+	if (!carom_probe(CAROM_FEATURE_ROBUST_LIST) || carom_is_inside())
 		return -EOPNOTSUPP;
 	carom_fork_lock_acquire(&lock);
 	begin_in_this_process();

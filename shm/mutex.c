@@ -76,6 +76,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/pid_namespace.h"
 #include "core/points.h"
 #include "core/probe.h"
 #include "core/time.h"
@@ -607,6 +608,8 @@ int carom_mutex_init(struct carom_mutex *mutex)
 __attribute__((noinline)) static int acquire_slowly(struct mutex *m, uint64_t deadline_ns,
 						    enum patience patience)
 {
+	if (carom_is_inside()) /* its thread ids are other threads' as well */
+		return -EOPNOTSUPP;
 	if (m->kind == KIND_OWN)
 		return own_acquire(&m->own, deadline_ns, patience);
 	return posix_acquire(&m->posix, deadline_ns, patience);

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/pid_namespace.h"
 #include "core/probe.h"
 
 _Static_assert(offsetof(struct carom_robust_link, next) == sizeof(void *),
@@ -52,6 +53,8 @@ uint32_t carom_robust_tid(const struct carom_robust *self)
 {
 	if (self->tid == &no_tid)
 		return (uint32_t)gettid();
+	if (carom_is_inside()) /* never known in one load: shm/mutex.c has to ask */
+		return (uint32_t)*self->tid;
 	carom_robust_list.seen_tid = (uint32_t)*self->tid;
 	return carom_robust_list.seen_tid;
 }

@@ -67,6 +67,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/pid_namespace.h"
 #include "core/points.h"
 #include "core/probe.h"
 #include "core/time.h"
@@ -181,7 +182,7 @@ static uint32_t find_free(struct carom_roll *roll, uint32_t from)
 static void announce(struct carom_roll *roll, uint32_t row)
 {
 	/* relaxed: for people */
-	atomic_store_explicit(&roll->rows[row].pid, getpid(), memory_order_relaxed);
+	atomic_store_explicit(&roll->rows[row].pid, carom_pid_outside(), memory_order_relaxed);
 	CAROM_POINT("roll.entered");
 	atomic_fetch_add(&roll->entries, 1); /* L3 */
 	carom_futex_wake(&roll->entries, INT32_MAX);

@@ -28,6 +28,7 @@
 
 #include "core/memory_room.h"
 #include "core/options.h"
+#include "core/pid_namespace.h"
 #include "core/tracker.h"
 #include "shm/memfd.h"
 
@@ -81,14 +82,14 @@ static int track(struct carom_shared_memory *memory)
 	int r = carom_tracker_register(memory->path, CAROM_TRACKER_SHARED_MEMORY);
 
 	if (r == 0)
-		memory->owner = getpid();
+		memory->owner = carom_pid_outside();
 	return r;
 }
 
 /* a forked child has not registered it, and has nothing to take back */
 static void untrack(struct carom_shared_memory *memory)
 {
-	if (memory->owner == getpid())
+	if (memory->owner == carom_pid_outside())
 		carom_tracker_unregister(memory->path, CAROM_TRACKER_SHARED_MEMORY);
 	memory->owner = 0;
 }

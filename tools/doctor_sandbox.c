@@ -18,9 +18,9 @@
 #include "tools/doctor_remedy.h"
 
 /* Those that are mechanisms have their lines already (doctor_mechanisms.c). */
-#define LAYERS                                                  \
-	((CAROM_SANDBOX_MANDATORY | CAROM_SANDBOX_NAMESPACES) & \
-	 ~(CAROM_SANDBOX_LANDLOCK | CAROM_SANDBOX_SECCOMP))
+#define NAMESPACES (CAROM_SANDBOX_NAMESPACES | CAROM_SANDBOX_PID_NAMESPACE)
+#define LAYERS \
+	((CAROM_SANDBOX_MANDATORY | NAMESPACES) & ~(CAROM_SANDBOX_LANDLOCK | CAROM_SANDBOX_SECCOMP))
 
 /* --- layers ---------------------------------------------------------------- */
 
@@ -34,7 +34,7 @@ static void name_layer(enum carom_sandbox_layer layer, char name[32])
 static void suggest_layer(const struct carom_doctor_place *place, enum carom_sandbox_layer layer,
 			  struct carom_doctor_finding *finding)
 {
-	if (layer & CAROM_SANDBOX_NAMESPACES) {
+	if (layer & NAMESPACES) {
 		carom_doctor_allow_calls(place, finding, "unshare mount umount2 pivot_root");
 	} else {
 		carom_doctor_allow_calls(place, finding, "prctl setrlimit close_range");
@@ -43,7 +43,7 @@ static void suggest_layer(const struct carom_doctor_place *place, enum carom_san
 
 static const char *cost_of(enum carom_sandbox_layer layer)
 {
-	if (layer & CAROM_SANDBOX_NAMESPACES)
+	if (layer & NAMESPACES)
 		return "a sandbox that asks for it cannot be made, unless it may be missing";
 	return "sandboxes cannot be made, unless it may be missing";
 }
@@ -80,9 +80,8 @@ static void tell_in_force(uint64_t layers, char *text)
 			 carom_sandbox_landlock_abi());
 	carom_doctor_set(text, "%s, %s, %s",
 			 layers & CAROM_SANDBOX_SECCOMP ? "seccomp" : "no seccomp", landlock,
-			 (layers & CAROM_SANDBOX_NAMESPACES) == CAROM_SANDBOX_NAMESPACES
-				 ? "namespaces"
-			 : layers & CAROM_SANDBOX_NAMESPACES ? "some namespaces"
+			 (layers & NAMESPACES) == NAMESPACES ? "namespaces"
+			 : layers & NAMESPACES               ? "some namespaces"
 							     : "no namespaces");
 }
 
@@ -91,10 +90,8 @@ static void look_at_layers(const struct carom_doctor_place *place,
 {
 	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = NULL;
 	const struct carom_sandbox_options options =
-		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT,
-				      .layers = CAROM_SANDBOX_NAMESPACES,
-				      .optional =
-					      CAROM_SANDBOX_MANDATORY | CAROM_SANDBOX_NAMESPACES);
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT, .layers = NAMESPACES,
+				      .optional = CAROM_SANDBOX_MANDATORY | NAMESPACES);
 	struct carom_doctor_finding *finding;
 	char why[CAROM_DOCTOR_TEXT_BYTES];
 

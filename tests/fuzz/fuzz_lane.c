@@ -73,11 +73,13 @@ static void played_foul(uint32_t worker, const char *what, void *userdata)
 static void be_born(struct parent *parent, uint32_t worker)
 {
 	struct carom_lane *own;
+	pid_t pid;
 
 	require(carom_lane_prepare(parent->lane, worker) == 0);
 	parent->foul_count[worker] = 0;
 	own = carom_dealer_lane(parent->lane, worker);
-	carom_lane_admit(parent->lane, worker, FIRST_PID + (pid_t)++parent->born_count);
+	pid = FIRST_PID + (pid_t)++parent->born_count;
+	carom_lane_admit(parent->lane, worker, pid, pid);
 	atomic_store(&own->workers[0].ready_ns, carom_now());
 	carom_lane_hand_rang(parent->lane, worker);
 }
