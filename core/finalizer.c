@@ -19,6 +19,7 @@
 #include "core/fork_lock.h"
 #include "core/log.h"
 #include "core/origin.h"
+#include "core/written.h"
 
 struct entry {
 	uint64_t number;
@@ -29,9 +30,9 @@ struct entry {
 };
 
 static CAROM_FORK_LOCK(lock);
-static uint64_t origin;
+static uint64_t origin CAROM_WRITTEN;
 static uint64_t last_number;
-static uint64_t inherited;
+static uint64_t inherited CAROM_WRITTEN;
 static _Atomic(struct entry *) first;
 
 static struct entry *follow(_Atomic(struct entry *) *place)

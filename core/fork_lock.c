@@ -11,12 +11,13 @@
 #include <stdint.h>
 
 #include "core/origin.h"
+#include "core/written.h"
 
 extern struct carom_fork_lock __start_carom_fork_locks[]
 	__attribute__((weak, visibility("hidden")));
 extern struct carom_fork_lock __stop_carom_fork_locks[] __attribute__((weak, visibility("hidden")));
 
-static uint64_t renewed_in;
+static uint64_t renewed_in CAROM_WRITTEN;
 
 void carom_fork_lock_acquire(struct carom_fork_lock *lock)
 {

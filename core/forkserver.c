@@ -339,6 +339,7 @@ static int send_request(struct carom_forkserver *server, const struct carom_chil
 	size_t size = offsetof(struct carom_server_request, argument) + request->size;
 	size_t fd_count = request->fd_count;
 	int fds[CAROM_PACKET_FDS_MAX];
+	int r;
 
 	if (request->size)
 		memcpy(packet.argument, request->argument, request->size);
@@ -346,7 +347,9 @@ static int send_request(struct carom_forkserver *server, const struct carom_chil
 		memcpy(fds, request->fds, fd_count * sizeof(int));
 	if (packet.has_cgroup)
 		fds[fd_count++] = request->cgroup_fd;
-	return carom_packet_send(server->socket_fd, &packet, size, fds, fd_count, MSG_DONTWAIT);
+	r = carom_packet_send(server->socket_fd, &packet, size, fds, fd_count, MSG_DONTWAIT);
+	explicit_bzero(&packet.key, sizeof(packet.key)); /* nobody is to find it on this stack */
+	return r;
 }
 
 static int meaning_of_send(int r)

@@ -105,6 +105,14 @@ int carom_forkserver_new(struct carom_forkserver **ret_server);
 struct carom_forkserver *carom_forkserver_free(struct carom_forkserver *server);
 void carom_forkserver_freep(struct carom_forkserver **server);
 
+/**
+ * carom_forkserver_forget() - in a child: give back the memory that came with its request
+ *
+ * Its argument and the numbers of its descriptors, which its function was called with, are
+ * not needed any more. Elsewhere it does nothing. AS-Safe.
+ */
+void carom_forkserver_forget(void);
+
 pid_t carom_forkserver_pid(const struct carom_forkserver *server);
 
 /**

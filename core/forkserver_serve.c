@@ -15,6 +15,9 @@
  *       or by who wants the program to end, is the program's to answer. A child is
  *       born with them blocked, and loses none that is its own.
  *   I5  Only the program asks for children: K1 in core/forkserver.c.
+ *   I6  What a request carries stands on pages of its own: the server writes them anew for
+ *       the next one, and so they are each child's own. One that needs it no more gives them
+ *       back (carom_forkserver_forget()).
  */
 #include "core/forkserver_private.h"
 
@@ -25,6 +28,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,10 +38,13 @@
 #include "core/points.h"
 #include "core/clone.h"
 #include "core/guard.h"
+#include "core/leave.h"
 #include "core/log.h"
+#include "core/origin.h"
 #include "core/pid_namespace.h"
 #include "core/pidfd.h"
 #include "core/signals.h"
+#include "core/written.h"
 
 /* --- the self-test ----------------------------------------------------- */
 
@@ -128,6 +135,25 @@ static void test_self(void)
 /* --- one request ------------------------------------------------------- */
 
 /**
+ * struct errand - what came with a request; I6
+ */
+struct errand {
+	struct carom_server_request request;
+	int fds[CAROM_PACKET_FDS_MAX];
+	size_t fd_count;
+	bool is_cut;
+};
+
+static struct errand *the_errand;        /* in a child: its own */
+static uint64_t errand_of CAROM_WRITTEN; /* the origin of that child, not of who it forks */
+
+void carom_forkserver_forget(void)
+{
+	if (errand_of && carom_origin_is(errand_of))
+		madvise(the_errand, sizeof(*the_errand), MADV_DONTNEED);
+}
+
+/**
  * struct server - all it knows
  * @socket_fd:   its end
  * @born:        where the kernel stores the pids of children
@@ -150,11 +176,13 @@ static int watch_program(const struct server *server)
 				 : carom_die_with_parent(server->program_pid, SIGKILL);
 }
 
-static _Noreturn void run_child(const struct server *server,
-				const struct carom_server_request *request, const int *fds)
+static _Noreturn void run_child(const struct server *server, const struct errand *errand)
 {
+	const struct carom_server_request *request = &errand->request;
+	const int *fds = errand->fds;
 	int status;
 
+	errand_of = carom_origin();
 	CAROM_POINT("forkserver.born");
 	if (watch_program(server) < 0)
 		_exit(EXIT_FAILURE);
@@ -166,13 +194,13 @@ static _Noreturn void run_child(const struct server *server,
 	_exit(status);
 }
 
-static pid_t make_child(const struct server *server, const struct carom_server_request *request,
-			const int *fds, int *ret_pidfd)
+static pid_t make_child(const struct server *server, const struct errand *errand, int *ret_pidfd)
 {
+	const struct carom_server_request *request = &errand->request;
 	struct carom_clone_options options = {
 		.as_sibling = true,
 		.namespaces = request->namespaces,
-		.cgroup_fd = request->has_cgroup ? fds[request->fd_count] : 0,
+		.cgroup_fd = request->has_cgroup ? errand->fds[request->fd_count] : 0,
 		.ret_born_pid = &server->born->pids[request->slot],
 	};
 	pid_t pid;
@@ -181,7 +209,7 @@ static pid_t make_child(const struct server *server, const struct carom_server_r
 		return server->program_fd;
 	pid = carom_clone(&options, ret_pidfd);
 	if (pid == 0)
-		run_child(server, request, fds);
+		run_child(server, errand);
 	return pid;
 }
 
@@ -212,41 +240,39 @@ static bool is_of_program(const struct server *server, const struct carom_server
 }
 
 /* Said once: who asks may ask often. */
-static void refuse(struct server *server, const int *fds, size_t fd_count)
+static void refuse(struct server *server, const struct errand *errand)
 {
-	carom_packet_drop(fds, fd_count);
+	carom_packet_drop(errand->fds, errand->fd_count);
 	if (!server->was_asked)
 		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_FORKSERVER_STRANGER,
 				"fork server: a request that is not the program's was refused");
 	server->was_asked = true;
 }
 
-static void serve_one(struct server *server)
+static void serve_one(struct server *server, struct errand *errand)
 {
-	struct carom_server_request request;
-	int fds[CAROM_PACKET_FDS_MAX];
-	size_t fd_count = 0;
-	bool is_cut = false;
 	int pidfd = -1;
 	pid_t pid = -EMFILE;
-	ssize_t size = carom_packet_receive(server->socket_fd, &request, sizeof(request), 0, fds,
-					    &fd_count, &is_cut);
+	ssize_t size =
+		carom_packet_receive(server->socket_fd, &errand->request, sizeof(errand->request),
+				     0, errand->fds, &errand->fd_count, &errand->is_cut);
 
 	if (size <= 0)
 		_exit(EXIT_SUCCESS); /* the program has closed its end */
-	if (!is_of_program(server, &request, size)) {
-		refuse(server, fds, fd_count);
+	if (!is_of_program(server, &errand->request, size)) {
+		refuse(server, errand);
 		return;
 	}
+	explicit_bzero(&errand->request.key, sizeof(errand->request.key)); /* not for a child */
 	CAROM_POINT("forkserver.received");
-	if (!is_cut)
-		pid = make_child(server, &request, fds, &pidfd);
+	if (!errand->is_cut)
+		pid = make_child(server, errand, &pidfd);
 	CAROM_POINT("forkserver.made");
-	reply(server, request.slot, pid, pidfd);
+	reply(server, errand->request.slot, pid, pidfd);
 	CAROM_POINT("forkserver.replied");
 	if (pidfd >= 0)
 		close(pidfd);
-	carom_packet_drop(fds, fd_count);
+	carom_packet_drop(errand->fds, errand->fd_count);
 	CAROM_POINT("forkserver.closed");
 }
 
@@ -283,6 +309,16 @@ static void settle_page(struct carom_born *born)
 	madvise(born, sizeof(*born), MADV_DONTFORK);
 }
 
+static void make_errand(void)
+{
+	void *memory = mmap(NULL, sizeof(struct errand), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		_exit(EXIT_FAILURE);
+	the_errand = memory;
+}
+
 /* The number is the program's for as long as that is the parent. */
 static int hold_program(pid_t program_pid)
 {
@@ -307,12 +343,14 @@ _Noreturn void carom_forkserver_serve(int socket_fd, struct carom_born *born, pi
 	fill_standard_descriptors();
 	server.program_fd = hold_program(program_pid);
 	settle_page(born);
+	make_errand();
 	CAROM_POINT("forkserver.started");
 	test_self();
 	CAROM_POINT("forkserver.tested");
 	if (carom_packet_send(server.socket_fd, &ready, sizeof(ready), NULL, 0, 0) < 0)
 		_exit(EXIT_FAILURE);
 	carom_preload_run();
+	carom_leave_prepare(); /* after what was preloaded has said what is to be done at its end */
 	for (;;)
-		serve_one(&server);
+		serve_one(&server, the_errand);
 }

@@ -25,6 +25,7 @@
 #include "core/thread_private.h"
 #include "core/time.h"
 #include "core/tracker.h"
+#include "core/written.h"
 
 static _Atomic uint64_t leaving; /* the origin of the process that is; 0 none */
 
@@ -35,7 +36,9 @@ bool carom_is_exiting(void)
 	return origin && carom_origin_is(origin);
 }
 
-static bool waits_for_nobody;
+static bool waits_for_nobody CAROM_WRITTEN;
+static bool is_prepared;
+static bool is_child CAROM_WRITTEN;
 
 static _Atomic uint64_t limit_ns = CAROM_NO_DEADLINE;
 
@@ -84,6 +87,8 @@ __attribute__((constructor)) static void begin(void)
 
 static void end_child(int status, void *unused)
 {
+	if (!is_child)
+		return;
 	CAROM_POINT("child.returned");
 	carom_leave();
 	carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_PROCESS_EXITS,
@@ -93,10 +98,19 @@ static void end_child(int status, void *unused)
 	_exit(status);
 }
 
+void carom_leave_prepare(void)
+{
+	on_exit(end_child, NULL);
+	is_prepared = true;
+}
+
+/* Who was forked by a child has that one's handlers, and needs an end before them. */
 void carom_leave_as_child(void)
 {
 	waits_for_nobody = false;
-	on_exit(end_child, NULL);
+	if (!is_prepared || is_child)
+		on_exit(end_child, NULL);
+	is_child = true;
 }
 
 void carom_leave_waits_for_nobody(void)

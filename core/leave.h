@@ -20,6 +20,14 @@ void carom_leave(void);
 void carom_leave_as_child(void);
 
 /**
+ * carom_leave_prepare() - in a fork server: so that its children need not
+ *
+ * The list of what is done at the end stands on a page of the C library's, and would be each
+ * child's own.
+ */
+void carom_leave_prepare(void);
+
+/**
  * carom_leave_waits_for_nobody() - this process's end is not put off by its children and threads
  *
  * Daemonic children are told to end all the same, and all end with it by their guard. For a

@@ -13,10 +13,11 @@
 
 #include "core/fork_lock.h"
 #include "core/log_private.h"
+#include "core/written.h"
 
 static CAROM_FORK_LOCK(lock);
 static struct carom_self self = { .name = "MainProcess" };
-static _Atomic uint32_t child_count;
+static _Atomic uint32_t child_count CAROM_WRITTEN;
 static const char *directory; /* not among what children write to, whose pages become their own */
 
 __attribute__((constructor)) static void begin(void)

@@ -14,8 +14,9 @@
 
 #include "core/pid_namespace.h"
 #include "core/shutdown_private.h"
+#include "core/written.h"
 
-_Atomic int carom_shutdown_begun_by;
+_Atomic int carom_shutdown_begun_by CAROM_WRITTEN;
 
 /* the first four are the default set */
 static const int caught[] = {

@@ -37,6 +37,7 @@
 #include "core/cpu.h"
 #include "core/points.h"
 #include "core/time.h"
+#include "core/written.h"
 #include "ipc/lane_private.h"
 #include "shm/segment_private.h"
 #include "shm/futex.h"
@@ -197,6 +198,29 @@ static int set_apart(struct carom_lane *lane, const struct lane_header *layout)
 	return r;
 }
 
+/*
+ * A worker's process attaches to one lane, and needs no other memory before its first task:
+ * from the heap, this would take two pages for each worker.
+ */
+static struct carom_lane the_attached CAROM_WRITTEN;
+static _Atomic bool is_attached CAROM_WRITTEN;
+
+static struct carom_lane *allocate_attached(void)
+{
+	if (atomic_exchange(&is_attached, true))
+		return calloc(1, sizeof(struct carom_lane));
+	memset(&the_attached, 0, sizeof(the_attached));
+	return &the_attached;
+}
+
+static void discard(struct carom_lane *lane)
+{
+	if (lane == &the_attached)
+		atomic_store(&is_attached, false);
+	else
+		free(lane);
+}
+
 static void freep(struct carom_lane **lane)
 {
 	carom_lane_free(*lane);
@@ -329,7 +353,7 @@ static int map_payload(struct carom_lane *lane, const struct lane_header *layout
 int carom_lane_attach(int fd, int arguments_fd, uint32_t worker, uint64_t begin, uint64_t end,
 		      struct carom_lane **ret_lane)
 {
-	CAROM_CLEANUP(freep) struct carom_lane *lane = calloc(1, sizeof(*lane));
+	CAROM_CLEANUP(freep) struct carom_lane *lane = allocate_attached();
 	struct lane_header layout;
 	unsigned char *control = NULL;
 	int r;
@@ -391,7 +415,7 @@ struct carom_lane *carom_lane_free(struct carom_lane *lane)
 	}
 	free(lane->own);
 	free(lane->free_slots);
-	free(lane);
+	discard(lane);
 	return NULL;
 }
 

@@ -24,9 +24,10 @@
 #include "core/pid_namespace.h"
 #include "core/process_private.h"
 #include "core/shutdown.h"
+#include "core/written.h"
 #include "pool/crash.h"
 
-static struct carom_ending the_ending;
+static struct carom_ending the_ending CAROM_WRITTEN;
 
 /* of those that are caught here, what a task does to itself, and nobody to a worker */
 static void note_crash(int number)

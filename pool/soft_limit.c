@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "core/written.h"
 #include "pool/answer.h"
 #include "pool/call_private.h"
 #include "pool/soft_limit_private.h"
@@ -32,7 +33,7 @@
 _Thread_local struct soft_limit carom_soft_limit_at_hand __attribute__((tls_model("initial-exec")));
 
 static _Atomic uint64_t stray_count;
-static pid_t own_pid;
+static pid_t own_pid CAROM_WRITTEN;
 
 /* relaxed throughout: between a thread and its own signal handler order is the compiler's */
 #define LOAD(field) atomic_load_explicit(&carom_soft_limit_at_hand.field, memory_order_relaxed)

@@ -33,6 +33,7 @@
 #include "core/backtrace.h"
 #include "core/error.h"
 #include "core/finalizer_private.h"
+#include "core/forkserver.h"
 #include "core/leave.h"
 #include "core/log.h"
 #include "core/memory_usage_private.h"
@@ -41,6 +42,7 @@
 #include "core/shutdown.h"
 #include "core/streams.h"
 #include "core/trace.h"
+#include "core/written.h"
 #include "ipc/lane.h"
 #include "pool/answer.h"
 #include "pool/call_private.h"
@@ -242,12 +244,13 @@ static _Noreturn void end(const struct carom_worker *worker, int code)
 	carom_shutdown_finish();
 }
 
-static void catch_crashes(const struct carom_worker *worker, const struct carom_worker_start *start)
+/* NULL: nobody wants to know */
+static struct carom_backtrace *crash_place(const struct carom_worker *worker,
+					   const struct carom_worker_start *start)
 {
 	unsigned char *values = carom_lane_values(worker->lane, worker->index);
 
-	if (start->has_crash_place)
-		carom_crash_catch((void *)(values + start->crash_offset));
+	return start->has_crash_place ? (void *)(values + start->crash_offset) : NULL;
 }
 
 /* a limit that cannot be had is none: such a worker does not begin */
@@ -281,7 +284,7 @@ static void confine(struct carom_worker *worker)
 	_exit(CAROM_WORKER_EXIT_FAILURE);
 }
 
-static _Noreturn void live(struct carom_worker *worker, const struct carom_worker_start *start)
+static _Noreturn void live(struct carom_worker *worker, struct carom_backtrace *crash_place)
 {
 	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
 
@@ -291,7 +294,8 @@ static _Noreturn void live(struct carom_worker *worker, const struct carom_worke
 	worker->ending =
 		carom_ending_catch(worker->lane, (enum carom_worker_signals)worker->plan->signals);
 	carom_soft_limit_install(worker->lane);
-	catch_crashes(worker, start);
+	if (crash_place)
+		carom_crash_catch(crash_place);
 	if (hooks->on_loop_start)
 		hooks->on_loop_start(worker->pid, hooks->userdata);
 	confine(worker);
@@ -344,35 +348,44 @@ static int join_lane(struct carom_worker *worker, const struct carom_worker_star
 	return r;
 }
 
+/*
+ * What it was made with is read where it stands, and given back before it waits for tasks: of
+ * memory that a worker has for itself there are few pages, and this would be one of them.
+ */
 int carom_worker_main(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
-	static struct carom_worker_start start; /* exit handlers may run when this has returned */
+	/* exit handlers may run when this has returned */
+	static struct carom_worker_plan plan CAROM_WRITTEN;
+	const struct carom_worker_start *start = argument;
+	struct carom_backtrace *place;
 	struct carom_worker worker;
 
-	if (size != sizeof(start) || fd_count < 1 || fd_count > 4)
+	if (size != sizeof(*start) || fd_count < 1 || fd_count > 4)
 		return CAROM_WORKER_EXIT_FAILURE;
-	memcpy(&start, argument, sizeof(start));
-	become(&start);
-	if (carom_plan_resolve(&start.plan) < 0)
+	plan = start->plan;
+	become(start);
+	if (carom_plan_resolve(&plan) < 0)
 		return CAROM_WORKER_EXIT_FAILURE;
 	worker = (struct carom_worker){
-		.plan = &start.plan,
-		.index = (uint32_t)start.index,
+		.plan = &plan,
+		.index = (uint32_t)start->index,
 		.pid = carom_pid_outside(),
-		.recycle = { .limits = start.plan.limits },
-		.sandbox_fd = start.has_sandbox ? fds[--fd_count] : -1,
+		.recycle = { .limits = plan.limits },
+		.sandbox_fd = start->has_sandbox ? fds[--fd_count] : -1,
 	};
-	if (start.isolated && fd_count != CAROM_LANE_HAND_FDS)
+	if (start->isolated && fd_count != CAROM_LANE_HAND_FDS)
 		return CAROM_WORKER_EXIT_FAILURE;
-	if (join_lane(&worker, &start, fds) < 0)
+	if (join_lane(&worker, start, fds) < 0)
 		return CAROM_WORKER_EXIT_FAILURE;
-	if (start.counts) {
+	if (start->counts) {
 		if (carom_tally_attach(fds[--fd_count], worker.index, &worker.tally) < 0)
 			return CAROM_WORKER_EXIT_FAILURE;
 		close(fds[fd_count]);
 	}
 	if (fd_count > 1)
 		carom_lane_set_bell(worker.lane, out_of_the_way(fds[fd_count - 1]));
+	place = crash_place(&worker, start);
+	carom_forkserver_forget();
 	carom_lane_await_admission(worker.lane);
-	live(&worker, &start);
+	live(&worker, place);
 }
