@@ -16,8 +16,12 @@
 #define VIEW_MAX  (4 * CAROM_OBJECT_MEMORY_MAX) /* of pointers, and of lists that grew */
 
 static const struct carom_type *const types[] = {
-	&carom_type_array, &carom_type_cell,      &carom_type_dict, &carom_type_iterator,
-	&carom_type_list,  &carom_type_namespace, &carom_type_set,
+	&carom_type_array, &carom_type_barrier,   &carom_type_bounded_semaphore,
+	&carom_type_cell,  &carom_type_condition, &carom_type_dict,
+	&carom_type_event, &carom_type_iterator,  &carom_type_joinable_queue,
+	&carom_type_list,  &carom_type_lock,      &carom_type_namespace,
+	&carom_type_queue, &carom_type_rlock,     &carom_type_semaphore,
+	&carom_type_set,
 };
 
 /* Ended by NULL. */

@@ -11,11 +11,20 @@
 #include "ipc/server.h"
 
 extern const struct carom_type carom_type_array;
+extern const struct carom_type carom_type_barrier;
+extern const struct carom_type carom_type_bounded_semaphore;
 extern const struct carom_type carom_type_cell;
+extern const struct carom_type carom_type_condition;
 extern const struct carom_type carom_type_dict;
+extern const struct carom_type carom_type_event;
 extern const struct carom_type carom_type_iterator;
+extern const struct carom_type carom_type_joinable_queue;
 extern const struct carom_type carom_type_list;
+extern const struct carom_type carom_type_lock;
 extern const struct carom_type carom_type_namespace;
+extern const struct carom_type carom_type_queue;
+extern const struct carom_type carom_type_rlock;
+extern const struct carom_type carom_type_semaphore;
 extern const struct carom_type carom_type_set;
 
 /**
