@@ -41,6 +41,14 @@ static inline struct carom_context *context_of(const char *method)
 #define EACH_PROCESS_METHOD(context) EACH_OF(3, context)
 #define THE_METHOD                   methods[each_]
 
+/* ---- what a child does that is no worker ---- */
+
+static int exit_with_7(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	return 7;
+}
+CAROM_REGISTER(exit_with_7);
+
 /* ---- what workers do; all registered ---- */
 
 CAROM_REGISTER(square);
