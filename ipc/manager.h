@@ -142,6 +142,8 @@ CAROM_API int carom_manager_shutdown(struct carom_manager *manager);
 
 /**
  * carom_manager_join() - until the process that was started has ended
+ *
+ * Context: MT-Safe, AS-Unsafe. Blocks.
  * Return: 0, -ETIMEDOUT, -EINVAL (none was started).
  */
 CAROM_API int carom_manager_join(struct carom_manager *manager, uint64_t deadline_ns);
@@ -151,7 +153,11 @@ CAROM_API int carom_manager_join(struct carom_manager *manager, uint64_t deadlin
  * @manager: NULL is allowed
  *
  * Proxies live on, and find the server gone if it was this one's. It happens at the exit of the
- * program, too. Return: NULL.
+ * program, too.
+ *
+ * Context: nobody else may use @manager any more; AS-Unsafe heap. Blocks, as
+ * carom_manager_shutdown() does.
+ * Return: NULL.
  */
 CAROM_API struct carom_manager *carom_manager_free(struct carom_manager *manager);
 CAROM_API void carom_manager_freep(struct carom_manager **manager);
@@ -159,16 +165,16 @@ CAROM_API void carom_manager_freep(struct carom_manager **manager);
 /** carom_manager_state() - see enum carom_manager_state. MT-Safe. */
 CAROM_API enum carom_manager_state carom_manager_state(struct carom_manager *manager);
 
-/** carom_manager_path() - of AF_UNIX, where the server is; else NULL. The manager's. */
+/** carom_manager_path() - of AF_UNIX, where the server is; else NULL. The manager's. MT-Safe. */
 CAROM_API const char *carom_manager_path(const struct carom_manager *manager);
 
-/** carom_manager_host() - of another family; else NULL. The manager's. */
+/** carom_manager_host() - of another family; else NULL. The manager's. MT-Safe. */
 CAROM_API const char *carom_manager_host(const struct carom_manager *manager);
 
-/** carom_manager_port() - of another family, the real one once it is started; else 0 */
+/** carom_manager_port() - of another family, the real one once it is started; else 0. MT-Safe. */
 CAROM_API uint16_t carom_manager_port(const struct carom_manager *manager);
 
-/** carom_manager_pid() - of the process that was started; 0. For people. */
+/** carom_manager_pid() - of the process that was started; 0. For people. MT-Safe. */
 CAROM_API pid_t carom_manager_pid(struct carom_manager *manager);
 
 /**

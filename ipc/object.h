@@ -153,7 +153,7 @@ CAROM_API int carom_object_fd_index(const struct carom_object *object, uint32_t 
 /**
  * carom_object_proxy() - which object of a server it stands for
  * @ret_id:   its number there
- * @ret_type: the name of its type
+ * @ret_type: the name of its type; the document's
  *
  * carom_proxy_of() makes a proxy of it. MT-Safe, AS-Safe.
  * Return: 0, -EBADMSG (no proxy).

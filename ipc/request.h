@@ -36,6 +36,12 @@ struct carom_server;
 /* what a method returns that will answer later */
 #define CAROM_REQUEST_LATER 1
 
+/*
+ * Context of all that follow, down to carom_server_drop(): the server's thread alone, in a method
+ * or where it answers later; AS-Unsafe heap. They never block. What they hand out is the
+ * request's, unless they say otherwise.
+ */
+
 /** carom_request_arguments() - a tuple; the request's */
 CAROM_API const struct carom_object *carom_request_arguments(const struct carom_request *request);
 
@@ -44,10 +50,10 @@ CAROM_API const struct carom_object *carom_request_argument(const struct carom_r
 							    size_t index);
 CAROM_API size_t carom_request_argument_count(const struct carom_request *request);
 
-/** carom_request_method() - the name that was called; of a make(), that of the type */
+/** carom_request_method() - the name that was called; of a make(), that of the type; the request's */
 CAROM_API const char *carom_request_method(const struct carom_request *request);
 
-/** carom_request_server() - which has it */
+/** carom_request_server() - which has it; stays its own */
 CAROM_API struct carom_server *carom_request_server(const struct carom_request *request);
 
 /**
