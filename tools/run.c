@@ -37,6 +37,7 @@
 #include "tools/run_options.h"
 #include "tools/run_output.h"
 #include "tools/run_report.h"
+#include "tools/run_words.h"
 #include "tools/say.h"
 
 #define PLACES_MAX     4096 /* jobs that may be done before the first of them is written */
@@ -188,29 +189,61 @@ static void on_job_ended(struct carom_run_slot *slot)
 	end_job(run, &slot->job);
 }
 
+/* The command as a line, the caller's, ended by free(3). Returns NULL without memory. */
+static char *quote_command(const struct run *run, const struct carom_run_slot *slot,
+			   const struct carom_run_item *item)
+{
+	const struct carom_run_values values = {
+		.text = item->text,
+		.length = item->length,
+		.number = slot->job.number + 1,
+		.slot = slot->number,
+	};
+	char **words, *line;
+
+	if (carom_run_words(run->options->command, &values, &words) < 0)
+		return NULL;
+	line = carom_run_words_quote(words);
+	free(words);
+	return line;
+}
+
+/* For a dry run: what would be run is the job's output. */
+static int show_command(const struct run *run, struct carom_run_slot *slot,
+			const struct carom_run_item *item)
+{
+	int r = item->error ? -item->error : carom_run_spool_open(&slot->job.spool);
+	char *line;
+
+	if (r < 0)
+		return r;
+	line = quote_command(run, slot, item);
+	if (!line)
+		return -ENOMEM;
+	r = dprintf(slot->job.spool.fds[0], "%s\n", line) < 0 ? -errno : 0;
+	free(line);
+	return r;
+}
+
 static void start_job(struct run *run, const struct carom_run_item *item)
 {
 	/* the slot that was freed last: its shepherd is the one whose memory is still at hand */
 	struct carom_run_slot *slot = run->free_slots[--run->free_count];
+	bool is_dry = run->options->is_dry_run;
 	int r;
 
 	carom_run_job_init(&slot->job, run->started_count++, item);
-	r = carom_run_slot_start(slot, item);
-	if (r == 0)
-		return;
-	slot->job.outcome = (struct carom_run_outcome){ CAROM_RUN_NOT_STARTED, -r };
-	on_job_ended(slot);
+	r = is_dry ? show_command(run, slot, item) : carom_run_slot_start(slot, item);
+	if (r < 0)
+		slot->job.outcome = (struct carom_run_outcome){ CAROM_RUN_NOT_STARTED, -r };
+	if (r < 0 || is_dry)
+		on_job_ended(slot);
 }
 
 static bool can_start(const struct run *run)
 {
 	return !run->is_stopped && !run->is_input_at_end && run->free_count > 0 &&
 	       run->started_count - run->output.next < run->output.capacity; /* I1 */
-}
-
-static const char *input_name(const struct carom_run_options *options)
-{
-	return options->input_path ? options->input_path : "standard input";
 }
 
 /* Returns whether to go on: not if the input has nothing to give at the moment. */
@@ -224,7 +257,7 @@ static bool start_next(struct run *run)
 	else if (r == -EAGAIN)
 		run->asks_again = carom_run_input_is_ready(&run->input);
 	else if (r < 0)
-		fail(run, input_name(run->options), r); /* what runs is not to blame */
+		fail(run, carom_run_input_name(&run->input), r); /* what runs is not to blame */
 	else
 		run->is_input_at_end = true;
 	return r == 1;
@@ -364,7 +397,7 @@ static int make_slots(struct run *run)
 	if (!run->slots || !run->free_slots)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < job_count; i++) {
-		carom_run_slot_init(&run->slots[i], &options);
+		carom_run_slot_init(&run->slots[i], i + 1, &options);
 		run->free_slots[job_count - 1 - i] = &run->slots[i];
 	}
 	run->free_count = job_count;
@@ -410,7 +443,7 @@ static int prepare(struct run *run)
 		return complain("event loop", r);
 	r = carom_run_input_open(&run->input, run->options, run->loop);
 	if (r < 0)
-		return complain(input_name(run->options), r);
+		return complain(carom_run_input_name(&run->input), r);
 	r = carom_run_output_init(&run->output, places);
 	if (r == 0)
 		r = make_slots(run);

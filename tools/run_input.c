@@ -209,9 +209,9 @@ static int next_in_file(struct carom_run_input *input, struct carom_run_item *re
 
 static int next_in_arguments(struct carom_run_input *input, struct carom_run_item *ret_item)
 {
-	if (input->taken_count == input->options->input_count)
+	if (input->taken_count == input->source->count)
 		return 0;
-	ret_item->text = input->options->inputs[input->taken_count++];
+	ret_item->text = input->source->inputs[input->taken_count++];
 	ret_item->length = strlen(ret_item->text);
 	ret_item->error = ret_item->length > CAROM_SHEPHERD_INPUT_MAX ? E2BIG : 0;
 	return 1;
@@ -221,7 +221,9 @@ int carom_run_input_next(struct carom_run_input *input, struct carom_run_item *r
 {
 	int r;
 
-	if (input->options->inputs)
+	if (input->sources)
+		return carom_run_sources_next(input->sources, ret_item);
+	if (input->source->inputs)
 		return next_in_arguments(input, ret_item);
 	r = next_in_file(input, ret_item);
 	if (r == 1 &&
@@ -235,10 +237,17 @@ bool carom_run_input_is_ready(const struct carom_run_input *input)
 	return input->needs_no_wait && !input->is_at_end;
 }
 
+const char *carom_run_input_name(const struct carom_run_input *input)
+{
+	return input->name;
+}
+
 uint64_t carom_run_input_total(const struct carom_run_input *input)
 {
-	if (input->options->inputs)
-		return input->options->input_count;
+	if (input->sources)
+		return carom_run_sources_total(input->sources);
+	if (input->source->inputs)
+		return input->source->count;
 	return input->has_total ? input->total : 0;
 }
 
@@ -251,8 +260,8 @@ static int open_file(struct carom_run_input *input)
 	int r = 0;
 
 	input->readable.fd = STDIN_FILENO;
-	if (input->options->input_path)
-		input->readable.fd = open(input->options->input_path, O_RDONLY | O_CLOEXEC);
+	if (strcmp(input->source->path, "-") != 0)
+		input->readable.fd = open(input->source->path, O_RDONLY | O_CLOEXEC);
 	if (input->readable.fd < 0 || fstat(input->readable.fd, &file) < 0)
 		return -errno;
 	input->needs_no_wait = S_ISREG(file.st_mode) || S_ISDIR(file.st_mode);
@@ -275,7 +284,11 @@ int carom_run_input_open(struct carom_run_input *input, const struct carom_run_o
 		.loop = loop,
 		.readable = { .fd = -1, .ready = on_readable, .userdata = input },
 	};
-	if (options->inputs)
+	if (options->source_count > 1)
+		return carom_run_sources_new(options, &input->name, &input->sources);
+	input->source = &options->sources[0];
+	input->name = carom_run_source_name(input->source);
+	if (input->source->inputs)
 		return 0;
 	input->buffer = malloc(BUFFER_BYTES + 1);
 	if (!input->buffer)
@@ -294,4 +307,5 @@ void carom_run_input_close(struct carom_run_input *input)
 	input->readable.fd = -1;
 	free(input->buffer);
 	input->buffer = NULL;
+	input->sources = carom_run_sources_free(input->sources);
 }

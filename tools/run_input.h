@@ -1,6 +1,7 @@
 /*
  * Input of carom run: the items that jobs are made of, one after another, from
- * the command line or from a file, a pipe or a terminal, in constant memory.
+ * the command line or from a file, a pipe or a terminal, in constant memory, or
+ * from several of these.
  */
 #ifndef CAROM_TOOLS_RUN_INPUT_H
 #define CAROM_TOOLS_RUN_INPUT_H
@@ -10,24 +11,15 @@
 #include <stdint.h>
 
 #include "core/loop.h"
+#include "tools/run_item.h"
 #include "tools/run_options.h"
-
-/**
- * struct carom_run_item - one input
- * @text:   NUL-terminated; valid until the next call on the input
- * @length: strlen() of it
- * @error:  0, or a positive errno: no command can be run on it (-E2BIG too long,
- *          then @text is its beginning; CAROM_RUN_ENUL it holds a NUL byte, then
- *          @text ends there)
- */
-struct carom_run_item {
-	const char *text;
-	size_t length;
-	int error;
-};
+#include "tools/run_sources.h"
 
 struct carom_run_input {
 	const struct carom_run_options *options;
+	const struct carom_run_source *source; /* if there is one only */
+	struct carom_run_sources *sources;     /* if there are several */
+	const char *name;                      /* of what an error is about */
 	struct carom_loop *loop;
 	struct carom_loop_fd readable;
 	char *buffer;
@@ -49,7 +41,9 @@ struct carom_run_input {
  * @options: kept by reference
  * @loop:    tells when there is more; the input's watches do nothing but read
  *
- * Return: 0, or -errno from open(2), read(2) or the loop, nothing open.
+ * Several sources are read whole, and are waited for.
+ * Return: 0, or -errno from open(2), read(2) or the loop, nothing open;
+ * carom_run_input_name() tells of which.
  */
 int carom_run_input_open(struct carom_run_input *input, const struct carom_run_options *options,
 			 struct carom_loop *loop);
@@ -65,6 +59,9 @@ int carom_run_input_next(struct carom_run_input *input, struct carom_run_item *r
 
 /** carom_run_input_is_ready() - after -EAGAIN: whether to ask again without waiting for the loop */
 bool carom_run_input_is_ready(const struct carom_run_input *input);
+
+/** carom_run_input_name() - what the last error is about */
+const char *carom_run_input_name(const struct carom_run_input *input);
 
 /** carom_run_input_total() - how many items there are in all; 0 if that is not known (yet) */
 uint64_t carom_run_input_total(const struct carom_run_input *input);

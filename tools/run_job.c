@@ -39,6 +39,13 @@ static bool is_utf8_continuation(char byte)
 }
 
 /* Input may hold anything; on a terminal only printable characters are harmless. */
+static char printable(char byte)
+{
+	if (byte == '\0') /* between the values of two sources */
+		return ' ';
+	return (unsigned char)byte < ' ' || byte == '\x7f' ? '?' : byte;
+}
+
 static void make_name(char name[CAROM_RUN_NAME_BYTES], const char *text, size_t length)
 {
 	size_t n = length;
@@ -49,7 +56,7 @@ static void make_name(char name[CAROM_RUN_NAME_BYTES], const char *text, size_t 
 			n--;
 	}
 	for (size_t i = 0; i < n; i++)
-		name[i] = (unsigned char)text[i] < ' ' || text[i] == '\x7f' ? '?' : text[i];
+		name[i] = printable(text[i]);
 	strcpy(name + n, n < length ? SHORTENED : "");
 }
 
@@ -133,7 +140,7 @@ static void on_time_limit(struct carom_loop_timer *timer)
 /* The whole message has to fit: by default there is room for a little less than twice the longest. */
 static void make_room_to_send(int fd)
 {
-	int bytes = 2 * (CAROM_SHEPHERD_INPUT_MAX + 1);
+	int bytes = 2 * (CAROM_SHEPHERD_INPUT_MAX + 1 + (int)sizeof(struct carom_shepherd_start));
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
@@ -171,12 +178,16 @@ static int make_shepherd(struct carom_run_slot *slot)
 	return 0;
 }
 
-static int send_start(int fd, const struct carom_run_item *item,
-		      const struct carom_run_spool *spool)
+static int send_start(struct carom_run_slot *slot, const struct carom_run_item *item)
 {
-	char kind = CAROM_SHEPHERD_START;
+	const struct carom_run_spool *spool = &slot->job.spool;
+	struct carom_shepherd_start start = {
+		.kind = CAROM_SHEPHERD_START,
+		.slot = slot->number,
+		.number = slot->job.number + 1,
+	};
 	struct iovec text[] = {
-		{ &kind, sizeof(kind) },
+		{ &start, sizeof(start) },
 		{ (void *)item->text, item->length },
 	};
 	union {
@@ -193,7 +204,7 @@ static int send_start(int fd, const struct carom_run_item *item,
 	};
 
 	memcpy(CMSG_DATA(&rights.header), spool->fds, sizeof(spool->fds));
-	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return sendmsg(slot->control.fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* A shepherd that was idle may have been killed by somebody: then there is a new one. */
@@ -202,12 +213,12 @@ static int start_with_shepherd(struct carom_run_slot *slot, const struct carom_r
 	int r = slot->control.fd < 0 ? make_shepherd(slot) : 0;
 
 	if (r == 0)
-		r = send_start(slot->control.fd, item, &slot->job.spool);
+		r = send_start(slot, item);
 	if (r != -EPIPE && r != -ECONNRESET)
 		return r;
 	drop_shepherd(slot);
 	r = make_shepherd(slot);
-	return r < 0 ? r : send_start(slot->control.fd, item, &slot->job.spool);
+	return r < 0 ? r : send_start(slot, item);
 }
 
 int carom_run_slot_start(struct carom_run_slot *slot, const struct carom_run_item *item)
@@ -234,12 +245,14 @@ int carom_run_slot_start(struct carom_run_slot *slot, const struct carom_run_ite
 
 /* --- its life ---------------------------------------------------------- */
 
-void carom_run_slot_init(struct carom_run_slot *slot, const struct carom_run_slot_options *options)
+void carom_run_slot_init(struct carom_run_slot *slot, uint32_t number,
+			 const struct carom_run_slot_options *options)
 {
 	*slot = (struct carom_run_slot){
 		.job.spool = CAROM_RUN_SPOOL_NONE,
 		.ended = options->ended,
 		.userdata = options->userdata,
+		.number = number,
 		.loop = options->loop,
 		.template = options->template,
 		.timeout_ns = options->timeout_ns,

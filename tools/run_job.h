@@ -43,11 +43,13 @@ void carom_run_job_init(struct carom_run_job *job, uint64_t number,
  * @ended:    called by the loop when the job has its outcome; the slot is free
  *            again then
  * @userdata: the caller's
+ * @number:   of the slot, from 1
  */
 struct carom_run_slot {
 	struct carom_run_job job;
 	void (*ended)(struct carom_run_slot *slot);
 	void *userdata;
+	uint32_t number;
 	struct carom_loop *loop;
 	const struct carom_shepherd *template;
 	uint64_t timeout_ns;
@@ -70,7 +72,8 @@ struct carom_run_slot_options {
 	void *userdata;
 };
 
-void carom_run_slot_init(struct carom_run_slot *slot, const struct carom_run_slot_options *options);
+void carom_run_slot_init(struct carom_run_slot *slot, uint32_t number,
+			 const struct carom_run_slot_options *options);
 
 /** carom_run_slot_dismiss() - tell its shepherd to end, with its job if there is one; does not wait */
 void carom_run_slot_dismiss(struct carom_run_slot *slot);

@@ -18,33 +18,37 @@
 #include "tools/say.h"
 
 static const char help[] =
-	"Usage: carom run [OPTION...] COMMAND [WORD...] [::: INPUT...]\n"
-	"Run COMMAND once for each INPUT, or for each line of standard input, several at\n"
-	"a time. {} in a word stands for the input; without {} it is the last word. No\n"
-	"shell is involved. Jobs read nothing (/dev/null); their output comes in one\n"
-	"piece when they end.\n"
+	"Usage: carom run [OPTION...] COMMAND [WORD...] [::: INPUT...] [:::+ INPUT...]\n"
+	"Run COMMAND once for each INPUT or line of standard input, several at a time; of\n"
+	"several lists for each combination (:::+ goes along with the list before it). In\n"
+	"a word {} is the input, {2} that of the second list, {.} {/} {//} {/.} parts of\n"
+	"it, {#} the job's number, {%} its slot; without any, it is the last word.\n"
 	"\n"
-	"  -j, --jobs N          jobs at a time (as many as can run at once: CPUs\n"
-	"                        allowed, or fewer if a cgroup limits their time)\n"
-	"  -t, --timeout T       after T (30, 0.5, 500ms, 2m, 1h) kill a job and every\n"
-	"                        process it started\n"
+	"  -j, --jobs N          jobs at a time (by default as CPUs and cgroups allow)\n"
+	"  -t, --timeout T       after T (30, 500ms, 2m) kill a job and all it started\n"
 	"  -a, --arg-file FILE   take the inputs from the lines of FILE\n"
 	"  -0, --null            inputs end with a NUL byte, not at the end of the line\n"
 	"  -k, --keep-order      output in the order of the inputs\n"
 	"      --bar             show the progress on standard error\n"
+	"      --dry-run         show the commands, run none\n"
 	"      --help            show this text\n"
 	"\n"
 	"Ctrl-C once starts no more jobs, twice kills the running ones.\n"
 	"Exit status: 0 all went well, 1-100 so many jobs failed, 101 more than 100 did,\n"
 	"125 carom run itself failed. Failures are summed up on standard error.\n";
 
-enum { OPTION_BAR = 256, OPTION_HELP };
+enum { OPTION_BAR = 256, OPTION_DRY_RUN, OPTION_HELP };
 
 static const struct option long_options[] = {
-	{ "jobs", required_argument, NULL, 'j' },     { "timeout", required_argument, NULL, 't' },
-	{ "arg-file", required_argument, NULL, 'a' }, { "null", no_argument, NULL, '0' },
-	{ "keep-order", no_argument, NULL, 'k' },     { "bar", no_argument, NULL, OPTION_BAR },
-	{ "help", no_argument, NULL, OPTION_HELP },   { NULL, 0, NULL, 0 },
+	{ "jobs", required_argument, NULL, 'j' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "arg-file", required_argument, NULL, 'a' },
+	{ "null", no_argument, NULL, '0' },
+	{ "keep-order", no_argument, NULL, 'k' },
+	{ "bar", no_argument, NULL, OPTION_BAR },
+	{ "dry-run", no_argument, NULL, OPTION_DRY_RUN },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ NULL, 0, NULL, 0 },
 };
 
 static uint32_t usual_job_count(void)
@@ -89,6 +93,30 @@ static int parse_timeout(const char *text, uint64_t *ret_ns)
 	return 0;
 }
 
+static bool is_separator(const char *word)
+{
+	return strcmp(word, ":::") == 0 || strcmp(word, ":::+") == 0;
+}
+
+static int add_source(struct carom_run_options *options, const struct carom_run_source *source)
+{
+	if (options->source_count == CAROM_RUN_SOURCES_MAX)
+		return carom_usage_error("more than the %d sources of inputs that are possible",
+					 CAROM_RUN_SOURCES_MAX);
+	options->sources[options->source_count++] = *source;
+	return 0;
+}
+
+static int take_file(struct carom_run_options *options, const char *path)
+{
+	for (size_t i = 0; i < options->source_count; i++)
+		if (strcmp(path, "-") == 0 && strcmp(options->sources[i].path, "-") == 0)
+			return carom_usage_error(
+				"-a: standard input has one end only, '-' is there "
+				"twice");
+	return add_source(options, &(struct carom_run_source){ .path = path });
+}
+
 static int take_option(int code, struct carom_run_options *options)
 {
 	switch (code) {
@@ -97,40 +125,62 @@ static int take_option(int code, struct carom_run_options *options)
 	case 't':
 		return parse_timeout(optarg, &options->timeout_ns);
 	case 'a':
-		if (options->input_path)
-			return carom_usage_error("-a: one file only, not '%s' as well", optarg);
-		options->input_path = optarg;
-		return 0;
+		return take_file(options, optarg);
 	case '0':
 		options->separator = '\0';
 		return 0;
 	case 'k':
 		options->keep_order = true;
 		return 0;
-	default: /* OPTION_BAR */
+	case OPTION_BAR:
 		options->wants_bar = true;
+		return 0;
+	default: /* OPTION_DRY_RUN */
+		options->is_dry_run = true;
 		return 0;
 	}
 }
 
-static int take_words(int argc, char *argv[], struct carom_run_options *options)
+const char *carom_run_source_name(const struct carom_run_source *source)
 {
-	options->command = argv + optind;
-	for (int i = optind; i < argc; i++) {
-		if (strcmp(argv[i], ":::") != 0)
-			continue;
-		argv[i] = NULL;
-		options->inputs = argv + i + 1;
-		options->input_count = (size_t)(argc - i - 1);
-		break;
+	if (!source->path)
+		return "inputs";
+	return strcmp(source->path, "-") == 0 ? "standard input" : source->path;
+}
+
+static int take_command(char *argv[], struct carom_run_options *options)
+{
+	options->command = argv;
+	while (*argv && !is_separator(*argv))
+		argv++;
+	return argv == options->command ? carom_usage_error("which command?") : 0;
+}
+
+/* The words from each separator to the next. */
+static int take_sources(char *argv[], struct carom_run_options *options)
+{
+	struct carom_run_source *source = NULL;
+	int status = 0;
+
+	for (; *argv && status == 0; argv++) {
+		if (is_separator(*argv)) {
+			struct carom_run_source begun = { .inputs = argv + 1,
+							  .is_linked = strcmp(*argv, ":::+") == 0 };
+
+			if (begun.is_linked && options->source_count == 0)
+				return carom_usage_error(
+					"':::+' goes along with a source before it, "
+					"and there is none");
+			status = add_source(options, &begun);
+			source = &options->sources[options->source_count - 1];
+			*argv = NULL;
+		} else if (source) {
+			source->count++;
+		}
 	}
-	if (!options->command[0])
-		return carom_usage_error("which command?");
-	if (options->inputs && options->input_path)
-		return carom_usage_error("inputs come from -a or after ':::', not from both");
-	if (options->input_path && strcmp(options->input_path, "-") == 0)
-		options->input_path = NULL;
-	return 0;
+	if (status == 0 && options->source_count == 0)
+		status = add_source(options, &(struct carom_run_source){ .path = "-" });
+	return status;
 }
 
 bool carom_run_options_parse(int argc, char *argv[], struct carom_run_options *ret_options,
@@ -155,7 +205,9 @@ bool carom_run_options_parse(int argc, char *argv[], struct carom_run_options *r
 						    : take_option(code, &options);
 	}
 	if (status == 0)
-		status = take_words(argc, argv, &options);
+		status = take_command(argv + optind, &options);
+	if (status == 0)
+		status = take_sources(argv + optind, &options);
 	if (status == 0 && options.job_count == 0)
 		options.job_count = usual_job_count();
 	*ret_options = options;

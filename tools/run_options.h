@@ -8,17 +8,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CAROM_RUN_JOBS_MAX 10000
+#define CAROM_RUN_JOBS_MAX    10000
+#define CAROM_RUN_SOURCES_MAX 16
+
+/**
+ * struct carom_run_source - where inputs come from
+ * @inputs:    the words after ":::" or ":::+"; NULL: they are in a file
+ * @count:     how many
+ * @path:      the file; "-" is standard input; NULL: they are words
+ * @is_linked: goes along with the source before it
+ */
+struct carom_run_source {
+	char *const *inputs;
+	size_t count;
+	const char *path;
+	bool is_linked;
+};
+
+/** carom_run_source_name() - for messages */
+const char *carom_run_source_name(const struct carom_run_source *source);
 
 /**
  * struct carom_run_options - what to run, on what, and how
  * @command:     words of the command, NULL-terminated; {} stands for the input
- * @inputs:      the inputs after ":::", NULL if there was none
- * @input_count: how many
- * @input_path:  the file that holds the inputs; NULL means standard input
+ * @sources:     where the inputs come from: those of -a first
+ * @source_count: 1 to CAROM_RUN_SOURCES_MAX
  * @separator:   ends an input in a file: '\n' or '\0'
  * @keep_order:  output in the order of the inputs
  * @wants_bar:   show the progress
+ * @is_dry_run:  only show the commands
  * @job_count:   jobs at a time, 1 to CAROM_RUN_JOBS_MAX
  * @timeout_ns:  time limit of a job; 0 means none
  *
@@ -26,19 +44,19 @@
  */
 struct carom_run_options {
 	char *const *command;
-	char *const *inputs;
-	size_t input_count;
-	const char *input_path;
+	struct carom_run_source sources[CAROM_RUN_SOURCES_MAX];
+	size_t source_count;
 	uint64_t timeout_ns;
 	uint32_t job_count;
 	char separator;
 	bool keep_order;
 	bool wants_bar;
+	bool is_dry_run;
 };
 
 /**
  * carom_run_options_parse() - read the command line
- * @argv:       [0] is the name of the command; ":::" is overwritten with NULL
+ * @argv:       [0] is the name of the command; ":::" and ":::+" are overwritten with NULL
  * @ret_status: where nothing is to be run: the exit status, everything being said
  *
  * Return: whether there is something to run.

@@ -55,7 +55,9 @@ struct job {
 struct order {
 	enum carom_shepherd_order kind;
 	int output_fds[2];
-	char input[1 + CAROM_SHEPHERD_INPUT_MAX + 1]; /* behind the byte that names the kind */
+	size_t length; /* of the input */
+	struct carom_shepherd_start start;
+	char input[CAROM_SHEPHERD_INPUT_MAX + 1];
 };
 
 static void take_descriptors(struct msghdr *message, int ret_fds[2])
@@ -75,10 +77,13 @@ static bool receive(struct order *ret_order)
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(2 * sizeof(int))];
 	} rights;
-	struct iovec text = { ret_order->input, sizeof(ret_order->input) - 1 };
+	struct iovec text[] = {
+		{ &ret_order->start, sizeof(ret_order->start) },
+		{ ret_order->input, CAROM_SHEPHERD_INPUT_MAX },
+	};
 	struct msghdr message = {
-		.msg_iov = &text,
-		.msg_iovlen = 1,
+		.msg_iov = text,
+		.msg_iovlen = 2,
 		.msg_control = &rights,
 		.msg_controllen = sizeof(rights),
 	};
@@ -87,8 +92,10 @@ static bool receive(struct order *ret_order)
 	if (n <= 0)
 		return false;
 	take_descriptors(&message, ret_order->output_fds);
-	ret_order->kind = (enum carom_shepherd_order)ret_order->input[0];
-	ret_order->input[n] = '\0';
+	ret_order->kind = (enum carom_shepherd_order)ret_order->start.kind;
+	ret_order->length =
+		(size_t)n < sizeof(ret_order->start) ? 0 : (size_t)n - sizeof(ret_order->start);
+	ret_order->input[ret_order->length] = '\0';
 	return true;
 }
 
@@ -108,13 +115,19 @@ static pid_t start(const struct carom_shepherd *shepherd, const struct order *or
 		.new_group = true,
 		.death_signal = SIGKILL,
 	};
+	const struct carom_run_values values = {
+		.text = order->input,
+		.length = order->length,
+		.number = order->start.number,
+		.slot = order->start.slot,
+	};
 	char **words;
 	int pidfd;
 	pid_t pid;
 
 	if (order->output_fds[0] < 0)
 		return -EMFILE; /* they did not fit into our table: there is no other reason */
-	pid = carom_run_words(shepherd->command, order->input + 1, &words);
+	pid = carom_run_words(shepherd->command, &values, &words);
 	if (pid < 0)
 		return pid;
 	options.argv = words;

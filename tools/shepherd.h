@@ -15,19 +15,28 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-/* The longest word the kernel takes (MAX_ARG_STRLEN, with its NUL), so the longest input. */
+/* The longest word the kernel takes (MAX_ARG_STRLEN, with its NUL), so the longest input, all values of it. */
 #define CAROM_SHEPHERD_INPUT_MAX (128 * 1024 - 1)
 
 /**
  * enum carom_shepherd_order - the first byte of a message from the master
- * @START: run the command on the input that follows; two descriptors come with
- *         it that become its standard output and standard error
+ * @START: the rest of struct carom_shepherd_start follows, and the values of the
+ *         sources with a NUL between one and the next: run the command on them.
+ *         Two descriptors come with it that become its standard output and
+ *         standard error
  * @KILL:  end the job with all its processes. Without a job it means nothing:
  *         the job was faster.
  */
 enum carom_shepherd_order {
 	CAROM_SHEPHERD_START = 'S',
 	CAROM_SHEPHERD_KILL = 'K',
+};
+
+/** struct carom_shepherd_start - how a START begins; see struct carom_run_values */
+struct carom_shepherd_start {
+	char kind;
+	uint32_t slot;
+	uint64_t number;
 };
 
 /**

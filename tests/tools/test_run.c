@@ -39,6 +39,45 @@ Test(run, replaces_every_mark_and_appends_only_if_there_is_none)
 	shell_expect_is(done->err, "");
 }
 
+Test(run, replaces_marks_by_parts_of_the_input)
+{
+	const struct shell *done =
+		shell("$C run -k echo {.} {/} {//} {/.} {1} x{1/.}y ::: dir/a.tar.gz /b .profile "
+		      "d.d/none a. d//e.x;"
+		      "$C run -j 1 echo {#} {%} ::: a b");
+
+	shell_expect_is(done->out, "dir/a.tar a.tar.gz dir a.tar dir/a.tar.gz xa.tary\n"
+				   "/b b / b /b xby\n"
+				   ".profile .profile . .profile .profile x.profiley\n"
+				   "d.d/none none d.d none d.d/none xnoney\n"
+				   "a. a. . a. a. xa.y\n"
+				   "d//e e.x d e d//e.x xey\n"
+				   "1 1\n2 1\n");
+}
+
+Test(run, leaves_alone_what_only_looks_like_a_mark)
+{
+	const struct shell *done =
+		shell("exec $C run echo {print} {2} {0} {01.x} {.#} {1#} { {{}} ::: a");
+
+	shell_expect_is(done->out, "{print} {2} {0} {01.x} {.#} {1#} { {a}\n");
+}
+
+Test(run, shows_what_it_would_run_and_runs_nothing)
+{
+	const struct shell *done = shell(
+		"$C run --dry-run touch {} 'x y' -- {#} ::: plain \"it's\" '' "
+		"\"$(printf 'new\\nline\\0331')\" '$HOME' a=b >lines; ls; cat lines;"
+		"mkdir d; cd d; bash ../lines && ls -A | wc -l; test -e \"it's\" && echo there;"
+		"test -e \"$(printf 'new\\nline\\0331')\" && echo there");
+
+	shell_expect_is(done->err, "touch: cannot touch '': No such file or directory\n");
+	shell_expect_is(done->out, "lines\ntouch plain 'x y' -- 1\ntouch 'it'\\''s' 'x y' -- 2\n"
+				   "touch '' 'x y' -- 3\ntouch $'new\\nline\\0331' 'x y' -- 4\n"
+				   "touch '$HOME' 'x y' -- 5\ntouch a=b 'x y' -- 6\n"
+				   "13\nthere\nthere\n");
+}
+
 Test(run, has_no_shell_in_between)
 {
 	const struct shell *done = shell(
@@ -69,6 +108,45 @@ Test(run, takes_inputs_from_a_file)
 		      "$C run -a /dev/null echo; echo $?");
 
 	shell_expect_is(done->out, "a\nb\nyes\n0\n");
+}
+
+Test(run, combines_several_lists_each_with_each)
+{
+	const struct shell *done = shell("printf '1\\n2\\n' >list;"
+					 "$C run -k echo {2}{1} {} {1/} ::: a d/b ::: x y;"
+					 "$C run -k -a list printf '%s,' ::: a b; echo;"
+					 "echo in | $C run -k -a list -a - printf '%s,'; echo;"
+					 "$C run -k printf '%s,' ::: a b :::; echo $?");
+
+	shell_expect_is(done->out, "xa a x a\nya a y a\nxd/b d/b x b\nyd/b d/b y b\n"
+				   "1,a,1,b,2,a,2,b,\n1,in,2,in,\n0\n");
+	shell_expect_is(done->err, "");
+}
+
+Test(run, takes_lists_along_with_the_one_before)
+{
+	const struct shell *done = shell("$C run -k echo {1}{2}{3} ::: 1 2 3 :::+ a b ::: x y;"
+					 "$C run -k echo {1}{2}{3} ::: 1 2 ::: a b :::+ x y z;"
+					 "$C run --dry-run -k echo ::: 1 2 :::+ 'a b' '';"
+					 "$C run -k echo ::: 1 2 :::+");
+
+	shell_expect_is(done->out, "1ax\n1ay\n2bx\n2by\n"
+				   "1ax\n1by\n2ax\n2by\n"
+				   "echo 1 'a b'\necho 2 ''\n");
+}
+
+Test(run, fails_a_combination_that_cannot_be_words)
+{
+	const struct shell *done =
+		shell("printf 'a\\nn\\0l\\n' >list; head -c 70000 /dev/zero | tr '\\0' x >long;"
+		      "$C run -k -a list echo ::: b; $C run -a long -a long true;"
+		      "$C run -a missing true ::: a; $C run -a . true ::: a; echo $?");
+
+	shell_expect_is(done->out, "a b\n125\n");
+	shell_expect_has(done->err, "could not start (the input holds a NUL byte): n b\n");
+	shell_expect_has(done->err, "could not start (Argument list too long): xxxxxx");
+	shell_expect_has(done->err, "carom run: missing: No such file or directory\n"
+				    "carom run: .: Is a directory\n");
 }
 
 Test(run, does_nothing_if_the_input_cannot_be_read)
@@ -560,8 +638,10 @@ static const struct mistake mistakes[] = {
 	{ "run -t '' true ::: a", "is not a time" },
 	{ "run -t 99999999999h true ::: a", "carom run: --timeout: '99999999999h' is too long" },
 	{ "run -t 99999999999999999999999 true ::: a", "is too long" },
-	{ "run -a x -a y true", "carom run: -a: one file only, not 'y' as well" },
-	{ "run -a x true ::: a", "carom run: inputs come from -a or after ':::', not from both" },
+	{ "run -a - -a - true", "carom run: -a: standard input has one end only" },
+	{ "run true :::+ a", "carom run: ':::+' goes along with a source before it" },
+	{ "run true ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: :::",
+	  "carom run: more than the 16 sources" },
 };
 
 Test(run, names_each_mistake_and_runs_nothing)
