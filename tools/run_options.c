@@ -24,7 +24,7 @@ static const char help[] =
 	"a word {} is the input, {2} that of the second list, {.} {/} {//} {/.} parts of\n"
 	"it, {#} the job's number, {%} its slot; without any, it is the last word.\n"
 	"\n"
-	"  -j, --jobs N          jobs at a time (by default as CPUs and cgroups allow)\n"
+	"  -j, --jobs N          jobs at a time, 50%, +2; auto: as CPUs and cgroups allow\n"
 	"  -t, --timeout T       after T (30, 500ms, 2m) kill a job and all it started\n"
 	"  -a, --arg-file FILE   take the inputs from the lines of FILE\n"
 	"  -0, --null            inputs end with a NUL byte, not at the end of the line\n"
@@ -58,23 +58,59 @@ static uint32_t usual_job_count(void)
 	return count < CAROM_RUN_JOBS_MAX ? (uint32_t)count : CAROM_RUN_JOBS_MAX;
 }
 
+/* Digits with @unit behind them and nothing more. What is too much becomes UINT32_MAX. */
+static bool parse_number(const char *text, const char *unit, uint32_t *ret_number)
+{
+	uint32_t number = 0;
+	const char *digit = text;
+
+	for (; isdigit((unsigned char)*digit); digit++)
+		if (__builtin_mul_overflow(number, 10U, &number) ||
+		    __builtin_add_overflow(number, (uint32_t)(*digit - '0'), &number))
+			number = UINT32_MAX /
+				 10; /* overflows again, or is far too much in any case */
+	if (digit == text || strcmp(digit, unit) != 0)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+/* Of as many as there are by default: 50%, +2, auto. */
+static bool parse_relative_jobs(const char *text, uint64_t *ret_count)
+{
+	uint64_t usual = usual_job_count();
+	uint32_t number = 0;
+	bool is_percentage = parse_number(text, "%", &number);
+
+	if (is_percentage && number > 0)
+		*ret_count = usual * number < 100 ? 1 : usual * number / 100;
+	else if (*text == '+' && parse_number(text + 1, "", &number))
+		*ret_count = usual + number;
+	else if (strcmp(text, "auto") == 0)
+		*ret_count = usual;
+	else
+		return false;
+	return true;
+}
+
 static int parse_jobs(const char *text, uint32_t *ret_count)
 {
-	uint32_t count = 0;
+	uint32_t number = 0;
+	uint64_t count;
 
-	for (const char *digit = text; *digit; digit++) {
-		if (!isdigit((unsigned char)*digit))
-			return carom_usage_error("-j: '%s' is not a number of jobs", text);
-		count = count * 10 + (uint32_t)(*digit - '0');
-		if (count > CAROM_RUN_JOBS_MAX)
-			return carom_usage_error("-j: '%s' is more than the %d jobs at a time "
-						 "that are possible",
-						 text, CAROM_RUN_JOBS_MAX);
-	}
+	if (parse_number(text, "", &number))
+		count = number;
+	else if (!parse_relative_jobs(text, &count))
+		count = 0;
 	if (count == 0)
-		return carom_usage_error("-j: '%s' is not a number of jobs, 1 to %d", text,
-					 CAROM_RUN_JOBS_MAX);
-	*ret_count = count;
+		return carom_usage_error(
+			"-j: '%s' is not a number of jobs, 1 to %d, or auto, 50%%, +2", text,
+			CAROM_RUN_JOBS_MAX);
+	if (count > CAROM_RUN_JOBS_MAX)
+		return carom_usage_error("-j: '%s' is more than the %d jobs at a time that are "
+					 "possible",
+					 text, CAROM_RUN_JOBS_MAX);
+	*ret_count = (uint32_t)count;
 	return 0;
 }
 

@@ -209,6 +209,23 @@ Test(run, runs_as_many_jobs_at_a_time_as_told)
 	cr_expect(zero(int, done->status));
 }
 
+Test(run, counts_jobs_from_as_many_as_can_run_at_once)
+{
+	/* the message says how many it took for more than there are descriptors for */
+	const struct shell *done = shell(
+		"ulimit -n 64; export CAROM_CPU_COUNT=200;"
+		"for j in auto 50% 150% 0.5% 200%x +7 +0 +x 1000000%; do $C run -j $j true ::: a;"
+		" done 2>&1 | sed -n 's/ at a time.*//; s/.*-j: //p';"
+		"CAROM_CPU_COUNT=1 $C run -j 1% echo ::: one");
+
+	shell_expect_is(done->out, "200 jobs\n100 jobs\n300 jobs\n"
+				   "'0.5%' is not a number of jobs, 1 to 10000, or auto, 50%, +2\n"
+				   "'200%x' is not a number of jobs, 1 to 10000, or auto, 50%, +2\n"
+				   "207 jobs\n200 jobs\n"
+				   "'+x' is not a number of jobs, 1 to 10000, or auto, 50%, +2\n"
+				   "'1000000%' is more than the 10000 jobs\none\n");
+}
+
 Test(run, gives_jobs_nothing_but_three_descriptors)
 {
 	const struct shell *done = shell(
@@ -622,6 +639,7 @@ static const struct mistake mistakes[] = {
 	{ "run --jobs", "carom run: option '--jobs' needs a value" },
 	{ "run -j 0 true ::: a", "carom run: -j: '0' is not a number of jobs" },
 	{ "run -j -1 true ::: a", "carom run: -j: '-1' is not a number of jobs" },
+	{ "run -j 0% true ::: a", "carom run: -j: '0%' is not a number of jobs" },
 	{ "run -j 2x true ::: a", "carom run: -j: '2x' is not a number of jobs" },
 	{ "run -j '' true ::: a", "carom run: -j: '' is not a number of jobs" },
 	{ "run -j 10001 true ::: a", "carom run: -j: '10001' is more than" },
