@@ -13,6 +13,8 @@
  *   I1  Memory and descriptors are bounded, whatever the inputs: a job starts
  *       only if a slot is free and its place in the output ring is.
  *   I2  Each job that was started, or could not be, passes end_job() once.
+ *       A job that is to be run again keeps its slot until then, so what waits
+ *       for its next attempt is bounded too.
  *   I3  After a stop no job starts. When output cannot be written no more is
  *       tried, and what runs is killed.
  */
@@ -64,6 +66,7 @@ struct run {
 	struct carom_loop_fd signals;
 	int stop_signal; /* that stopped the run, or 0 */
 	bool is_stopped; /* no more jobs */
+	bool has_enough; /* successes, --halt says */
 	bool has_failed; /* itself */
 	bool is_mute;    /* I3: output goes nowhere */
 	bool is_input_at_end;
@@ -122,10 +125,26 @@ static void on_bar_due(struct carom_loop_timer *timer)
 
 /* --- stopping ---------------------------------------------------------- */
 
-static void kill_jobs(struct run *run)
+static void kill_jobs(struct run *run, enum carom_run_outcome_kind reason)
 {
 	for (uint32_t i = 0; i < run->options->job_count; i++)
-		carom_run_slot_kill(&run->slots[i], CAROM_RUN_INTERRUPTED);
+		carom_run_slot_kill(&run->slots[i], reason);
+}
+
+/* Once, when --halt has seen enough. */
+static void halt(struct run *run)
+{
+	const struct carom_run_halt *halt = &run->options->halt;
+	uint64_t running = running_count(run);
+
+	run->is_stopped = true;
+	run->has_enough = halt->on_success;
+	tell(run, "--halt: %llu of %llu jobs failed: %s %llu running job%s",
+	     (unsigned long long)run->report.failed_count,
+	     (unsigned long long)run->report.done_count, halt->is_now ? "killing" : "waiting for",
+	     (unsigned long long)running, running == 1 ? "" : "s");
+	if (halt->is_now)
+		kill_jobs(run, CAROM_RUN_HALTED);
 }
 
 static void fail(struct run *run, const char *what, int error)
@@ -141,7 +160,7 @@ static void fail_and_kill(struct run *run, const char *what, int error)
 	fail(run, what, error);
 	run->is_mute = true;
 	carom_run_output_discard(&run->output);
-	kill_jobs(run);
+	kill_jobs(run, CAROM_RUN_INTERRUPTED);
 }
 
 static void on_signal(struct carom_loop_fd *watch)
@@ -162,7 +181,7 @@ static void on_signal(struct carom_loop_fd *watch)
 	}
 	tell(run, "SIG%s: killing %llu running job%s", sigabbrev_np(run->stop_signal),
 	     (unsigned long long)running, running == 1 ? "" : "s");
-	kill_jobs(run);
+	kill_jobs(run, CAROM_RUN_INTERRUPTED);
 }
 
 /* --- jobs -------------------------------------------------------------- */
@@ -179,14 +198,64 @@ static void end_job(struct run *run, struct carom_run_job *job)
 	carom_run_output_put(&run->output, place, &job->spool);
 	if (run->is_mute)
 		carom_run_output_discard(&run->output);
+	if (!run->is_stopped && carom_run_halt_is_due(&run->options->halt, run->report.done_count,
+						      run->report.failed_count))
+		halt(run);
+}
+
+static void end_slot(struct carom_run_slot *slot)
+{
+	struct run *run = slot->userdata;
+
+	slot->is_waiting = false;
+	run->free_slots[run->free_count++] = slot;
+	end_job(run, &slot->job);
+}
+
+/* Also without a delay by the timer: attempts that cannot be started would nest otherwise. */
+static bool try_later(struct carom_run_slot *slot)
+{
+	struct run *run = slot->userdata;
+	const struct carom_run_retry *retry = &run->options->retry;
+
+	if (run->is_stopped || run->is_mute ||
+	    !carom_run_retry_is_due(retry, slot->job.outcome, slot->job.retry_count))
+		return false;
+	slot->is_waiting = carom_loop_timer_set(run->loop, &slot->retry_due,
+						carom_deadline_after(retry->delay_ns)) == 0;
+	return slot->is_waiting;
 }
 
 static void on_job_ended(struct carom_run_slot *slot)
 {
-	struct run *run = slot->userdata;
+	if (!try_later(slot))
+		end_slot(slot);
+}
 
-	run->free_slots[run->free_count++] = slot;
-	end_job(run, &slot->job);
+static void on_retry_due(struct carom_loop_timer *timer)
+{
+	struct carom_run_slot *slot = timer->userdata;
+	int r;
+
+	slot->is_waiting = false;
+	r = carom_run_slot_start_again(slot);
+	if (r == 0)
+		return;
+	slot->job.outcome = (struct carom_run_outcome){ CAROM_RUN_NOT_STARTED, -r };
+	on_job_ended(slot);
+}
+
+/* I3: what waits for another attempt has failed, then. */
+static void give_up_retries(struct run *run)
+{
+	for (uint32_t i = 0; i < run->options->job_count; i++) {
+		struct carom_run_slot *slot = &run->slots[i];
+
+		if (!slot->is_waiting)
+			continue;
+		carom_loop_timer_clear(run->loop, &slot->retry_due);
+		end_slot(slot);
+	}
 }
 
 /* The command as a line, the caller's, ended by free(3). Returns NULL without memory. */
@@ -339,6 +408,8 @@ static void go(struct run *run)
 
 	while (r >= 0) {
 		start_jobs(run);
+		if (run->is_stopped)
+			give_up_retries(run);
 		show_bar(run);
 		if (is_over(run))
 			return;
@@ -388,6 +459,7 @@ static int make_slots(struct run *run)
 		.loop = run->loop,
 		.template = &run->shepherd,
 		.timeout_ns = run->options->timeout_ns,
+		.keeps_items = run->options->retry.count > 0,
 		.ended = on_job_ended,
 		.userdata = run,
 	};
@@ -398,6 +470,10 @@ static int make_slots(struct run *run)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < job_count; i++) {
 		carom_run_slot_init(&run->slots[i], i + 1, &options);
+		run->slots[i].retry_due = (struct carom_loop_timer){
+			.expired = on_retry_due,
+			.userdata = &run->slots[i],
+		};
 		run->free_slots[job_count - 1 - i] = &run->slots[i];
 	}
 	run->free_count = job_count;
@@ -457,7 +533,9 @@ static int finish(struct run *run)
 	carom_bar_clear(&run->bar);
 	if (!run->is_mute) /* what was killed then is nobody's fault */
 		carom_run_report_say(&run->report, run->options);
-	return run->has_failed ? CAROM_EXIT_ERROR : carom_run_report_status(&run->report);
+	if (run->has_failed)
+		return CAROM_EXIT_ERROR;
+	return run->has_enough ? 0 : carom_run_report_status(&run->report);
 }
 
 static void clean_up(struct run *run)

@@ -221,7 +221,7 @@ static int start_with_shepherd(struct carom_run_slot *slot, const struct carom_r
 	return r < 0 ? r : send_start(slot, item);
 }
 
-int carom_run_slot_start(struct carom_run_slot *slot, const struct carom_run_item *item)
+static int start(struct carom_run_slot *slot, const struct carom_run_item *item)
 {
 	int r;
 
@@ -243,6 +243,33 @@ int carom_run_slot_start(struct carom_run_slot *slot, const struct carom_run_ite
 	return 0;
 }
 
+static int keep_item(struct carom_run_slot *slot, const struct carom_run_item *item)
+{
+	char *text = realloc(slot->item_text, item->length + 1);
+
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, item->text, item->length + 1);
+	slot->item_text = text;
+	slot->item = (struct carom_run_item){ text, item->length, item->error };
+	return 0;
+}
+
+int carom_run_slot_start(struct carom_run_slot *slot, const struct carom_run_item *item)
+{
+	int r = slot->keeps_items ? keep_item(slot, item) : 0;
+
+	return r < 0 ? r : start(slot, item);
+}
+
+int carom_run_slot_start_again(struct carom_run_slot *slot)
+{
+	carom_run_spool_close(&slot->job.spool);
+	slot->job.is_stuck = false;
+	slot->job.retry_count++;
+	return start(slot, &slot->item);
+}
+
 /* --- its life ---------------------------------------------------------- */
 
 void carom_run_slot_init(struct carom_run_slot *slot, uint32_t number,
@@ -256,6 +283,7 @@ void carom_run_slot_init(struct carom_run_slot *slot, uint32_t number,
 		.loop = options->loop,
 		.template = options->template,
 		.timeout_ns = options->timeout_ns,
+		.keeps_items = options->keeps_items,
 		.control = { .fd = -1, .ready = on_control, .userdata = slot },
 		.time_limit = { .expired = on_time_limit, .userdata = slot },
 	};
@@ -278,9 +306,11 @@ static void wait_for_shepherd(const struct carom_run_slot *slot)
 void carom_run_slot_deinit(struct carom_run_slot *slot)
 {
 	carom_loop_timer_clear(slot->loop, &slot->time_limit);
+	carom_loop_timer_clear(slot->loop, &slot->retry_due);
 	carom_run_slot_dismiss(slot);
 	if (slot->control.fd >= 0)
 		wait_for_shepherd(slot);
 	drop_shepherd(slot);
 	carom_run_spool_close(&slot->job.spool);
+	free(slot->item_text);
 }

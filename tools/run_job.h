@@ -24,6 +24,7 @@
  * @spool:    what it writes; the job's until somebody takes it
  * @outcome:  once it has ended
  * @is_stuck: processes of it could not be killed
+ * @retry_count: attempts before this one
  */
 struct carom_run_job {
 	uint64_t number;
@@ -31,6 +32,7 @@ struct carom_run_job {
 	struct carom_run_spool spool;
 	struct carom_run_outcome outcome;
 	bool is_stuck;
+	uint32_t retry_count;
 };
 
 /** carom_run_job_init() - job @number on @item, not started */
@@ -57,17 +59,24 @@ struct carom_run_slot {
 	struct carom_loop_timer time_limit;
 	enum carom_run_outcome_kind kill_reason;
 	bool is_busy;
+	bool keeps_items;
+	bool is_waiting;                   /* the caller's: to be started again */
+	struct carom_loop_timer retry_due; /* likewise */
+	struct carom_run_item item;        /* of the job, if it is kept: in @item_text */
+	char *item_text;
 };
 
 /**
  * struct carom_run_slot_options - how slots are
  * @template:   what their shepherds get, except the socket; kept by reference
  * @timeout_ns: time limit of each job; 0 means none
+ * @keeps_items: for carom_run_slot_start_again()
  */
 struct carom_run_slot_options {
 	struct carom_loop *loop;
 	const struct carom_shepherd *template;
 	uint64_t timeout_ns;
+	bool keeps_items;
 	void (*ended)(struct carom_run_slot *slot);
 	void *userdata;
 };
@@ -87,6 +96,14 @@ void carom_run_slot_deinit(struct carom_run_slot *slot);
  * Return: 0, or -errno: the slot is free, `ended` will not be called.
  */
 int carom_run_slot_start(struct carom_run_slot *slot, const struct carom_run_item *item);
+
+/**
+ * carom_run_slot_start_again() - start slot->job, which has ended, on the same item
+ *
+ * What it has written is dropped. The item is kept if the options say so.
+ * Return: as carom_run_slot_start().
+ */
+int carom_run_slot_start_again(struct carom_run_slot *slot);
 
 /** carom_run_slot_kill() - have the job killed, if there is one; `ended` tells when it is done */
 void carom_run_slot_kill(struct carom_run_slot *slot, enum carom_run_outcome_kind reason);

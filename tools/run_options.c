@@ -26,6 +26,10 @@ static const char help[] =
 	"\n"
 	"  -j, --jobs N          jobs at a time, 50%, +2; auto: as CPUs and cgroups allow\n"
 	"  -t, --timeout T       after T (30, 500ms, 2m) kill a job and all it started\n"
+	"      --retries N       run a job that failed up to N times more\n"
+	"      --retry-delay T   wait before that\n"
+	"      --retry-on CAUSE  only if: failed,timeout,signal,start (any of them)\n"
+	"      --halt WHEN       stop at soon|now,fail|success=N|N% (now kills)\n"
 	"  -a, --arg-file FILE   take the inputs from the lines of FILE\n"
 	"  -0, --null            inputs end with a NUL byte, not at the end of the line\n"
 	"  -k, --keep-order      output in the order of the inputs\n"
@@ -37,7 +41,15 @@ static const char help[] =
 	"Exit status: 0 all went well, 1-100 so many jobs failed, 101 more than 100 did,\n"
 	"125 carom run itself failed. Failures are summed up on standard error.\n";
 
-enum { OPTION_BAR = 256, OPTION_DRY_RUN, OPTION_HELP };
+enum {
+	OPTION_BAR = 256,
+	OPTION_DRY_RUN,
+	OPTION_RETRIES,
+	OPTION_RETRY_DELAY,
+	OPTION_RETRY_ON,
+	OPTION_HALT,
+	OPTION_HELP
+};
 
 static const struct option long_options[] = {
 	{ "jobs", required_argument, NULL, 'j' },
@@ -47,6 +59,10 @@ static const struct option long_options[] = {
 	{ "keep-order", no_argument, NULL, 'k' },
 	{ "bar", no_argument, NULL, OPTION_BAR },
 	{ "dry-run", no_argument, NULL, OPTION_DRY_RUN },
+	{ "retries", required_argument, NULL, OPTION_RETRIES },
+	{ "retry-delay", required_argument, NULL, OPTION_RETRY_DELAY },
+	{ "retry-on", required_argument, NULL, OPTION_RETRY_ON },
+	{ "halt", required_argument, NULL, OPTION_HALT },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -114,18 +130,54 @@ static int parse_jobs(const char *text, uint32_t *ret_count)
 	return 0;
 }
 
-static int parse_timeout(const char *text, uint64_t *ret_ns)
+static int parse_time(const char *option, const char *text, uint64_t *ret_ns)
 {
 	int r = carom_duration_parse(text, ret_ns);
 
 	if (r == -ERANGE)
-		return carom_usage_error("--timeout: '%s' is too long", text);
+		return carom_usage_error("%s: '%s' is too long", option, text);
 	if (r < 0)
-		return carom_usage_error("--timeout: '%s' is not a time such as 30, 0.5, 500ms, "
+		return carom_usage_error("%s: '%s' is not a time such as 30, 0.5, 500ms, "
 					 "2m or 1h",
-					 text);
-	if (*ret_ns == 0)
+					 option, text);
+	return 0;
+}
+
+static int parse_timeout(const char *text, uint64_t *ret_ns)
+{
+	int status = parse_time("--timeout", text, ret_ns);
+
+	if (status == 0 && *ret_ns == 0)
 		return carom_usage_error("--timeout: '%s' leaves a job no time", text);
+	return status;
+}
+
+static int parse_retries(const char *text, uint32_t *ret_count)
+{
+	if (!parse_number(text, "", ret_count) || *ret_count > CAROM_RUN_RETRIES_MAX)
+		return carom_usage_error("--retries: '%s' is not a number, 0 to %d", text,
+					 CAROM_RUN_RETRIES_MAX);
+	return 0;
+}
+
+static int parse_causes(const char *text, uint32_t *ret_causes)
+{
+	const char *bad;
+	int length;
+
+	if (!carom_run_retry_parse_causes(text, ret_causes, &bad, &length))
+		return carom_usage_error("--retry-on: '%.*s' is none of failed, timeout, signal, "
+					 "start",
+					 length, bad);
+	return 0;
+}
+
+static int parse_halt(const char *text, struct carom_run_halt *ret_halt)
+{
+	if (!carom_run_halt_parse(text, ret_halt))
+		return carom_usage_error("--halt: '%s' is nothing like now,fail=1 or "
+					 "soon,success=10%%",
+					 text);
 	return 0;
 }
 
@@ -168,6 +220,14 @@ static int take_option(int code, struct carom_run_options *options)
 	case 'k':
 		options->keep_order = true;
 		return 0;
+	case OPTION_RETRIES:
+		return parse_retries(optarg, &options->retry.count);
+	case OPTION_RETRY_DELAY:
+		return parse_time("--retry-delay", optarg, &options->retry.delay_ns);
+	case OPTION_RETRY_ON:
+		return parse_causes(optarg, &options->retry.causes);
+	case OPTION_HALT:
+		return parse_halt(optarg, &options->halt);
 	case OPTION_BAR:
 		options->wants_bar = true;
 		return 0;

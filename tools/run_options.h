@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tools/run_halt.h"
+#include "tools/run_retry.h"
+
 #define CAROM_RUN_JOBS_MAX    10000
 #define CAROM_RUN_SOURCES_MAX 16
 
@@ -39,6 +42,8 @@ const char *carom_run_source_name(const struct carom_run_source *source);
  * @is_dry_run:  only show the commands
  * @job_count:   jobs at a time, 1 to CAROM_RUN_JOBS_MAX
  * @timeout_ns:  time limit of a job; 0 means none
+ * @retry:       which jobs are run again
+ * @halt:        what stops the run
  *
  * All strings are those of argv.
  */
@@ -47,6 +52,8 @@ struct carom_run_options {
 	struct carom_run_source sources[CAROM_RUN_SOURCES_MAX];
 	size_t source_count;
 	uint64_t timeout_ns;
+	struct carom_run_retry retry;
+	struct carom_run_halt halt;
 	uint32_t job_count;
 	char separator;
 	bool keep_order;

@@ -13,6 +13,7 @@
  * @SIGNALLED:   killed by signal @value
  * @TIME_LIMIT:  killed because its time was up
  * @INTERRUPTED: killed because carom run was told to end
+ * @HALTED:      killed because --halt had seen enough
  * @NOT_STARTED: the errno is @value
  * @LOST:        its shepherd was killed, how the command ended is not known
  */
@@ -21,6 +22,7 @@ enum carom_run_outcome_kind {
 	CAROM_RUN_SIGNALLED,
 	CAROM_RUN_TIME_LIMIT,
 	CAROM_RUN_INTERRUPTED,
+	CAROM_RUN_HALTED,
 	CAROM_RUN_NOT_STARTED,
 	CAROM_RUN_LOST,
 };

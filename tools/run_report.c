@@ -108,6 +108,9 @@ static void name_cause(struct carom_run_outcome outcome, const struct carom_run_
 	case CAROM_RUN_INTERRUPTED:
 		snprintf(text, size, "killed when told to end");
 		break;
+	case CAROM_RUN_HALTED:
+		snprintf(text, size, "killed by --halt");
+		break;
 	case CAROM_RUN_NOT_STARTED:
 		snprintf(text, size, "could not start (%s)", reason_not_started(outcome.value));
 		break;

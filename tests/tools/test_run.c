@@ -287,6 +287,72 @@ Test(run, ends_with_the_number_of_failed_jobs)
 	shell_expect_is(done->out, "3\n100\n101\n101\n");
 }
 
+Test(run, runs_again_what_failed)
+{
+	const struct shell *done =
+		shell("$C run -k -j 2 --retries 3 sh -c 'echo $1 >>tried.$1; echo out $1;"
+		      "[ $(wc -l <tried.$1) = $1 ]' x ::: 1 2 4 5 2>err; echo $?;"
+		      "cat tried.* | sort | uniq -c | tr -s ' '; cat err");
+
+	/* only the last attempt's output */
+	shell_expect_is(done->out, "out 1\nout 2\nout 4\nout 5\n1\n 1 1\n 2 2\n 4 4\n 4 5\n"
+				   "carom run: 1 of 4 jobs failed:\n      1  exit status 1: 5\n");
+}
+
+Test(run, runs_again_by_cause_only)
+{
+	const struct shell *done = shell(
+		"try() { rm -f tried.*; $C run -t 1 --retries 1 \"$@\" sh -c"
+		" 'echo $1 >>tried.$1; case $1 in f) exit 3;; s) kill -TERM $$;;"
+		" t) sleep 1000;; esac' x ::: f s t; cat tried.* | tr -d '\\n'; echo; };"
+		"try --retry-on failed; try --retry-on timeout,signal; try;"
+		"$C run --retries 1000000 ./missing ::: a & pid=$!; kill -TERM $pid; wait $pid;"
+		"echo $?; printf 'n\\0l\\n' | $C run --retries 1000000 true; echo $?");
+
+	shell_expect_is(done->out, "ffst\nfsstt\nffsstt\n143\n1\n");
+}
+
+Test(run, does_not_wait_for_a_retry_when_told_to_end)
+{
+	static struct shell job;
+	int up = shell_listen("up");
+
+	shell_begin(&job, "exec $C run --retries 1 --retry-delay 1h sh -c 'echo there >up; exit 3' "
+			  "x ::: a");
+	shell_await_line(up, "there");
+	kill(job.pid, SIGINT);
+	shell_end(&job);
+	cr_expect(eq(int, job.status, -SIGINT));
+	shell_expect_has(job.err, "      1  exit status 3: a\n");
+}
+
+Test(run, stops_when_enough_have_failed)
+{
+	const struct shell *done = shell(
+		"$C run -j 1 --halt soon,fail=2 sh -c 'echo $1; exit $2' x {1} {2} ::: a b c d e"
+		" :::+ 0 1 0 1 1; echo $?;"
+		"$C run -j 1 --halt soon,fail=60% sh -c 'echo $1; exit $1' x"
+		" ::: 1 1 0 0 0 1 1 1 1 1 | tr -d '\\n'");
+
+	/* 2 of 2 are too few, 5 of 8 are 62% */
+	shell_expect_is(done->out, "a\nb\nc\nd\n2\n11000111");
+	shell_expect_has(done->err,
+			 "carom run: --halt: 2 of 4 jobs failed: waiting for 0 running jobs\n");
+}
+
+Test(run, kills_the_rest_when_one_went_well)
+{
+	const struct shell *done =
+		shell("mkfifo up; $C run -j 2 --halt now,success=1 sh -c 'if [ $1 = slow ]; then"
+		      " echo there >up; sleep 1000; else read x <up; fi' x ::: slow fast never;"
+		      "echo $?");
+
+	shell_expect_is(done->out, "0\n");
+	shell_expect_is(done->err, "carom run: --halt: 0 of 1 jobs failed: killing 1 running job\n"
+				   "carom run: 1 of 2 jobs failed:\n"
+				   "      1  killed by --halt: slow\n");
+}
+
 Test(run, sums_up_failures_by_cause)
 {
 	const struct shell *done =
@@ -656,6 +722,15 @@ static const struct mistake mistakes[] = {
 	{ "run -t '' true ::: a", "is not a time" },
 	{ "run -t 99999999999h true ::: a", "carom run: --timeout: '99999999999h' is too long" },
 	{ "run -t 99999999999999999999999 true ::: a", "is too long" },
+	{ "run --retries x true ::: a", "carom run: --retries: 'x' is not a number" },
+	{ "run --retries 1000001 true ::: a", "--retries: '1000001' is not a number, 0 to" },
+	{ "run --retry-delay x true ::: a", "carom run: --retry-delay: 'x' is not a time" },
+	{ "run --retry-on failed,x true ::: a", "carom run: --retry-on: 'x' is none of" },
+	{ "run --retry-on '' true ::: a", "carom run: --retry-on: '' is none of" },
+	{ "run --halt now true ::: a", "carom run: --halt: 'now' is nothing like" },
+	{ "run --halt now,fail=0 true ::: a", "--halt: 'now,fail=0' is nothing like" },
+	{ "run --halt soon,fail=101% true ::: a", "is nothing like" },
+	{ "run --halt soon,fail=1x true ::: a", "is nothing like" },
 	{ "run -a - -a - true", "carom run: -a: standard input has one end only" },
 	{ "run true :::+ a", "carom run: ':::+' goes along with a source before it" },
 	{ "run true ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: :::",
