@@ -29,6 +29,7 @@
 #include "ipc/object_private.h"
 #include "ipc/proxy.h"
 #include "ipc/server_private.h"
+#include "ipc/silence.h"
 #include "ipc/turn.h"
 
 #define BUFFER_SIZE  ((size_t)CAROM_KIB(16))
@@ -62,6 +63,7 @@ struct carom_line {
 	char *host;
 	unsigned char *key;
 	uint32_t depth_max;
+	uint64_t silence_ns;
 	struct carom_turn gate;
 	_Atomic uint64_t origin;
 	uint64_t number;
@@ -158,6 +160,8 @@ static int connect_it(struct carom_line *line, uint64_t deadline_ns)
 
 	if (r == 0)
 		r = carom_client_connect(&line->options, deadline_ns, &line->connection);
+	if (r == 0)
+		r = carom_silence_limit(carom_connection_fd(line->connection), line->silence_ns);
 	return r < 0 ? r : say_hello(line, deadline_ns);
 }
 
@@ -186,8 +190,9 @@ int carom_line_ready(struct carom_line *line, uint64_t deadline_ns, uint64_t *re
 	return r;
 }
 
-int carom_line_new(const struct carom_client_options *options, uint32_t depth_max,
-		   uint64_t deadline_ns, struct carom_line **ret_line)
+int carom_line_new(const struct carom_client_options *options,
+		   const struct carom_line_limits *limits, uint64_t deadline_ns,
+		   struct carom_line **ret_line)
 {
 	CAROM_CLEANUP(carom_line_unrefp) struct carom_line *line = calloc(1, sizeof(*line));
 	uint64_t number;
@@ -196,7 +201,8 @@ int carom_line_new(const struct carom_client_options *options, uint32_t depth_ma
 	if (!line)
 		return -ENOMEM;
 	atomic_init(&line->owner_count, 1);
-	line->depth_max = depth_max;
+	line->depth_max = limits->depth_max;
+	line->silence_ns = limits->silence_ns;
 	line->buffer = malloc(BUFFER_SIZE);
 	r = line->buffer ? copy_place(line, options) : -ENOMEM;
 	if (r == 0)

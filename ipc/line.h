@@ -21,13 +21,24 @@ struct carom_answered {
 };
 
 /**
+ * struct carom_line_limits - what a server may do to this side
+ * @depth_max:  how deep values may stand in each other
+ * @silence_ns: see ipc/silence.h
+ */
+struct carom_line_limits {
+	uint64_t silence_ns;
+	uint32_t depth_max;
+};
+
+/**
  * carom_line_new() - connect
  * @options: where to, and with which key; copied
  *
  * Return: as carom_client_connect(); -EPROTO: the server speaks another version.
  */
-int carom_line_new(const struct carom_client_options *options, uint32_t depth_max,
-		   uint64_t deadline_ns, struct carom_line **ret_line);
+int carom_line_new(const struct carom_client_options *options,
+		   const struct carom_line_limits *limits, uint64_t deadline_ns,
+		   struct carom_line **ret_line);
 struct carom_line *carom_line_ref(struct carom_line *line);
 struct carom_line *carom_line_unref(struct carom_line *line);
 void carom_line_unrefp(struct carom_line **line);

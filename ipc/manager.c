@@ -178,7 +178,9 @@ static int open_line(struct carom_manager *manager, uint64_t deadline_ns)
 				      .authkey = o->authkey, .authkey_size = o->authkey_size,
 				      .message_max = o->message_max, .family = o->family,
 				      .port = manager->place.port),
-		o->depth_max, deadline_ns, &line);
+		&(struct carom_line_limits){ .silence_ns = o->silence_ns,
+					     .depth_max = o->depth_max },
+		deadline_ns, &line);
 
 	if (r < 0)
 		return r;

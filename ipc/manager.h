@@ -57,6 +57,7 @@ typedef int carom_server_init_fn(struct carom_server *server, const void *argume
  * @start_timeout_ns:    how long carom_manager_start() waits for it; 0 means 30 s
  * @shutdown_timeout_ns: how long carom_manager_shutdown() waits before it uses force, and then
  *                 again; 0 means 1 s
+ * @silence_ns:    as in struct carom_server_options, at both ends
  */
 struct carom_manager_options {
 	size_t size_bytes;
@@ -76,6 +77,7 @@ struct carom_manager_options {
 	int family;
 	uint16_t port;
 	uint16_t reserved[3]; /* 0 */
+	uint64_t silence_ns;
 };
 #define CAROM_MANAGER_OPTIONS(...) CAROM_OPTIONS(carom_manager_options, __VA_ARGS__)
 
@@ -123,7 +125,8 @@ CAROM_API int carom_manager_start(struct carom_manager *manager);
 /**
  * carom_manager_connect() - to a server that runs
  *
- * Again, where it is connected: anew. Proxies that were made before stay what they are.
+ * Again, where it is connected: anew. Proxies that were made before stay what they are, and those
+ * over a connection that is lost stay dead: get others.
  * Context: MT-Safe, AS-Unsafe heap. Blocks.
  * Return: 0; -EALREADY: this manager has a server of its own; -ESHUTDOWN; -EPROTO: it speaks
  * another version; or as carom_client_connect().

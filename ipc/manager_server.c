@@ -34,6 +34,7 @@ struct errand {
 	uint64_t host_size;
 	uint64_t key_size;
 	uint64_t argument_size;
+	uint64_t silence_ns;
 	uint32_t depth_max;
 	int32_t family;
 	uint16_t port;
@@ -89,6 +90,7 @@ static int make_server(const struct errand *errand, struct carom_server **ret_se
 						       .family = errand->family, .authkey = key,
 						       .authkey_size = errand->key_size,
 						       .message_max = errand->message_max,
+						       .silence_ns = errand->silence_ns,
 						       .depth_max = errand->depth_max),
 				 &server);
 
@@ -189,6 +191,7 @@ static int make_errand(const struct carom_manager_options *options, struct erran
 			       .host_size = string_size(options->host),
 			       .key_size = options->authkey_size,
 			       .argument_size = options->argument_size,
+			       .silence_ns = options->silence_ns,
 			       .depth_max = options->depth_max,
 			       .family = options->family,
 			       .port = options->port };

@@ -16,7 +16,9 @@
  * A method that fails there fails here, with the same errno value, and
  * carom_proxy_error() has what was said about it. These say something about the call itself:
  *
- *	-EPIPE      the server is gone, and with it the object: at once, and for each call
+ *	-EPIPE      the server is gone, and with it the object: at once, and for each call; of one
+ *	            on another machine also if nothing was heard from there for 30 s, or what
+ *	            silence_ns of the manager says
  *	-ETIMEDOUT  no answer by the deadline, or a little later where the network is cut
  *	            (CAROM_PROXY_GRACE_NS): the call may have had its effect
  *	-EACCES     the type has that method, but not for clients

@@ -64,15 +64,15 @@ static int connect_to(const struct token *token, const struct carom_proxy_option
 	int r;
 
 	carom_self_copy(&self);
-	r = carom_line_new(&CAROM_CLIENT_OPTIONS(.path = token->path, .host = token->host,
-						 .authkey = options->authkey ? options->authkey
-									     : self.authkey.bytes,
-						 .authkey_size = options->authkey
-									 ? options->authkey_size
-									 : self.authkey.size,
-						 .message_max = CAROM_MESSAGE_MAX_DEFAULT,
-						 .port = (uint16_t)token->port),
-			   DEPTH_DEFAULT, deadline_ns, ret_line);
+	r = carom_line_new(
+		&CAROM_CLIENT_OPTIONS(.path = token->path, .host = token->host,
+				      .authkey = options->authkey ? options->authkey
+								  : self.authkey.bytes,
+				      .authkey_size = options->authkey ? options->authkey_size
+								       : self.authkey.size,
+				      .message_max = CAROM_MESSAGE_MAX_DEFAULT,
+				      .port = (uint16_t)token->port),
+		&(struct carom_line_limits){ .depth_max = DEPTH_DEFAULT }, deadline_ns, ret_line);
 	explicit_bzero(&self, sizeof(self));
 	return r;
 }

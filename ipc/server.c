@@ -183,6 +183,7 @@ int carom_server_new(const struct carom_server_options *options, struct carom_se
 	server->origin = carom_origin();
 	server->outlet_fd = -1;
 	server->message_max = o.message_max ? o.message_max : CAROM_MESSAGE_MAX_DEFAULT;
+	server->silence_ns = o.silence_ns;
 	server->depth_max = o.depth_max ? o.depth_max : DEPTH_DEFAULT;
 	r = build(server, &o);
 	if (r == 0)

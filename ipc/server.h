@@ -114,6 +114,9 @@ struct carom_server;
  * @backlog:      as in struct carom_listener_options
  * @handshake_timeout_ns: as in struct carom_listener_options
  * @replaces_stale: as in struct carom_listener_options
+ * @silence_ns:   over TCP: for how long nothing is heard from the other machine until it counts as
+ *                gone; then its client's calls end, and what it has is given back, as by its death.
+ *                Whole seconds, 2 at least; 0 means 30 s
  */
 struct carom_server_options {
 	size_t size_bytes;
@@ -129,6 +132,7 @@ struct carom_server_options {
 	uint16_t port;
 	bool replaces_stale;
 	uint8_t reserved; /* 0 */
+	uint64_t silence_ns;
 };
 #define CAROM_SERVER_OPTIONS(...) CAROM_OPTIONS(carom_server_options, __VA_ARGS__)
 

@@ -158,6 +158,7 @@ struct carom_server {
 	int outlet_fd;
 	struct carom_loop_fd outlet;
 	uint64_t message_max;
+	uint64_t silence_ns;
 	uint32_t depth_max;
 	struct carom_kind *kinds;
 	struct carom_session *sessions;

@@ -17,6 +17,7 @@
 
 #include "ipc/object_private.h"
 #include "ipc/server_private.h"
+#include "ipc/silence.h"
 
 #define BUFFER_SIZE ((size_t)CAROM_KIB(64))
 #define LENT_COUNT  64 /* a power of two */
@@ -281,6 +282,8 @@ static int prepare(struct carom_session *session)
 	int r = carom_connection_set_blocking(session->connection, false);
 
 	session->watch.fd = carom_connection_fd(session->connection);
+	if (r == 0)
+		r = carom_silence_limit(session->watch.fd, session->server->silence_ns);
 	session->watch.ready = on_ready;
 	session->watch.userdata = session;
 	return r < 0 ? r : carom_loop_watch_fd(session->server->loop, &session->watch);
