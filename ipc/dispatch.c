@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/estate.h"
 #include "ipc/object_private.h"
 #include "ipc/python_client.h"
 #include "ipc/server_private.h"
@@ -252,6 +253,8 @@ static const struct {
 	{ "create", do_create },
 	{ "hello", do_hello },
 	{ "dummy", do_dummy },
+	{ "shared_memory", carom_estate_make_memory },
+	{ "shareable_list", carom_estate_make_list },
 	{ "get_methods", do_get_methods },
 	{ "number_of_objects", do_number_of_objects },
 	{ "debug_info", do_debug_info },

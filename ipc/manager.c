@@ -23,6 +23,7 @@
 #include "core/process.h"
 #include "core/self.h"
 #include "ipc/line.h"
+#include "ipc/manager_private.h"
 #include "ipc/manager_server.h"
 #include "ipc/object_private.h"
 #include "ipc/proxy_private.h"
@@ -447,20 +448,17 @@ int carom_manager_create(struct carom_manager *manager, const char *type, uint64
 	return r < 0 ? r : create(line, tuple, deadline_ns, ret_proxy);
 }
 
-/* A function of the server's, without an argument. */
-static int ask(struct carom_manager *manager, const char *function, uint64_t deadline_ns,
-	       struct carom_document **ret_document)
+int carom_manager_ask(struct carom_manager *manager, const char *function,
+		      const struct carom_object *arguments, uint64_t deadline_ns,
+		      struct carom_document **ret_document)
 {
-	CAROM_CLEANUP(carom_document_freep) struct carom_document *arguments = NULL;
 	CAROM_CLEANUP(carom_line_unrefp) struct carom_line *line = NULL;
 	struct carom_answered answer;
 	int r = take_line(manager, &line);
 
 	if (r == 0)
-		r = carom_document_build(&arguments, "()");
-	if (r == 0)
 		r = carom_line_call(line, CAROM_SERVER_ID, "server", function, deadline_ns,
-				    carom_document_root(arguments), &answer);
+				    arguments, &answer);
 	if (r < 0)
 		return r;
 	if (!answer.value) {
@@ -470,6 +468,18 @@ static int ask(struct carom_manager *manager, const char *function, uint64_t dea
 	carom_document_set_root(answer.document, answer.value);
 	*ret_document = answer.document;
 	return 0;
+}
+
+/* Without an argument. */
+static int ask(struct carom_manager *manager, const char *function, uint64_t deadline_ns,
+	       struct carom_document **ret_document)
+{
+	CAROM_CLEANUP(carom_document_freep) struct carom_document *arguments = NULL;
+	int r = carom_document_build(&arguments, "()");
+
+	return r < 0 ? r
+		     : carom_manager_ask(manager, function, carom_document_root(arguments),
+					 deadline_ns, ret_document);
 }
 
 int carom_manager_count(struct carom_manager *manager, uint64_t deadline_ns, size_t *ret_count)

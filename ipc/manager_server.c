@@ -18,6 +18,7 @@
 #include "core/context.h"
 #include "core/registry_private.h"
 #include "core/temp_dir.h"
+#include "core/tracker.h"
 #include "ipc/connection.h"
 
 #define START_TIMEOUT CAROM_SECONDS(30)
@@ -145,6 +146,7 @@ static int run_server(const void *argument, size_t size, const int *fds, size_t 
 		return -EINVAL;
 	signal(SIGINT, SIG_IGN); /* the user means the program, which ends this */
 	raise_limit();
+	carom_tracker_stop(); /* the program's: see ipc/estate.c, I2 */
 	r = make_server(errand, &server);
 	if (send_report(fds[0], r, server) < 0 || r < 0)
 		return 1; /* whoever started it knows why */

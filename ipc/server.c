@@ -21,6 +21,7 @@
 #include "core/options.h"
 #include "core/origin.h"
 #include "core/self.h"
+#include "ipc/estate.h"
 #include "ipc/object_private.h"
 #include "ipc/server_private.h"
 
@@ -225,6 +226,7 @@ struct carom_server *carom_server_free(struct carom_server *server)
 	close_all(server);
 	carom_id_map_free(&server->python_references);
 	carom_kinds_free(server);
+	carom_estate_end(server);
 	carom_document_free(server->document);
 	carom_document_free(server->scratch);
 	carom_cbor_free(&server->spare);

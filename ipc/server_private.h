@@ -8,6 +8,7 @@
  *	kind.c      the types that are registered
  *	referent.c  the objects, and who has them
  *	types.c     the types that are always there
+ *	estate.c    shared memory with names
  *
  * A message of a client's is [call, object, method, arguments, wait, thread]: a number of its
  * own for the call, which the answer has; 0 for the server itself; how many nanoseconds it waits,
@@ -147,6 +148,7 @@ struct carom_session {
  * @referents:   by their numbers; @by_object by what they stand for
  * @python_references: how many Python's clients have of each object
  * @dead:        to be ended
+ * @estate:      see ipc/estate.h
  * @is_stopped:  carom_server_stop() was called
  */
 struct carom_server {
@@ -169,6 +171,7 @@ struct carom_server {
 	struct carom_id_map python_references;
 	struct carom_referent *first_referent;
 	struct carom_referent *dead;
+	struct carom_estate *estate;
 	uint64_t next_id;
 	unsigned char *buffer;
 	struct carom_document *document;

@@ -38,6 +38,7 @@
 #include "../ipc/exchange.h"
 #include "../ipc/listener.h"
 #include "../ipc/manager.h"
+#include "../ipc/manager_memory.h"
 #include "../ipc/object.h"
 #include "../ipc/passing.h"
 #include "../ipc/peer.h"
