@@ -36,6 +36,7 @@
 #include "tools/bar.h"
 #include "tools/run_input.h"
 #include "tools/run_job.h"
+#include "tools/run_joblog.h"
 #include "tools/run_options.h"
 #include "tools/run_output.h"
 #include "tools/run_report.h"
@@ -55,6 +56,8 @@ struct run {
 	struct carom_run_input input;
 	struct carom_run_output output;
 	struct carom_run_report report;
+	struct carom_run_past past; /* of what is resumed */
+	int joblog_fd;
 	struct carom_shepherd shepherd; /* what all of them get */
 	struct carom_run_slot *slots;
 	struct carom_run_slot **free_slots;
@@ -186,8 +189,54 @@ static void on_signal(struct carom_loop_fd *watch)
 
 /* --- jobs -------------------------------------------------------------- */
 
-static void end_job(struct run *run, struct carom_run_job *job)
+/* The command as a line, the caller's, ended by free(3). Returns NULL without memory. */
+static char *quote_command(const struct run *run, const struct carom_run_slot *slot,
+			   const struct carom_run_item *item)
 {
+	const struct carom_run_values values = {
+		.text = item->text,
+		.length = item->length,
+		.number = slot->job.number + 1,
+		.slot = slot->number,
+	};
+	char **words, *line;
+
+	if (carom_run_words(run->options->command, &values, &words) < 0)
+		return NULL;
+	line = carom_run_words_quote(words);
+	free(words);
+	return line;
+}
+
+/* The line for the log, NULL if there is to be none. */
+static char *log_line(struct run *run, const struct carom_run_slot *slot)
+{
+	char *command, *line;
+
+	if (run->joblog_fd < 0 || !carom_run_joblog_is_done(&slot->job))
+		return NULL;
+	command = slot->item.text ? quote_command(run, slot, &slot->item) : NULL;
+	line = carom_run_joblog_line(&slot->job, command);
+	free(command);
+	if (!line)
+		fail(run, run->options->joblog_path, -ENOMEM);
+	return line;
+}
+
+/* Once the job's output is out. */
+static void on_written(void *userdata, char *line)
+{
+	struct run *run = userdata;
+	int r = carom_run_joblog_write(run->joblog_fd, line);
+
+	free(line);
+	if (r < 0)
+		fail(run, run->options->joblog_path, r);
+}
+
+static void end_job(struct run *run, struct carom_run_slot *slot)
+{
+	struct carom_run_job *job = &slot->job;
 	uint64_t place = run->options->keep_order ? job->number : run->ended_count;
 
 	run->ended_count++;
@@ -195,7 +244,7 @@ static void end_job(struct run *run, struct carom_run_job *job)
 	if (job->is_stuck)
 		tell(run, "%s: some of its processes cannot be killed and are left behind",
 		     job->name);
-	carom_run_output_put(&run->output, place, &job->spool);
+	carom_run_output_put(&run->output, place, &job->spool, log_line(run, slot));
 	if (run->is_mute)
 		carom_run_output_discard(&run->output);
 	if (!run->is_stopped && carom_run_halt_is_due(&run->options->halt, run->report.done_count,
@@ -209,7 +258,7 @@ static void end_slot(struct carom_run_slot *slot)
 
 	slot->is_waiting = false;
 	run->free_slots[run->free_count++] = slot;
-	end_job(run, &slot->job);
+	end_job(run, slot);
 }
 
 /* Also without a delay by the timer: attempts that cannot be started would nest otherwise. */
@@ -258,25 +307,6 @@ static void give_up_retries(struct run *run)
 	}
 }
 
-/* The command as a line, the caller's, ended by free(3). Returns NULL without memory. */
-static char *quote_command(const struct run *run, const struct carom_run_slot *slot,
-			   const struct carom_run_item *item)
-{
-	const struct carom_run_values values = {
-		.text = item->text,
-		.length = item->length,
-		.number = slot->job.number + 1,
-		.slot = slot->number,
-	};
-	char **words, *line;
-
-	if (carom_run_words(run->options->command, &values, &words) < 0)
-		return NULL;
-	line = carom_run_words_quote(words);
-	free(words);
-	return line;
-}
-
 /* For a dry run: what would be run is the job's output. */
 static int show_command(const struct run *run, struct carom_run_slot *slot,
 			const struct carom_run_item *item)
@@ -309,6 +339,31 @@ static void start_job(struct run *run, const struct carom_run_item *item)
 		on_job_ended(slot);
 }
 
+/* A job of an earlier run: its place in the output stays empty. */
+static void skip_job(struct run *run)
+{
+	uint64_t number = run->started_count++;
+	struct carom_run_spool nothing = CAROM_RUN_SPOOL_NONE;
+
+	carom_run_output_put(&run->output, run->options->keep_order ? number : run->ended_count,
+			     &nothing, NULL);
+	run->ended_count++;
+}
+
+static bool is_wanted(struct run *run)
+{
+	const struct carom_run_options *options = run->options;
+
+	switch (carom_run_past_look_up(&run->past, run->started_count)) {
+	case CAROM_RUN_PAST_DONE:
+		return !options->resumes && !options->retries_failed;
+	case CAROM_RUN_PAST_FAILED:
+		return !options->resumes || options->retries_failed;
+	default:
+		return options->resumes || !options->retries_failed;
+	}
+}
+
 static bool can_start(const struct run *run)
 {
 	return !run->is_stopped && !run->is_input_at_end && run->free_count > 0 &&
@@ -321,8 +376,10 @@ static bool start_next(struct run *run)
 	struct carom_run_item item;
 	int r = carom_run_input_next(&run->input, &item);
 
-	if (r == 1)
+	if (r == 1 && is_wanted(run))
 		start_job(run, &item);
+	else if (r == 1)
+		skip_job(run);
 	else if (r == -EAGAIN)
 		run->asks_again = carom_run_input_is_ready(&run->input);
 	else if (r < 0)
@@ -459,7 +516,7 @@ static int make_slots(struct run *run)
 		.loop = run->loop,
 		.template = &run->shepherd,
 		.timeout_ns = run->options->timeout_ns,
-		.keeps_items = run->options->retry.count > 0,
+		.keeps_items = run->options->retry.count > 0 || run->joblog_fd >= 0,
 		.ended = on_job_ended,
 		.userdata = run,
 	};
@@ -505,6 +562,22 @@ static int take_signals(struct run *run)
 	return carom_loop_watch_fd(run->loop, &run->signals);
 }
 
+/* In a dry run nothing is done that could be logged. */
+static int open_joblog(struct run *run)
+{
+	const struct carom_run_options *options = run->options;
+	bool appends = options->resumes || options->retries_failed;
+	int r = 0;
+
+	if (!options->joblog_path)
+		return 0;
+	if (appends)
+		r = carom_run_past_read(&run->past, options->joblog_path);
+	if (r == 0 && !options->is_dry_run)
+		r = run->joblog_fd = carom_run_joblog_open(options->joblog_path, appends);
+	return r < 0 ? complain(options->joblog_path, r) : 0;
+}
+
 static int prepare(struct run *run)
 {
 	size_t places;
@@ -520,7 +593,12 @@ static int prepare(struct run *run)
 	r = carom_run_input_open(&run->input, run->options, run->loop);
 	if (r < 0)
 		return complain(carom_run_input_name(&run->input), r);
+	status = open_joblog(run); /* not emptied because of inputs that cannot be read */
+	if (status != 0)
+		return status;
 	r = carom_run_output_init(&run->output, places);
+	run->output.written = on_written;
+	run->output.userdata = run;
 	if (r == 0)
 		r = make_slots(run);
 	if (r == 0)
@@ -554,6 +632,8 @@ static void clean_up(struct run *run)
 		carom_loop_timer_clear(run->loop, &run->bar_due);
 	}
 	carom_closep(&run->signals.fd);
+	carom_closep(&run->joblog_fd);
+	carom_run_past_deinit(&run->past);
 	carom_loop_free(run->loop);
 }
 
@@ -572,7 +652,7 @@ static void die_of(int signal_number)
 int carom_run_main(int argc, char *argv[])
 {
 	struct carom_run_options options;
-	struct run run = { .options = &options, .signals.fd = -1 };
+	struct run run = { .options = &options, .signals.fd = -1, .joblog_fd = -1 };
 	int status;
 
 	if (!carom_run_options_parse(argc, argv, &options, &status))

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
@@ -82,6 +83,7 @@ static void end(struct carom_run_slot *slot, struct carom_run_outcome outcome)
 	carom_loop_timer_clear(slot->loop, &slot->time_limit);
 	slot->is_busy = false;
 	slot->job.outcome = outcome;
+	slot->job.run_ns = carom_now() - slot->job.began_ns;
 	slot->ended(slot);
 }
 
@@ -116,6 +118,7 @@ static void on_control(struct carom_loop_fd *watch)
 		return;
 	}
 	slot->job.is_stuck = report.is_stuck;
+	slot->job.usage = report.usage;
 	end(slot, outcome_of(&report, slot->kill_reason));
 }
 
@@ -221,10 +224,22 @@ static int start_with_shepherd(struct carom_run_slot *slot, const struct carom_r
 	return r < 0 ? r : send_start(slot, item);
 }
 
+static uint64_t now_real(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * CAROM_NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
 static int start(struct carom_run_slot *slot, const struct carom_run_item *item)
 {
 	int r;
 
+	slot->job.usage = (struct carom_shepherd_usage){ 0 };
+	slot->job.began_ns = carom_now();
+	slot->job.began_real_ns = now_real();
+	slot->job.run_ns = 0;
 	if (item->error)
 		return -item->error;
 	r = carom_run_spool_open(&slot->job.spool);
@@ -247,6 +262,7 @@ static int keep_item(struct carom_run_slot *slot, const struct carom_run_item *i
 {
 	char *text = realloc(slot->item_text, item->length + 1);
 
+	slot->item = (struct carom_run_item){ 0 };
 	if (!text)
 		return -ENOMEM;
 	memcpy(text, item->text, item->length + 1);

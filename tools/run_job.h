@@ -25,6 +25,10 @@
  * @outcome:  once it has ended
  * @is_stuck: processes of it could not be killed
  * @retry_count: attempts before this one
+ * @began_real_ns: when this one began, CLOCK_REALTIME
+ * @began_ns:   the same, CLOCK_MONOTONIC
+ * @run_ns:     how long it took, once it has ended
+ * @usage:      what it needed, once it has ended
  */
 struct carom_run_job {
 	uint64_t number;
@@ -33,6 +37,10 @@ struct carom_run_job {
 	struct carom_run_outcome outcome;
 	bool is_stuck;
 	uint32_t retry_count;
+	uint64_t began_real_ns;
+	uint64_t began_ns;
+	uint64_t run_ns;
+	struct carom_shepherd_usage usage;
 };
 
 /** carom_run_job_init() - job @number on @item, not started */

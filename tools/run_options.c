@@ -30,6 +30,9 @@ static const char help[] =
 	"      --retry-delay T   wait before that\n"
 	"      --retry-on CAUSE  only if: failed,timeout,signal,start (any of them)\n"
 	"      --halt WHEN       stop at soon|now,fail|success=N|N% (now kills)\n"
+	"      --joblog FILE     write a line for each job that is done, as GNU parallel\n"
+	"      --resume          run only what is not in that log\n"
+	"      --retry-failed    run only what failed by that log; or both\n"
 	"  -a, --arg-file FILE   take the inputs from the lines of FILE\n"
 	"  -0, --null            inputs end with a NUL byte, not at the end of the line\n"
 	"  -k, --keep-order      output in the order of the inputs\n"
@@ -37,9 +40,8 @@ static const char help[] =
 	"      --dry-run         show the commands, run none\n"
 	"      --help            show this text\n"
 	"\n"
-	"Ctrl-C once starts no more jobs, twice kills the running ones.\n"
-	"Exit status: 0 all went well, 1-100 so many jobs failed, 101 more than 100 did,\n"
-	"125 carom run itself failed. Failures are summed up on standard error.\n";
+	"Ctrl-C once starts no more jobs, twice kills those that run. Exit status: 0 all\n"
+	"well, 1-100 so many jobs failed, 101 more of them, 125 carom run itself did.\n";
 
 enum {
 	OPTION_BAR = 256,
@@ -48,6 +50,9 @@ enum {
 	OPTION_RETRY_DELAY,
 	OPTION_RETRY_ON,
 	OPTION_HALT,
+	OPTION_JOBLOG,
+	OPTION_RESUME,
+	OPTION_RETRY_FAILED,
 	OPTION_HELP
 };
 
@@ -63,6 +68,9 @@ static const struct option long_options[] = {
 	{ "retry-delay", required_argument, NULL, OPTION_RETRY_DELAY },
 	{ "retry-on", required_argument, NULL, OPTION_RETRY_ON },
 	{ "halt", required_argument, NULL, OPTION_HALT },
+	{ "joblog", required_argument, NULL, OPTION_JOBLOG },
+	{ "resume", no_argument, NULL, OPTION_RESUME },
+	{ "retry-failed", no_argument, NULL, OPTION_RETRY_FAILED },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -228,6 +236,15 @@ static int take_option(int code, struct carom_run_options *options)
 		return parse_causes(optarg, &options->retry.causes);
 	case OPTION_HALT:
 		return parse_halt(optarg, &options->halt);
+	case OPTION_JOBLOG:
+		options->joblog_path = optarg;
+		return 0;
+	case OPTION_RESUME:
+		options->resumes = true;
+		return 0;
+	case OPTION_RETRY_FAILED:
+		options->retries_failed = true;
+		return 0;
 	case OPTION_BAR:
 		options->wants_bar = true;
 		return 0;
@@ -304,6 +321,9 @@ bool carom_run_options_parse(int argc, char *argv[], struct carom_run_options *r
 		status = take_command(argv + optind, &options);
 	if (status == 0)
 		status = take_sources(argv + optind, &options);
+	if (status == 0 && (options.resumes || options.retries_failed) && !options.joblog_path)
+		status = carom_usage_error(
+			"--resume and --retry-failed need the log: --joblog FILE");
 	if (status == 0 && options.job_count == 0)
 		options.job_count = usual_job_count();
 	*ret_options = options;

@@ -37,6 +37,9 @@ const char *carom_run_source_name(const struct carom_run_source *source);
  * @sources:     where the inputs come from: those of -a first
  * @source_count: 1 to CAROM_RUN_SOURCES_MAX
  * @separator:   ends an input in a file: '\n' or '\0'
+ * @joblog_path: where to log what is done; NULL: nowhere
+ * @resumes:     run what is not in the log only
+ * @retries_failed: run what has failed as the log says; with @resumes that, too
  * @keep_order:  output in the order of the inputs
  * @wants_bar:   show the progress
  * @is_dry_run:  only show the commands
@@ -51,6 +54,7 @@ struct carom_run_options {
 	char *const *command;
 	struct carom_run_source sources[CAROM_RUN_SOURCES_MAX];
 	size_t source_count;
+	const char *joblog_path;
 	uint64_t timeout_ns;
 	struct carom_run_retry retry;
 	struct carom_run_halt halt;
@@ -59,6 +63,8 @@ struct carom_run_options {
 	bool keep_order;
 	bool wants_bar;
 	bool is_dry_run;
+	bool resumes;
+	bool retries_failed;
 };
 
 /**

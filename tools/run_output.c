@@ -28,6 +28,7 @@
 struct carom_run_output_place {
 	struct carom_run_spool spool;
 	off_t sizes[2];
+	char *note;
 	bool is_filled;
 };
 
@@ -74,6 +75,15 @@ static struct carom_run_output_place *place_of(const struct carom_run_output *ou
 	return &output->places[number % output->capacity];
 }
 
+static void give_note(const struct carom_run_output *output, struct carom_run_output_place *place)
+{
+	char *note = place->note;
+
+	place->note = NULL;
+	if (note)
+		output->written(output->userdata, note);
+}
+
 /* I2. What is empty holds no descriptor while it waits for its turn. */
 static void settle(struct carom_run_output *output)
 {
@@ -85,6 +95,7 @@ static void settle(struct carom_run_output *output)
 		output->stream = !output->stream;
 		if (output->stream == 0) {
 			place->is_filled = false;
+			give_note(output, place);
 			place = place_of(output, ++output->next);
 		}
 	}
@@ -97,13 +108,19 @@ static off_t size_of(int fd)
 	return fd >= 0 && fstat(fd, &file) == 0 ? file.st_size : 0;
 }
 
+uint64_t carom_run_spool_bytes(const struct carom_run_spool *spool)
+{
+	return (uint64_t)(size_of(spool->fds[0]) + size_of(spool->fds[1]));
+}
+
 void carom_run_output_put(struct carom_run_output *output, uint64_t number,
-			  struct carom_run_spool *spool)
+			  struct carom_run_spool *spool, char *note)
 {
 	struct carom_run_output_place *place = place_of(output, number);
 
 	assert(!place->is_filled && number - output->next < output->capacity);
 	place->is_filled = true;
+	place->note = note;
 	for (int i = 0; i < 2; i++) {
 		place->sizes[i] = size_of(spool->fds[i]); /* I3 */
 		if (place->sizes[i] == 0)
@@ -146,6 +163,8 @@ void carom_run_output_discard(struct carom_run_output *output)
 	for (size_t i = 0; i < output->capacity; i++) {
 		output->places[i].sizes[0] = output->places[i].sizes[1] = 0;
 		carom_run_spool_close(&output->places[i].spool);
+		free(output->places[i].note);
+		output->places[i].note = NULL;
 	}
 	settle(output);
 }
@@ -163,10 +182,16 @@ int carom_run_output_init(struct carom_run_output *output, size_t capacity)
 	return 0;
 }
 
+static void close_place(struct carom_run_output_place *place)
+{
+	carom_run_spool_close(&place->spool);
+	free(place->note);
+}
+
 void carom_run_output_deinit(struct carom_run_output *output)
 {
 	for (size_t i = 0; output->places && i < output->capacity; i++)
-		carom_run_spool_close(&output->places[i].spool);
+		close_place(&output->places[i]);
 	free(output->places);
 	output->places = NULL;
 }

@@ -34,6 +34,7 @@
 #include "core/descriptors.h"
 #include "core/process_tree.h"
 #include "core/spawn.h"
+#include "core/time.h"
 #include "tools/run_words.h"
 
 /* Nothing that was killed has ended for so long: it will not (somebody else's, or stuck in the kernel). */
@@ -44,6 +45,7 @@ enum { CONTROL_FD = STDERR_FILENO + 1, SIGNAL_FD, FIRST_FREE_FD };
 struct job {
 	pid_t pid; /* of the command; 0 when it has ended */
 	int wait_status;
+	struct rusage usage;
 	bool has_children;
 	bool is_being_killed; /* from a moment on at which the command had not ended */
 	bool is_stuck;
@@ -140,14 +142,16 @@ static pid_t start(const struct carom_shepherd *shepherd, const struct order *or
 
 static void reap(struct job *job)
 {
+	struct rusage usage;
 	pid_t pid;
 	int status;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
 		if (pid != job->pid)
 			continue;
 		job->pid = 0;
 		job->wait_status = status;
+		job->usage = usage;
 	}
 	job->has_children = pid == 0; /* else ECHILD */
 }
@@ -212,6 +216,20 @@ static void supervise(struct job *job)
 	} while (!is_over(job));
 }
 
+static uint64_t in_ns(struct timeval time)
+{
+	return (uint64_t)time.tv_sec * CAROM_NS_PER_SEC + (uint64_t)time.tv_usec * 1000;
+}
+
+static struct carom_shepherd_usage usage_of(const struct job *job)
+{
+	return (struct carom_shepherd_usage){
+		.peak_bytes = (uint64_t)job->usage.ru_maxrss * 1024,
+		.user_ns = in_ns(job->usage.ru_utime),
+		.system_ns = in_ns(job->usage.ru_stime),
+	};
+}
+
 /* Returns whether there may be another job. */
 static bool run(const struct carom_shepherd *shepherd, const struct order *order)
 {
@@ -228,6 +246,7 @@ static bool run(const struct carom_shepherd *shepherd, const struct order *order
 	result.wait_status = job.wait_status;
 	result.was_killed = job.is_being_killed;
 	result.is_stuck = job.is_stuck;
+	result.usage = usage_of(&job);
 	result.is_last = job.has_children; /* I1 */
 	return !job.is_orphaned && report(&result) && !result.is_last;
 }

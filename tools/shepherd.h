@@ -40,11 +40,22 @@ struct carom_shepherd_start {
 };
 
 /**
+ * struct carom_shepherd_usage - what the command needed, with those of its children that it waited for
+ * @peak_bytes: resident memory of the largest of them
+ */
+struct carom_shepherd_usage {
+	uint64_t peak_bytes;
+	uint64_t user_ns;
+	uint64_t system_ns;
+};
+
+/**
  * struct carom_shepherd_report - the answer, once for each START
  * @start_error: positive errno if the command could not be started, else 0
  * @wait_status: how the command ended, as wait(2) gives it
  * @was_killed:  it had not ended when the order to kill it came
  * @is_stuck:    processes of the job could not be killed
+ * @usage:       zeroes if it was not started
  * @is_last:     the shepherd ends now, because processes of the job live on
  */
 struct carom_shepherd_report {
@@ -53,6 +64,7 @@ struct carom_shepherd_report {
 	bool was_killed;
 	bool is_stuck;
 	bool is_last;
+	struct carom_shepherd_usage usage;
 };
 
 /**

@@ -419,6 +419,129 @@ Test(run, says_when_output_cannot_be_written)
 				   "carom run: standard output: No space left on device\n");
 }
 
+/* --- the log ----------------------------------------------------------- */
+
+#define COLUMNS "awk -F '\\t' -v OFS=, "
+
+Test(run, logs_each_job_in_the_columns_of_gnu_parallel)
+{
+	const struct shell *done = shell(
+		"date +%s >begun; $C run -j 1 -t 1 --joblog log sh -c 'case $1 in"
+		" k*) kill -SEGV $$;; t*) sleep 1000;; e*) echo abc; echo d >&2; exit 3;;"
+		" esac' x ::: ok exit kill time 'a\tb\n' >/dev/null 2>&1; $C run ./none ::: a "
+		"--joblog no 2>/dev/null; $C run --joblog log2 ./none ::: a 2>/dev/null;" COLUMNS
+		"'{ print $1, $2, $5, $6, $7, $8, $10, NF }' log log2;" COLUMNS
+		"'NR > 1 && ($3 < '$(cat begun)' || $3 > '$(date +%s)' + 1 || $4 < 0 || $11 <= 0)' "
+		"log;" COLUMNS "'$1 == 4 && $4 < 1' log; cut -f 9 log | tail -n 1");
+
+	shell_expect_is(
+		done->out,
+		"Seq,Host,Send,Receive,Exitval,Signal,Cause,13\n"
+		"1,:,0,0,0,0,ok,13\n"
+		"2,:,0,6,3,0,failed,13\n"
+		"3,:,0,0,0,11,signal,13\n"
+		"4,:,0,0,0,9,timeout,13\n"
+		"5,:,0,0,0,0,ok,13\n"
+		"Seq,Host,Send,Receive,Exitval,Signal,Cause,13\n"
+		"1,:,0,0,127,0,start,13\n"
+		"sh -c 'case $1 in k*) kill -SEGV $$;; t*) sleep 1000;; e*) echo abc; echo d >&2; "
+		"exit 3;; esac' x $'a\\tb\\n'\n");
+}
+
+Test(run, logs_memory_and_processor_time_of_a_job)
+{
+	const struct shell *done =
+		shell("$C run -j 1 --joblog log sh -c ::: 'head -c 30000000 /dev/zero | tail -c "
+		      "30000000 | wc -c'"
+		      " 'i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done' >/dev/null;" COLUMNS
+		      "'NR == 2 { print ($11 > 20000000) } NR == 3 { print ($12 > 0.01) }' log");
+
+	shell_expect_is(done->out, "1\n1\n");
+}
+
+Test(run, goes_on_where_the_log_ends)
+{
+	const struct shell *done =
+		shell("try() { $C run -k -j 2 --joblog log \"$@\" sh -c 'echo $1 | tr -d \"\\n\";"
+		      "[ ! -e bad.$1 ]' x ::: 1 2 3 4 5 2>/dev/null; echo \" $?\"; };"
+		      "touch bad.2 bad.4; try; try --resume; try --retry-failed; rm bad.2;"
+		      "try --retry-failed; try --retry-failed; rm bad.4; sed -i '/^3/d' log;"
+		      "try --dry-run --retry-failed | tail -c 6; try --resume; try --resume "
+		      "--retry-failed;"
+		      "try --resume --retry-failed; try; wc -l <log");
+
+	shell_expect_is(done->out,
+			"12345 2\n 0\n24 2\n24 1\n4 1\n 4\n 0\n3 0\n4 0\n 0\n12345 0\n6\n");
+}
+
+Test(run, takes_a_torn_line_for_a_job_that_is_not_done)
+{
+	const struct shell *done =
+		shell("$C run -k -j 1 --joblog log echo ::: 1 2 3 >/dev/null;"
+		      "head -c -1 log | sed '$ s/\\t[01]\\t.*//' | head -c -1 >torn;"
+		      "$C run -k --resume --joblog torn echo ::: 1 2 3; tail -n 1 torn | cut -f 1");
+
+	shell_expect_is(done->out, "3\n3\n");
+}
+
+Test(run, logs_nothing_whose_output_was_not_written)
+{
+	const struct shell *done =
+		shell("$C run -j 1 --joblog log echo ::: 1 2 3 >/dev/full; echo $?; wc -l <log;"
+		      "$C run -k -j 2 --resume --joblog log echo ::: 1 2 3; echo $?; wc -l <log");
+
+	shell_expect_is(done->out, "125\n1\n1\n2\n3\n0\n4\n");
+}
+
+Test(run, logs_nothing_that_was_killed_with_the_run)
+{
+	static struct shell job;
+	int up = shell_listen("up");
+
+	shell_begin(&job,
+		    "exec $C run -j 1 --joblog log sh -c '[ $1 = a ] || { echo there >up; sleep "
+		    "1000; }' x ::: a b c");
+	shell_await_line(up, "there");
+	kill(job.pid, SIGTERM);
+	shell_end(&job);
+	cr_expect(eq(int, job.status, -SIGTERM));
+	shell_expect_is(shell("cut -f 1,10 log")->out, "Seq\tCause\n1\tok\n");
+}
+
+Test(run, loses_nothing_that_was_logged_when_it_is_killed)
+{
+	const struct shell *done;
+
+	shell_write_file("job", "#!/bin/sh\necho $1\n[ $1 != 50 ] || kill -KILL $(cat pid)\n");
+	done = shell("seq 200 >list; echo $$ >pid;"
+		     "exec $C run -j 2 --joblog log -a list ./job >out");
+	cr_expect(eq(int, done->status, -SIGKILL));
+	done = shell("sort out >shown; sed 1d log | cut -f 1 | sort | comm -23 - shown;"
+		     "$C run -j 2 --resume --joblog log -a list echo >>out; echo $?;"
+		     "sort -un out | cmp - list && echo all; sed 1d log | wc -l");
+	shell_expect_is(done->out, "0\nall\n200\n");
+}
+
+Test(run, stops_when_there_is_no_room_for_the_log)
+{
+	const struct shell *done =
+		shell("seq 100 >list; (trap '' XFSZ; ulimit -f 1; $C run -j 1 --joblog log -a list "
+		      "echo >out; echo $?); [ $(wc -l <out) -lt 20 ] && echo few;"
+		      "$C run -j 2 --resume --joblog log -a list echo >>out; echo $?;"
+		      "sort -un out | cmp - list && echo all");
+
+	shell_expect_is(done->out, "125\nfew\n0\nall\n");
+	shell_expect_is(done->err, "carom run: log: File too large\n");
+}
+
+Test(run, says_when_the_log_cannot_be_written)
+{
+	const struct shell *done = shell("mkdir d; $C run --joblog d touch done ::: a; echo $?;");
+
+	shell_expect_is(done->out, "125\n");
+	shell_expect_is(done->err, "carom run: d: Is a directory\n");
+}
+
 /* --- whole trees ------------------------------------------------------- */
 
 /* A job that has it all: children in the background, in other sessions, orphans. All hold the FIFO f. */
@@ -731,6 +854,9 @@ static const struct mistake mistakes[] = {
 	{ "run --halt now,fail=0 true ::: a", "--halt: 'now,fail=0' is nothing like" },
 	{ "run --halt soon,fail=101% true ::: a", "is nothing like" },
 	{ "run --halt soon,fail=1x true ::: a", "is nothing like" },
+	{ "run --resume true ::: a", "carom run: --resume and --retry-failed need the log" },
+	{ "run --joblog /nowhere/log touch done ::: a", "carom run: /nowhere/log: No such file" },
+	{ "run --joblog /dev/full touch done ::: a", "carom run: /dev/full: No space left" },
 	{ "run -a - -a - true", "carom run: -a: standard input has one end only" },
 	{ "run true :::+ a", "carom run: ':::+' goes along with a source before it" },
 	{ "run true ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: ::: :::",
