@@ -135,6 +135,7 @@ extern const struct bench_act bench_carom_lock_acts[];
 extern const struct bench_act bench_carom_event_acts[];
 extern const struct bench_act bench_carom_condition_acts[];
 extern const struct bench_act bench_carom_queue_acts[];
+extern const struct bench_act bench_carom_manager_acts[];
 extern const struct bench_act bench_carom_message_acts[];
 
 /* Messages through the kernel's pipes. */

@@ -246,13 +246,22 @@ static const char *billiard_missing(void)
 			ACT(BENCH_STREAM_1M, setup_module), { 0 },                                 \
 	}
 
+#define MANAGER_ACTS(setup_module)                                                              \
+	(const struct bench_act[])                                                              \
+	{                                                                                       \
+		ACT(BENCH_MANAGER_DICT, setup_module), ACT(BENCH_MANAGER_DICT_8, setup_module), \
+			ACT(BENCH_MANAGER_QUEUE, setup_module),                                 \
+			ACT(BENCH_MANAGER_QUEUE_8, setup_module), { 0 },                        \
+	}
+
 const struct bench_peer bench_peer_multiprocessing = {
 	.name = "multiprocessing",
-	.summary = "Python's multiprocessing.Pool, Process, Queue, Pipe, locks",
+	.summary = "Python's multiprocessing.Pool, Process, Queue, Pipe, locks, managers",
 	.missing = multiprocessing_missing,
 	.patience_ns = CAROM_SECONDS(2),
 	.acts = ACTS(setup_multiprocessing),
-	.more_acts = { LOCK_ACTS(setup_multiprocessing), MESSAGE_ACTS(setup_multiprocessing) },
+	.more_acts = { LOCK_ACTS(setup_multiprocessing), MESSAGE_ACTS(setup_multiprocessing),
+		       MANAGER_ACTS(setup_multiprocessing) },
 };
 
 /* What multiprocessing has not got. */

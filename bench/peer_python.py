@@ -364,6 +364,43 @@ class Players:
             end.send(None)
 
 
+class ManagerDict(Players):
+    """Clients of a manager's server, each of which calls and waits for the answer."""
+
+    def __init__(self, module, job):
+        super().__init__(module, job)
+        self.manager = module.Manager()
+        self.object = self.make()
+        self.add(job["worker_count"], self.use)
+
+    def make(self):
+        return self.manager.dict()
+
+    def use(self, times):
+        for i in range(times // 2):
+            self.object["key"] = i
+            self.object["key"]
+
+    def operate(self, task_count):
+        share = task_count // len(self.ends)
+        begin = now()
+        for end in self.ends:
+            end.send(share)
+        for end in self.ends:
+            end.recv()
+        return now() - begin
+
+
+class ManagerQueue(ManagerDict):
+    def make(self):
+        return self.manager.Queue()
+
+    def use(self, times):
+        for i in range(times // 2):
+            self.object.put(i)
+            self.object.get()
+
+
 class Lock(Players):
     """Acquired and released, by several processes at once or by this one alone."""
 
@@ -546,6 +583,10 @@ WORKS = {
     "child-4g": Child,
     "spawn-exec": SpawnExec,
     "queue": Queue,
+    "manager-dict": ManagerDict,
+    "manager-dict-8": ManagerDict,
+    "manager-queue": ManagerQueue,
+    "manager-queue-8": ManagerQueue,
     "lock": Lock,
     "lock-2": Lock,
     "lock-4": Lock,
