@@ -16,6 +16,7 @@
 #include "ipc/object_private.h"
 #include "ipc/pickle.h"
 #include "ipc/serializer_private.h"
+#include "ipc/xmlrpc.h"
 
 struct entry {
 	const struct carom_serializer *serializer;
@@ -25,8 +26,12 @@ struct entry {
 static const struct carom_serializer pickle =
 	CAROM_SERIALIZER(.name = "pickle", .dump = carom_pickle_dump, .load = carom_pickle_load);
 
+static const struct carom_serializer xmlrpc =
+	CAROM_SERIALIZER(.name = "xmlrpc", .dump = carom_xmlrpc_dump, .load = carom_xmlrpc_load);
+
 static CAROM_FORK_LOCK(lock);
-static struct entry first = { .serializer = &pickle };
+static struct entry second = { .serializer = &xmlrpc };
+static struct entry first = { .serializer = &pickle, .next = &second };
 
 static const struct carom_serializer *find(const char *name)
 {

@@ -4,6 +4,7 @@
  * What makes bytes of documents, and documents of bytes. There are
  *
  *	"pickle"   Python's pickles, as far as they are data (pickle.h); used where none is set
+ *	"xmlrpc"   XML, as Python's XmlClient and XmlListener exchange it (xmlrpc.h)
  *
  * and a program may bring its own, and set it for a context:
  *

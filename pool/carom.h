@@ -52,6 +52,7 @@
 #include "../ipc/shared.h"
 #include "../ipc/server.h"
 #include "../ipc/wait.h"
+#include "../ipc/xmlrpc.h"
 #include "../shm/array.h"
 #include "../shm/event.h"
 #include "../shm/barrier.h"

@@ -16,6 +16,7 @@ libjansson-dev module jansson
 libseccomp-dev module libseccomp
 nettle-dev     module nettle
 libcbor-dev    module libcbor
+libexpat1-dev  module expat
 '
 packages_for_check='
 g++              command g++
