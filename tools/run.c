@@ -606,11 +606,20 @@ static int prepare(struct run *run)
 	return r < 0 ? complain("start", r) : 0;
 }
 
+/* What was killed when output could not be written is nobody's fault. */
+static void say_report(const struct run *run)
+{
+	if (run->is_mute)
+		return;
+	carom_run_report_say(&run->report, run->options);
+	if (run->report.failed_count > 0 && run->joblog_fd >= 0)
+		carom_say_more("the same command with --resume --retry-failed runs these again");
+}
+
 static int finish(struct run *run)
 {
 	carom_bar_clear(&run->bar);
-	if (!run->is_mute) /* what was killed then is nobody's fault */
-		carom_run_report_say(&run->report, run->options);
+	say_report(run);
 	if (run->has_failed)
 		return CAROM_EXIT_ERROR;
 	return run->has_enough ? 0 : carom_run_report_status(&run->report);

@@ -474,6 +474,16 @@ Test(run, goes_on_where_the_log_ends)
 			"12345 2\n 0\n24 2\n24 1\n4 1\n 4\n 0\n3 0\n4 0\n 0\n12345 0\n6\n");
 }
 
+Test(run, says_how_to_run_again_what_failed)
+{
+	const struct shell *done = shell(
+		"$C run --joblog log sh -c 'exit $1' x ::: 0 3; $C run --joblog log true ::: a");
+
+	shell_expect_is(done->err,
+			"carom run: 1 of 2 jobs failed:\n      1  exit status 3: 3\n"
+			"the same command with --resume --retry-failed runs these again\n");
+}
+
 Test(run, takes_a_torn_line_for_a_job_that_is_not_done)
 {
 	const struct shell *done =
