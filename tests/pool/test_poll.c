@@ -262,6 +262,8 @@ Test(poll, waiting_ends_by_its_deadline, .timeout = 30)
 	cr_expect(eq(int, carom_result_wait(result, CAROM_PASSED), -ETIMEDOUT));
 	cr_expect(eq(int, carom_result_wait(result, carom_deadline_after(CAROM_MILLISECONDS(20))),
 		     -ETIMEDOUT));
+	while (carom_result_accepted(result) != 1) /* or it is closed, not terminated */
+		carom_result_wait(result, carom_deadline_after(CAROM_MILLISECONDS(1)));
 	carom_pool_close(pool);
 	cr_expect(eq(int, carom_pool_join(pool, carom_deadline_after(CAROM_MILLISECONDS(20))),
 		     -ETIMEDOUT));
