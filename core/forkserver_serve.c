@@ -99,6 +99,17 @@ static void try_locale(void)
 		freelocale(locale);
 }
 
+static void do_nothing(int status, void *unused)
+{
+	(void)status, (void)unused;
+}
+
+/* The list of what is to be done at the end, which a library that is being loaded adds to. */
+static void try_exit(void)
+{
+	on_exit(do_nothing, NULL);
+}
+
 void carom_forkserver_try_locks(void)
 {
 	try_malloc(64);
@@ -109,6 +120,7 @@ void carom_forkserver_try_locks(void)
 	try_loader();
 	try_locale();
 	random();
+	try_exit();
 	try_stdio();
 }
 
