@@ -64,19 +64,14 @@ static int signal_everybody(const void *argument, size_t size, const int *fds, s
 
 Test(pid_namespace, child_sees_no_process_of_others, .timeout = 60)
 {
-	struct carom_sandbox *sandbox;
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = basic();
 	pid_t pid = getpid();
 
-	if (carom_clone_way() == CAROM_CLONE_BY_FORK)
-		cr_skip_test("skipped: there is no fork server here");
-	sandbox = SANDBOX(.profile = CAROM_SANDBOX_BASIC, .layers = INSIDE, .allow = FORKS,
-			  .optional = CAROM_SANDBOX_LANDLOCK);
 	cr_expect(
 		eq(int,
 		   RUN(.function = signal_everybody, .argument = &pid, .argument_size = sizeof(pid),
 		       .sandbox = sandbox, .context = context_of("forkserver")),
 		   1));
-	carom_sandbox_free(sandbox);
 }
 
 static int compute_in_strict(struct carom_sandbox *sandbox)
