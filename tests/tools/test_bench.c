@@ -82,12 +82,16 @@ Test(bench, leaves_nothing_running)
 
 /* ---- what it tells ---- */
 
+/* The caller's. */
 static json_t *results_of(const char *path)
 {
-	json_t *document = json_load_file(path, 0, NULL);
+	json_t *document = json_load_file(path, 0, NULL), *results;
 
 	cr_assert(ne(ptr, document, NULL));
-	return json_object_get(document, "results");
+	results = json_object_get(document, "results");
+	json_incref(results);
+	json_decref(document);
+	return results;
 }
 
 static double number_of(json_t *results, size_t i, const char *name)
@@ -107,6 +111,7 @@ Test(bench, knows_which_is_faster)
 	shell_expect_has(done->out, "Fastest: sleep 0.01\n");
 	shell_expect_has(done->out, "took sleep 0.2: p = 0.00");
 	cr_expect(zero(int, done->status));
+	json_decref(results);
 }
 
 Test(bench, counts_time_and_memory_of_what_a_command_starts)
@@ -120,6 +125,7 @@ Test(bench, counts_time_and_memory_of_what_a_command_starts)
 		lt(dbl, 0.0,
 		   json_number_value(json_array_get(
 			   json_object_get(json_array_get(results, 0), "memory_usage_byte"), 0))));
+	json_decref(results);
 }
 
 Test(bench, fails_where_it_is_told_to)

@@ -831,6 +831,7 @@ Test(doctor, removes_groups_in_which_nobody_lives)
 
 	clean_alone();
 	done = shell(
+		"export TMPDIR=$PWD\n" /* where nobody has left anything */
 		"group=$(awk '$(NF-2) == \"cgroup2\" { print $5; exit }' /proc/self/mountinfo)\n"
 		"own=$group$(sed -n 's/^0:://p' /proc/self/cgroup)\n"
 		"mkdir \"$own/doctor-$$\" 2>/dev/null || { echo skipped; exit; }\n"

@@ -91,12 +91,16 @@ Test(top, tells_monitors_the_same)
 			 "carom_pool_run_seconds_count{pool=\"a \\\"pool\\\"\033\",pid=\"P\"} 4\n");
 }
 
+/* The caller's. */
 static json_t *workers_in(const char *path)
 {
-	json_t *look = json_load_file(path, 0, NULL);
+	json_t *look = json_load_file(path, 0, NULL), *workers;
 
 	cr_assert(ne(ptr, look, NULL));
-	return json_object_get(json_array_get(json_object_get(look, "pools"), 0), "workers");
+	workers = json_object_get(json_array_get(json_object_get(look, "pools"), 0), "workers");
+	json_incref(workers);
+	json_decref(look);
+	return workers;
 }
 
 Test(top, sorts_workers_as_it_is_told)
@@ -112,6 +116,8 @@ Test(top, sorts_workers_as_it_is_told)
 		json_integer_value(json_object_get(json_array_get(by_tasks, 0), "item_count"))));
 	shell_expect_is(json_string_value(json_object_get(json_array_get(by_age, 0), "state")),
 			"busy");
+	json_decref(by_tasks);
+	json_decref(by_age);
 }
 
 Test(top, takes_the_screen_and_gives_it_back)
