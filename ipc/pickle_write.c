@@ -428,7 +428,7 @@ int carom_pickle_dump(const struct carom_object *object, void **ret_data, size_t
 {
 	CAROM_CLEANUP(carom_pickle_freep) struct carom_pickle *pickle = NULL;
 	const void *data;
-	size_t size;
+	size_t size = 0; /* for gcc -O3 */
 	int r = carom_pickle_new(&CAROM_PICKLE_OPTIONS(.size_max = DUMP_MAX), &pickle);
 
 	if (r < 0)

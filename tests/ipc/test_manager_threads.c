@@ -6,8 +6,6 @@
 
 #include <pthread.h>
 
-TestSuite(manager_threads, .timeout = 60);
-
 static void *serve(void *server)
 {
 	return (void *)(intptr_t)carom_server_serve(server, CAROM_NO_DEADLINE);
@@ -52,7 +50,7 @@ static void expect_hammered(struct carom_manager *manager)
 }
 
 /* MG-25 */
-Test(manager_threads, use_a_proxy_at_the_same_time)
+Test(manager_threads, use_a_proxy_at_the_same_time, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_server_freep) struct carom_server *server = NULL;
 	MANAGER manager = NULL;
