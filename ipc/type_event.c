@@ -52,11 +52,6 @@ static int do_is_set(void *object, struct carom_request *request)
 	return carom_request_reply(request, "p", (int)event->is_set);
 }
 
-static int leave(struct carom_waiter *waiter, int reason)
-{
-	return reason == -ETIMEDOUT ? carom_request_reply(waiter->request, "p", 0) : reason;
-}
-
 static int do_wait(void *object, struct carom_request *request)
 {
 	struct event *event = object;
@@ -67,8 +62,7 @@ static int do_wait(void *object, struct carom_request *request)
 		return r;
 	if (event->is_set)
 		return carom_request_reply(request, "p", 1);
-	r = carom_waiting_add(&event->waiting, request, deadline_ns, leave, event, NULL);
-	return r == -ETIMEDOUT ? carom_request_reply(request, "p", 0) : r;
+	return carom_waiting_add_patient(&event->waiting, request, deadline_ns, event, NULL);
 }
 
 static const struct carom_method methods[] = {

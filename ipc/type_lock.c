@@ -76,20 +76,12 @@ void carom_served_lock_left(struct carom_served_lock *lock, uint64_t session)
 
 /* ---- acquire and release ---- */
 
-/* Its time has passed. */
-static int leave(struct carom_waiter *waiter, int reason)
-{
-	return reason == -ETIMEDOUT ? carom_request_reply(waiter->request, "p", 0) : reason;
-}
-
 static int wait_for(struct carom_served_lock *lock, struct carom_request *request,
 		    uint64_t deadline_ns)
 {
 	struct carom_waiter *waiter;
-	int r = carom_waiting_add(&lock->waiting, request, deadline_ns, leave, lock, &waiter);
+	int r = carom_waiting_add_patient(&lock->waiting, request, deadline_ns, lock, &waiter);
 
-	if (r == -ETIMEDOUT)
-		return carom_request_reply(request, "p", 0);
 	if (r == CAROM_REQUEST_LATER) {
 		waiter->count = 1;
 		waiter->flag = true;

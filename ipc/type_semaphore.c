@@ -155,11 +155,6 @@ static void end_semaphore(void *object)
 
 /* ---- methods ---- */
 
-static int leave(struct carom_waiter *waiter, int reason)
-{
-	return reason == -ETIMEDOUT ? carom_request_reply(waiter->request, "p", 0) : reason;
-}
-
 static int do_acquire(void *object, struct carom_request *request)
 {
 	struct semaphore *semaphore = object;
@@ -168,11 +163,9 @@ static int do_acquire(void *object, struct carom_request *request)
 
 	if (r < 0)
 		return r;
-	if (semaphore->value == 0) {
-		r = carom_waiting_add(&semaphore->waiting, request, deadline_ns, leave, semaphore,
-				      NULL);
-		return r == -ETIMEDOUT ? carom_request_reply(request, "p", 0) : r;
-	}
+	if (semaphore->value == 0)
+		return carom_waiting_add_patient(&semaphore->waiting, request, deadline_ns,
+						 semaphore, NULL);
 	r = take(semaphore, carom_request_caller(request).session);
 	return r < 0 ? r : carom_request_reply(request, "p", 1);
 }

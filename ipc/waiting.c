@@ -75,6 +75,19 @@ int carom_waiting_add(struct carom_waiting *line, struct carom_request *request,
 	return r;
 }
 
+static int leave_with_false(struct carom_waiter *waiter, int reason)
+{
+	return reason == -ETIMEDOUT ? carom_request_reply(waiter->request, "p", 0) : reason;
+}
+
+int carom_waiting_add_patient(struct carom_waiting *line, struct carom_request *request,
+			      uint64_t deadline_ns, void *object, struct carom_waiter **ret_waiter)
+{
+	int r = carom_waiting_add(line, request, deadline_ns, leave_with_false, object, ret_waiter);
+
+	return r == -ETIMEDOUT ? carom_request_reply(request, "p", 0) : r;
+}
+
 void carom_waiter_finish(struct carom_waiter *waiter, int result)
 {
 	struct carom_request *request = waiter->request;

@@ -61,6 +61,16 @@ int carom_waiting_add(struct carom_waiting *line, struct carom_request *request,
 		      uint64_t deadline_ns, carom_waiter_leave_fn *leave, void *object,
 		      struct carom_waiter **ret_waiter);
 
+/**
+ * carom_waiting_add_patient() - likewise, of a method whose result is a bool
+ *
+ * When its time has passed, or has already, the result is False and no error. Who answers
+ * replies True.
+ * Return: as carom_waiting_add(), or, where False was replied, as carom_request_reply().
+ */
+int carom_waiting_add_patient(struct carom_waiting *line, struct carom_request *request,
+			      uint64_t deadline_ns, void *object, struct carom_waiter **ret_waiter);
+
 /** carom_waiter_move() - to the end of another line, or to none (NULL) */
 void carom_waiter_move(struct carom_waiter *waiter, struct carom_waiting *line);
 
