@@ -7,14 +7,13 @@
 #include "core/origin.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/time.h"
 
-static _Atomic uint64_t *page;
+_Atomic uint64_t *carom_origin_page;
 static pthread_once_t page_once = PTHREAD_ONCE_INIT;
 
 static void make_page(void)
@@ -25,24 +24,22 @@ static void make_page(void)
 	/* without this page no handle could be told from a copy: as fatal as no stack */
 	if (memory == MAP_FAILED || madvise(memory, size, MADV_WIPEONFORK) < 0)
 		abort();
-	page = memory;
+	carom_origin_page = memory;
 }
 
 uint64_t carom_origin(void)
 {
-	uint64_t expected = 0;
-	uint64_t fresh;
+	uint64_t expected, fresh;
 
 	pthread_once(&page_once, make_page);
+	/* relaxed: as below */
+	expected = atomic_load_explicit(carom_origin_page, memory_order_relaxed);
+	if (expected != 0)
+		return expected;
 	fresh = carom_now() << 20 | ((uint64_t)getpid() & 0xfffff) | 1;
 	/* relaxed: the word carries nothing but itself */
-	if (atomic_compare_exchange_strong_explicit(page, &expected, fresh, memory_order_relaxed,
-						    memory_order_relaxed))
+	if (atomic_compare_exchange_strong_explicit(carom_origin_page, &expected, fresh,
+						    memory_order_relaxed, memory_order_relaxed))
 		return fresh;
 	return expected;
-}
-
-bool carom_origin_is(uint64_t origin)
-{
-	return atomic_load_explicit(page, memory_order_relaxed) == origin;
 }
