@@ -148,6 +148,14 @@ int carom_pidfd_reap(int pidfd, struct carom_exit *ret_exit)
 	return 0;
 }
 
+bool carom_pid_has_ended_children(void)
+{
+	siginfo_t info = { 0 };
+	long r = syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL, NULL);
+
+	return r < 0 || info.si_pid != 0;
+}
+
 void carom_pid_end(pid_t pid, struct carom_exit *ret_exit)
 {
 	struct carom_exit exit = { .kind = CAROM_EXIT_TAKEN, .status = -1 };

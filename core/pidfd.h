@@ -71,6 +71,14 @@ int carom_pidfd_wait(int pidfd, uint64_t deadline_ns, struct carom_exit *ret_exi
 int carom_pid_peek(pid_t pid, struct carom_exit *ret_exit);
 
 /**
+ * carom_pid_has_ended_children() - may there be a child that nobody has reaped?
+ *
+ * One system call, however many children there are. Those that are not the library's count,
+ * too. Return: false if there is none; true also if there is no child at all.
+ */
+bool carom_pid_has_ended_children(void);
+
+/**
  * carom_pid_end() - kill a child whose pidfd was taken away, and reap it
  * @pid:      a child of this process, made by it
  * @ret_exit: NULL if nobody wants to know

@@ -390,7 +390,8 @@ static int begin_start(struct carom_process *process)
 	if (carom_bootstrap_is_due())
 		return -EBUSY;
 	carom_fork_lock_acquire(&lock);
-	look_at_all();
+	if (carom_pid_has_ended_children())
+		look_at_all();
 	r = may_start(process);
 	if (r == 0) {
 		process->state = PROCESS_STARTING;
