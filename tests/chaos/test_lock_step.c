@@ -2,26 +2,20 @@
  * Lock: a death at every instruction of acquiring, waiting, waking and releasing, and of taking
  * it from the dead. Whoever comes next gets it, and is told if its holder died.
  */
-#include "tests/chaos/sleeper.h"
-#include "tests/chaos/step.h"
+#include "tests/chaos/neighbours.h"
 
 #include "shm/lock.h"
 
 /**
  * struct stage - shared by the victim and the survivors
- * @lock:   the handle, which all have by fork()
- * @a, @b:  equal whenever the lock is free and nobody says that its holder died
- * @holder: a process that has it, until it is killed
- * @next:   one that waits for it
- * @held:   by the test's process
+ * @lock:  the handle, which all have by fork()
+ * @a, @b: equal whenever the lock is free and nobody says that its holder died
  */
 struct stage {
+	struct neighbours neighbours;
 	struct carom_lock *lock;
 	uint64_t a;
 	uint64_t b;
-	struct sleeper holder;
-	struct sleeper next;
-	bool held;
 };
 
 static void change(struct stage *stage)
@@ -75,25 +69,21 @@ static void renew_with_next(void *userdata)
 	struct stage *stage = userdata;
 
 	renew(stage);
-	sleeper_add(&stage->next, take_part, sleep_and_use, stage);
+	sleeper_add(&stage->neighbours.next, take_part, sleep_and_use, stage);
+}
+
+static void release(void *userdata)
+{
+	struct stage *stage = userdata;
+
+	change(stage);
+	carom_lock_release(stage->lock);
 }
 
 static void hold(struct stage *stage)
 {
 	cr_assert(zero(int, carom_lock_acquire(stage->lock, CAROM_NO_DEADLINE)));
-	stage->held = true;
-}
-
-/* Once. */
-static void let_go(void *userdata)
-{
-	struct stage *stage = userdata;
-
-	if (stage->held) {
-		change(stage);
-		carom_lock_release(stage->lock);
-	}
-	stage->held = false;
+	neighbours_held(stage, release);
 }
 
 /* The linker has found everything. */
@@ -105,7 +95,7 @@ static struct stage *new_stage(void)
 	use(stage, CAROM_NO_DEADLINE);
 	hold(stage);
 	use(stage, carom_deadline_after(CAROM_MILLISECONDS(1)));
-	let_go(stage);
+	neighbours_let_go(stage);
 	return stage;
 }
 
@@ -157,24 +147,12 @@ static void hold_before_next(void *userdata)
 	struct stage *stage = userdata;
 
 	carom_lock_acquire(stage->lock, CAROM_NO_DEADLINE);
-	sleeper_let_sleep(&stage->next);
+	sleeper_let_sleep(&stage->neighbours.next);
 }
 
-static void release(void *userdata)
+static void check_with_next(void *stage, const struct step_death *death)
 {
-	struct stage *stage = userdata;
-
-	change(stage);
-	carom_lock_release(stage->lock);
-}
-
-static void check_with_next(void *userdata, const struct step_death *death)
-{
-	struct stage *stage = userdata;
-
-	let_go(stage); /* the victim never slept */
-	sleeper_let_go(&stage->next);
-	cr_expect(zero(int, sleeper_ended(&stage->next)), "%s", step_where(death));
+	neighbours_meet_next(stage, death);
 	expect_usable(stage, death);
 }
 
@@ -197,21 +175,12 @@ static void renew_and_hold(void *userdata)
 	hold(stage);
 }
 
-static void let_next_sleep_and_go(void *userdata)
-{
-	struct stage *stage = userdata;
-
-	if (stage->held)
-		sleeper_let_sleep(&stage->next);
-	let_go(stage);
-}
-
 Test(lock_step, of_a_wait_with_one_behind, .timeout = 240)
 {
 	step_through(&(struct step_play){ .set_up = renew_and_hold,
 					  .prepare = enter,
 					  .act = act,
-					  .asleep = let_next_sleep_and_go,
+					  .asleep = neighbours_let_next_sleep_and_go,
 					  .check = check_with_next },
 		     new_stage());
 }
@@ -236,7 +205,7 @@ static int take_and_tear(void *userdata)
 {
 	struct stage *stage = userdata;
 
-	hold(stage);
+	carom_lock_acquire(stage->lock, CAROM_NO_DEADLINE);
 	stage->a++;
 	return 0;
 }
@@ -246,15 +215,14 @@ static void renew_with_holder(void *userdata)
 	struct stage *stage = userdata;
 
 	renew(stage);
-	sleeper_add(&stage->holder, take_and_tear, sleep_for_ever, stage);
-	stage->held = false;
+	sleeper_add(&stage->neighbours.holder, take_and_tear, sleep_for_ever, stage);
 }
 
 static void kill_holder(void *userdata)
 {
 	struct stage *stage = userdata;
 
-	sleeper_kill(&stage->holder);
+	sleeper_kill(&stage->neighbours.holder);
 }
 
 Test(lock_step, of_a_repair, .timeout = 120)
@@ -274,24 +242,7 @@ static void renew_with_holder_and_next(void *userdata)
 	struct stage *stage = userdata;
 
 	renew_with_holder(stage);
-	sleeper_add(&stage->next, take_part, sleep_and_use, stage);
-}
-
-/* Once; the victim fell asleep first, and is the one that is woken. */
-static void kill_holder_before_next(void *userdata)
-{
-	struct stage *stage = userdata;
-
-	if (!stage->holder.pid)
-		return;
-	sleeper_let_sleep(&stage->next);
-	sleeper_kill(&stage->holder);
-}
-
-static void check_recovery(void *stage, const struct step_death *death)
-{
-	kill_holder_before_next(stage); /* the victim never slept */
-	check_with_next(stage, death);
+	sleeper_add(&stage->neighbours.next, take_part, sleep_and_use, stage);
 }
 
 Test(lock_step, of_a_recovery_with_one_behind, .timeout = 240)
@@ -299,7 +250,7 @@ Test(lock_step, of_a_recovery_with_one_behind, .timeout = 240)
 	step_through(&(struct step_play){ .set_up = renew_with_holder_and_next,
 					  .prepare = enter,
 					  .act = act,
-					  .asleep = kill_holder_before_next,
-					  .check = check_recovery },
+					  .asleep = neighbours_kill_holder_before_next,
+					  .check = check_with_next },
 		     new_stage());
 }

@@ -2,8 +2,7 @@
  * RLock: a death at every instruction of acquiring it several times and releasing it as often,
  * of waiting, waking and repairing. Whoever comes next has it once, whatever the dead had.
  */
-#include "tests/chaos/sleeper.h"
-#include "tests/chaos/step.h"
+#include "tests/chaos/neighbours.h"
 
 #include "shm/rlock.h"
 
@@ -11,22 +10,21 @@ enum { DEPTH = 3 };
 
 /**
  * struct stage - shared by the victim and the survivors
- * @a, @b:  equal whenever the lock is free and nobody says that its holder died
- * @next:   another process that waits for it
- * @held:   by the test's process
+ * @a, @b: equal whenever the lock is free and nobody says that its holder died
  */
 struct stage {
+	struct neighbours neighbours;
 	struct carom_rlock rlock;
 	uint64_t a;
 	uint64_t b;
-	struct sleeper next;
-	bool held;
 };
 
 static const uint64_t PATIENCE_NS = SLEEPER_PATIENCE_NS;
 
-static void release_all(struct stage *stage)
+static void release_all(void *userdata)
 {
+	struct stage *stage = userdata;
+
 	for (int level = 0; level < DEPTH; level++)
 		carom_rlock_release(&stage->rlock);
 }
@@ -68,7 +66,7 @@ static void renew(void *userdata)
 
 	memset(stage, 0, sizeof(*stage));
 	cr_assert(zero(int, carom_rlock_init(&stage->rlock)));
-	sleeper_add(&stage->next, do_nothing, sleep_and_use, stage);
+	sleeper_add(&stage->neighbours.next, do_nothing, sleep_and_use, stage);
 }
 
 static void hold(struct stage *stage)
@@ -107,12 +105,9 @@ static void expect_usable(struct stage *stage, const struct step_death *death)
 }
 
 /* The next one is behind the victim, or comes after it. */
-static void check(void *userdata, const struct step_death *death)
+static void check(void *stage, const struct step_death *death)
 {
-	struct stage *stage = userdata;
-
-	sleeper_let_go(&stage->next);
-	cr_expect(zero(int, sleeper_ended(&stage->next)), "%s", step_where(death));
+	neighbours_meet_next(stage, death);
 	expect_usable(stage, death);
 }
 
@@ -134,7 +129,7 @@ static void hold_before_next(void *userdata)
 	struct stage *stage = userdata;
 
 	hold(stage);
-	sleeper_let_sleep(&stage->next);
+	sleeper_let_sleep(&stage->neighbours.next);
 }
 
 static void act_release(void *userdata)
@@ -163,38 +158,15 @@ static void renew_and_hold(void *userdata)
 
 	renew(stage);
 	hold(stage);
-	stage->held = true;
-}
-
-/* Once. */
-static void let_go(struct stage *stage)
-{
-	if (stage->held)
-		release_all(stage);
-	stage->held = false;
-}
-
-static void let_next_sleep_and_go(void *userdata)
-{
-	struct stage *stage = userdata;
-
-	if (stage->held)
-		sleeper_let_sleep(&stage->next);
-	let_go(stage);
-}
-
-static void check_wait(void *stage, const struct step_death *death)
-{
-	let_go(stage); /* it never slept */
-	check(stage, death);
+	neighbours_held(stage, release_all);
 }
 
 Test(rlock_step, of_a_wait_with_one_behind, .timeout = 120)
 {
 	step_through(&(struct step_play){ .set_up = renew_and_hold,
 					  .act = act,
-					  .asleep = let_next_sleep_and_go,
-					  .check = check_wait },
+					  .asleep = neighbours_let_next_sleep_and_go,
+					  .check = check },
 		     new_stage());
 }
 
@@ -231,7 +203,7 @@ static void take_before_next(void *userdata)
 	struct stage *stage = userdata;
 
 	carom_rlock_acquire(&stage->rlock, CAROM_NO_DEADLINE);
-	sleeper_let_sleep(&stage->next);
+	sleeper_let_sleep(&stage->neighbours.next);
 }
 
 static void act_repair(void *userdata)

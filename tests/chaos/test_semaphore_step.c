@@ -3,8 +3,7 @@
  * getting back what the dead had, and of adding up what one of them left. All units come back,
  * and who waits for one gets it.
  */
-#include "tests/chaos/sleeper.h"
-#include "tests/chaos/step.h"
+#include "tests/chaos/neighbours.h"
 
 #include "core/points.h"
 #include "shm/semaphore.h"
@@ -13,16 +12,11 @@
  * struct stage - shared by the victim and the survivors
  * @semaphore: the handle, which all have by fork()
  * @units:     that there are
- * @holder:    a process that has some, until it is killed
- * @next:      one that waits for one
- * @held:      the test's process has one
  */
 struct stage {
+	struct neighbours neighbours;
 	struct carom_semaphore *semaphore;
 	uint32_t units;
-	struct sleeper holder;
-	struct sleeper next;
-	bool held;
 };
 
 static int acquire(struct stage *stage)
@@ -75,23 +69,20 @@ static void renew_with_next(void *userdata)
 	struct stage *stage = userdata;
 
 	renew(stage);
-	sleeper_add(&stage->next, take_part, sleep_and_use, stage);
+	sleeper_add(&stage->neighbours.next, take_part, sleep_and_use, stage);
+}
+
+static void release(void *userdata)
+{
+	struct stage *stage = userdata;
+
+	carom_semaphore_release(stage->semaphore, 1);
 }
 
 static void hold(struct stage *stage)
 {
 	cr_assert(zero(int, carom_semaphore_acquire(stage->semaphore, CAROM_NO_DEADLINE)));
-	stage->held = true;
-}
-
-/* Once. */
-static void let_go(void *userdata)
-{
-	struct stage *stage = userdata;
-
-	if (stage->held)
-		carom_semaphore_release(stage->semaphore, 1);
-	stage->held = false;
+	neighbours_held(stage, release);
 }
 
 /* The linker has found everything. */
@@ -102,7 +93,7 @@ static struct stage *new_stage(void)
 	renew(stage);
 	hold(stage);
 	carom_semaphore_acquire(stage->semaphore, carom_deadline_after(CAROM_MILLISECONDS(1)));
-	let_go(stage);
+	neighbours_let_go(stage);
 	carom_semaphore_value(stage->semaphore);
 	return stage;
 }
@@ -134,13 +125,6 @@ static void act(void *userdata)
 	carom_semaphore_release(stage->semaphore, 1);
 }
 
-static void release(void *userdata)
-{
-	struct stage *stage = userdata;
-
-	carom_semaphore_release(stage->semaphore, 1);
-}
-
 /* ---- alone ---- */
 
 static void check(void *stage, const struct step_death *death)
@@ -163,16 +147,12 @@ static void hold_before_next(void *userdata)
 	struct stage *stage = userdata;
 
 	carom_semaphore_acquire(stage->semaphore, CAROM_NO_DEADLINE);
-	sleeper_let_sleep(&stage->next);
+	sleeper_let_sleep(&stage->neighbours.next);
 }
 
-static void check_with_next(void *userdata, const struct step_death *death)
+static void check_with_next(void *stage, const struct step_death *death)
 {
-	struct stage *stage = userdata;
-
-	let_go(stage); /* the victim never slept */
-	sleeper_let_go(&stage->next);
-	cr_expect(zero(int, sleeper_ended(&stage->next)), "%s", step_where(death));
+	neighbours_meet_next(stage, death);
 	expect_all_back(stage, death);
 }
 
@@ -203,7 +183,7 @@ static void check_released(void *userdata, const struct step_death *death)
 	cr_expect(value == 1 || (value == 0 && !death->complete), "%d %s", value,
 		  step_where(death));
 	if (value == 0)
-		let_go(stage);
+		neighbours_let_go(stage);
 	expect_all_back(stage, death);
 }
 
@@ -223,7 +203,7 @@ static void renew_signal_with_next(void *userdata)
 	struct stage *stage = userdata;
 
 	renew_with_options(stage, 0, &CAROM_SEMAPHORE_OPTIONS(.is_signal = 1));
-	sleeper_add(&stage->next, take_part, sleep_and_keep, stage);
+	sleeper_add(&stage->neighbours.next, take_part, sleep_and_keep, stage);
 }
 
 /* What was given before the victim died is not lost with it. */
@@ -233,7 +213,7 @@ static void check_signal(void *userdata, const struct step_death *death)
 
 	if (!death->complete)
 		carom_semaphore_release(stage->semaphore, 1);
-	cr_expect(zero(int, sleeper_ended(&stage->next)), "%s", step_where(death));
+	cr_expect(zero(int, sleeper_ended(&stage->neighbours.next)), "%s", step_where(death));
 	cr_expect(le(int, carom_semaphore_value(stage->semaphore), !death->complete), "%s",
 		  step_where(death));
 }
@@ -243,7 +223,7 @@ static void enter_before_next(void *userdata)
 	struct stage *stage = userdata;
 
 	take_part(stage);
-	sleeper_let_sleep(&stage->next);
+	sleeper_let_sleep(&stage->neighbours.next);
 }
 
 Test(semaphore_step, of_a_signal, .timeout = 240)
@@ -265,21 +245,12 @@ static void renew_with_next_and_hold(void *userdata)
 	hold(stage);
 }
 
-static void let_next_sleep_and_go(void *userdata)
-{
-	struct stage *stage = userdata;
-
-	if (stage->held)
-		sleeper_let_sleep(&stage->next);
-	let_go(stage);
-}
-
 Test(semaphore_step, of_a_wait_with_one_behind, .timeout = 240)
 {
 	step_through(&(struct step_play){ .set_up = renew_with_next_and_hold,
 					  .prepare = enter,
 					  .act = act,
-					  .asleep = let_next_sleep_and_go,
+					  .asleep = neighbours_let_next_sleep_and_go,
 					  .check = check_with_next },
 		     new_stage());
 }
@@ -298,19 +269,8 @@ static void renew_with_holder_and_next(void *userdata)
 	struct stage *stage = userdata;
 
 	renew_with(stage, 2);
-	sleeper_add(&stage->holder, take_two, sleep_for_ever, stage);
-	sleeper_add(&stage->next, take_part, sleep_and_use, stage);
-}
-
-/* Once; the victim fell asleep first, and is the one that is woken. */
-static void kill_holder_before_next(void *userdata)
-{
-	struct stage *stage = userdata;
-
-	if (!stage->holder.pid)
-		return;
-	sleeper_let_sleep(&stage->next);
-	sleeper_kill(&stage->holder);
+	sleeper_add(&stage->neighbours.holder, take_two, sleep_for_ever, stage);
+	sleeper_add(&stage->neighbours.next, take_part, sleep_and_use, stage);
 }
 
 static void act_and_keep(void *userdata)
@@ -320,19 +280,13 @@ static void act_and_keep(void *userdata)
 	carom_semaphore_acquire(stage->semaphore, CAROM_NO_DEADLINE);
 }
 
-static void check_recovery(void *stage, const struct step_death *death)
-{
-	kill_holder_before_next(stage); /* the victim never slept */
-	check_with_next(stage, death);
-}
-
 Test(semaphore_step, of_a_recovery_with_one_behind, .timeout = 240)
 {
 	step_through(&(struct step_play){ .set_up = renew_with_holder_and_next,
 					  .prepare = enter,
 					  .act = act_and_keep,
-					  .asleep = kill_holder_before_next,
-					  .check = check_recovery },
+					  .asleep = neighbours_kill_holder_before_next,
+					  .check = check_with_next },
 		     new_stage());
 }
 
@@ -351,7 +305,7 @@ static void renew_with_giver(void *userdata)
 	struct stage *stage = userdata;
 
 	renew(stage);
-	sleeper_add(&stage->holder, sleep_and_keep, die_giving, stage);
+	sleeper_add(&stage->neighbours.holder, sleep_and_keep, die_giving, stage);
 }
 
 static void see_giver_die(void *userdata)
@@ -359,8 +313,8 @@ static void see_giver_die(void *userdata)
 	struct stage *stage = userdata;
 
 	cr_assert(zero(int, carom_point_arm_once("semaphore.given", 1, SIGKILL)));
-	sleeper_let_go(&stage->holder);
-	cr_assert(eq(int, sleeper_ended(&stage->holder), -SIGKILL));
+	sleeper_let_go(&stage->neighbours.holder);
+	cr_assert(eq(int, sleeper_ended(&stage->neighbours.holder), -SIGKILL));
 	carom_point_disarm_all();
 }
 
