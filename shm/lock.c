@@ -183,25 +183,41 @@ struct attempt {
 	unsigned int flags;
 };
 
-static int32_t own_tid(void)
+/* In few instructions where that is possible: it is asked at each acquire. */
+static inline int32_t own_tid(void)
 {
-	const struct carom_robust *self = carom_robust_self();
+	uint32_t known = carom_robust_known_tid();
+	const struct carom_robust *self;
+
+	if (known)
+		return (int32_t)known;
+	self = carom_robust_self();
 
 	return self ? (int32_t)carom_robust_tid(self) : gettid();
 }
 
 /* A1: sees all that was written before R1, or by the dead. */
-static bool take(const struct attempt *attempt, uint32_t *seen)
+static inline bool exchange(struct lock_state *state, uint32_t *seen, uint32_t mine)
 {
-	uint32_t mine = attempt->name | attempt->mark | (*seen & WAITERS);
-
-	if (!atomic_compare_exchange_strong_explicit(&attempt->state->word, seen, mine,
-						     memory_order_acquire, memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&state->word, seen, mine, memory_order_acquire,
+						     memory_order_relaxed))
 		return false;
 	CAROM_POINT("lock.taken");
 	/* relaxed: for people */
-	atomic_store_explicit(&attempt->state->tid, own_tid(), memory_order_relaxed);
+	atomic_store_explicit(&state->tid, own_tid(), memory_order_relaxed);
 	return true;
+}
+
+/*
+ * The usual case: nobody has it. The word is not looked at first, since a locked
+ * instruction waits for what it is given.
+ */
+static inline bool take_unseen(struct carom_lock *lock)
+{
+	uint32_t nobody = 0;
+
+	return carom_primitive_has_entered(&lock->base) &&
+	       exchange(state_of(lock), &nobody, lock->base.name);
 }
 
 /* Return: 0 or -EOWNERDEAD with the lock taken, or -EBUSY with *@ret_seen the word that says so. */
@@ -217,7 +233,8 @@ static int take_if_free(const struct attempt *attempt, uint32_t *ret_seen)
 			*ret_seen = seen;
 			return -EBUSY;
 		}
-		if (!take(attempt, &seen)) /* I1 */
+		if (!exchange(attempt->state, &seen,
+			      attempt->name | attempt->mark | (seen & WAITERS))) /* I1 */
 			continue;
 		if (holder)
 			CAROM_TRACE(owner_died, &attempt->state->word, "lock");
@@ -284,7 +301,8 @@ static int begin(struct carom_lock *lock, struct attempt *attempt)
 	return r;
 }
 
-static int acquire(struct carom_lock *lock, uint64_t deadline_ns, unsigned int flags)
+__attribute__((noinline)) static int acquire_slowly(struct carom_lock *lock, uint64_t deadline_ns,
+						    unsigned int flags)
 {
 	struct attempt attempt = { .deadline_ns = deadline_ns, .flags = flags };
 	int r = begin(lock, &attempt);
@@ -294,12 +312,12 @@ static int acquire(struct carom_lock *lock, uint64_t deadline_ns, unsigned int f
 
 int carom_lock_acquire(struct carom_lock *lock, uint64_t deadline_ns)
 {
-	return acquire(lock, deadline_ns, 0);
+	return take_unseen(lock) ? 0 : acquire_slowly(lock, deadline_ns, 0);
 }
 
 int carom_lock_acquire_interruptible(struct carom_lock *lock, uint64_t deadline_ns)
 {
-	return acquire(lock, deadline_ns, CAROM_ROLL_INTERRUPTIBLE);
+	return take_unseen(lock) ? 0 : acquire_slowly(lock, deadline_ns, CAROM_ROLL_INTERRUPTIBLE);
 }
 
 int carom_lock_try(struct carom_lock *lock)
@@ -313,7 +331,8 @@ int carom_lock_try(struct carom_lock *lock)
 
 /* ---- releasing ---- */
 
-int carom_lock_release(struct carom_lock *lock)
+/* It is another process's, or not held, or somebody waits, or this process is new here. */
+__attribute__((noinline)) static int release_slowly(struct carom_lock *lock)
 {
 	struct lock_state *state = state_of(lock);
 	uint32_t row, name, seen, holder;
@@ -330,12 +349,30 @@ int carom_lock_release(struct carom_lock *lock)
 	do {
 		if (holder == 0 || (seen & HOLDER_MASK) != holder) /* I5 */
 			return -EOVERFLOW;
-		/* R1: publishes what was written under the lock; pairs with A1 in take() */
+		/* R1: publishes what was written under the lock; pairs with A1 in exchange() */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&state->word, &seen, 0, memory_order_release, memory_order_relaxed));
 	CAROM_POINT("lock.freed");
 	if (seen & WAITERS)
 		carom_futex_wake(&state->word, 1);
+	return 0;
+}
+
+/* The usual case: this process has it, and nobody waits. R1, as above. */
+static inline bool give_unseen(struct carom_lock *lock)
+{
+	uint32_t mine = lock->base.name;
+
+	return carom_primitive_has_entered(&lock->base) &&
+	       atomic_compare_exchange_strong_explicit(&state_of(lock)->word, &mine, 0,
+						       memory_order_release, memory_order_relaxed);
+}
+
+int carom_lock_release(struct carom_lock *lock)
+{
+	if (!give_unseen(lock))
+		return release_slowly(lock);
+	CAROM_POINT("lock.freed");
 	return 0;
 }
 
