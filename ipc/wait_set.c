@@ -129,16 +129,13 @@ static const _Atomic uint32_t *word_of(const struct futex_waitv *entry)
 
 static int sleep_on_words(const struct carom_wait_set *set, uint64_t deadline_ns)
 {
-	struct timespec until = carom_timespec(deadline_ns);
 	int r;
 
 	if (set->word_count == 1)
 		r = carom_futex_wait(word_of(set->words), (uint32_t)set->words->val, deadline_ns);
-	else if (syscall(SYS_futex_waitv, set->words, (unsigned int)set->word_count, 0,
-			 deadline_ns == CAROM_NO_DEADLINE ? NULL : &until, CLOCK_MONOTONIC) < 0)
-		r = -errno;
 	else
-		r = 0;
+		r = carom_futex_wait_any(set->words, (unsigned int)set->word_count, 0, true,
+					 deadline_ns);
 	return r == -EAGAIN || r == -EINTR ? 0 : r;
 }
 

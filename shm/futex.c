@@ -13,8 +13,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/probe.h"
 #include "core/time.h"
 #include "core/timespec.h"
+
+#define LOOK_AGAIN_NS CAROM_MILLISECONDS(100)
 
 int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
 {
@@ -34,6 +37,35 @@ int carom_futex_wait_interruptible(const _Atomic uint32_t *word, uint32_t expect
 	if (deadline_ns == CAROM_NO_DEADLINE)
 		deadline_ns--;
 	return carom_futex_wait(word, expected, deadline_ns);
+}
+
+static int wait_for_any(const struct futex_waitv *words, unsigned int count, uint64_t deadline_ns)
+{
+	struct timespec until = carom_timespec(deadline_ns);
+
+	if (syscall(SYS_futex_waitv, words, count, 0,
+		    deadline_ns == CAROM_NO_DEADLINE ? NULL : &until, CLOCK_MONOTONIC) >= 0)
+		return 0;
+	return -errno;
+}
+
+int carom_futex_wait_any(const struct futex_waitv *words, unsigned int count, unsigned int main,
+			 bool is_all, uint64_t deadline_ns)
+{
+	const _Atomic uint32_t *word = (const _Atomic uint32_t *)(uintptr_t)words[main].uaddr;
+	bool has_waitv = carom_probe(CAROM_FEATURE_FUTEX_WAITV), is_last;
+	uint64_t until;
+	int r;
+
+	if (is_all && has_waitv)
+		return wait_for_any(words, count, deadline_ns);
+	until = carom_deadline_after(LOOK_AGAIN_NS);
+	is_last = until >= deadline_ns;
+	if (is_last)
+		until = deadline_ns;
+	r = has_waitv ? wait_for_any(words, count, until)
+		      : carom_futex_wait(word, (uint32_t)words[main].val, until);
+	return r == -ETIMEDOUT && !is_last ? 0 : r;
 }
 
 int carom_futex_wake(const _Atomic uint32_t *word, int count)

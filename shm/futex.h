@@ -7,7 +7,9 @@
 #ifndef CAROM_SHM_FUTEX_H
 #define CAROM_SHM_FUTEX_H
 
+#include <linux/futex.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /**
@@ -26,6 +28,21 @@ int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t d
  */
 int carom_futex_wait_interruptible(const _Atomic uint32_t *word, uint32_t expected,
 				   uint64_t deadline_ns);
+
+/**
+ * carom_futex_wait_any() - sleep until one of several words has changed, or is woken
+ * @words:  queued, and compared, one after the other: who is to hear of a wake-up that no word
+ *          shows, and of the change that came before it, puts the former first
+ * @main:   which of them it is that changes in the common run of things
+ * @is_all: there are no others that matter
+ *
+ * Where there is no futex_waitv(2) it sleeps on @main alone. Then, and if these are not all, it
+ * ends after 100 ms: the price of not being stuck.
+ *
+ * Return: 0 (look again), -ETIMEDOUT, -EINTR, -EAGAIN.
+ */
+int carom_futex_wait_any(const struct futex_waitv *words, unsigned int count, unsigned int main,
+			 bool is_all, uint64_t deadline_ns);
 
 /** carom_futex_wake() - wake up to @count sleepers. Return: how many were woken. AS-Safe. */
 int carom_futex_wake(const _Atomic uint32_t *word, int count);

@@ -23,6 +23,10 @@
  *       are somebody's it sees to what the dead left, and takes one of their rows over: the
  *       exchange that ends the mark is the one that enters.
  *
+ *   L9  A sleeper stands at `lost` before its own word is compared: the kernel queues one word
+ *       after the other, and `lost` never changes. So whoever ended before that has taken its
+ *       wake-up from who changed the word before that, and the comparison tells.
+ *
  * Why the row's mark does not do for L6: the kernel decides a process's death for all
  * threads at once, but each of them leaves the queues of the futexes only when it runs
  * next, which may be long after the keeper did (a cgroup whose time is used up):
@@ -64,17 +68,13 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "core/pid_namespace.h"
 #include "core/points.h"
-#include "core/probe.h"
-#include "core/time.h"
-#include "core/timespec.h"
 #include "shm/futex.h"
 
-#define LOOK_AGAIN_NS CAROM_MILLISECONDS(100)
+/* Which of a sleeper's words is the one that is slept on for its own sake. */
+#define OWN_WORD 1
 
 size_t carom_roll_size(uint32_t capacity)
 {
@@ -329,41 +329,15 @@ int carom_roll_watch(const struct carom_roll *roll, uint32_t row, struct futex_w
 	return 0;
 }
 
-static int wait_for_any(const struct watch *watch, uint64_t deadline_ns)
-{
-	struct timespec until = carom_timespec(deadline_ns);
-
-	if (syscall(SYS_futex_waitv, watch->words, watch->count, 0,
-		    deadline_ns == CAROM_NO_DEADLINE ? NULL : &until, CLOCK_MONOTONIC) >= 0)
-		return 0;
-	return -errno;
-}
-
-/* Without words to wait for, or without all of them. */
-static int wait_a_while(const struct watch *watch, bool has_waitv, uint64_t deadline_ns)
-{
-	uint64_t until = carom_deadline_after(LOOK_AGAIN_NS);
-	bool is_last = until >= deadline_ns;
-	int r;
-
-	if (is_last)
-		until = deadline_ns;
-	r = has_waitv ? wait_for_any(watch, until)
-		      : carom_futex_wait((const _Atomic uint32_t *)(uintptr_t)watch->words[0].uaddr,
-					 (uint32_t)watch->words[0].val, until);
-	return r == -ETIMEDOUT && !is_last ? 0 : r;
-}
-
 static int sleep_watching(const struct watch *watch, struct carom_roll *roll, uint64_t deadline_ns,
 			  unsigned int flags)
 {
-	bool has_waitv = carom_probe(CAROM_FEATURE_FUTEX_WAITV);
 	const struct carom_robust *self = begin_to_be_lost(roll); /* L6 */
 	int r;
 
 	CAROM_POINT("roll.asleep");
-	r = watch->is_whole && has_waitv ? wait_for_any(watch, deadline_ns)
-					 : wait_a_while(watch, has_waitv, deadline_ns);
+	r = carom_futex_wait_any(watch->words, watch->count, OWN_WORD, watch->is_whole,
+				 deadline_ns);
 	if (self)
 		carom_robust_end(self);
 	CAROM_POINT("roll.awake");
@@ -378,8 +352,8 @@ int carom_roll_sleep_for(struct carom_roll *roll, uint32_t row, const _Atomic ui
 	watch.count = 0; /* the words are not worth zeroing */
 	watch.is_whole = true;
 	watch.is_late = false;
+	watch_word(&watch, &roll->lost.word, 0); /* L9 */
 	watch_word(&watch, word, expected);
-	watch_word(&watch, &roll->lost.word, 0);
 	watch_all(&watch, roll, row);
 	/* only now: whoever lives and is not watched yet changes `entries` */
 	if (watch.is_late || (name && !carom_roll_lives(roll, name)))
