@@ -701,7 +701,7 @@ static int begin_message(struct carom_connection *connection, uint64_t size_max,
 /* The end of a call that receives, which @r came of. */
 static int end_receive(struct carom_connection *connection, int r, size_t *ret_size)
 {
-	if (r == 0 || r == -EMSGSIZE)
+	if (ret_size && (r == 0 || r == -EMSGSIZE))
 		*ret_size = connection->in.size; /* which a size_t can say */
 	connection->is_lent = false;
 	carom_connection_end_receive(connection);
@@ -976,11 +976,11 @@ int carom_connection_receive(struct carom_connection *connection, uint64_t deadl
 	do
 		r = take_in_place(connection, deadline_ns, ret_data);
 	while (is_aborted(&connection->in, r));
-	if (r == 0)
+	if (r < 0)
+		return end_receive(connection, r, ret_size);
+	if (ret_size)
 		*ret_size = connection->in.size;
-	else
-		end_receive(connection, r, ret_size);
-	return r;
+	return 0;
 }
 
 int carom_connection_release_more(struct carom_connection *connection)

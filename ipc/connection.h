@@ -239,7 +239,7 @@ CAROM_API ssize_t carom_connection_write_some(struct carom_connection *connectio
  * carom_connection_recv_bytes() - the next message
  * @size_max: a longer one stays where it is; 0: no limit but the connection's own
  * @ret_data: the message, and a NUL behind it; the caller's, to be freed with free(3)
- * @ret_size: its length
+ * @ret_size: its length; may be NULL
  *
  * Memory is taken as the bytes come, not for what a peer says will come.
  *
@@ -265,7 +265,7 @@ CAROM_API int carom_connection_recv_bytes(struct carom_connection *connection, s
  * carom_connection_recv_bytes_into() - the next message, into memory of the caller's
  * @buffer:   where it goes; overwritten even by what fails
  * @capacity: room in @buffer; a longer message stays where it is
- * @ret_size: its length
+ * @ret_size: its length; may be NULL
  *
  * Context: as carom_connection_recv_bytes().
  * Return: as carom_connection_recv_bytes(). After a deadline within the message what came of it
@@ -332,7 +332,7 @@ CAROM_API int carom_connection_commit_more(struct carom_connection *connection, 
 /**
  * carom_connection_receive() - the next message, in place
  * @ret_data: aligned to 8 bytes; the connection's, until carom_connection_release()
- * @ret_size: its length
+ * @ret_size: its length; may be NULL
  *
  * Nobody else receives at this end until the same thread releases it; until then it gives
  * the same message again. One that came in parts is put together in memory first.

@@ -141,6 +141,8 @@ ssize_t carom_duct_read(struct carom_duct *duct, void *buffer, size_t size, uint
 
 /**
  * carom_duct_take() - a whole message, if it is known to be there, in one piece, and not too long
+ * @ret_size: may be NULL
+ *
  * Return: false: nothing has happened; carom_duct_look() tells more
  */
 bool carom_duct_take(struct carom_duct *duct, void *buffer, size_t size, size_t *ret_size);

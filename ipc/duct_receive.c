@@ -263,7 +263,8 @@ bool carom_duct_take(struct carom_duct *duct, void *buffer, size_t size, size_t 
 	memcpy(buffer, data, is);
 	CAROM_POINT("duct.read");
 	carom_ring_let_go(&duct->in);
-	*ret_size = is;
+	if (ret_size)
+		*ret_size = is;
 	return true;
 }
 

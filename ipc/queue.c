@@ -569,7 +569,7 @@ int carom_queue_get(struct carom_queue *queue, void *buffer, size_t capacity, ui
 
 	if (r == 0)
 		r = get(queue, &place, deadline_ns);
-	if (r == 0 || r == -EMSGSIZE)
+	if (ret_size && (r == 0 || r == -EMSGSIZE))
 		*ret_size = place.size;
 	return in_time(r, deadline_ns);
 }
@@ -606,7 +606,7 @@ int carom_queue_get_bytes(struct carom_queue *queue, size_t size_max, uint64_t d
 
 	if (r == 0)
 		r = get_fitting(queue, &place, size_max ? size_max : SIZE_MAX - 1, deadline_ns);
-	if (r == 0 || r == -EMSGSIZE)
+	if (ret_size && (r == 0 || r == -EMSGSIZE))
 		*ret_size = place.size;
 	if (r < 0) {
 		free(place.buffer);

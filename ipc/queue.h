@@ -169,7 +169,7 @@ CAROM_API int carom_queue_put(struct carom_queue *queue, const void *data, size_
  * carom_queue_get() - get the first message
  * @buffer:   where it goes; NULL if @capacity is 0. Overwritten even by what fails
  * @capacity: room in @buffer; a longer message stays where it is
- * @ret_size: its length; also with -EMSGSIZE
+ * @ret_size: its length; also with -EMSGSIZE; may be NULL
  *
  * A signal does not end the wait.
  *
@@ -190,7 +190,7 @@ CAROM_API int carom_queue_get(struct carom_queue *queue, void *buffer, size_t ca
  * carom_queue_get_bytes() - the same, into memory that is as large as the message
  * @size_max: a longer one stays where it is; 0: no limit
  * @ret_data: the message, and a NUL behind it; the caller's, to be freed with free(3)
- * @ret_size: its length; also with -EMSGSIZE
+ * @ret_size: its length; also with -EMSGSIZE; may be NULL
  *
  * Context: as carom_queue_get(); AS-Unsafe heap.
  * Return: as carom_queue_get(), with *@ret_data untouched on failure; -ENOMEM: the message stays.

@@ -502,12 +502,15 @@ static int receive(struct carom_ring *ring, uint64_t deadline_ns)
 int carom_ring_receive(struct carom_ring *ring, uint64_t deadline_ns, const void **ret_data,
 		       size_t *ret_size)
 {
-	const void *data = carom_ring_receive_known(ring, ret_size);
+	size_t size;
+	const void *data = carom_ring_receive_known(ring, &size);
 	int r = data ? 0 : receive(ring, deadline_ns);
 
 	if (r < 0)
 		return r;
-	*ret_data = data ? data : carom_ring_at_hand(ring, ret_size);
+	*ret_data = data ? data : carom_ring_at_hand(ring, &size);
+	if (ret_size)
+		*ret_size = size;
 	return 0;
 }
 
@@ -525,7 +528,8 @@ int carom_ring_pop(struct carom_ring *ring, void *buffer, size_t capacity, uint6
 
 	if (r < 0)
 		return r;
-	*ret_size = size;
+	if (ret_size)
+		*ret_size = size;
 	if (size > capacity)
 		return -EMSGSIZE;
 	if (size > 0)

@@ -176,7 +176,7 @@ CAROM_API int carom_ring_push(struct carom_ring *ring, const void *data, size_t 
  * carom_ring_receive() - the next record, in place
  * @deadline_ns: how long to wait for one; CAROM_PASSED: not at all
  * @ret_data:    the record, aligned to 8 bytes; valid until it is released
- * @ret_size:    its length
+ * @ret_size:    its length; may be NULL
  *
  * Gives the same record again until carom_ring_release().
  *
@@ -202,7 +202,7 @@ CAROM_API int carom_ring_release(struct carom_ring *ring);
  * carom_ring_pop() - a record by copy: receive, copy, release
  * @buffer:   where it goes
  * @capacity: room in @buffer; a longer record stays where it is
- * @ret_size: its length
+ * @ret_size: its length; may be NULL
  *
  * Context: the consumer. Blocks.
  * Return: as carom_ring_receive(); -EMSGSIZE with *@ret_size set to the length that

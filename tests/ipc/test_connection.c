@@ -132,6 +132,24 @@ Test(connection, sends_what_can_be_sent, .timeout = 20)
 	expect_message(second, "x");
 }
 
+Test(connection, says_no_length_to_who_does_not_ask, .timeout = 20)
+{
+	PIPE(first, second, );
+	void *data = NULL;
+	char text[4] = "";
+
+	for (int i = 0; i < 2; i++)
+		cr_assert(zero(int, give(first, "one", 4)));
+	cr_expect(eq(int, carom_connection_recv_bytes(second, 1, soon(), &data, NULL), -EMSGSIZE));
+	cr_expect(zero(int, carom_connection_recv_bytes(second, 0, soon(), &data, NULL)));
+	cr_expect(zero(int, strcmp(data, "one")));
+	free(data);
+	cr_expect(eq(int, carom_connection_recv_bytes_into(second, text, 1, soon(), NULL),
+		     -EMSGSIZE));
+	cr_expect(zero(int, carom_connection_recv_bytes_into(second, text, 4, soon(), NULL)));
+	cr_expect(zero(int, strcmp(text, "one")));
+}
+
 /* ---- too long, and torn ---- */
 
 /* CN-07 */

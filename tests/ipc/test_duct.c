@@ -187,6 +187,21 @@ Test(duct, messages_are_written_and_read_where_they_stand, .timeout = 20)
 	cr_expect(eq(int, carom_connection_commit(first, 1), -EBADF));
 }
 
+Test(duct, says_no_length_to_who_does_not_ask, .timeout = 20)
+{
+	MEMORY(first, second, );
+	const void *data = NULL;
+	char text[4] = "";
+
+	for (int i = 0; i < 2; i++)
+		cr_assert(zero(int, give(first, "one", 4)));
+	cr_expect(zero(int, carom_connection_receive(second, soon(), &data, NULL)));
+	cr_expect(zero(int, strcmp(data, "one")));
+	cr_expect(zero(int, carom_connection_release(second)));
+	cr_expect(zero(int, carom_connection_recv_bytes_into(second, text, 4, soon(), NULL)));
+	cr_expect(zero(int, strcmp(text, "one")));
+}
+
 Test(duct, several_are_told_of_at_once, .timeout = 20)
 {
 	MEMORY(first, second, .buffer_size = 4096);

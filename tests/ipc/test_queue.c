@@ -116,6 +116,23 @@ Test(queue, takes_messages_of_any_size_as_they_are, .timeout = 60)
 	free(sent);
 }
 
+Test(queue, says_no_length_to_who_does_not_ask, .timeout = 60)
+{
+	QUEUE(queue);
+	void *data = NULL;
+	int number = 0;
+
+	for (int i = 1; i <= 3; i++)
+		cr_assert(zero(int, carom_queue_put(queue, &i, sizeof(i), soon())));
+	cr_expect(eq(int, carom_queue_get(queue, &number, 1, soon(), NULL), -EMSGSIZE));
+	cr_expect(zero(int, carom_queue_get(queue, &number, sizeof(number), soon(), NULL)));
+	cr_expect(eq(int, number, 1));
+	cr_expect(eq(int, carom_queue_get_bytes(queue, 1, soon(), &data, NULL), -EMSGSIZE));
+	cr_expect(zero(int, carom_queue_get_bytes(queue, 0, soon(), &data, NULL)));
+	cr_expect(eq(int, *(int *)data, 2));
+	free(data);
+}
+
 Test(queue, goes_round_its_memory, .timeout = 60)
 {
 	QUEUE(queue, .bytes_max = 20000);

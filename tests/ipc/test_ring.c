@@ -171,6 +171,20 @@ static void push_record(struct carom_ring *ring, size_t size, uint64_t seed)
 	cr_assert(zero(int, carom_ring_push(ring, record, size, CAROM_PASSED)));
 }
 
+Test(ring, says_no_length_to_who_does_not_ask)
+{
+	CAROM_CLEANUP(carom_ring_freep) struct carom_ring *ring = new_ring(256);
+	const void *data = NULL;
+	char text[4] = "";
+
+	cr_assert(zero(int, carom_ring_push(ring, "one", 4, CAROM_PASSED)));
+	cr_expect(eq(int, carom_ring_pop(ring, text, 3, CAROM_PASSED, NULL), -EMSGSIZE));
+	cr_expect(zero(int, carom_ring_receive(ring, CAROM_PASSED, &data, NULL)));
+	cr_expect(zero(int, strcmp(data, "one")));
+	cr_expect(zero(int, carom_ring_pop(ring, text, 4, CAROM_PASSED, NULL)));
+	cr_expect(zero(int, strcmp(text, "one")));
+}
+
 /* Every length, beginning at every place: the wrap falls before, on and behind each of its words. */
 Test(ring, takes_every_size_at_every_place, .timeout = 60)
 {
