@@ -11,12 +11,13 @@
  * A sender may die at any step, and others share its end and send nothing: nobody comes then to
  * make up for what it has not done. So it rings before it tells. But who is woken that early
  * finds nothing; and may not take the byte out, or nobody would ring again. Therefore a sender
- * says that it is about to tell, and who:
+ * says that it is about to tell, and who, in a word that the kernel marks when that dies (D1 of
+ * ipc/ring.c):
  *
- *	T1  telling := this process          S1  arm
+ *	T1  teller := this thread            S1  arm
  *	T2  armed? then ring, disarm         S2  is somebody telling who lives?
  *	T3  the index, as ever               S3  still armed?
- *	T4  telling := 0                     S4  is the ring empty?
+ *	T4  teller := 0                      S4  is the ring empty?
  *	                                     nobody, armed, and empty: take the byte
  *
  *   I5  Bytes are taken out by who settles alone, under the bell lock, one at a time. All steps
@@ -35,15 +36,17 @@
  *	told                     the byte is there
  *	settling                 armed with a byte, which is too many: the next one settles
  *
+ * Who sends the first time that it is polled for does not know yet, and rings for nobody; but then
+ * it fails to tell, and learns it (P1 of ipc/ring.c).
+ *
  * tests/model/bell.pml is all of this, searched. One who is stopped between T1 and T4 makes the
- * descriptor readable for nothing until it goes on. And who tells in the instant in which it is
- * polled for the first time has not seen that, and rings behind: a death there is made up for by
- * the next sender only. So it is where the other end does not know the sender's process by its
- * number.
+ * descriptor readable for nothing until it goes on; and so does one who died there, as long as the
+ * kernel has not marked its word.
  */
 #include <sched.h>
 #include <sys/socket.h>
 
+#include "core/pidfd.h"
 #include "core/points.h"
 #include "ipc/duct_private.h"
 #include "shm/spin.h"
@@ -83,7 +86,7 @@ static bool has_byte(int fd, int flags)
 /* S2 */
 static bool is_being_told(const struct carom_duct *duct)
 {
-	uint64_t teller = carom_ring_teller(&duct->in);
+	uint32_t teller = carom_ring_teller(&duct->in);
 
 	if (teller == 0)
 		return false;
@@ -92,7 +95,8 @@ static bool is_being_told(const struct carom_duct *duct)
 			return true;
 		carom_spin_relax();
 	}
-	if (!carom_duct_teller_lives(teller))
+	/* no list of locks: nobody is marked */
+	if (!duct->in.is_missed && !carom_pid_lives((pid_t)teller, 0))
 		return false;
 	sched_yield();
 	return true;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "core/fd.h"
+#include "core/probe.h"
 #include "ipc/duct_private.h"
 #include "shm/memfd.h"
 
@@ -73,6 +74,7 @@ static int lay_end(const struct plan *plan, uint32_t index, struct carom_duct_en
 	end->spin_ns = plan->spin_ns;
 	end->out_index = index;
 	end->may_send = !plan->is_simplex || index == 1;
+	end->is_missed = carom_probe(CAROM_FEATURE_ROBUST_LIST);
 	end->may_receive = !plan->is_simplex || index == 0;
 	return r;
 }

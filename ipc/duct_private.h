@@ -35,6 +35,7 @@ struct duct_sharer {
  * @is_sending, @is_receiving: and it is in a call: if that dies, the message is torn
  * @is_orphan:  I4
  * @is_polled:  somebody has asked for the bell
+ * @is_missed:  the locks are such that the kernel hands on: see struct carom_ring
  */
 struct carom_duct_end {
 	uint64_t magic;
@@ -43,6 +44,7 @@ struct carom_duct_end {
 	uint32_t out_index;
 	bool may_send;
 	bool may_receive;
+	bool is_missed;
 	_Atomic bool is_polled;
 	bool is_orphan;
 	bool is_sending;
@@ -70,12 +72,6 @@ bool carom_duct_is_me(const struct carom_duct *duct, const struct duct_sharer *s
 
 /** carom_duct_has_gone() - for good; asks the kernel */
 bool carom_duct_has_gone(const struct duct_sharer *sharer);
-
-/** carom_duct_teller() - this process, in one word; not 0 */
-uint64_t carom_duct_teller(void);
-
-/** carom_duct_teller_lives() - does the process of that word? What is none does not */
-bool carom_duct_teller_lives(uint64_t teller);
 
 /** carom_duct_be() - it is this handle from now on */
 void carom_duct_be(const struct carom_duct *duct, struct duct_sharer *sharer);

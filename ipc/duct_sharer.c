@@ -4,14 +4,10 @@
  * A process is known by its number and when it was born, a handle in it by its address; and
  * whose memory that is, by the origin: a child by fork() has its parent's addresses.
  */
-#include <unistd.h>
-
 #include "core/origin.h"
 #include "core/pid_namespace.h"
 #include "core/pidfd.h"
 #include "ipc/duct_private.h"
-
-#define PID_BITS 22 /* the kernel has no larger ones */
 
 bool carom_duct_is_me(const struct carom_duct *duct, const struct duct_sharer *sharer)
 {
@@ -37,24 +33,6 @@ static uint64_t born(void)
 	atomic_store(&ticks, mine);
 	atomic_store(&of, carom_origin());
 	return mine;
-}
-
-uint64_t carom_duct_teller(void)
-{
-	static _Atomic uint64_t of, name;
-
-	if (atomic_load(&of) != carom_origin()) {
-		atomic_store(&name, born() << PID_BITS | (uint64_t)getpid());
-		atomic_store(&of, carom_origin());
-	}
-	return atomic_load(&name);
-}
-
-bool carom_duct_teller_lives(uint64_t teller)
-{
-	pid_t pid = (pid_t)(teller & ((UINT64_C(1) << PID_BITS) - 1));
-
-	return pid > 0 && carom_pid_lives(pid, teller >> PID_BITS);
 }
 
 void carom_duct_be(const struct carom_duct *duct, struct duct_sharer *sharer)

@@ -19,7 +19,8 @@
  *       commit has done nothing.
  *   I4  `asleep` is a hint to save a system call, never the truth. Whoever takes over
  *       or closes an end wakes both sides, whatever it says, since a process may
- *       have died between clearing it and the wake.
+ *       have died between clearing it and the wake. Of a pipe's ring there may be nobody
+ *       who takes over, see D1.
  *
  * Sleeping without a lost wake-up. One side publishes its index and then looks
  * whether the other sleeps; the other says that it sleeps and then looks at the
@@ -49,16 +50,57 @@
  *       looks for more, sleeping or not, tells first. A producer's `mine` passes a record
  *       only once that is whole, so whoever takes over from the dead tells all of `mine`.
  *
- * A producer whose consumer polls a descriptor tells in more steps: see ipc/duct_bell.c.
+ * A producer whose consumer polls a descriptor tells in more steps: see ipc/duct_bell.c. It finds
+ * out in P1 itself, which is a comparison with what it has told before: who polls for the first
+ * time has left a mark in the index (CAROM_RING_POLLED). So either P1 came before that, and who
+ * polls finds it, or it fails.
+ *
+ * Deaths. Who tells at one end of a pipe may die between P1 and the wake-up, while other processes
+ * have its end open, and do nothing with it, for ever: then there is no end of file, and nobody
+ * takes over. It is the kernel that wakes then:
+ *
+ *	P0 pending := `teller`, at the sleeper's side	S1 as above
+ *	P1 index = new					S2 index >= w? If not:
+ *	P2 asleep? Then not any more, and a wake-up	S3 queued at `teller`; then
+ *	P3 pending := nothing				   index as seen in S2? Then sleep
+ *
+ *   D1  While a thread tells, the word `teller` is what it has pending on its list of locks
+ *       (shm/robust.h). If it dies then, the kernel wakes one who sleeps there; and there is one
+ *       at most: all others wait for the lock of their end. The word is 0, or names the thread:
+ *       the kernel wakes in either case, and marks it in the latter.
+ *   D2  A sleeper is queued at `teller`, and only then the index is compared with what it has seen
+ *       (futex_waitv(2) goes from word to word in their order). So a death after P1 finds it
+ *       queued, or came before, and then the index has changed before it was compared.
+ *
+ *   D3  Who takes over wakes first, and tells then, by its own P0 to P3. The kernel gives away
+ *       the lock of the dead before it looks at what was pending; and if by then `teller` names
+ *       somebody else it does nothing. So that one must have woken already: it may die as well.
+ *
+ *	S1 S2 S3 P0 P1 X	X wakes it. Killed between P2 and the wake-up: likewise
+ *	S1 S2 P0 P1 X S3	the comparison fails: it looks again
+ *	S1 S2 S3' P1 X S3''	queued at `teller`, the index not yet compared: both
+ *	S1 S2 P0 P1 P2 X S3	likewise; `asleep` is compared, too
+ *	P0 X, or P2 P3 X	nothing was told, or somebody was woken; no harm is done
+ *
+ * A sleeper that dies has left the queue before its end's lock is somebody else's. Nothing of
+ * `teller` is trusted: the kernel looks at no more than its word, and whoever writes nonsense
+ * there is not missed, or wakes who looks again. Where the kernel knows no lists of locks, or no
+ * futex_waitv(2) (before Linux 5.16), a sleeper looks again every 100 ms. A bare ring has no locks:
+ * there a death is told from outside, as the header says.
+ *
+ * It costs two stores to the thread's own memory, and no line of anybody else's; P1 is a locked
+ * instruction either way. tests/model/bell.pml has the pipe's protocol, with these deaths.
  */
 #include "ipc/ring.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/options.h"
 #include "core/points.h"
@@ -75,23 +117,22 @@ static enum carom_ring_end other(enum carom_ring_end end)
 
 /* --- sleeping and waking --- */
 
-/* @end hears of it if it wants to, or (@always, I4) even if it seems that it does not. */
-static void wake(struct carom_ring *ring, enum carom_ring_end end, uint32_t bits, bool always)
+/* @end hears of it if it sleeps, or (@always, I4) even if it seems that it does not. */
+static void wake(struct carom_ring *ring, enum carom_ring_end end, bool always)
 {
 	struct carom_ring_side *side = &ring->shared->sides[end];
-	uint32_t seen = atomic_fetch_and(&side->asleep, ~bits);
+	uint32_t seen = atomic_fetch_and(&side->asleep, ~CAROM_RING_SLEEPS);
 
 	CAROM_POINT("ring.waking");
 	if (always || (seen & CAROM_RING_SLEEPS))
 		carom_futex_wake(&side->asleep, INT_MAX);
-	if (ring->bell && (seen & bits & CAROM_RING_BELL))
-		ring->bell(ring->userdata);
+	CAROM_POINT("ring.woken");
 }
 
 static void wake_both(struct carom_ring *ring)
 {
-	wake(ring, CAROM_RING_PRODUCER, CAROM_RING_SLEEPS, true);
-	wake(ring, CAROM_RING_CONSUMER, CAROM_RING_SLEEPS, true);
+	wake(ring, CAROM_RING_PRODUCER, true);
+	wake(ring, CAROM_RING_CONSUMER, true);
 }
 
 void carom_ring_wake_sleeper(struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
@@ -99,33 +140,42 @@ void carom_ring_wake_sleeper(struct carom_ring *ring, enum carom_ring_end end, u
 	const struct carom_ring_side *sleeper = &ring->shared->sides[other(end)];
 
 	/* relaxed: P2 has seen S1, which stands behind the store */
-	if (carom_ring_reached(index, atomic_load_explicit(&sleeper->wanted, memory_order_relaxed)))
-		wake(ring, other(end), CAROM_RING_SLEEPS | CAROM_RING_BELL, false);
+	if (atomic_load(&sleeper->asleep) & CAROM_RING_SLEEPS &&
+	    carom_ring_reached(index, atomic_load_explicit(&sleeper->wanted, memory_order_relaxed)))
+		wake(ring, other(end), false);
 }
 
-/* T1 to T4 of ipc/duct_bell.c */
+/* What the kernel marks if this thread dies (D1), or what its process is known by. */
+static uint32_t teller_of(const struct carom_ring *ring)
+{
+	uint32_t id = ring->is_missed ? carom_robust_tid(carom_robust_self()) : (uint32_t)getpid();
+
+	return carom_life_word((pid_t)id);
+}
+
+/* T1 to T4 of ipc/duct_bell.c; where @end's index is not what it was told for any other reason, too */
 void carom_ring_publish_polled(struct carom_ring *ring, enum carom_ring_end end)
 {
-	struct carom_ring_side *mine = &ring->shared->sides[end];
 	struct carom_ring_side *theirs = &ring->shared->sides[other(end)];
-	struct carom_ring_view *view = &ring->views[end];
-	uint64_t index = view->mine;
+	uint64_t index = ring->views[end].mine;
+	uint64_t mark = ring->is_pipe && end == CAROM_RING_PRODUCER ? CAROM_RING_POLLED : 0;
 
-	atomic_store(&mine->telling, ring->teller ? ring->teller() : 0); /* T1 */
+	atomic_store(&theirs->teller.word, teller_of(ring)); /* T1 */
 	CAROM_POINT("duct.telling");
 	if (ring->bell && atomic_load(&theirs->asleep) & CAROM_RING_BELL) { /* T2 */
 		ring->bell(ring->userdata);
 		CAROM_POINT("duct.rung");
 		atomic_fetch_and(&theirs->asleep, ~CAROM_RING_BELL);
 	}
-	view->told = index;
-	atomic_store(&mine->index, index); /* T3, P1 */
+	atomic_store(&ring->shared->sides[end].index, index | mark); /* T3, P1 */
 	CAROM_POINT("duct.told");
-	atomic_store(&mine->telling, 0); /* T4 */
-	/* P2; relaxed: as in carom_ring_wake_sleeper() */
-	if (atomic_load(&theirs->asleep) & CAROM_RING_SLEEPS &&
-	    carom_ring_reached(index, atomic_load_explicit(&theirs->wanted, memory_order_relaxed)))
-		wake(ring, other(end), CAROM_RING_SLEEPS, false);
+	atomic_store(&theirs->teller.word, 0);     /* T4 */
+	carom_ring_wake_sleeper(ring, end, index); /* P2 */
+}
+
+void carom_ring_publish_unmissed(struct carom_ring *ring, enum carom_ring_end end)
+{
+	carom_ring_publish_once(ring, end);
 }
 
 /* Return: what the futex word was then */
@@ -139,6 +189,12 @@ static uint32_t announce_sleep(struct carom_ring_side *side, uint64_t wanted, ui
 	seen = atomic_fetch_or(&side->asleep, bit);
 	CAROM_POINT("ring.asleep");
 	return seen | bit;
+}
+
+/* The other end's index without the mark that this end may have left there. */
+static uint64_t without_mark(const struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
+{
+	return ring->is_pipe && end == CAROM_RING_CONSUMER ? index & ~CAROM_RING_POLLED : index;
 }
 
 /* I2: may the other end's index, @theirs so far, have become @index? */
@@ -165,7 +221,7 @@ static int look(struct carom_ring *ring, enum carom_ring_end end, uint64_t wante
 
 	CAROM_POINT("ring.looking");
 	/* S2: pairs with P1 in carom_ring_publish() */
-	index = atomic_load(&sides[other(end)].index);
+	index = without_mark(ring, end, atomic_load(&sides[other(end)].index));
 	CAROM_POINT("ring.looked");
 	if (!is_sane(ring, end, index)) {
 		view->broken = true;
@@ -175,6 +231,40 @@ static int look(struct carom_ring *ring, enum carom_ring_end end, uint64_t wante
 	if (carom_ring_reached(index, wanted))
 		return 0;
 	return is_closed ? -EPIPE : -EAGAIN;
+}
+
+/* The half of it that changes first. */
+static const _Atomic uint32_t *low_half(const _Atomic uint64_t *word)
+{
+	return (const _Atomic uint32_t *)word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+}
+
+static struct futex_waitv entry(const _Atomic uint32_t *word, uint32_t expected)
+{
+	return (struct futex_waitv){ .val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32 };
+}
+
+/*
+ * S3: until the other end's index is not what this end has just seen, or somebody wakes it, or
+ * dies in the middle of telling (D2).
+ */
+static int sleep_on(const struct carom_ring *ring, enum carom_ring_end end, uint32_t asleep,
+		    uint64_t deadline_ns)
+{
+	const struct carom_ring_side *side = &ring->shared->sides[end];
+	const _Atomic uint64_t *theirs = &ring->shared->sides[other(end)].index;
+	uint64_t index = atomic_load(theirs);
+	struct futex_waitv words[] = {
+		entry(&side->teller.word, atomic_load(&side->teller.word)),
+		entry(low_half(theirs), (uint32_t)index),
+		entry(&side->asleep, asleep),
+	};
+
+	if (!ring->is_pipe)
+		return carom_futex_wait(&side->asleep, asleep, deadline_ns);
+	if (without_mark(ring, end, index) != ring->views[end].theirs)
+		return -EAGAIN;
+	return carom_futex_wait_any(words, 3, 2, ring->is_missed, deadline_ns);
 }
 
 /* As look(), but sleeps instead of -EAGAIN. */
@@ -190,7 +280,8 @@ static int sleep_until(struct carom_ring *ring, enum carom_ring_end end, uint64_
 		r = look(ring, end, wanted);
 		if (r != -EAGAIN)
 			break;
-		r = carom_futex_wait(&side->asleep, word, deadline_ns);
+		CAROM_POINT("ring.sleeping");
+		r = sleep_on(ring, end, word, deadline_ns);
 	} while (r != -ETIMEDOUT);
 	/* relaxed: one wake-up for nothing, at worst */
 	atomic_fetch_and_explicit(&side->asleep, ~CAROM_RING_SLEEPS, memory_order_relaxed);
@@ -543,9 +634,10 @@ void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end)
 {
 	struct carom_ring_view *view = &ring->views[end];
 
+	wake(ring, other(end), true); /* D3 */
 	view->held = false;
+	view->told = atomic_load(&ring->shared->sides[end].index) & ~CAROM_RING_POLLED;
 	carom_ring_publish(ring, end);
-	wake(ring, other(end), CAROM_RING_SLEEPS, true);
 }
 
 uint64_t carom_ring_more(const struct carom_ring *ring)
@@ -560,7 +652,8 @@ bool carom_ring_is_empty(const struct carom_ring *ring)
 	uint64_t head = atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].index);
 
 	/* relaxed: another thread may be moving it, and an old one only says "not yet" */
-	return head == __atomic_load_n(&ring->views[CAROM_RING_CONSUMER].mine, __ATOMIC_RELAXED);
+	return without_mark(ring, CAROM_RING_CONSUMER, head) ==
+	       __atomic_load_n(&ring->views[CAROM_RING_CONSUMER].mine, __ATOMIC_RELAXED);
 }
 
 bool carom_ring_is_closed(const struct carom_ring *ring, enum carom_ring_end end)
@@ -570,7 +663,7 @@ bool carom_ring_is_closed(const struct carom_ring *ring, enum carom_ring_end end
 
 void carom_ring_poll(struct carom_ring *ring)
 {
-	atomic_fetch_or(&ring->shared->sides[CAROM_RING_CONSUMER].asleep, CAROM_RING_POLLED);
+	atomic_fetch_or(&ring->shared->sides[CAROM_RING_PRODUCER].index, CAROM_RING_POLLED);
 }
 
 void carom_ring_arm(struct carom_ring *ring)
@@ -591,7 +684,9 @@ bool carom_ring_is_armed(const struct carom_ring *ring)
 	return atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].asleep) & CAROM_RING_BELL;
 }
 
-uint64_t carom_ring_teller(const struct carom_ring *ring)
+uint32_t carom_ring_teller(const struct carom_ring *ring)
 {
-	return atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].telling);
+	uint32_t word = atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].teller.word);
+
+	return word & FUTEX_OWNER_DIED ? 0 : word & FUTEX_TID_MASK;
 }

@@ -11,7 +11,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define CAROM_RING_MAGIC UINT64_C(0x31676e69726d6163) /* "camring1" */
+#include "shm/life.h"
+
+#define CAROM_RING_MAGIC UINT64_C(0x32676e69726d6163) /* "camring2" */
 
 /*
  * The upper half of a record's header; anything else is nonsense. Those of the second kind
@@ -27,7 +29,9 @@
 /* In a side's `asleep`. */
 #define CAROM_RING_SLEEPS UINT32_C(1) /* in futex(2), or about to */
 #define CAROM_RING_BELL   UINT32_C(2) /* wants to be told by a descriptor, once */
-#define CAROM_RING_POLLED UINT32_C(4) /* has ever wanted that: see ipc/duct_bell.c */
+
+/* In a producer's `index`, which counts in eights: the consumer polls. See ipc/duct_bell.c. */
+#define CAROM_RING_POLLED UINT64_C(1)
 
 #define CAROM_RING_LINE        128 /* two cache lines: processors fetch them in pairs */
 #define CAROM_RING_DATA_OFFSET 4096
@@ -38,14 +42,16 @@
  * @asleep: futex word; how this end wants to hear of the other one's index
  * @closed: not 0 once it is closed
  * @wanted: while @asleep: the other end's index that is worth waking for
- * @telling: of a producer whose consumer polls: who is about to change @index; 0: nobody
+ * @teller: the other end's user, while it tells this one; its word is what the kernel marks, or
+ *          wakes, if that dies (D1); only a producer whose consumer polls writes it, otherwise
+ *          it is 0
  */
 struct carom_ring_side {
 	alignas(CAROM_RING_LINE) _Atomic uint64_t index;
 	alignas(CAROM_RING_LINE) _Atomic uint32_t asleep;
 	_Atomic uint32_t closed;
 	_Atomic uint64_t wanted;
-	_Atomic uint64_t telling;
+	struct carom_life teller;
 };
 
 /**

@@ -37,8 +37,9 @@ struct carom_ring_view {
  * @data:     @capacity bytes
  * @capacity: a power of two; the private copy, which alone is used
  * @views:    by enum carom_ring_end
+ * @is_pipe:  the views are shared, and told late
+ * @is_missed: who uses it holds a lock that the kernel hands on, and is missed if it dies (D1)
  * @bell:     the consumer wants to be told by its descriptor
- * @teller:   what the producer that does so is called; not 0
  */
 struct carom_ring {
 	struct carom_segment *segment;
@@ -47,8 +48,8 @@ struct carom_ring {
 	uint64_t capacity;
 	struct carom_ring_view *views;
 	bool is_pipe;
+	bool is_missed;
 	void (*bell)(void *userdata);
-	uint64_t (*teller)(void);
 	void *userdata;
 	struct carom_ring_view own_views[2];
 };
@@ -96,7 +97,11 @@ void carom_ring_arm(struct carom_ring *ring);
 void carom_ring_disarm(struct carom_ring *ring);
 bool carom_ring_is_armed(const struct carom_ring *ring);
 
-/** carom_ring_teller() - who is between the look at whether it is armed and the record; 0: nobody */
-uint64_t carom_ring_teller(const struct carom_ring *ring);
+/**
+ * carom_ring_teller() - who is between the look at whether it is armed and the record
+ * Return: its thread id, or, if it is not missed, its process's; 0: nobody who lives, as far as
+ * the kernel has said.
+ */
+uint32_t carom_ring_teller(const struct carom_ring *ring);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "core/points.h"
 #include "ipc/ring_private.h"
+#include "shm/robust.h"
 
 #define RING_WORD_SIZE sizeof(uint64_t)
 
@@ -116,32 +117,72 @@ static inline void carom_ring_fetch_records(const struct carom_ring *ring,
 
 /* ---- telling ---- */
 
-/** carom_ring_publish() - the other end is told of @end's index, and hears of it if it waits for it */
-static inline void carom_ring_publish(struct carom_ring *ring, enum carom_ring_end end)
+/* P2: pairs with S1 in announce_sleep() */
+static inline void carom_ring_wake_if_asleep(struct carom_ring *ring, enum carom_ring_end end,
+					     uint64_t index)
 {
-	enum carom_ring_end other = 1 - end;
-	struct carom_ring_side *sides = ring->shared->sides;
-	struct carom_ring_view *view = &ring->views[end];
-	uint64_t index = view->mine;
-
-	/* relaxed: once it is set it stays */
-	if (__builtin_expect(atomic_load_explicit(&sides[other].asleep, memory_order_relaxed) &
-				     CAROM_RING_POLLED,
-			     0)) {
-		carom_ring_publish_polled(ring, end);
-		return;
-	}
-	view->told = index;
-	/* P1: publishes the record, or the room; pairs with S2 in look() */
-	atomic_store(&sides[end].index, index);
 	CAROM_POINT("ring.published");
-	/* P2: pairs with S1 in announce_sleep() */
-	if (__builtin_expect(atomic_load(&sides[other].asleep) != 0, 0))
+	if (__builtin_expect(atomic_load(&ring->shared->sides[1 - end].asleep) != 0, 0))
 		carom_ring_wake_sleeper(ring, end, index);
 }
 
+/**
+ * carom_ring_publish_once() - by who is missed, or where nobody is
+ *
+ * P1: publishes the record, or the room; pairs with S2 in look(). Compared, because who polls has
+ * left its mark: if it has by now, it is to be rung for before. Not looked at first: the
+ * line would come twice, to be read and to be written.
+ */
+static inline __attribute__((always_inline)) void carom_ring_publish_once(struct carom_ring *ring,
+									  enum carom_ring_end end)
+{
+	_Atomic uint64_t *word = &ring->shared->sides[end].index;
+	struct carom_ring_view *view = &ring->views[end];
+	uint64_t told = view->told, index = view->mine;
+
+	CAROM_POINT("ring.telling");
+	view->told = index;
+	if (__builtin_expect(!atomic_compare_exchange_strong(word, &told, index), 0))
+		carom_ring_publish_polled(ring, end);
+	else
+		carom_ring_wake_if_asleep(ring, end, index);
+}
+
+/** carom_ring_publish_unmissed() - in a pipe of those that the kernel does not miss */
+void carom_ring_publish_unmissed(struct carom_ring *ring, enum carom_ring_end end);
+
+/* Nobody polls it. */
+static inline void carom_ring_publish_bare(struct carom_ring *ring, enum carom_ring_end end)
+{
+	uint64_t index = ring->views[end].mine;
+
+	CAROM_POINT("ring.telling");
+	ring->views[end].told = index;
+	atomic_store(&ring->shared->sides[end].index, index); /* P1: as above */
+	carom_ring_wake_if_asleep(ring, end, index);
+}
+
+/** carom_ring_publish() - the other end is told of @end's index, and hears of it if it waits for it */
+static inline __attribute__((always_inline)) void carom_ring_publish(struct carom_ring *ring,
+								     enum carom_ring_end end)
+{
+	/* D1. Whoever is missed holds a lock, so its list is known. */
+	const struct carom_robust self = carom_robust_list;
+
+	if (__builtin_expect(ring->is_missed, 1)) {
+		carom_robust_begin(&self, &ring->shared->sides[1 - end].teller.link);
+		carom_ring_publish_once(ring, end);
+		carom_robust_end(&self);
+	} else if (ring->is_pipe) {
+		carom_ring_publish_unmissed(ring, end);
+	} else {
+		carom_ring_publish_bare(ring, end);
+	}
+}
+
 /** carom_ring_tell() - the other end sees what @end has done so far */
-static inline void carom_ring_tell(struct carom_ring *ring, enum carom_ring_end end)
+static inline __attribute__((always_inline)) void carom_ring_tell(struct carom_ring *ring,
+								  enum carom_ring_end end)
 {
 	if (ring->views[end].told != ring->views[end].mine)
 		carom_ring_publish(ring, end);
@@ -286,7 +327,7 @@ static inline bool carom_ring_may_tell_late(const struct carom_ring *ring,
 }
 
 /** carom_ring_let_go() - carom_ring_release() */
-static inline int carom_ring_let_go(struct carom_ring *ring)
+static inline __attribute__((always_inline)) int carom_ring_let_go(struct carom_ring *ring)
 {
 	struct carom_ring_view *view = &ring->views[CAROM_RING_CONSUMER];
 	uint64_t bytes = carom_ring_footprint(view->room);

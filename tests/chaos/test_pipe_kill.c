@@ -193,6 +193,7 @@ static bool is_ours(const char *name)
 static bool is_rare(const char *name)
 {
 	return strcmp(name, "ring.closed") == 0 || strcmp(name, "ring.waking") == 0 ||
+	       strcmp(name, "ring.woken") == 0 || strcmp(name, "ring.sleeping") == 0 ||
 	       strcmp(name, "duct.waiting") == 0 || strcmp(name, "duct.ringing") == 0 ||
 	       strcmp(name, "duct.rung") == 0;
 }

@@ -2,6 +2,7 @@
 #include "ipc/pipe.h"
 
 #include "tests/ipc/ends.h"
+#include "tests/ipc/rings.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,7 +13,6 @@
 #include "core/points.h"
 #include "core/process.h"
 #include "ipc/passing.h"
-#include "ipc/ring_layout.h"
 
 static void fill(unsigned char *bytes, size_t size, uint64_t seed)
 {
@@ -706,21 +706,6 @@ static void scribble(struct carom_connection *connection, unsigned char *rings, 
 		if (i % 4 == 0)
 			carom_connection_send_bytes(connection, "honest", 6, CAROM_PASSED);
 	}
-}
-
-/* The memory that stands in /proc/self/maps as the rings'. */
-static unsigned char *find_rings(size_t *ret_size)
-{
-	FILE *file = fopen("/proc/self/maps", "r");
-	unsigned long from = 0, to = 0;
-	char text[512];
-
-	while (fgets(text, sizeof(text), file))
-		if (strstr(text, "memfd:carom-pipe ") && sscanf(text, "%lx-%lx", &from, &to) == 2)
-			break;
-	fclose(file);
-	*ret_size = to - from;
-	return (unsigned char *)from;
 }
 
 Test(duct, bears_a_peer_that_scribbles, .timeout = 60)

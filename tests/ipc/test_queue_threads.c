@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "ipc/queue.h"
+#include "tests/needs.h"
 
 #define CREW     4
 #define EACH     5000
@@ -80,6 +81,7 @@ static void expect_each_once(uint32_t size_max)
 	struct worker producers[CREW], consumers[CREW];
 	uint32_t go_home = GO_HOME;
 
+	NEEDS("get_robust_list");
 	cr_assert(zero(int, carom_queue_new(&CAROM_QUEUE_OPTIONS(.size_max = size_max), &queue)));
 	start(consumers, queue, consume);
 	start(producers, queue, produce);
