@@ -13,6 +13,7 @@
 
 #include "core/fd.h"
 #include "core/options.h"
+#include "ipc/door.h"
 #include "ipc/endpoint.h"
 #include "ipc/handshake.h"
 #include "ipc/stream.h"
@@ -90,6 +91,37 @@ static int connect_to(const struct carom_endpoint *endpoint, uint64_t deadline_n
 	return r < 0 ? r : carom_take_fd(fd);
 }
 
+/* ---- to a thread ---- */
+
+static bool means_threads(const struct carom_client_options *options)
+{
+	return options->listener || options->family == CAROM_FAMILY_THREADS;
+}
+
+static uint64_t message_max(const struct carom_client_options *options)
+{
+	return options->message_max ? options->message_max : CAROM_MESSAGE_MAX_DEFAULT;
+}
+
+static int enter(const struct carom_client_options *options, uint64_t deadline_ns,
+		 struct carom_connection **ret_connection)
+{
+	struct carom_door *door;
+	int r;
+
+	if (!options->listener || options->path || options->host || options->port ||
+	    options->authkey || (options->family && options->family != CAROM_FAMILY_THREADS))
+		return -EINVAL;
+	r = carom_listener_door(options->listener, &door);
+	if (r < 0)
+		return r;
+	if (!door)
+		return -ECONNREFUSED;
+	return carom_door_enter(door, message_max(options), deadline_ns, ret_connection);
+}
+
+/* ---- to a place ---- */
+
 static int open_connection(const struct carom_client_options *options, uint64_t deadline_ns,
 			   struct carom_connection **ret_connection)
 {
@@ -104,13 +136,10 @@ static int open_connection(const struct carom_client_options *options, uint64_t 
 	carom_endpoint_end(&endpoint);
 	if (fd < 0)
 		return fd;
-	r = carom_connection_new_take(
-		fd,
-		&CAROM_CONNECTION_OPTIONS(.message_max = options->message_max
-								 ? options->message_max
-								 : CAROM_MESSAGE_MAX_DEFAULT,
-					  .framing = options->framing),
-		ret_connection);
+	r = carom_connection_new_take(fd,
+				      &CAROM_CONNECTION_OPTIONS(.message_max = message_max(options),
+								.framing = options->framing),
+				      ret_connection);
 	if (r == 0)
 		fd = -1;
 	return r;
@@ -146,6 +175,8 @@ int carom_client_connect(const struct carom_client_options *options, uint64_t de
 
 	if (r == 0 && (o.reserved || (!o.authkey && o.authkey_size > 0)))
 		r = -EINVAL;
+	if (r == 0 && means_threads(&o))
+		return enter(&o, deadline_ns, ret_connection);
 	if (r == 0 && o.authkey)
 		r = take_secret(&o, &secret);
 	if (r == 0)

@@ -7,6 +7,11 @@
  *	r = carom_client_connect(&CAROM_CLIENT_OPTIONS(.path = "/run/jobs", .authkey = key,
  *						       .authkey_size = key_size),
  *				 carom_deadline_after(CAROM_SECONDS(1)), &connection);
+ *
+ * Or to one of this program's own, from thread to thread, as with `multiprocessing.dummy`:
+ *
+ *	r = carom_client_connect(&CAROM_CLIENT_OPTIONS(.listener = listener), CAROM_NO_DEADLINE,
+ *				 &connection);
  */
 #ifndef CAROM_IPC_CLIENT_H
 #define CAROM_IPC_CLIENT_H
@@ -15,6 +20,11 @@
 #include "connection.h"
 
 CAROM_BEGIN_DECLS
+
+struct carom_listener;
+
+/* Beside AF_UNIX, AF_INET and AF_INET6: threads of a program, and its children by fork(). */
+#define CAROM_FAMILY_THREADS 0x10000
 
 /**
  * struct carom_client_options - where to, and how
@@ -27,11 +37,14 @@ CAROM_BEGIN_DECLS
  *                  no authentication
  * @authkey_size:   in bytes
  * @message_max:    a longer message is not received; 0 means 64 MiB; UINT64_MAX: no limit
- * @family:         AF_UNIX, AF_INET, AF_INET6; 0: as @path and @host say, AF_INET for names
+ * @family:         AF_UNIX, AF_INET, AF_INET6, CAROM_FAMILY_THREADS; 0: as @path, @host and
+ *                  @listener say, AF_INET for names
  * @digest:         see struct carom_auth_options
  * @framing:        see enum carom_framing
  * @port:           of @host
  * @is_md5_refused: see struct carom_auth_options
+ * @listener:       instead of @path and @host: one of CAROM_FAMILY_THREADS. Stays the caller's,
+ *                  and open during the call. There is no key: nobody else comes to it
  */
 struct carom_client_options {
 	size_t size_bytes;
@@ -46,6 +59,7 @@ struct carom_client_options {
 	uint16_t port;
 	bool is_md5_refused;
 	uint8_t reserved; /* 0 */
+	const struct carom_listener *listener;
 };
 #define CAROM_CLIENT_OPTIONS(...) CAROM_OPTIONS(carom_client_options, __VA_ARGS__)
 
@@ -63,7 +77,7 @@ struct carom_client_options {
  * Context: MT-Safe, AS-Unsafe heap. Usable in a forked child. Blocks.
  * Return: 0, or, with *@ret_connection untouched and nothing left open,
  *	-EINVAL         no place, or two; an @authkey of no length, or a length of none; an
- *	                unknown digest or framing
+ *	                unknown digest or framing; a @listener of another family, or with a key
  *	-EAFNOSUPPORT   another @family
  *	-ENAMETOOLONG   an abstract name above 107 bytes, or a file name above about 90
  *	-EADDRNOTAVAIL  no such host
@@ -73,6 +87,7 @@ struct carom_client_options {
  *	-EBADMSG        the listener speaks another protocol
  *	-EPIPE, -ECONNRESET  the listener has closed: perhaps it asks for a key
  *	-E2BIG          @options sets a field newer than this library
+ *	-ETOOMANYREFS   of CAROM_FAMILY_THREADS: very many wait to be accepted
  *	-EMFILE, -ENFILE, -ENOMEM
  */
 CAROM_API int carom_client_connect(const struct carom_client_options *options, uint64_t deadline_ns,

@@ -36,6 +36,7 @@
 #include "core/options.h"
 #include "core/origin.h"
 #include "core/temp_dir.h"
+#include "ipc/door.h"
 #include "ipc/endpoint.h"
 #include "ipc/lobby.h"
 #include "ipc/stream.h"
@@ -47,7 +48,7 @@
 #define STEP_COUNT_MAX    64 /* for a caller who does not wait */
 
 /**
- * struct carom_listener - @fd is -1 once it is closed
+ * struct carom_listener - @fd is -1 once it is closed, or if it has a @door
  * @turn:         of who accepts
  * @path:         as it was given; NULL: another family
  * @file:         the last part of it
@@ -56,6 +57,7 @@
  * @finalizer:    removes the file; 0: there is none
  * @key:          the own copy; NULL: whoever comes is let in
  * @lobby:        of the process @origin; NULL
+ * @door:         of threads, instead of a socket that listens; NULL: closed, or another family
  */
 struct carom_listener {
 	struct carom_turn turn;
@@ -75,6 +77,7 @@ struct carom_listener {
 	struct carom_connection_options options;
 	uint64_t origin;
 	struct carom_lobby *lobby;
+	struct carom_door *door;
 	bool has_accepted;
 	struct carom_peer last;
 };
@@ -267,6 +270,16 @@ static int begin_somewhere(struct carom_listener *listener,
 	return r;
 }
 
+static int begin_for_threads(struct carom_listener *listener,
+			     const struct carom_listener_options *options)
+{
+	if (options->path || options->host || options->port || options->authkey ||
+	    options->replaces_stale)
+		return -EINVAL;
+	listener->family = CAROM_FAMILY_THREADS;
+	return carom_door_new(&listener->door);
+}
+
 static int begin(struct carom_listener *listener, const struct carom_listener_options *options)
 {
 	struct carom_place place = { options->path, options->host, options->port, options->family };
@@ -332,8 +345,11 @@ static int check(const struct carom_listener_options *options)
 
 static int build(struct carom_listener *listener, const struct carom_listener_options *options)
 {
-	int r = take_key(listener, options);
+	int r;
 
+	if (options->family == CAROM_FAMILY_THREADS)
+		return begin_for_threads(listener, options);
+	r = take_key(listener, options);
 	if (r == 0)
 		r = begin(listener, options);
 	return r == 0 && listener->key ? make_lobby(listener) : r;
@@ -372,6 +388,7 @@ void carom_listener_close(struct carom_listener *listener)
 		carom_finalizer_call(listener->finalizer);
 	listener->finalizer = 0;
 	listener->lobby = carom_lobby_free(listener->lobby);
+	listener->door = carom_door_free(listener->door);
 	carom_closep(&listener->fd);
 	carom_closep(&listener->directory_fd);
 }
@@ -523,18 +540,32 @@ static void remember(struct carom_listener *listener, const struct carom_connect
 	listener->has_accepted = true;
 }
 
+static int accept_one(struct carom_listener *listener, uint64_t deadline_ns,
+		      struct carom_connection **ret_connection)
+{
+	if (listener->door)
+		return carom_door_open(listener->door, &listener->options, deadline_ns,
+				       ret_connection);
+	return listener->key ? accept_who_has_the_key(listener, deadline_ns, ret_connection)
+			     : accept_anybody(listener, deadline_ns, ret_connection);
+}
+
+static bool is_closed(const struct carom_listener *listener)
+{
+	return listener->fd < 0 && !listener->door;
+}
+
 int carom_listener_accept(struct carom_listener *listener, uint64_t deadline_ns,
 			  struct carom_connection **ret_connection)
 {
 	int r;
 
-	if (listener->fd < 0)
+	if (is_closed(listener))
 		return -EBADF;
 	r = carom_turn_take(&listener->turn, deadline_ns);
 	if (r < 0)
 		return r;
-	r = listener->key ? accept_who_has_the_key(listener, deadline_ns, ret_connection)
-			  : accept_anybody(listener, deadline_ns, ret_connection);
+	r = accept_one(listener, deadline_ns, ret_connection);
 	if (r == 0)
 		remember(listener, *ret_connection);
 	carom_turn_give(&listener->turn);
@@ -545,8 +576,10 @@ int carom_listener_accept(struct carom_listener *listener, uint64_t deadline_ns,
 
 int carom_listener_fd(const struct carom_listener *listener)
 {
-	if (listener->fd < 0)
+	if (is_closed(listener))
 		return -EBADF;
+	if (listener->door)
+		return carom_door_fd(listener->door);
 	return listener->lobby ? carom_lobby_fd(listener->lobby) : listener->fd;
 }
 
@@ -562,7 +595,7 @@ const char *carom_listener_path(const struct carom_listener *listener)
 
 const char *carom_listener_host(const struct carom_listener *listener)
 {
-	return listener->family == AF_UNIX ? NULL : listener->host;
+	return listener->host[0] ? listener->host : NULL;
 }
 
 uint16_t carom_listener_port(const struct carom_listener *listener)
@@ -575,6 +608,14 @@ int carom_listener_last_accepted(const struct carom_listener *listener, struct c
 	if (!listener->has_accepted)
 		return -ENOENT;
 	*ret_peer = listener->last;
+	return 0;
+}
+
+int carom_listener_door(const struct carom_listener *listener, struct carom_door **ret_door)
+{
+	if (listener->family != CAROM_FAMILY_THREADS)
+		return -EINVAL;
+	*ret_door = listener->door;
 	return 0;
 }
 

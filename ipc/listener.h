@@ -18,6 +18,9 @@
  * carom_listener_accept() fail.
  *
  * A child by fork() may go on accepting; whoever was about to show the key stays its parent's.
+ *
+ * Of CAROM_FAMILY_THREADS it is reached by its handle alone, by threads of this program and
+ * children by fork(), for connections as carom_pipe_new() makes them.
  */
 #ifndef CAROM_IPC_LISTENER_H
 #define CAROM_IPC_LISTENER_H
@@ -40,8 +43,10 @@ struct carom_listener;
  * @authkey, @authkey_size, @digest, @is_md5_refused, @framing, @message_max: as in
  *                  struct carom_client_options; the key is copied
  * @handshake_timeout_ns: how long a client has to show the key; 0 means 5 s
- * @family:         as in struct carom_client_options
- * @backlog:        how many clients may wait to be accepted; 0 means 128
+ * @family:         as in struct carom_client_options; CAROM_FAMILY_THREADS: there is no place,
+ *                  and no @authkey
+ * @backlog:        how many clients may wait to be accepted; 0 means 128. Of
+ *                  CAROM_FAMILY_THREADS: some hundred, whatever is said
  * @port:           of @host; 0: one that is free
  * @replaces_stale: a socket at @path to which nobody listens any more is removed
  */
@@ -71,7 +76,7 @@ struct carom_listener_options {
  *
  * Context: MT-Safe, AS-Unsafe heap. Usable in a forked child. Looking up a host's name blocks.
  * Return: 0, or, with *@ret_listener untouched and nothing left open or behind,
- *	-EINVAL         two places; an @authkey of no length, or a length of none; a @backlog
+ *	-EINVAL         two places; one, or an @authkey, of CAROM_FAMILY_THREADS; one of no length, or a length of none; a @backlog
  *	                below 0; an unknown digest or framing
  *	-EAFNOSUPPORT   another @family
  *	-EADDRINUSE     somebody listens there; or, without @replaces_stale, there is something
@@ -134,16 +139,16 @@ CAROM_API int carom_listener_accept(struct carom_listener *listener, uint64_t de
  */
 CAROM_API int carom_listener_fd(const struct carom_listener *listener);
 
-/** carom_listener_family() - AF_UNIX, AF_INET or AF_INET6. MT-Safe, AS-Safe. */
+/** carom_listener_family() - AF_UNIX, AF_INET, AF_INET6 or CAROM_FAMILY_THREADS. MT-Safe, AS-Safe. */
 CAROM_API int carom_listener_family(const struct carom_listener *listener);
 
 /** carom_listener_path() - of AF_UNIX, as clients have to say it; else NULL. The listener's. MT-Safe. */
 CAROM_API const char *carom_listener_path(const struct carom_listener *listener);
 
-/** carom_listener_host() - of another family, in digits; else NULL. The listener's. MT-Safe. */
+/** carom_listener_host() - of AF_INET and AF_INET6, in digits; else NULL. The listener's. MT-Safe. */
 CAROM_API const char *carom_listener_host(const struct carom_listener *listener);
 
-/** carom_listener_port() - of another family, the real one; else 0. MT-Safe, AS-Safe. */
+/** carom_listener_port() - of AF_INET and AF_INET6, the real one; else 0. MT-Safe, AS-Safe. */
 CAROM_API uint16_t carom_listener_port(const struct carom_listener *listener);
 
 /**

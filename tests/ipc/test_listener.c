@@ -972,3 +972,154 @@ Test(listener, without_a_key_sends_nothing_of_its_own)
 	cr_expect(eq(int, errno, EAGAIN));
 	close(fd);
 }
+
+/* ---- between threads ---- */
+
+/* A client that hands over a pointer, and hears that it was taken. */
+static void *hand_over(void *listener)
+{
+	CONNECTION connection = NULL;
+	char *text = strdup("of a thread"), answer;
+	int r = carom_client_connect(&CAROM_CLIENT_OPTIONS(.listener = listener), soon(),
+				     &connection);
+
+	if (r < 0 || give(connection, &text, sizeof(text)) < 0 || take(connection, &answer, 1) != 1)
+		return NULL;
+	return text;
+}
+
+/* DT-09 */
+Test(listener, of_threads_takes_pointers)
+{
+	LISTENER(listener, .family = CAROM_FAMILY_THREADS);
+	struct pollfd poll_fd = { .fd = carom_listener_fd(listener), .events = POLLIN };
+	CONNECTION connection = NULL;
+	struct carom_peer peer;
+	char *text = NULL;
+	void *returned;
+	pthread_t thread;
+
+	cr_expect(eq(int, carom_listener_family(listener), CAROM_FAMILY_THREADS));
+	cr_expect(eq(ptr, (void *)carom_listener_path(listener), NULL));
+	cr_expect(eq(ptr, (void *)carom_listener_host(listener), NULL));
+	cr_expect(eq(int, carom_listener_accept(listener, CAROM_PASSED, &connection), -EAGAIN));
+	cr_expect(eq(int, carom_listener_accept(listener, carom_deadline_after(1000), &connection),
+		     -ETIMEDOUT));
+	cr_assert(zero(int, pthread_create(&thread, NULL, hand_over, listener)));
+	cr_assert(eq(int, poll(&poll_fd, 1, 20000), 1));
+	cr_assert(zero(int, carom_listener_accept(listener, CAROM_PASSED, &connection)));
+	cr_assert(eq(long, take(connection, &text, sizeof(text)), (long)sizeof(text)));
+	cr_expect(zero(int, give(connection, "", 1)));
+	pthread_join(thread, &returned);
+	cr_assert(eq(ptr, text, returned));
+	cr_expect(zero(int, strcmp(text, "of a thread")));
+	cr_expect(zero(int, carom_listener_last_accepted(listener, &peer)));
+	cr_expect(eq(int, peer.pid, getpid()));
+	free(text);
+}
+
+Test(listener, of_threads_is_shared_with_children)
+{
+	LISTENER(listener, .family = CAROM_FAMILY_THREADS);
+	struct visit visit = { .options = CAROM_CLIENT_OPTIONS(.listener = listener), .text = "x" };
+	pid_t pid = child();
+
+	if (pid == 0)
+		_exit(say(&visit) != 0);
+	echo_once(listener);
+	cr_expect(zero(int, ended(pid)));
+	pid = child();
+	if (pid == 0) {
+		echo_once(listener);
+		_exit(0);
+	}
+	cr_expect(zero(int, say(&visit)));
+	cr_expect(zero(int, ended(pid)));
+}
+
+static void refuse_who_waits(void)
+{
+	LISTENER(listener, .family = CAROM_FAMILY_THREADS);
+	struct carom_client_options options = CAROM_CLIENT_OPTIONS(.listener = listener);
+	CONNECTION early = NULL;
+	CONNECTION late = NULL;
+	char byte;
+
+	cr_assert(zero(int, carom_client_connect(&options, CAROM_PASSED, &early)));
+	carom_listener_close(listener);
+	cr_expect(eq(long, take(early, &byte, 1), (long)-EPIPE));
+	cr_expect(eq(int, carom_client_connect(&options, soon(), &late), -ECONNREFUSED));
+	cr_expect(eq(int, carom_listener_accept(listener, soon(), &late), -EBADF));
+	cr_expect(eq(int, carom_listener_fd(listener), -EBADF));
+}
+
+Test(listener, of_threads_refuses_who_waits_when_it_is_closed)
+{
+	int before;
+
+	refuse_who_waits(); /* what sees to the ends of pipes is there once */
+	before = open_fd_count();
+	refuse_who_waits();
+	cr_expect(eq(int, open_fd_count(), before));
+}
+
+Test(listener, of_threads_makes_clients_wait_for_room)
+{
+	LISTENER(listener, .family = CAROM_FAMILY_THREADS);
+	struct carom_client_options options = CAROM_CLIENT_OPTIONS(.listener = listener);
+	static struct carom_connection *waiting[4096];
+	struct carom_connection *last = NULL;
+	struct rlimit limit;
+	int count = 0, r;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	while ((r = carom_client_connect(&options, CAROM_PASSED, &waiting[count])) == 0)
+		cr_assert(lt(int, ++count, 4096));
+	cr_expect(lt(int, 32, count));
+	if (r == -ETOOMANYREFS || r == -EMFILE)
+		cr_log_warn("no more descriptors are allowed here: %d", count);
+	else
+		cr_expect(eq(int, r, -EAGAIN));
+	if (r == -EAGAIN)
+		cr_expect(eq(int,
+			     carom_client_connect(
+				     &options, carom_deadline_after(CAROM_MILLISECONDS(20)), &last),
+			     -ETIMEDOUT));
+	for (int i = 0; i < count; i++) {
+		CONNECTION taken = NULL;
+
+		cr_assert(zero(int, carom_listener_accept(listener, CAROM_PASSED, &taken)));
+		carom_connection_free(waiting[i]);
+	}
+}
+
+Test(listener, of_threads_has_neither_a_place_nor_a_key)
+{
+	LISTENER(listener, .family = CAROM_FAMILY_THREADS);
+	LISTENER(other, );
+	struct carom_listener *none = NULL;
+	struct carom_connection *nobody = NULL;
+	const struct carom_listener_options places[] = {
+		CAROM_LISTENER_OPTIONS(.family = CAROM_FAMILY_THREADS, .path = path),
+		CAROM_LISTENER_OPTIONS(.family = CAROM_FAMILY_THREADS, .host = "::1"),
+		CAROM_LISTENER_OPTIONS(.family = CAROM_FAMILY_THREADS, .port = 1),
+		CAROM_LISTENER_OPTIONS(.family = CAROM_FAMILY_THREADS, .authkey = KEY,
+				       .authkey_size = 6),
+	};
+	const struct carom_client_options ways[] = {
+		CAROM_CLIENT_OPTIONS(.family = CAROM_FAMILY_THREADS),
+		CAROM_CLIENT_OPTIONS(.listener = other),
+		CAROM_CLIENT_OPTIONS(.listener = listener, .family = AF_UNIX),
+		CAROM_CLIENT_OPTIONS(.listener = listener, .path = path),
+		CAROM_CLIENT_OPTIONS(.listener = listener, .port = 1),
+		CAROM_CLIENT_OPTIONS(.listener = listener, .authkey = KEY, .authkey_size = 6),
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		cr_expect(eq(int, carom_listener_new(&places[i], &none), -EINVAL), "%zu", i);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		cr_expect(eq(int, carom_client_connect(&ways[i], soon(), &nobody), -EINVAL), "%zu",
+			  i);
+}
