@@ -137,6 +137,8 @@ int carom_request_reply_object(struct carom_request *request, const char *type, 
 	if (r < 0)
 		return r;
 	r = carom_request_reply_referent(request, referent);
+	if (r < 0 && referent->count == 1)
+		referent->is_borrowed = true; /* it is the caller's still, who ends it */
 	carom_referent_unref(request->server, referent);
 	return r;
 }

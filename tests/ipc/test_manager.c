@@ -725,6 +725,7 @@ static int have_adders(struct carom_server *server, const void *argument, size_t
 {
 	static struct counter shared = { 100 };
 	static const char *const results[] = { "add", "list", NULL };
+	static const char *const makes[] = { "add", "Counter", NULL };
 	int r = have_counters(server, argument, size);
 
 	if (r == 0)
@@ -739,7 +740,32 @@ static int have_adders(struct carom_server *server, const void *argument, size_t
 		r = carom_server_register(
 			server, &counter_type,
 			&CAROM_REGISTER_OPTIONS(.name = "Wrong", .result_types = results));
+	if (r == 0)
+		r = carom_server_register(
+			server, &counter_type,
+			&CAROM_REGISTER_OPTIONS(.name = "Maker", .result_types = makes));
 	return r;
+}
+
+/* MG-07 */
+Test(manager, makes_objects_of_what_a_method_gives)
+{
+	STARTED(manager, .initializer = have_adders);
+	CREATED(maker, manager, "Maker", "i", 4);
+	CREATED(wrong, manager, "Wrong", "i", 4);
+	PROXY made = NULL;
+	DOCUMENT sum = NULL;
+	int64_t number = 0;
+
+	cr_assert(zero(int, carom_proxy_call_proxy(maker, "add", in_time(), &made, "i", 3)));
+	cr_expect(eq(str, (char *)carom_proxy_type(made), (char *)"Counter"));
+	expect_count(manager, 3);
+	cr_assert(zero(int, carom_proxy_call(made, "add", in_time(), &sum, "i", 1)));
+	carom_object_int(carom_document_root(sum), &number);
+	cr_expect(eq(i64, number, 8)); /* made of the 7 that it gave */
+	cr_expect(eq(int, carom_proxy_call(maker, "add", in_time(), NULL, "i", 1), -EISNAM));
+	expect_count(manager, 3);
+	cr_expect(eq(int, carom_proxy_call(wrong, "add", in_time(), NULL, "i", 1), -EINVAL));
 }
 
 /* MG-21 */
