@@ -312,32 +312,22 @@ static int do_values(void *object, struct carom_request *request)
 	return reply_part(object, request, VALUES);
 }
 
-static int view_whole(const struct dict *dict, struct carom_request *request,
+static int view_whole(const void *object, struct carom_request *request,
 		      struct carom_object **ret_view)
 {
-	struct carom_object_map_entry *entry;
-	int r = carom_view_begin(request, CAROM_OBJECT_DICT, ret_view);
+	const struct dict *dict = object;
 
-	for (size_t i = 0; r == 0 && (entry = carom_object_map_next(&dict->map, &i));)
-		r = carom_view_add_pair(request, *ret_view, carom_document_root(entry->key),
-					carom_document_root(entry->value));
-	return r;
+	return carom_view_map(request, &dict->map, ret_view);
 }
 
 static int do_copy(void *object, struct carom_request *request)
 {
-	struct carom_object *view;
-	int r = view_whole(object, request, &view);
-
-	return r < 0 ? r : carom_request_reply_value(request, view);
+	return carom_reply_view(request, object, view_whole, carom_request_reply_value);
 }
 
 static int do_str(void *object, struct carom_request *request)
 {
-	struct carom_object *view;
-	int r = view_whole(object, request, &view);
-
-	return r < 0 ? r : carom_reply_text_of(request, view);
+	return carom_reply_view(request, object, view_whole, carom_reply_text_of);
 }
 
 static int do_iter(void *object, struct carom_request *request)

@@ -187,7 +187,7 @@ static int view_items(const struct list *list, struct carom_request *request,
 	return r;
 }
 
-static int view_whole(const struct list *list, struct carom_request *request,
+static int view_whole(const void *list, struct carom_request *request,
 		      struct carom_object **ret_view)
 {
 	int r = carom_view_begin(request, CAROM_OBJECT_LIST, ret_view);
@@ -197,18 +197,12 @@ static int view_whole(const struct list *list, struct carom_request *request,
 
 static int do_copy(void *object, struct carom_request *request)
 {
-	struct carom_object *view;
-	int r = view_whole(object, request, &view);
-
-	return r < 0 ? r : carom_request_reply_value(request, view);
+	return carom_reply_view(request, object, view_whole, carom_request_reply_value);
 }
 
 static int do_str(void *object, struct carom_request *request)
 {
-	struct carom_object *view;
-	int r = view_whole(object, request, &view);
-
-	return r < 0 ? r : carom_reply_text_of(request, view);
+	return carom_reply_view(request, object, view_whole, carom_reply_text_of);
 }
 
 static int do_reversed(void *object, struct carom_request *request)

@@ -135,13 +135,9 @@ static int do_delete(void *object, struct carom_request *request)
 static int do_copy(void *object, struct carom_request *request)
 {
 	const struct names *names = object;
-	struct carom_object_map_entry *entry;
 	struct carom_object *view;
-	int r = carom_view_begin(request, CAROM_OBJECT_DICT, &view);
+	int r = carom_view_map(request, &names->map, &view);
 
-	for (size_t i = 0; r == 0 && (entry = carom_object_map_next(&names->map, &i));)
-		r = carom_view_add_pair(request, view, carom_document_root(entry->key),
-					carom_document_root(entry->value));
 	return r < 0 ? r : carom_request_reply_value(request, view);
 }
 

@@ -111,9 +111,10 @@ static int make_set(struct carom_request *request, void **ret_object)
 
 /* ---- views ---- */
 
-static int view_members(const struct set *set, struct carom_request *request,
+static int view_members(const void *object, struct carom_request *request,
 			struct carom_object **ret_view)
 {
+	const struct set *set = object;
 	struct carom_object_map_entry *entry;
 	int r = carom_view_begin(request, CAROM_OBJECT_LIST, ret_view);
 
@@ -122,37 +123,23 @@ static int view_members(const struct set *set, struct carom_request *request,
 	return r;
 }
 
-static int reply_members(const struct set *set, struct carom_request *request)
-{
-	struct carom_object *view;
-	int r = view_members(set, request, &view);
-
-	return r < 0 ? r : carom_request_reply_value(request, view);
-}
-
 static int do_copy(void *object, struct carom_request *request)
 {
-	return reply_members(object, request);
+	return carom_reply_view(request, object, view_members, carom_request_reply_value);
 }
 
 static int do_iter(void *object, struct carom_request *request)
 {
-	struct carom_object *view;
-	int r = view_members(object, request, &view);
-
-	return r < 0 ? r : carom_reply_iterator(request, view);
+	return carom_reply_view(request, object, view_members, carom_reply_iterator);
 }
 
 static int do_str(void *object, struct carom_request *request)
 {
 	const struct set *set = object;
-	struct carom_object *view;
-	int r;
 
 	if (set->map.count == 0)
 		return carom_request_reply(request, "s", "set()");
-	r = view_members(set, request, &view);
-	return r < 0 ? r : carom_reply_braced_text(request, view);
+	return carom_reply_view(request, set, view_members, carom_reply_braced_text);
 }
 
 /* ---- one member ---- */
@@ -317,7 +304,7 @@ static int reply_combined(const struct set *set, struct carom_request *request, 
 
 	if (r < 0)
 		return r;
-	r = reply_members(&result, request);
+	r = do_copy(&result, request);
 	clear(&result);
 	return r;
 }

@@ -79,6 +79,27 @@ int carom_view_add_pair(struct carom_request *request, struct carom_object *view
 	return carom_object_add(request->server->scratch, view, items, 2, UINT32_MAX);
 }
 
+int carom_view_map(struct carom_request *request, const struct carom_object_map *map,
+		   struct carom_object **ret_view)
+{
+	struct carom_object_map_entry *entry;
+	int r = carom_view_begin(request, CAROM_OBJECT_DICT, ret_view);
+
+	for (size_t i = 0; r == 0 && (entry = carom_object_map_next(map, &i));)
+		r = carom_view_add_pair(request, *ret_view, carom_document_root(entry->key),
+					carom_document_root(entry->value));
+	return r;
+}
+
+int carom_reply_view(struct carom_request *request, const void *object, carom_view_fn *view,
+		     carom_reply_fn *reply)
+{
+	struct carom_object *whole;
+	int r = view(object, request, &whole);
+
+	return r < 0 ? r : reply(request, whole);
+}
+
 /* ---- texts ---- */
 
 /* NULL: no memory */

@@ -8,6 +8,7 @@
 #ifndef CAROM_IPC_TYPES_H
 #define CAROM_IPC_TYPES_H
 
+#include "ipc/object_map.h"
 #include "ipc/server.h"
 
 extern const struct carom_type carom_type_array;
@@ -53,9 +54,24 @@ int carom_view_add(struct carom_request *request, struct carom_object *view,
 int carom_view_add_pair(struct carom_request *request, struct carom_object *view,
 			const struct carom_object *key, const struct carom_object *value);
 
+/** carom_view_map() - a dict, of all that is in @map. 0, -ENOMEM, -EMSGSIZE */
+int carom_view_map(struct carom_request *request, const struct carom_object_map *map,
+		   struct carom_object **ret_view);
+
 /** carom_view_new() - another, to be added to one. 0, -ENOMEM, -EMSGSIZE */
 int carom_view_new(struct carom_request *request, enum carom_object_kind kind,
 		   struct carom_object **ret_view);
+
+/** carom_view_fn - views an object as a whole. 0, -ENOMEM, -EMSGSIZE */
+typedef int carom_view_fn(const void *object, struct carom_request *request,
+			  struct carom_object **ret_view);
+
+/** carom_reply_fn - what is said of a view */
+typedef int carom_reply_fn(struct carom_request *request, const struct carom_object *view);
+
+/** carom_reply_view() - the result is what @reply makes of all of @object */
+int carom_reply_view(struct carom_request *request, const void *object, carom_view_fn *view,
+		     carom_reply_fn *reply);
 
 /** carom_reply_text_of() - the result is what carom_object_describe() says of @value */
 int carom_reply_text_of(struct carom_request *request, const struct carom_object *value);
@@ -69,6 +85,25 @@ int carom_reply_call_text(struct carom_request *request, const char *name,
 
 /** carom_reply_iterator() - the result is a proxy of an Iterator, over a copy of a list */
 int carom_reply_iterator(struct carom_request *request, const struct carom_object *items);
+
+/**
+ * struct carom_iteration - what else an Iterator may go over
+ * @next: as a method, with one argument at most, for how long it waits: None, or seconds;
+ *        -ENODATA: there is nothing more
+ * @end:  nothing more is wanted of it: frees it
+ */
+struct carom_iteration {
+	carom_method_fn *next;
+	void (*end)(void *object);
+};
+
+/**
+ * carom_reply_iteration() - the result is a proxy of an Iterator over @object
+ *
+ * Return: 0, and @object is the Iterator's; -ENOMEM.
+ */
+int carom_reply_iteration(struct carom_request *request, const struct carom_iteration *iteration,
+			  void *object);
 
 /** carom_may_be_key() - of a dict or set */
 bool carom_may_be_key(const struct carom_object *object);
