@@ -17,6 +17,7 @@
 
 #include "core/context.h"
 #include "core/registry_private.h"
+#include "core/self.h"
 #include "core/temp_dir.h"
 #include "core/tracker.h"
 #include "ipc/connection.h"
@@ -134,6 +135,17 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* It ends with the program as a daemon does; but what its types start is no daemon's child. */
+static void be_no_daemon(void)
+{
+	struct carom_self self;
+
+	carom_self_copy(&self);
+	self.is_daemon = false;
+	carom_self_become(&self);
+	explicit_bzero(&self, sizeof(self));
+}
+
 /* What the process runs. */
 static int run_server(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
@@ -146,6 +158,7 @@ static int run_server(const void *argument, size_t size, const int *fds, size_t 
 		return -EINVAL;
 	signal(SIGINT, SIG_IGN); /* the user means the program, which ends this */
 	raise_limit();
+	be_no_daemon();
 	carom_tracker_stop(); /* the program's: see ipc/estate.c, I2 */
 	r = make_server(errand, &server);
 	if (send_report(fds[0], r, server) < 0 || r < 0)

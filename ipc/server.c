@@ -192,10 +192,33 @@ int carom_server_new(const struct carom_server_options *options, struct carom_se
 	return r;
 }
 
+/* ---- guests ---- */
+
+void carom_server_welcome(struct carom_server *server, struct carom_guest *guest)
+{
+	guest->next = server->guests;
+	if (guest->next)
+		guest->next->previous = guest;
+	server->guests = guest;
+}
+
+void carom_server_part(struct carom_server *server, struct carom_guest *guest)
+{
+	*(guest->previous ? &guest->previous->next : &server->guests) = guest->next;
+	if (guest->next)
+		guest->next->previous = guest->previous;
+}
+
+/* ---- the end ---- */
+
 static void end_clients(struct carom_server *server)
 {
+	bool is_ours = carom_origin_is(server->origin); /* else nothing is said to anybody */
 	struct carom_session *session, *next;
 
+	/* of all, first: what ends for one may be the answer of another */
+	for (session = server->sessions; session; session = session->next)
+		session->is_ended |= !is_ours;
 	for (session = server->sessions; session; session = session->next)
 		while (session->requests)
 			carom_request_cancel(session->requests, -ECANCELED);
@@ -223,6 +246,8 @@ struct carom_server *carom_server_free(struct carom_server *server)
 	if (!server)
 		return NULL;
 	end_clients(server);
+	while (server->guests)
+		server->guests->leave(server->guests);
 	close_all(server);
 	carom_id_map_free(&server->python_references);
 	carom_kinds_free(server);

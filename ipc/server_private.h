@@ -139,6 +139,16 @@ struct carom_session {
 };
 
 /**
+ * struct carom_guest - what lives in a server's loop, and may outlive the object that it was of
+ * @leave: the server ends: it is to leave, at once
+ */
+struct carom_guest {
+	void (*leave)(struct carom_guest *guest);
+	struct carom_guest *previous;
+	struct carom_guest *next;
+};
+
+/**
  * struct carom_server - all of it
  * @outlet_fd:   an epoll of the sessions that are stalled, until they are not
  * @buffer:      what is received; longer messages have memory of their own
@@ -148,6 +158,7 @@ struct carom_session {
  * @referents:   by their numbers; @by_object by what they stand for
  * @python_references: how many Python's clients have of each object
  * @dead:        to be ended
+ * @guests:      who else is to be gone before the loop
  * @estate:      see ipc/estate.h
  * @is_stopped:  carom_server_stop() was called
  */
@@ -171,6 +182,7 @@ struct carom_server {
 	struct carom_id_map python_references;
 	struct carom_referent *first_referent;
 	struct carom_referent *dead;
+	struct carom_guest *guests;
 	struct carom_estate *estate;
 	uint64_t next_id;
 	unsigned char *buffer;
@@ -179,6 +191,11 @@ struct carom_server {
 	struct carom_cbor spare;
 	_Atomic bool is_stopped;
 };
+
+/* ---- server.c ---- */
+
+void carom_server_welcome(struct carom_server *server, struct carom_guest *guest);
+void carom_server_part(struct carom_server *server, struct carom_guest *guest);
 
 /* ---- kind.c ---- */
 
