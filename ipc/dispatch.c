@@ -253,6 +253,7 @@ static const struct {
 	{ "create", do_create },
 	{ "hello", do_hello },
 	{ "dummy", do_dummy },
+	{ "chute", carom_chute_offer },
 	{ "shared_memory", carom_estate_make_memory },
 	{ "shareable_list", carom_estate_make_list },
 	{ "get_methods", do_get_methods },

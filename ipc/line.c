@@ -15,8 +15,6 @@
 #include "ipc/line.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,15 +22,12 @@
 #include "core/cond_wait.h"
 #include "core/error.h"
 #include "core/origin.h"
-#include "ipc/cbor.h"
-#include "ipc/connection.h"
+#include "ipc/line_private.h"
 #include "ipc/object_private.h"
 #include "ipc/proxy.h"
 #include "ipc/server_private.h"
 #include "ipc/silence.h"
-#include "ipc/turn.h"
 
-#define BUFFER_SIZE  ((size_t)CAROM_KIB(16))
 #define LOOK_NS      CAROM_SECONDS(5) /* for an answer to who does not want to wait there */
 #define TELL_NS      CAROM_SECONDS(1) /* for room to send, where no answer is waited for */
 #define ERRNO_MAX    4095
@@ -45,39 +40,6 @@ struct waiter {
 	int result;
 	struct carom_document *document;
 	struct waiter *next;
-};
-
-/**
- * struct carom_line - @lock is for what follows it, but for @cbor, which is whose turn it is
- * @options:  where to; what it points to is in @memory
- * @gate:     of who connects
- * @origin:   the process that @connection is of
- * @number:   of the connection
- * @turn:     of who sends
- * @buffer:   of who reads
- */
-struct carom_line {
-	_Atomic uint32_t owner_count;
-	struct carom_client_options options;
-	char *path;
-	char *host;
-	unsigned char *key;
-	uint32_t depth_max;
-	uint64_t silence_ns;
-	struct carom_turn gate;
-	_Atomic uint64_t origin;
-	uint64_t number;
-	struct carom_connection *connection;
-	uint64_t send_max;
-	struct carom_turn turn;
-	struct carom_cbor cbor;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	int error;
-	uint64_t next_call;
-	bool has_reader;
-	struct waiter *waiters;
-	unsigned char *buffer;
 };
 
 /* ---- what was said of an error ---- */
@@ -143,8 +105,10 @@ static int copy_place(struct carom_line *line, const struct carom_client_options
 static int begin_anew(struct carom_line *line)
 {
 	line->connection = carom_connection_free(line->connection);
+	carom_way_begin_anew(&line->way);
 	line->waiters = NULL;
 	line->has_reader = false;
+	line->next_call = 0;
 	line->error = 0;
 	pthread_mutex_init(&line->lock, NULL);
 	pthread_cond_init(&line->changed, NULL);
@@ -203,7 +167,7 @@ int carom_line_new(const struct carom_client_options *options,
 	atomic_init(&line->owner_count, 1);
 	line->depth_max = limits->depth_max;
 	line->silence_ns = limits->silence_ns;
-	line->buffer = malloc(BUFFER_SIZE);
+	line->buffer = malloc(CAROM_LINE_BUFFER_SIZE);
 	r = line->buffer ? copy_place(line, options) : -ENOMEM;
 	if (r == 0)
 		r = carom_line_ready(line, deadline_ns, &number);
@@ -224,6 +188,7 @@ struct carom_line *carom_line_unref(struct carom_line *line)
 	if (!line || atomic_fetch_sub_explicit(&line->owner_count, 1, memory_order_acq_rel) > 1)
 		return NULL;
 	carom_connection_free(line->connection);
+	carom_way_begin_anew(&line->way);
 	carom_cbor_free(&line->cbor);
 	if (line->key)
 		explicit_bzero(line->key, line->options.authkey_size);
@@ -285,63 +250,83 @@ static int encode(struct carom_line *line, uint64_t call, uint64_t object, const
 	return cbor->error;
 }
 
-/* What the kernel says of a connection that is no more. */
-static int as_one_error(int r)
+/* With the turn. Nobody waits for the answer: see carom_way_receive(). */
+static void ask_for_chute(struct carom_line *line, uint64_t until_ns)
 {
-	return r == -EAGAIN || r == -ETIMEDOUT || r == -ENOMEM || r == -EMSGSIZE || r == -EINVAL ||
-			       r == -EBADMSG
-		       ? r
-		       : -EPIPE;
+	static const struct carom_object none = { .kind = CAROM_OBJECT_TUPLE };
+
+	if (encode(line, CAROM_LINE_CHUTE_CALL, CAROM_SERVER_ID, "chute", CAROM_NO_DEADLINE,
+		   &none) == 0)
+		carom_way_send(line, CAROM_LINE_CHUTE_CALL, until_ns);
 }
 
-/* All of it, or what is left is kept and goes with the next one. */
-static int send_call(struct carom_line *line, uint64_t call, uint64_t object, const char *method,
-		     uint64_t deadline_ns, uint64_t until_ns, const struct carom_object *arguments)
+/* With the turn, so that calls are sent in the order of their numbers. */
+static uint64_t give_number(struct carom_line *line, struct waiter *waiter)
+{
+	uint64_t call;
+
+	pthread_mutex_lock(&line->lock);
+	call = waiter->call = ++line->next_call;
+	pthread_mutex_unlock(&line->lock);
+	return call;
+}
+
+/* @waiter: NULL: nobody waits for an answer */
+static int send_call(struct carom_line *line, struct waiter *waiter, uint64_t object,
+		     const char *method, uint64_t deadline_ns, uint64_t until_ns,
+		     const struct carom_object *arguments)
 {
 	int r = carom_turn_take(&line->turn, until_ns);
+	uint64_t call;
 
 	if (r < 0)
 		return r;
+	call = waiter ? give_number(line, waiter) : 0;
+	if (carom_way_may_ask(line, call))
+		ask_for_chute(line, until_ns);
 	r = encode(line, call, object, method, deadline_ns, arguments);
 	if (r == 0)
-		r = carom_connection_send_bytes(line->connection, line->cbor.data, line->cbor.size,
-						until_ns);
+		r = carom_way_send(line, call, until_ns);
 	carom_turn_give(&line->turn);
-	return r == -EINPROGRESS ? 0 : r < 0 ? as_one_error(r) : 0;
+	return r;
 }
 
 /* ---- receiving ---- */
 
-static int receive_bytes(struct carom_line *line, uint64_t until_ns, void **ret_memory,
-			 const void **ret_data, size_t *ret_size)
+static uint64_t call_of(const struct carom_document *document)
 {
-	int r = carom_connection_recv_bytes_into(line->connection, line->buffer, BUFFER_SIZE,
-						 until_ns, ret_size);
+	int64_t call = 0;
 
-	*ret_data = line->buffer;
-	if (r == -EMSGSIZE) {
-		r = carom_connection_recv_bytes(line->connection, 0, until_ns, ret_memory,
-						ret_size);
-		*ret_data = *ret_memory;
-	}
-	return r == -EMSGSIZE ? -EBADMSG : r < 0 ? as_one_error(r) : 0;
+	carom_object_int(carom_object_item(carom_document_root(document), 0), &call);
+	return (uint64_t)call;
 }
 
-/* An answer. */
+/* The answer of who was asked for a chute: is there one? */
+static void note_chute(struct carom_line *line, const struct carom_document *document)
+{
+	int64_t kind = CAROM_ANSWER_ERROR;
+
+	carom_object_int(carom_object_item(carom_document_root(document), 1), &kind);
+	line->way.is_due = kind == CAROM_ANSWER_RETURN;
+}
+
+/* An answer; or NULL: it was for nobody. */
 static int receive(struct carom_line *line, uint64_t until_ns, struct carom_document **ret_document)
 {
 	CAROM_CLEANUP(carom_document_freep) struct carom_document *document = NULL;
 	const void *data = NULL;
 	void *memory = NULL;
 	size_t size = 0;
-	int r = receive_bytes(line, until_ns, &memory, &data, &size);
+	int r = carom_way_receive(line, until_ns, &memory, &data, &size);
 
 	if (r == 0)
 		r = carom_document_make(CAROM_OBJECT_MEMORY_MAX + 2 * (uint64_t)size, &document);
 	if (r == 0)
 		r = carom_cbor_load(data, size, line->depth_max + ANSWER_DEPTH, document);
 	free(memory);
-	if (r == 0)
+	if (r == 0 && call_of(document) == CAROM_LINE_CHUTE_CALL)
+		note_chute(line, document);
+	else if (r == 0)
 		*ret_document = carom_take_ptr(document);
 	return r == -EOVERFLOW ? -EBADMSG : r;
 }
@@ -350,7 +335,6 @@ static int receive(struct carom_line *line, uint64_t until_ns, struct carom_docu
 
 static void enter(struct carom_line *line, struct waiter *waiter)
 {
-	waiter->call = ++line->next_call;
 	waiter->next = line->waiters;
 	line->waiters = waiter;
 }
@@ -382,10 +366,10 @@ static void end_line(struct carom_line *line, int error)
 static void deliver(struct carom_line *line, struct carom_document *document)
 {
 	struct waiter *waiter = line->waiters;
-	int64_t call = 0;
+	uint64_t call = call_of(document);
 
-	carom_object_int(carom_object_item(carom_document_root(document), 0), &call);
-	while (waiter && waiter->call != (uint64_t)call)
+	carom_way_answered(line, call);
+	while (waiter && waiter->call != call)
 		waiter = waiter->next;
 	if (!waiter || waiter->is_done) {
 		carom_document_free(document);
@@ -408,9 +392,9 @@ static int read_for_all(struct carom_line *line, uint64_t until_ns)
 	r = receive(line, until_ns, &document);
 	pthread_mutex_lock(&line->lock);
 	line->has_reader = false;
-	if (r == 0)
+	if (r == 0 && document)
 		deliver(line, document);
-	else if (r != -ETIMEDOUT && r != -EAGAIN)
+	else if (r < 0 && r != -ETIMEDOUT && r != -EAGAIN)
 		end_line(line, r);
 	return r == -ETIMEDOUT || r == -EAGAIN ? -ETIMEDOUT : 0;
 }
@@ -501,15 +485,19 @@ static int call(struct carom_line *line, uint64_t object, const char *method, ui
 
 	pthread_mutex_lock(&line->lock);
 	enter(line, &waiter);
+	if (!line->has_reader)
+		carom_way_look_out(line);
 	r = line->error;
 	pthread_mutex_unlock(&line->lock);
 	if (r == 0)
-		r = send_call(line, waiter.call, object, method, deadline_ns, until_ns, arguments);
+		r = send_call(line, &waiter, object, method, deadline_ns, until_ns, arguments);
 	pthread_mutex_lock(&line->lock);
 	if (r == 0)
 		r = await(line, &waiter, until_ns);
 	else if (r == -EPIPE)
 		end_line(line, r);
+	if (r == -ETIMEDOUT)
+		carom_way_unanswered(line);
 	leave(line, &waiter);
 	pthread_mutex_unlock(&line->lock);
 	if (r == 0)
@@ -560,7 +548,7 @@ void carom_line_tell(struct carom_line *line, const char *method, uint64_t numbe
 	CAROM_CLEANUP(carom_document_freep) struct carom_document *arguments = NULL;
 
 	if (is_ours(line) && make_number((int64_t)number, &arguments) == 0)
-		send_call(line, 0, CAROM_SERVER_ID, method, CAROM_PASSED,
+		send_call(line, NULL, CAROM_SERVER_ID, method, CAROM_PASSED,
 			  carom_deadline_after(TELL_NS), carom_document_root(arguments));
 }
 

@@ -18,6 +18,7 @@
 
 #include "ipc/object_private.h"
 
+#define FIRST_SIZE ((size_t)960) /* enough for most messages; malloc(3) has such at hand */
 #define BLOCK_SIZE ((size_t)4096)
 #define ALIGNMENT  alignof(struct carom_object)
 
@@ -104,14 +105,22 @@ void carom_document_clear(struct carom_document *document, uint64_t memory_max)
 	document->error = 0;
 	if (!kept)
 		return;
-	if (kept->size != BLOCK_SIZE) {
+	if (kept->size > BLOCK_SIZE) {
 		free_blocks(carom_take_ptr(document->blocks));
 		document->free_size = 0;
 		return;
 	}
 	free_blocks(carom_take_ptr(kept->next));
 	document->free = kept->data;
-	document->free_size = BLOCK_SIZE;
+	document->free_size = kept->size;
+}
+
+/* For @size bytes, and others that follow. */
+static size_t block_size(const struct carom_document *document, size_t size)
+{
+	size_t ordinary = document->blocks ? BLOCK_SIZE : FIRST_SIZE;
+
+	return size < ordinary ? ordinary : size;
 }
 
 /* I3 */
@@ -123,7 +132,7 @@ static int take(struct carom_document *document, uint64_t wanted, void **ret_mem
 	if (wanted > document->left || size > document->left)
 		return -EMSGSIZE;
 	if (size > document->free_size)
-		r = add_block(document, size < BLOCK_SIZE ? BLOCK_SIZE : size);
+		r = add_block(document, block_size(document, size));
 	if (r < 0)
 		return r;
 	*ret_memory = document->free;

@@ -6,7 +6,9 @@
  * they have asked for.
  *
  *   I1  Nothing here waits but the loop, and whatever comes of one client ends at most that one.
- *   I2  The end is asked for by a flag and a ring of the loop's bell, from anywhere. What was
+ *   I2  While clients on this machine call without a pause, the loop is only looked at now and
+ *       then: see ipc/server_chute.c.
+ *   I3  The end is asked for by a flag and a ring of the loop's bell, from anywhere. What was
  *       answered by then is sent, as far as it goes without waiting.
  */
 #include "ipc/server.h"
@@ -267,7 +269,7 @@ void carom_server_freep(struct carom_server **server)
 
 /* ---- serving ---- */
 
-static bool is_stopped(const struct carom_server *server)
+bool carom_server_is_stopped(const struct carom_server *server)
 {
 	/* acquire: nothing stands behind it but the flag; orders the bell before it */
 	return atomic_load_explicit(&server->is_stopped, memory_order_acquire);
@@ -279,8 +281,10 @@ int carom_server_serve(struct carom_server *server, uint64_t deadline_ns)
 
 	if (!carom_origin_is(server->origin))
 		return -ECHILD;
-	while (!is_stopped(server)) {
-		r = carom_loop_run_once(server->loop, deadline_ns);
+	while (!carom_server_is_stopped(server)) {
+		bool is_busy = carom_chutes_serve(server);
+
+		r = carom_loop_run_once(server->loop, is_busy ? CAROM_PASSED : deadline_ns);
 		if (r < 0 && r != -ENOMEM)
 			return r;
 		if (r == 0 && deadline_ns == CAROM_PASSED)

@@ -3,6 +3,7 @@
  *
  *	server.c    the loop, the door, the end
  *	session.c   a client's connection: what comes in and goes out
+ *	server_chute.c  the short way to clients on this machine
  *	dispatch.c  from a message to a method, and the functions of the server itself
  *	request.c   a call, until it is answered
  *	kind.c      the types that are registered
@@ -110,6 +111,7 @@ struct carom_request {
 };
 
 struct carom_parcel_out;
+struct carom_served_chute;
 
 /**
  * struct carom_session - a client's connection
@@ -117,6 +119,7 @@ struct carom_parcel_out;
  * @references: how many it has of each object
  * @is_python:  see ipc/python_client.c: what it has is counted for all of them together
  * @lent:       objects that it was told of last, which stay for a while: a ring
+ * @chute:      NULL: all goes through the connection
  * @requests:   those that are deferred
  * @is_ended:   it goes as soon as nobody stands in it
  */
@@ -131,6 +134,7 @@ struct carom_session {
 	bool is_stalled;
 	bool is_ended;
 	bool is_python;
+	struct carom_served_chute *chute;
 	struct carom_request *requests;
 	struct carom_parcel_out *out;
 	struct carom_parcel_out **out_end;
@@ -155,6 +159,7 @@ struct carom_guest {
  * @document:    of the message at hand
  * @scratch:     of a result that is made
  * @spare:       memory for a reply
+ * @warm:        chutes that are looked at all the time
  * @referents:   by their numbers; @by_object by what they stand for
  * @python_references: how many Python's clients have of each object
  * @dead:        to be ended
@@ -189,11 +194,14 @@ struct carom_server {
 	struct carom_document *document;
 	struct carom_document *scratch;
 	struct carom_cbor spare;
+	struct carom_served_chute *warm;
+	size_t chute_count;
 	_Atomic bool is_stopped;
 };
 
 /* ---- server.c ---- */
 
+bool carom_server_is_stopped(const struct carom_server *server);
 void carom_server_welcome(struct carom_server *server, struct carom_guest *guest);
 void carom_server_part(struct carom_server *server, struct carom_guest *guest);
 
@@ -257,7 +265,11 @@ int carom_dispatch(struct carom_session *session, const void *data, size_t size)
 void carom_session_new_consume(struct carom_server *server, struct carom_connection *connection);
 void carom_session_end(struct carom_session *session);
 void carom_session_send(struct carom_session *session, const void *data, size_t size);
+void carom_session_stall(struct carom_session *session);
 void carom_session_unstall(struct carom_session *session);
+
+/** carom_session_nudge() - an empty message through the socket; see ipc/chute.h */
+void carom_session_nudge(struct carom_session *session);
 
 /** carom_session_has() - a reference of that object? */
 bool carom_session_has(struct carom_session *session, uint64_t id);
@@ -273,5 +285,34 @@ int carom_session_give_back(struct carom_session *session, uint64_t id);
 
 /** carom_session_lend() - what stands in @value stays for a while, to be taken */
 void carom_session_lend(struct carom_session *session, const struct carom_object *value);
+
+/* ---- server_chute.c ---- */
+
+/** carom_chute_offer() - as a function of the server's: a chute for this client. -EOPNOTSUPP, ... */
+int carom_chute_offer(struct carom_request *request);
+
+/** carom_chute_end() - the session's, if it has one */
+void carom_chute_end(struct carom_session *session);
+
+/** carom_chute_answer() - Return: did it go, or is it clear that nothing will? */
+bool carom_chute_answer(struct carom_session *session, const void *data, size_t size);
+
+/** carom_chute_went() - an answer went through the connection */
+void carom_chute_went(struct carom_session *session);
+
+/** carom_chute_empty() - do what has come through it. 0; a negative errno value: it is over */
+int carom_chute_empty(struct carom_session *session);
+
+/** carom_chute_came() - a message came through the connection: more may come soon */
+void carom_chute_came(struct carom_session *session);
+
+/** carom_chute_resume() - the session is not stalled any more */
+void carom_chute_resume(struct carom_session *session);
+
+/**
+ * carom_chutes_serve() - whatever comes through those that are warm, for a while
+ * Return: are there still some? Then nobody may sleep
+ */
+bool carom_chutes_serve(struct carom_server *server);
 
 #endif

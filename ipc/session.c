@@ -130,7 +130,7 @@ static void tell_objects(struct carom_session *session)
 
 /* ---- sending ---- */
 
-static void stall(struct carom_session *session)
+void carom_session_stall(struct carom_session *session)
 {
 	struct carom_server *server = session->server;
 	struct epoll_event event = { .events = EPOLLOUT, .data.ptr = session };
@@ -163,23 +163,32 @@ static int send_now(struct carom_session *session, const void *data, size_t size
 {
 	int r = carom_connection_send_bytes(session->connection, data, size, CAROM_PASSED);
 
-	if (r < 0 && r != -EAGAIN && r != -EINPROGRESS)
+	if (r == 0 || r == -EINPROGRESS)
+		carom_chute_went(session);
+	else if (r != -EAGAIN)
 		session->is_ended = true;
 	return r;
 }
 
-void carom_session_send(struct carom_session *session, const void *data, size_t size)
+static void send_or_keep(struct carom_session *session, const void *data, size_t size)
 {
-	int r = -EAGAIN;
+	int r = session->is_stalled ? -EAGAIN : send_now(session, data, size);
 
-	if (session->is_ended)
-		return;
-	if (!session->is_stalled)
-		r = send_now(session, data, size);
 	if (r == -EAGAIN)
 		keep_for_later(session, data, size);
 	if (r == -EAGAIN || r == -EINPROGRESS)
-		stall(session);
+		carom_session_stall(session);
+}
+
+void carom_session_send(struct carom_session *session, const void *data, size_t size)
+{
+	if (!session->is_ended && !carom_chute_answer(session, data, size))
+		send_or_keep(session, data, size);
+}
+
+void carom_session_nudge(struct carom_session *session)
+{
+	send_or_keep(session, "", 0);
 }
 
 static void drop_first(struct carom_session *session)
@@ -217,9 +226,23 @@ void carom_session_unstall(struct carom_session *session)
 		r = carom_loop_watch_fd(server->loop, &session->watch);
 	if (r < 0)
 		carom_session_end(session);
+	else
+		carom_chute_resume(session);
 }
 
 /* ---- receiving ---- */
+
+/* What came before it through the chute is done first; and that may be all that it says. */
+static int take(struct carom_session *session, const void *data, size_t size)
+{
+	int r = carom_chute_empty(session);
+
+	if (r == 0 && (size > 0 || !session->chute))
+		r = carom_dispatch(session, data, size);
+	if (r == 0)
+		carom_chute_came(session);
+	return r;
+}
 
 /* Return: what came of it; -EAGAIN: not all of one is there */
 static int receive(struct carom_session *session)
@@ -231,11 +254,13 @@ static int receive(struct carom_session *session)
 						 CAROM_PASSED, &size);
 
 	if (r == 0)
-		return carom_dispatch(session, server->buffer, size);
+		return take(session, server->buffer, size);
 	if (r == -EMSGSIZE)
 		r = carom_connection_recv_bytes(session->connection, 0, CAROM_PASSED, &data, &size);
 	if (r == 0)
-		r = carom_dispatch(session, data, size);
+		r = take(session, data, size);
+	else if (r != -EAGAIN)
+		carom_chute_empty(session);
 	free(data);
 	return r;
 }
@@ -324,6 +349,7 @@ void carom_session_end(struct carom_session *session)
 		carom_loop_unwatch_fd(session->server->loop, &session->watch);
 	while (session->out)
 		drop_first(session);
+	carom_chute_end(session);
 	carom_connection_free(session->connection);
 	free(session->lent);
 	free(session);
