@@ -65,14 +65,23 @@ static enum carom_worker_state state_of(const struct tally_sheet *sheet, bool bu
 	return phase == CAROM_WORKER_LEAVING ? CAROM_WORKER_LEAVING : CAROM_WORKER_STARTING;
 }
 
-static void read_sheet(const struct tally_sheet *sheet, struct carom_worker_statistics *ret)
+/*
+ * The id is read first: if the same task is still at hand then, and not counted as ended,
+ * the slot had not been given to another one.
+ */
+static void read_sheet(const void *base, const struct tally_layout *layout,
+		       const struct tally_sheet *sheet, struct carom_worker_statistics *ret)
 {
+	uint64_t before = tally_get(&sheet->at_hand);
+	uint64_t id = carom_tally_id(base, layout, before);
 	uint64_t at_hand = tally_get(&sheet->at_hand);
 	uint64_t ended =
 		read_counts(sheet->ended_counts, ret->ended_counts, CAROM_STATISTICS_KINDS);
 
 	if (ret->state != CAROM_WORKER_ABSENT)
 		ret->state = state_of(sheet, is_busy(at_hand, ended));
+	if (ret->state == CAROM_WORKER_BUSY && at_hand == before)
+		ret->task_id = id;
 	ret->since_ns = tally_get(&sheet->since_ns);
 	ret->item_count = tally_get(&sheet->item_count);
 	ret->sleep_count = tally_get(&sheet->sleep_count);
@@ -92,7 +101,7 @@ static void read_worker(const void *base, const struct tally_layout *layout, uin
 	ret->born_ns = tally_get(&place->born_ns);
 	ret->process_count = tally_get(&place->process_count);
 	if (is_counted)
-		read_sheet(carom_tally_sheet(base, layout, index), ret);
+		read_sheet(base, layout, carom_tally_sheet(base, layout, index), ret);
 }
 
 static void read_head(const struct tally_head *head, struct carom_pool_statistics *ret)

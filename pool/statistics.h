@@ -134,6 +134,8 @@ struct carom_pool_statistics {
  * @ended_counts: tasks that it left a value or a failure for, by enum carom_outcome_kind
  * @item_count: items, and other tasks, that it has done
  * @sleep_count: how often it went to sleep for want of work
+ * @task_id: BUSY: of the task that it is at, see carom_result_id(); a chunk of a map has
+ *           one of its own. Else 0
  */
 struct carom_worker_statistics {
 	int64_t pid;
@@ -146,6 +148,7 @@ struct carom_worker_statistics {
 	uint64_t sleep_count;
 	struct carom_histogram wait_ns;
 	struct carom_histogram run_ns;
+	uint64_t task_id;
 };
 
 /**

@@ -300,6 +300,8 @@ int carom_pool_prepare(struct carom_pool *pool, const struct submission *submiss
 	}
 	task->end_seen = !submission->calls && !submission->is_gated;
 	fill_slot(pool, submission, function, slot);
+	if (carom_tally_is_on(pool->tally))
+		carom_tally_name(pool->tally, slot, task->id);
 	CAROM_TRACE(submit, task->id, slot, submission->size);
 	*ret_slot = slot;
 	return 0;

@@ -2,7 +2,7 @@
  * Tally
  *
  * A task that is counted costs three looks at the clock (one when it is submitted, two in
- * the worker), some fifteen stores to lines that nobody else writes, and the transfer of
+ * the worker), some sixteen stores to lines that nobody else writes, and the transfer of
  * the worker's line of its slot, where the parent leaves the time of submission (in
  * ended_ns, which nobody looks at before the task has ended): 75 ns of a round trip of
  * 190, and 35 ns of each task of many, but no system call, lock or read-modify-write.
@@ -24,7 +24,9 @@
  *       sweep looks, so it is uncounted there, and counted by how it ends then.
  *   T3  A process that is killed has done its stores in the order of its program, up to
  *       some point. The compiler keeps that order: see fence().
- *   T4  Nothing that stands in a sheet decides anything: it is another process's word.
+ *   T4  A mark names a slot, and the parent notes each slot's task's id before it submits it:
+ *       who reads that tells by the mark, and by what has ended, whether it was this one's.
+ *   T5  Nothing that stands in a sheet decides anything: it is another process's word.
  */
 #include "pool/tally.h"
 
@@ -52,20 +54,27 @@ static void fence(void)
 
 /* ---- layout ---- */
 
-static void lay_out(uint64_t capacity, struct tally_layout *ret_layout)
+static void lay_out(uint64_t capacity, uint64_t slot_count, struct tally_layout *ret_layout)
 {
 	*ret_layout = (struct tally_layout){
-		.magic = TALLY_MAGIC,
+		.magic = TALLY_MAGIC ^
+			 slot_count, /* for all sizes follow from the others but this */
 		.head_size = sizeof(struct tally_head),
 		.place_size = sizeof(struct tally_place),
 		.sheet_size = carom_page_ceil(sizeof(struct tally_sheet)),
 		.capacity = capacity,
+		.slot_count = slot_count,
 	};
+}
+
+static uint64_t ids_offset(const struct tally_layout *layout)
+{
+	return layout->head_size + layout->capacity * layout->place_size;
 }
 
 static uint64_t sheets_offset(const struct tally_layout *layout)
 {
-	return carom_page_ceil(layout->head_size + layout->capacity * layout->place_size);
+	return carom_page_ceil(ids_offset(layout) + layout->slot_count * sizeof(uint64_t));
 }
 
 uint64_t carom_tally_size(const struct tally_layout *layout)
@@ -81,9 +90,10 @@ int carom_tally_read_layout(int fd, struct tally_layout *ret_layout)
 	if (carom_memfd_check(fd, &size) < 0 ||
 	    pread(fd, &layout, sizeof(layout), 0) != (ssize_t)sizeof(layout))
 		return -EBADMSG;
-	lay_out(layout.capacity, &expected);
+	lay_out(layout.capacity, layout.slot_count, &expected);
 	if (memcmp(&layout, &expected, sizeof(layout)) != 0 ||
-	    layout.capacity - 1 >= CAROM_WORKERS_MAX || size < carom_tally_size(&layout))
+	    layout.capacity - 1 >= CAROM_WORKERS_MAX || layout.slot_count > CAROM_LANE_SLOTS_MAX ||
+	    size < carom_tally_size(&layout))
 		return -EBADMSG;
 	*ret_layout = layout;
 	return 0;
@@ -92,6 +102,15 @@ int carom_tally_read_layout(int fd, struct tally_layout *ret_layout)
 const struct tally_place *carom_tally_place(const void *base, uint64_t worker)
 {
 	return (const struct tally_place *)((const struct tally_head *)base + 1) + worker;
+}
+
+uint64_t carom_tally_id(const void *base, const struct tally_layout *layout, uint64_t at_hand)
+{
+	const uint64_t *ids = (const void *)((const unsigned char *)base + ids_offset(layout));
+	uint64_t slot = tally_marked_slot(at_hand);
+
+	/* acquire: what is read after it is no older */
+	return slot < layout->slot_count ? __atomic_load_n(&ids[slot], __ATOMIC_ACQUIRE) : 0;
 }
 
 const struct tally_sheet *carom_tally_sheet(const void *base, const struct tally_layout *layout,
@@ -132,10 +151,10 @@ static void describe(struct tally_head *head, const struct carom_pool_options *o
 	head->worker_count = options->worker_count;
 }
 
-/* what is counted is shared, and has sheets; else the parent has it for itself, without */
+/* what is counted is shared, and has ids and sheets; else the parent has it for itself, without */
 static int make_memory(struct carom_tally *tally, bool is_on)
 {
-	uint64_t private_size = sheets_offset(&tally->layout);
+	uint64_t private_size = carom_page_ceil(ids_offset(&tally->layout));
 	int r;
 
 	if (!is_on) {
@@ -145,10 +164,11 @@ static int make_memory(struct carom_tally *tally, bool is_on)
 		memset(tally->head, 0, private_size);
 		return 0;
 	}
-	r = carom_segment_new(&CAROM_SEGMENT_OPTIONS(.name = CAROM_TALLY_NAME,
-						     .size = carom_tally_size(&tally->layout),
-						     .populate_size = private_size),
-			      &tally->segment);
+	r = carom_segment_new(
+		&CAROM_SEGMENT_OPTIONS(.name = CAROM_TALLY_NAME,
+				       .size = carom_tally_size(&tally->layout),
+				       .populate_size = sheets_offset(&tally->layout)),
+		&tally->segment);
 	if (r < 0)
 		return r;
 	tally->head = carom_segment_data(tally->segment);
@@ -166,7 +186,7 @@ int carom_tally_new(const struct carom_pool_options *options, uint32_t capacity,
 	if (!tally)
 		return -ENOMEM;
 	tally->fd = -1;
-	lay_out(capacity, &tally->layout);
+	lay_out(capacity, options->slot_count, &tally->layout);
 	r = make_memory(tally, options->statistics != 0);
 	if (r < 0) {
 		free(tally);
@@ -199,6 +219,13 @@ struct carom_tally *carom_tally_free(struct carom_tally *tally)
 	}
 	free(tally);
 	return NULL;
+}
+
+void carom_tally_name(struct carom_tally *tally, uint32_t slot, uint64_t id)
+{
+	uint64_t *ids = (void *)((unsigned char *)tally->head + ids_offset(&tally->layout));
+
+	tally_set(&ids[slot], id);
 }
 
 void carom_tally_submitted(struct carom_tally *tally, uint64_t item_count)

@@ -1,8 +1,8 @@
 /*
  * Tally: what a pool counts, and where
  *
- *	head | places |  sheet of worker 0 | of worker 1 | ...
- *	 the parent's |  pages of its own, which nobody else maps for writing
+ *	head | places | ids |  sheet of worker 0 | of worker 1 | ...
+ *	    the parent's    |  pages of its own, which nobody else maps for writing
  *
  * Each word has one writer at a time, and is loaded and stored whole. See statistics.h for
  * what the numbers are about.
@@ -28,7 +28,8 @@ struct tally_layout {
 	uint64_t head_size;
 	uint64_t place_size;
 	uint64_t sheet_size;
-	uint64_t capacity; /* places and sheets */
+	uint64_t capacity;   /* places and sheets */
+	uint64_t slot_count; /* ids */
 };
 
 /**
@@ -118,6 +119,11 @@ static inline uint64_t tally_mark(uint64_t ended_count, uint32_t slot, uint32_t 
 	return (ended_count & 0xffff) << 48 | (uint64_t)(slot & 0xffff) << 32 | generation;
 }
 
+static inline uint64_t tally_marked_slot(uint64_t mark)
+{
+	return mark >> 32 & 0xffff;
+}
+
 /**
  * carom_tally_read_layout() - of a tally that comes from elsewhere
  * Return: 0: what carom_tally_size() says is there to be mapped, and stays there; or
@@ -129,6 +135,9 @@ int carom_tally_read_layout(int fd, struct tally_layout *ret_layout);
 
 uint64_t carom_tally_size(const struct tally_layout *layout);
 const struct tally_place *carom_tally_place(const void *base, uint64_t worker);
+
+/** carom_tally_id() - of the task at hand, as that says; where there are ids */
+uint64_t carom_tally_id(const void *base, const struct tally_layout *layout, uint64_t at_hand);
 
 /** carom_tally_sheet() - where there are sheets */
 const struct tally_sheet *carom_tally_sheet(const void *base, const struct tally_layout *layout,
@@ -165,6 +174,9 @@ static inline bool carom_tally_is_on(const struct carom_tally *tally)
 {
 	return tally->fd >= 0;
 }
+
+/** carom_tally_name() - the task in this slot, before it is submitted. Only if it is on. */
+void carom_tally_name(struct carom_tally *tally, uint32_t slot, uint64_t id);
 
 /** carom_tally_submitted() - only if it is on, as all that tasks are counted by. With the pool's lock. */
 void carom_tally_submitted(struct carom_tally *tally, uint64_t item_count);
