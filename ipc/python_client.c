@@ -226,6 +226,11 @@ struct exception {
 /* The first that fits. */
 static const struct exception exceptions[] = {
 	{ -ENOENT, "list", NULL, "builtins", "ValueError" },
+	{ -ETIMEDOUT, "AsyncResult", NULL, "multiprocessing", "TimeoutError" },
+	{ -ETIMEDOUT, "Iterator", NULL, "multiprocessing", "TimeoutError" },
+	{ -EINPROGRESS, "AsyncResult", NULL, "builtins", "ValueError" },
+	{ -EINVAL, "Pool", "join", "builtins", "ValueError" },
+	{ -ESHUTDOWN, "Pool", NULL, "builtins", "ValueError" },
 	{ -ENOENT, NULL, NULL, "builtins", "KeyError" },
 	{ -ERANGE, NULL, NULL, "builtins", "IndexError" },
 	{ -EINVAL, NULL, NULL, "builtins", "TypeError" },

@@ -76,6 +76,7 @@
 #include "hooks.h"
 #include "imap.h"
 #include "map.h"
+#include "offer.h"
 #include "outcome.h"
 #include "poll.h"
 #include "pool.h"

@@ -117,6 +117,12 @@ static int end_by(struct carom_pool *pool, void (*errand)(void *userdata))
 	return 0;
 }
 
+void carom_pool_begin_termination(struct carom_pool *pool)
+{
+	if (carom_origin_is(pool->origin))
+		carom_service_run(pool->service, terminate_errand, pool);
+}
+
 int carom_pool_terminate(struct carom_pool *pool)
 {
 	return end_by(pool, terminate_errand);

@@ -620,6 +620,19 @@ void carom_supervisor_break(struct carom_pool *pool, enum carom_broken_reason re
 /** carom_pool_describe_break() - to one who is answered because of it. With the lock. */
 void carom_pool_describe_break(const struct carom_pool *pool, struct carom_outcome *outcome);
 
+/* ---- close.c ---- */
+
+/** carom_pool_begin_termination() - as carom_pool_terminate(), but that nobody waits: poll it to its end */
+void carom_pool_begin_termination(struct carom_pool *pool);
+
+/* ---- typed.c ---- */
+
+struct carom_object;
+
+/** carom_pool_dump() - an object's bytes, as the pool's workers read them; malloc'd. 0, -EINVAL, ... */
+int carom_pool_dump(const struct carom_pool *pool, const struct carom_object *object,
+		    void **ret_data, size_t *ret_size);
+
 /* ---- poll.c: every wait, in pools with threads and in polled ones ---- */
 
 /**

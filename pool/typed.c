@@ -41,6 +41,15 @@ static int serializer_of_pool(const struct carom_pool *pool,
 	return carom_serializer_named(pool->context.options.serializer, ret_serializer);
 }
 
+int carom_pool_dump(const struct carom_pool *pool, const struct carom_object *object,
+		    void **ret_data, size_t *ret_size)
+{
+	const struct carom_serializer *serializer;
+	int r = serializer_of_pool(pool, &serializer);
+
+	return r < 0 ? r : serializer->dump(object, ret_data, ret_size);
+}
+
 int carom_pool_apply_document_async(struct carom_pool *pool, carom_task_fn *function,
 				    const struct carom_document *document,
 				    const struct carom_task_options *options,
