@@ -16,6 +16,9 @@
  * stack where a C function cannot return: a few instructions of assembly call
  * run_child() there. On other architectures, and where clone3 is denied, glibc's
  * clone() does the same; only the cgroup needs clone3.
+ *
+ * A child that is to be prepared has a copy of the memory instead, and what it is to say
+ * stands in a page that it shares; all else is the same.
  */
 #include "core/clone.h"
 #include "core/guard.h"
@@ -54,14 +57,14 @@
  * @path:   where to look for a program without a slash
  * @is_outside: the child was not born in its cgroup, and has to enter it
  * @parent: the pid the child's getppid() must give
- * @error:  0, or why there is no new program: negative errno
+ * @error:  0, or why there is no new program: negative errno; in shared memory
  */
 struct start {
 	const struct carom_spawn_options *options;
 	const char *path;
 	bool is_outside;
 	pid_t parent;
-	volatile int error;
+	volatile int *error;
 };
 
 /*
@@ -175,7 +178,7 @@ static IN_CHILD int become_program(const struct start *start)
 	if (options->new_group && setpgid(0, 0) < 0)
 		return -errno;
 	r = place_descriptors(options);
-	if (r == 0)
+	if (r == 0 && !options->prepare)
 		r = keep_descriptors(options);
 	if (r == 0)
 		r = guard_child(start);
@@ -184,6 +187,9 @@ static IN_CHILD int become_program(const struct start *start)
 	carom_signals_default();
 	carom_signals_restore(0);
 	CAROM_POINT("spawn.ready");
+	r = options->prepare ? options->prepare(options->prepare_data) : 0;
+	if (r < 0)
+		return r;
 	if (!strchr(program, '/'))
 		return exec_in_path(start->path, program, options->argv, envp);
 	execve(program, options->argv, envp);
@@ -194,7 +200,7 @@ static IN_CHILD int run_child(void *argument)
 {
 	struct start *start = argument;
 
-	start->error = become_program(start);
+	*start->error = become_program(start);
 	return 127;
 }
 
@@ -252,7 +258,7 @@ static bool has_clone3(void)
 static pid_t by_clone3(struct start *start, void *stack, int *ret_pidfd)
 {
 	struct clone_args args = {
-		.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+		.flags = (start->options->prepare ? 0 : CLONE_VM) | CLONE_VFORK | CLONE_PIDFD,
 		.pidfd = (uintptr_t)ret_pidfd,
 		.stack = (uintptr_t)stack,
 		.stack_size = STACK_SIZE,
@@ -268,7 +274,8 @@ static pid_t by_clone3(struct start *start, void *stack, int *ret_pidfd)
 static pid_t by_clone(struct start *start, char *stack, int *ret_pidfd)
 {
 	bool gives_pidfd = carom_clone_way() != CAROM_CLONE_BY_FORK;
-	int flags = CLONE_VM | CLONE_VFORK | (gives_pidfd ? CLONE_PIDFD : 0);
+	int flags = (start->options->prepare ? 0 : CLONE_VM) | CLONE_VFORK |
+		    (gives_pidfd ? CLONE_PIDFD : 0);
 	pid_t pid;
 
 	start->is_outside = start->options->cgroup_fd > 0;
@@ -297,9 +304,9 @@ static pid_t start_on(void *stack, struct start *start, int *ret_pidfd)
 	if (pid < 0)
 		return pid;
 	CAROM_POINT("spawn.made");
-	if (start->error < 0) {
+	if (*start->error < 0) {
 		reap_failed(pid);
-		return start->error;
+		return *start->error;
 	}
 	if (pidfd < 0) { /* only where it has to be opened afterwards; ESRCH: it is gone already */
 		if (pidfd != -ESRCH) {
@@ -350,13 +357,24 @@ static void give_stack(char *stack)
 		munmap(stack - GUARD_SIZE, GUARD_SIZE + STACK_SIZE);
 }
 
-pid_t carom_spawn(const struct carom_spawn_options *options, int *ret_pidfd)
+/* Of a child that has a copy of the memory. */
+static int *new_shared_word(void)
+{
+	int *word = mmap(NULL, sizeof(*word), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			 -1, 0);
+
+	return word == MAP_FAILED ? NULL : word;
+}
+
+static pid_t spawn_with(const struct carom_spawn_options *options, volatile int *error,
+			int *ret_pidfd)
 {
 	const char *path = getenv("PATH");
 	struct start start = {
 		.options = options,
 		.path = path ? path : "/bin:/usr/bin",
 		.parent = getpid(),
+		.error = error,
 	};
 	char *stack;
 	pid_t pid;
@@ -367,5 +385,21 @@ pid_t carom_spawn(const struct carom_spawn_options *options, int *ret_pidfd)
 		return -ENOMEM;
 	pid = start_on(stack, &start, ret_pidfd);
 	give_stack(stack);
+	return pid;
+}
+
+pid_t carom_spawn(const struct carom_spawn_options *options, int *ret_pidfd)
+{
+	volatile int error = 0;
+	int *shared;
+	pid_t pid;
+
+	if (!options->prepare)
+		return spawn_with(options, &error, ret_pidfd);
+	shared = new_shared_word();
+	if (!shared)
+		return -ENOMEM;
+	pid = spawn_with(options, shared, ret_pidfd);
+	munmap(shared, sizeof(*shared));
 	return pid;
 }

@@ -24,6 +24,10 @@ struct carom_guard;
  *            or alone; 0 none
  * @guard:    instead of @death_signal: see core/guard.h; NULL none
  * @cgroup_fd: as in carom_clone_options
+ * @prepare: called in the child as the last thing before the program, with @prepare_data;
+ *            closes descriptors itself, instead of @keep_fds. Below 0: the child ends, and
+ *            carom_spawn() returns that. The child has a copy of this process's memory
+ *            then, whose locks may be held: AS-Safe. NULL: none
  */
 struct carom_spawn_options {
 	const char *program;
@@ -38,6 +42,8 @@ struct carom_spawn_options {
 	int death_signal;
 	const struct carom_guard *guard;
 	int cgroup_fd;
+	int (*prepare)(const void *data);
+	const void *prepare_data;
 };
 
 /**
