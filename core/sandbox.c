@@ -30,6 +30,7 @@
 #include "core/pidfd.h"
 #include "core/probe.h"
 #include "core/sandbox_private.h"
+#include "core/sandbox_program.h"
 #include "core/sandbox_rules.h"
 #include "core/time.h"
 
@@ -142,6 +143,20 @@ static int check_options(const struct carom_sandbox_options *options, char *text
 	return 0;
 }
 
+static int check_programs(const struct carom_sandbox_options *options, char *text, size_t size)
+{
+	const char *wrong = NULL;
+
+	if (options->profile != CAROM_SANDBOX_BASIC)
+		wrong = "a program opens its own libraries, which only \"basic\" allows";
+	else if (options->layers & (CAROM_SANDBOX_PID_NAMESPACE | CAROM_SANDBOX_PARENT) ||
+		 options->optional & CAROM_SANDBOX_LANDLOCK)
+		wrong = "not for programs";
+	if (wrong)
+		snprintf(text, size, "%s", wrong);
+	return wrong ? -EINVAL : 0;
+}
+
 /* the child may be somewhere else: one of them follows the other, as the child expects it */
 static int pack_paths(const char *const *paths, char *all, size_t *at, uint32_t *ret_count,
 		      char *text, size_t size)
@@ -170,12 +185,15 @@ static uint64_t or_usual(uint64_t asked, bool is_strict, uint64_t strict, uint64
 	return asked ? asked : is_strict ? strict : other;
 }
 
-static void settle_order(const struct carom_sandbox_options *options,
+static void settle_order(const struct carom_sandbox_options *options, bool executes,
 			 struct carom_sandbox_order *order)
 {
 	bool is_strict = options->profile == CAROM_SANDBOX_STRICT;
 
 	order->layers = options->layers | CAROM_SANDBOX_MANDATORY;
+	if (executes)
+		order->layers &= ~(uint64_t)CAROM_SANDBOX_UNDUMPABLE;
+	order->executes = executes;
 	order->optional = options->optional;
 	if (options->layers & CAROM_SANDBOX_PARENT)
 		order->optional |= CAROM_SANDBOX_LANDLOCK;
@@ -203,23 +221,24 @@ static int allocate(struct carom_sandbox *sandbox, const struct carom_sandbox_or
 	return 0;
 }
 
-static int pack(const struct carom_sandbox_options *options, struct carom_sandbox *sandbox,
-		char *paths, char *text, size_t size)
+static int pack(const struct carom_sandbox_options *options, bool executes,
+		struct carom_sandbox *sandbox, char *paths, char *text, size_t size)
 {
 	struct carom_sandbox_order head = { 0 };
 	struct sock_filter *program;
 	size_t length, paths_size = 0;
 	int r;
 
-	settle_order(options, &head);
+	settle_order(options, executes, &head);
 	r = pack_paths(options->read_paths, paths, &paths_size, &head.read_count, text, size);
 	if (r == 0)
 		r = pack_paths(options->write_paths, paths, &paths_size, &head.write_count, text,
 			       size);
 	if (r == 0)
 		r = carom_sandbox_compile((enum carom_sandbox_profile)options->profile,
-					  carom_probe(CAROM_FEATURE_LANDLOCK), options->allow,
-					  options->deny, &program, &length, text, size);
+					  carom_probe(CAROM_FEATURE_LANDLOCK), executes,
+					  options->allow, options->deny, &program, &length, text,
+					  size);
 	if (r < 0)
 		return r;
 	head.program_length = (uint32_t)length;
@@ -366,11 +385,11 @@ static int close_parent(struct carom_sandbox *sandbox)
 	return 0;
 }
 
-static int make(const struct carom_sandbox_options *options, struct carom_sandbox *sandbox,
-		char *text, size_t size)
+static int make(const struct carom_sandbox_options *options, bool executes,
+		struct carom_sandbox *sandbox, char *text, size_t size)
 {
 	char *paths = malloc(PATHS_BYTES);
-	int r = paths ? pack(options, sandbox, paths, text, size) : -ENOMEM;
+	int r = paths ? pack(options, executes, sandbox, paths, text, size) : -ENOMEM;
 
 	free(paths);
 	if (r == 0)
@@ -385,7 +404,7 @@ static int make_none(struct carom_sandbox *sandbox)
 }
 
 /* @text: of a failure */
-static int new_sandbox(const struct carom_sandbox_options *options,
+static int new_sandbox(const struct carom_sandbox_options *options, bool executes,
 		       struct carom_sandbox **ret_sandbox, char *text, size_t size)
 {
 	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = NULL;
@@ -395,6 +414,8 @@ static int new_sandbox(const struct carom_sandbox_options *options,
 	text[0] = '\0';
 	if (r == 0)
 		r = check_options(&ours, text, size);
+	if (r == 0 && executes)
+		r = check_programs(&ours, text, size);
 	if (r < 0)
 		return r;
 	sandbox = calloc(1, sizeof(*sandbox));
@@ -402,7 +423,7 @@ static int new_sandbox(const struct carom_sandbox_options *options,
 		return -ENOMEM;
 	sandbox->reference_count = 1;
 	r = ours.profile == CAROM_SANDBOX_NONE ? make_none(sandbox)
-					       : make(&ours, sandbox, text, size);
+					       : make(&ours, executes, sandbox, text, size);
 	if (r < 0)
 		return r;
 	*ret_sandbox = carom_take_ptr(sandbox);
@@ -420,7 +441,7 @@ int carom_sandbox_new(const struct carom_sandbox_options *options,
 {
 	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = NULL;
 	char text[TEXT_MAX];
-	int r = new_sandbox(options, &sandbox, text, sizeof(text));
+	int r = new_sandbox(options, false, &sandbox, text, sizeof(text));
 
 	if (r == 0)
 		r = close_parent(sandbox);
@@ -435,17 +456,30 @@ int carom_sandbox_new(const struct carom_sandbox_options *options,
 	return 0;
 }
 
-int carom_sandbox_check(const struct carom_sandbox_options *options, char *text, size_t size)
+static int new_and_describe(const struct carom_sandbox_options *options, bool executes,
+			    struct carom_sandbox **ret_sandbox, char *text, size_t size)
 {
-	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = NULL;
 	char why[TEXT_MAX];
-	int r = new_sandbox(options, &sandbox, why, sizeof(why));
+	int r = new_sandbox(options, executes, ret_sandbox, why, sizeof(why));
 
 	if (r == 0)
-		carom_sandbox_describe(sandbox, text, size);
+		carom_sandbox_describe(*ret_sandbox, text, size);
 	else
 		snprintf(text, size, "%s", reason(why, r));
 	return r;
+}
+
+int carom_sandbox_check(const struct carom_sandbox_options *options, char *text, size_t size)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = NULL;
+
+	return new_and_describe(options, false, &sandbox, text, size);
+}
+
+int carom_sandbox_new_program(const struct carom_sandbox_options *options,
+			      struct carom_sandbox **ret_sandbox, char *text, size_t size)
+{
+	return new_and_describe(options, true, ret_sandbox, text, size);
 }
 
 struct carom_sandbox *carom_sandbox_ref(struct carom_sandbox *sandbox)

@@ -67,12 +67,14 @@
 /**
  * struct entry - on the way in
  * @ruleset_fd:   for landlock; or why there is none
+ * @listener_fd:  of the filter, if it has one
  * @death_signal: what comes when @parent ends
  */
 struct entry {
 	struct carom_sandbox_report *report;
 	struct carom_sandbox_order *order;
 	int ruleset_fd;
+	int listener_fd;
 	int death_signal;
 	pid_t parent;
 };
@@ -215,6 +217,30 @@ static void fill_in_pid(struct sock_filter *program, size_t length)
 			program[i].k = (uint32_t)getpid();
 }
 
+static void replace_action(const struct sock_fprog *filter, uint32_t old, uint32_t new)
+{
+	for (size_t i = 0; i < filter->len; i++)
+		if (filter->filter[i].code == (BPF_RET | BPF_K) && filter->filter[i].k == old)
+			filter->filter[i].k = new;
+}
+
+/* A process has one listener at most, also one that a container has: then the kernel kills. */
+static int load_listening(struct entry *entry, struct sock_fprog *filter)
+{
+	int fd;
+
+	replace_action(filter, SECCOMP_RET_TRAP, SECCOMP_RET_USER_NOTIF);
+	fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+			  filter);
+	if (fd < 0 && errno != EBUSY)
+		return -errno;
+	entry->listener_fd = fd < 0 ? -1 : fd;
+	if (fd >= 0)
+		return 0;
+	replace_action(filter, SECCOMP_RET_USER_NOTIF, SECCOMP_RET_KILL_PROCESS);
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) < 0 ? -errno : 0;
+}
+
 static int load_filter(struct entry *entry)
 {
 	struct sock_fprog filter = {
@@ -229,6 +255,8 @@ static int load_filter(struct entry *entry)
 	if (r < 0)
 		return r;
 	fill_in_pid(filter.filter, filter.len);
+	if (entry->order->executes)
+		return load_listening(entry, &filter);
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0 ? -errno : 0;
 }
 
@@ -305,9 +333,10 @@ static int enter(struct entry *entry, const int *keep, size_t keep_count)
 	return r;
 }
 
-int carom_sandbox_enter(int fd, const int *keep, size_t keep_count, carom_sandbox_note_fn *note)
+static int enter_by(int fd, const int *keep, size_t keep_count, carom_sandbox_note_fn *note,
+		    int *ret_listener_fd)
 {
-	struct entry entry = { .parent = getppid() };
+	struct entry entry = { .parent = getppid(), .listener_fd = -1 };
 	int r = carom_sandbox_page_attach(fd, &entry.report, &entry.order);
 
 	close(fd);
@@ -319,5 +348,18 @@ int carom_sandbox_enter(int fd, const int *keep, size_t keep_count, carom_sandbo
 	if (r == 0)
 		r = enter(&entry, keep, keep_count);
 	atomic_store(&entry.report->error, r);
+	*ret_listener_fd = entry.listener_fd;
 	return r;
+}
+
+int carom_sandbox_enter(int fd, const int *keep, size_t keep_count, carom_sandbox_note_fn *note)
+{
+	int listener_fd;
+
+	return enter_by(fd, keep, keep_count, note, &listener_fd);
+}
+
+int carom_sandbox_enter_program(int fd, const int *keep, size_t keep_count, int *ret_listener_fd)
+{
+	return enter_by(fd, keep, keep_count, NULL, ret_listener_fd);
 }

@@ -25,6 +25,7 @@
 #define BENEATH           1
 
 /* what may be done to files; by the version that has brought it */
+#define EXECUTE        (UINT64_C(1) << 0)
 #define WRITE_FILE     (UINT64_C(1) << 1)
 #define READ_FILE      (UINT64_C(1) << 2)
 #define READ_DIR       (UINT64_C(1) << 3)
@@ -42,7 +43,7 @@
 #define TCP_IN_4       UINT64_C(3) /* bind, connect */
 #define SCOPES_IN_6    UINT64_C(3) /* abstract sockets, signals */
 #define READING        (READ_FILE | READ_DIR)
-#define OF_A_FILE      (WRITE_FILE | READ_FILE | TRUNCATE_IN_3)
+#define OF_A_FILE      (EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE_IN_3)
 #define WRITING                                                                              \
 	(READING | WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_SOCK | \
 	 MAKE_FIFO | MAKE_SYM | REFER_IN_2 | TRUNCATE_IN_3)
@@ -98,14 +99,16 @@ static int allow_all_beneath(int ruleset_fd, const char **paths, uint32_t count,
 static int add_rules(int ruleset_fd, const struct carom_sandbox_order *order, uint64_t known)
 {
 	const char *paths = carom_sandbox_paths(order);
+	uint64_t reading = READING | (order->executes ? EXECUTE : 0);
 	int r = 0;
 
 	if (order->profile == CAROM_SANDBOX_BASIC)
-		allow_beneath(ruleset_fd, "/dev/null", OF_A_FILE & known); /* if it is there */
+		allow_beneath(ruleset_fd, "/dev/null",
+			      OF_A_FILE & known & ~EXECUTE); /* if it is there */
 	if (order->reads_all)
-		r = allow_beneath(ruleset_fd, "/", READING);
+		r = allow_beneath(ruleset_fd, "/", reading);
 	if (r == 0)
-		r = allow_all_beneath(ruleset_fd, &paths, order->read_count, READING);
+		r = allow_all_beneath(ruleset_fd, &paths, order->read_count, reading);
 	if (r == 0)
 		r = allow_all_beneath(ruleset_fd, &paths, order->write_count, WRITING & known);
 	return r;

@@ -74,6 +74,12 @@ typedef void carom_sandbox_note_fn(const void *context);
  */
 int carom_sandbox_enter(int fd, const int *keep, size_t keep_count, carom_sandbox_note_fn *note);
 
+/**
+ * carom_sandbox_enter_program() - likewise, of a sandbox for programs, with one to follow
+ * @ret_listener_fd: CLOEXEC; -1: there is none. See core/sandbox_program.h
+ */
+int carom_sandbox_enter_program(int fd, const int *keep, size_t keep_count, int *ret_listener_fd);
+
 /* ---- what the parts of it share ---- */
 
 /*
@@ -100,6 +106,7 @@ int carom_sandbox_enter(int fd, const int *keep, size_t keep_count, carom_sandbo
  * @read_count, @write_count: then so many paths, each NUL-terminated
  * @reads_all: the whole file system may be read
  * @empty_root: the mount namespace has nothing in it
+ * @executes:  it is for programs: what can be read can be executed
  * @namespaces: CLONE_NEWPID and the like: its maker has it born there; 0: nowhere else
  * @namespace_error: why there are none
  * @size:      of all
@@ -115,6 +122,7 @@ struct carom_sandbox_order {
 	uint32_t write_count;
 	uint32_t reads_all;
 	uint32_t empty_root;
+	uint64_t executes;
 	uint64_t namespaces;
 	int64_t namespace_error;
 	uint64_t size;

@@ -298,6 +298,39 @@ static const struct rule {
 };
 #define RULE_COUNT (sizeof(rules) / sizeof(rules[0]))
 
+/*
+ * What an executed program has as well, for all arguments but those of clone. Nothing depends
+ * on its handlers of signals: its violations are told by the kernel.
+ */
+static const char *const of_programs[] = {
+	"arch_prctl",    "capget",
+	"clone",         "copy_file_range",
+	"epoll_create",  "eventfd",
+	"execve",        "execveat",
+	"fallocate",     "fgetxattr",
+	"flistxattr",    "fork",
+	"getdents",      "getgroups",
+	"getpgid",       "getsid",
+	"getxattr",      "lgetxattr",
+	"listxattr",     "llistxattr",
+	"memfd_create",  "mknod",
+	"mknodat",       "mlock2",
+	"mmap",          "mprotect",
+	"munlockall",    "pkey_alloc",
+	"pkey_free",     "pkey_mprotect",
+	"preadv2",       "pwritev2",
+	"readahead",     "rt_sigaction",
+	"sched_getattr", "sched_rr_get_interval",
+	"setpgid",       "setsid",
+	"signalfd",      "splice",
+	"sync",          "sync_file_range",
+	"syncfs",        "tee",
+	"vfork",         NULL,
+};
+
+/* Likewise, where landlock keeps signals inside (version 6, Linux 6.12). */
+static const char *const of_scoped_programs[] = { "kill", "tgkill", "tkill", NULL };
+
 /* What no sandbox has, whoever asks for it. */
 static const char *const never[] = {
 	"io_uring_setup",
@@ -480,14 +513,44 @@ static int add_allowed(scmp_filter_ctx filter, const char *const *allow, const c
 	return r;
 }
 
-static bool is_overridden(const char *name, const char *const *allow)
+static int add_list(scmp_filter_ctx filter, const char *const *names, const char *const *allow,
+		    const char *const *deny)
 {
-	return is_among(allow, name) || is_of_fork(name, allow);
+	int r = 0;
+
+	for (; r == 0 && *names; names++)
+		if (!is_among(deny, *names) && !is_among(allow, *names))
+			r = add_rule(filter, *names, strcmp(*names, "clone") == 0 ? A_CHILD : ANY);
+	return r;
+}
+
+static bool has_scopes(void)
+{
+	return carom_sandbox_landlock_abi() >= 6;
+}
+
+static int add_of_programs(scmp_filter_ctx filter, const char *const *allow,
+			   const char *const *deny)
+{
+	int r = add_list(filter, of_programs, allow, deny);
+
+	return r == 0 && has_scopes() ? add_list(filter, of_scoped_programs, allow, deny) : r;
+}
+
+static bool is_of_programs(const char *name)
+{
+	return is_among(of_programs, name) || (is_among(of_scoped_programs, name) && has_scopes());
+}
+
+static bool is_overridden(const char *name, bool executes, const char *const *allow)
+{
+	return is_among(allow, name) || is_of_fork(name, allow) ||
+	       (executes && is_of_programs(name));
 }
 
 /* @profiles: bits */
-static int add_profile(scmp_filter_ctx filter, unsigned profiles, const char *const *allow,
-		       const char *const *deny)
+static int add_profile(scmp_filter_ctx filter, unsigned profiles, bool executes,
+		       const char *const *allow, const char *const *deny)
 {
 	int r = 0;
 
@@ -495,7 +558,7 @@ static int add_profile(scmp_filter_ctx filter, unsigned profiles, const char *co
 		const struct rule *rule = &rules[i];
 
 		if (rule->profiles & profiles && !is_among(deny, rule->name) &&
-		    !is_overridden(rule->name, allow))
+		    !is_overridden(rule->name, executes, allow))
 			r = add_rule(filter, rule->name, rule->condition);
 	}
 	return r;
@@ -544,19 +607,22 @@ static int export_program(scmp_filter_ctx filter, struct sock_filter **ret_progr
 	return r < 0 ? r : read_program(fd, ret_program, ret_length);
 }
 
-static int compile(scmp_filter_ctx filter, unsigned profiles, const char *const *allow,
-		   const char *const *deny, struct sock_filter **ret_program, size_t *ret_length)
+static int compile(scmp_filter_ctx filter, unsigned profiles, bool executes,
+		   const char *const *allow, const char *const *deny,
+		   struct sock_filter **ret_program, size_t *ret_length)
 {
 	int r = set_up(filter);
 
 	if (r == 0)
-		r = add_profile(filter, profiles, allow, deny);
+		r = add_profile(filter, profiles, executes, allow, deny);
+	if (r == 0 && executes)
+		r = add_of_programs(filter, allow, deny);
 	if (r == 0)
 		r = add_allowed(filter, allow, deny);
 	return r < 0 ? r : export_program(filter, ret_program, ret_length);
 }
 
-int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
+int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths, bool executes,
 			  const char *const *allow, const char *const *deny,
 			  struct sock_filter **ret_program, size_t *ret_length, char *text,
 			  size_t size)
@@ -574,7 +640,7 @@ int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
 	filter = seccomp_init(SCMP_ACT_TRAP); /* F2 */
 	if (!filter)
 		return -ENOMEM;
-	r = compile(filter, profiles, allow, deny, ret_program, ret_length);
+	r = compile(filter, profiles, executes, allow, deny, ret_program, ret_length);
 	seccomp_release(filter);
 	if (r < 0)
 		snprintf(text, size, "the filter cannot be compiled");
@@ -589,7 +655,7 @@ static char *resolve(int64_t number)
 
 #else
 
-int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
+int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths, bool executes,
 			  const char *const *allow, const char *const *deny,
 			  struct sock_filter **ret_program, size_t *ret_length, char *text,
 			  size_t size)

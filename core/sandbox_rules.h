@@ -17,6 +17,7 @@
  * carom_sandbox_compile() - make a filter of a profile and its lists
  * @profile:     but CAROM_SANDBOX_NONE
  * @guards_paths: there is landlock; else the profile has no call that takes a path
+ * @executes:    programs are to live with it: see core/sandbox_program.h
  * @allow, @deny: ended by NULL, or NULL
  * @ret_program: malloc'd
  * @text:        what is wrong, for people: up to @size bytes, if it fails
@@ -24,7 +25,7 @@
  * Return: 0, -ENOENT, -EPERM, -EINVAL (see carom_sandbox_new()), -ENOMEM, -EMFILE, -ENFILE,
  * -EOPNOTSUPP (built without libseccomp).
  */
-int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
+int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths, bool executes,
 			  const char *const *allow, const char *const *deny,
 			  struct sock_filter **ret_program, size_t *ret_length, char *text,
 			  size_t size);

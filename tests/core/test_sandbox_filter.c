@@ -36,8 +36,8 @@ static struct filter compile(enum carom_sandbox_profile profile, const char *con
 {
 	struct filter filter;
 	char text[200] = "";
-	int r = carom_sandbox_compile(profile, true, allow, deny, &filter.program, &filter.length,
-				      text, sizeof(text));
+	int r = carom_sandbox_compile(profile, true, false, allow, deny, &filter.program,
+				      &filter.length, text, sizeof(text));
 
 	if (r == -EOPNOTSUPP)
 		cr_skip_test("skipped: %s", text);
@@ -261,7 +261,7 @@ Test(sandbox_filter, without_landlock_basic_takes_no_path)
 	struct filter filter;
 	char text[200];
 
-	if (carom_sandbox_compile(CAROM_SANDBOX_BASIC, false, NULL, NULL, &filter.program,
+	if (carom_sandbox_compile(CAROM_SANDBOX_BASIC, false, false, NULL, NULL, &filter.program,
 				  &filter.length, text, sizeof(text)) < 0)
 		cr_skip_test("skipped: %s", text);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
