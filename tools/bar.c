@@ -16,6 +16,7 @@
 #include "core/time.h"
 #include "tools/figure.h"
 #include "tools/terminal.h"
+#include "tools/writable.h"
 
 #define LOG_INTERVAL_NS CAROM_SECONDS(10)
 #define LINE_BYTES      512
@@ -37,8 +38,11 @@ void carom_bar_init(struct carom_bar *bar, const char *things)
 	bar->drawn_ns = bar->is_terminal ? 0 : bar->begun_ns;
 }
 
+/* Nobody waits for a reader of this: a line that is lost is no loss. */
 static void write_line(const char *line)
 {
+	if (!carom_writable_now(STDERR_FILENO))
+		return;
 	if (write(STDERR_FILENO, line, strlen(line)) < 0)
 		return; /* nobody is left to be shown anything */
 }

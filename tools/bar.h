@@ -12,7 +12,8 @@
  *		carom_bar_draw(&bar, &(struct carom_bar_progress){ .done_count = ... });
  *	carom_bar_clear(&bar);
  *
- * Draw as often as you like: nothing is written more than 20 times a second.
+ * Draw as often as you like: nothing is written more than 20 times a second, and
+ * nothing where it would have to wait for a reader.
  * Before anything else is written to the terminal, clear; the next draw brings
  * the line back.
  */

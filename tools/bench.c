@@ -13,11 +13,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core/cgroup_group.h"
@@ -32,6 +30,7 @@
 #include "tools/bench_series.h"
 #include "tools/figure.h"
 #include "tools/say.h"
+#include "tools/stop_signals.h"
 
 #define STATUS_FAILED  1
 #define STATUS_WORSE   2
@@ -108,18 +107,6 @@ static void try_counters(struct bench *bench)
 	(void)carom_bench_counters_take(&counters, values);
 }
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int open_place(struct bench *bench)
 {
 	const struct carom_bench_options *options = bench->options;
@@ -133,7 +120,7 @@ static int open_place(struct bench *bench)
 			CAROM_CGROUP_LIMITS(.memory_bytes = options->memory_bytes, .oom_group = 1);
 		place->limits = &bench->limits;
 	}
-	place->signals_fd = open_signals();
+	place->signals_fd = carom_stop_signals_open();
 	place->stdin_fd =
 		open_file(options->input_path ? options->input_path : "/dev/null", O_RDONLY);
 	if (place->signals_fd < 0 || place->stdin_fd < 0 ||

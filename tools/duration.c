@@ -6,12 +6,14 @@
  */
 #include "tools/duration.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "core/time.h"
+#include "tools/decimal.h"
+
+#define PLACES 9 /* of a second: nanoseconds */
 
 static const struct {
 	const char *name;
@@ -32,48 +34,13 @@ static int find_unit(const char *name, uint64_t *ret_ns)
 	return -EINVAL;
 }
 
-static int read_whole(const char **text, uint64_t *ret_value)
-{
-	uint64_t value = 0;
-
-	for (; isdigit((unsigned char)**text); (*text)++)
-		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)(**text - '0'), &value))
-			return -ERANGE;
-	*ret_value = value;
-	return 0;
-}
-
-/* The digits after the point, as a number of units of 10^-9; what is beyond the ninth is dropped. */
-static uint64_t read_fraction(const char **text)
-{
-	uint64_t value = 0;
-	int digits = 0;
-
-	for (; isdigit((unsigned char)**text); (*text)++)
-		if (digits < 9) {
-			value = value * 10 + (uint64_t)(**text - '0');
-			digits++;
-		}
-	for (; digits < 9; digits++)
-		value *= 10;
-	return value;
-}
-
 int carom_duration_parse(const char *text, uint64_t *ret_ns)
 {
-	uint64_t whole, fraction = 0, unit, ns;
-	int r;
+	uint64_t whole, fraction, unit, ns;
+	int r = carom_decimal_read(&text, PLACES, &whole, &fraction);
 
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	r = read_whole(&text, &whole);
 	if (r < 0)
 		return r;
-	if (*text == '.' && isdigit((unsigned char)text[1])) {
-		text++;
-		fraction = read_fraction(&text);
-	}
 	r = find_unit(text, &unit);
 	if (r < 0)
 		return r;

@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +24,23 @@ void carom_say_as(const char *name)
 	speaker = name;
 }
 
+static int end_fd = -1;
+
+void carom_say_until(int fd)
+{
+	end_fd = fd;
+}
+
+static bool is_to_end(void)
+{
+	struct pollfd fds[] = {
+		{ .fd = STDERR_FILENO, .events = POLLOUT },
+		{ .fd = end_fd, .events = POLLIN },
+	};
+
+	return end_fd >= 0 && poll(fds, 2, -1) > 0 && !fds[0].revents;
+}
+
 static __attribute__((format(printf, 3, 0))) void say(const char *name, const char *separator,
 						      const char *format, va_list arguments)
 {
@@ -33,6 +52,8 @@ static __attribute__((format(printf, 3, 0))) void say(const char *name, const ch
 	vsnprintf(line + length, LINE_BYTES - length, format, arguments);
 	length = strlen(line);
 	line[length++] = '\n';
+	if (is_to_end())
+		return;
 	if (write(STDERR_FILENO, line, length) < 0)
 		return; /* nobody is left to be told */
 }
@@ -53,6 +74,12 @@ void carom_say_more(const char *format, ...)
 	va_start(arguments, format);
 	say("", "", format, arguments);
 	va_end(arguments);
+}
+
+int carom_say_why(const char *what, int error)
+{
+	carom_say("%s: %s", what, strerrordesc_np(-error));
+	return CAROM_EXIT_ERROR;
 }
 
 int carom_usage_error(const char *format, ...)
@@ -89,10 +116,8 @@ int carom_print(const char *text)
 		n = write(STDOUT_FILENO, text, left);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			carom_say("standard output: %s", strerrordesc_np(errno));
-			return CAROM_EXIT_ERROR;
-		}
+		if (n < 0)
+			return carom_say_why("standard output", -errno);
 		text += n;
 		left -= (size_t)n;
 	}

@@ -13,13 +13,24 @@
 /** carom_say_as() - begin lines with @name from now on; not copied. At first it is "carom". */
 void carom_say_as(const char *name);
 
+/**
+ * carom_say_until() - from now on wait for a reader of standard error only until @fd can be read
+ * @fd: kept; -1, as at first: as long as it takes
+ *
+ * Then lines that nobody takes are dropped.
+ */
+void carom_say_until(int fd);
+
 /** carom_say() - "NAME: ..." on standard error, in one write(2); cut at 1000 bytes */
 void carom_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** carom_say_more() - a line that belongs to the one before: without the name */
 void carom_say_more(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** carom_usage_error() - the same, followed by where help is. Return: CAROM_EXIT_ERROR. */
+/** carom_say_why() - "NAME: WHAT: why", of a negative errno. Return: CAROM_EXIT_ERROR. */
+int carom_say_why(const char *what, int error);
+
+/** carom_usage_error() - as carom_say(), followed by where help is. Return: CAROM_EXIT_ERROR. */
 int carom_usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /**

@@ -7,8 +7,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "tools/decimal.h"
+
+#define PLACES  6
 #define MILLION 1000000
 
 static int find_unit(const char *name, uint64_t *ret_bytes)
@@ -27,33 +31,13 @@ static int find_unit(const char *name, uint64_t *ret_bytes)
 	return 0;
 }
 
-/* The digits of a fraction in millionths; what is below is dropped. */
-static uint64_t read_fraction(const char **text)
-{
-	uint64_t value = 0, place = MILLION;
-
-	for (; isdigit((unsigned char)**text); (*text)++) {
-		place /= 10;
-		value += place * (uint64_t)(**text - '0');
-	}
-	return value;
-}
-
 int carom_size_parse(const char *text, uint64_t *ret_bytes)
 {
-	uint64_t whole = 0, fraction = 0, unit, bytes;
-	int r;
+	uint64_t whole, fraction, unit, bytes;
+	int r = carom_decimal_read(&text, PLACES, &whole, &fraction);
 
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	for (; isdigit((unsigned char)*text); text++)
-		if (__builtin_mul_overflow(whole, 10, &whole) ||
-		    __builtin_add_overflow(whole, (uint64_t)(*text - '0'), &whole))
-			return -ERANGE;
-	if (*text == '.' && isdigit((unsigned char)text[1])) {
-		text++;
-		fraction = read_fraction(&text);
-	}
+	if (r < 0)
+		return r;
 	r = find_unit(text, &unit);
 	if (r < 0)
 		return r;
@@ -62,4 +46,18 @@ int carom_size_parse(const char *text, uint64_t *ret_bytes)
 		return -ERANGE;
 	*ret_bytes = bytes;
 	return 0;
+}
+
+char *carom_size_write(uint64_t bytes, char text[CAROM_SIZE_TEXT])
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1000 && unit < sizeof(units) / sizeof(*units) - 1) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(text, CAROM_SIZE_TEXT, "%.4g %s", value, units[unit]);
+	return text;
 }

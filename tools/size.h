@@ -9,7 +9,12 @@
 
 #include <stdint.h>
 
+#define CAROM_SIZE_TEXT 16
+
 /** carom_size_parse() - read a size. Return: 0, -EINVAL (not a size), -ERANGE (does not fit). */
 int carom_size_parse(const char *text, uint64_t *ret_bytes);
+
+/** carom_size_write() - "64 MiB", "1.5 GiB": four digits at most. Return: @text. */
+char *carom_size_write(uint64_t bytes, char text[CAROM_SIZE_TEXT]);
 
 #endif

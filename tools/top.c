@@ -12,18 +12,17 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/time.h"
 #include "tools/say.h"
+#include "tools/stop_signals.h"
 #include "tools/terminal.h"
 #include "tools/top_look.h"
 #include "tools/top_options.h"
@@ -229,18 +228,6 @@ static void rest(struct top *top, uint64_t deadline_ns)
 		top->is_ending = true; /* the terminal is gone */
 }
 
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC);
-}
-
 static int watch(struct top *top)
 {
 	uint64_t count = top->options.look_count;
@@ -265,7 +252,7 @@ int carom_top_main(int argc, char *argv[])
 
 	if (!carom_top_options_parse(argc, argv, &top.options, &status))
 		return status;
-	top.signals_fd = open_signals();
+	top.signals_fd = carom_stop_signals_open();
 	enter_screen(&top);
 	status = watch(&top);
 	leave_screen(&top);

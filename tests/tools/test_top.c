@@ -130,6 +130,16 @@ Test(top, takes_the_screen_and_gives_it_back)
 	cr_expect(zero(ptr, strstr(strstr(seen, "\033[?1049l"), "carom top  ")));
 }
 
+/* As under nohup(1). */
+Test(top, goes_on_ignoring_what_it_was_told_to_ignore)
+{
+	const struct shell *done = shell(
+		WATCHED "mkfifo looks; trap '' HUP; $C top --json -n 2 -d 500ms $P >looks & K=$!;"
+			"exec 8<looks; read first <&8; kill -HUP $K; wc -l <&8" UNWATCHED);
+
+	shell_expect_is(done->out, "1\n");
+}
+
 Test(top, has_no_colour_where_nobody_wants_it)
 {
 	const char *seen = shell_on_terminal(
