@@ -23,8 +23,8 @@ const char *const carom_top_order_names[CAROM_TOP_ORDERS] = {
 
 static const char help[] =
 	"Usage: carom top [OPTION...] [PID...]\n"
-	"Show the running pools of this user, or those of programs PID, and what each worker\n"
-	"does. Pools are seen that were made with the option 'statistics'.\n"
+	"Show the running pools of this user, or those of programs PID, and what each\n"
+	"worker does. Pools are seen that were made with the option 'statistics'.\n"
 	"\n"
 	"  -d, --delay T       between two looks (1s)\n"
 	"  -n, --count N       look N times; without a terminal once, unless -d is given\n"
@@ -35,7 +35,8 @@ static const char help[] =
 	"      --help          show this text\n"
 	"\n"
 	"Keys: q ends, s sorts otherwise, j and k go down and up, space looks at once.\n"
-	"Exit status: 0, 1 if there is no such pool at the last look, 125 carom top failed.\n";
+	"Exit status: 0, 1 if there is no such pool at the last look, 125 carom top\n"
+	"itself failed.\n";
 
 enum { OPTION_HELP = 256, OPTION_ONCE, OPTION_JSON, OPTION_OPENMETRICS };
 

@@ -73,11 +73,12 @@ Test(bench, refuses_what_needs_a_shell)
 
 Test(bench, leaves_nothing_running)
 {
-	const struct shell *done = shell(
-		"mkfifo held; exec 3<>held; (cat held >got &) ; exec 3>&-;"
-		"$C bench -S -r 1 -w 0 '(sleep 1000 >held) & exit 0' >/dev/null && echo done");
+	const struct shell *done =
+		shell("$C bench -S -r 1 -w 0 'sh -c \"echo \\$\\$ >pid; exec sleep 1000\" & "
+		      "while ! grep -q . pid 2>/dev/null; do :; done' >/dev/null;"
+		      "while kill -0 $(cat pid) 2>/dev/null; do :; done; echo gone");
 
-	shell_expect_is(done->out, "done\n"); /* and the shell that waits for its output ends */
+	shell_expect_is(done->out, "gone\n");
 }
 
 /* ---- what it tells ---- */
@@ -224,10 +225,29 @@ Test(bench, names_what_is_wrong_with_an_option)
 
 Test(bench, tells_what_there_was_after_an_interrupt)
 {
-	const struct shell *done = shell(
-		"mkfifo gate; $C bench -w 0 -r 1000000 -S 'echo x >>log; [ $(wc -l <log) -lt 20 ] "
-		"|| { echo >gate; exec sleep 1000; }' >out & read line <gate;"
-		"kill -INT $!; wait $!; echo $?; grep -c 'runs$' out");
+	static struct shell job;
+	int gate = shell_listen("gate");
 
-	shell_expect_is(done->out, "130\n1\n");
+	shell_begin(&job, "exec $C bench -w 0 -r 1000000 -S 'echo x >>log; [ $(wc -l <log) -lt 20 ]"
+			  " || { echo up >gate; exec sleep 1000; }'");
+	shell_await_line(gate, "up");
+	kill(job.pid, SIGINT);
+	shell_end(&job);
+	cr_expect(eq(int, job.status, 130));
+	shell_expect_has(job.out, "19 runs\n");
+}
+
+Test(bench, goes_on_ignoring_what_it_was_told_to_ignore)
+{
+	const struct shell *done =
+		shell("trap '' HUP INT; $C bench -w 0 -r 3 -S 'kill -HUP $PPID; kill -INT $PPID';"
+		      "echo $?");
+
+	shell_expect_has(done->out, "3 runs\n");
+	shell_expect_has(done->out, "\n0\n");
+}
+
+Test(bench, has_help_that_fits_a_screen)
+{
+	shell_expect_fits_a_screen("$C bench --help");
 }

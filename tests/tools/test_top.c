@@ -163,3 +163,8 @@ Test(top, names_what_is_wrong_with_an_option)
 	shell_expect_has(done->err, "nonsense");
 	shell_expect_has(done->err, "No space left on device");
 }
+
+Test(top, has_help_that_fits_a_screen)
+{
+	shell_expect_fits_a_screen("$C top --help");
+}

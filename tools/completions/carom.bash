@@ -1,10 +1,11 @@
 # Completion of carom for bash. What there is to complete is asked of the program itself, so it is
 # what that has: commands and options by --help, and of each option whether it takes a word.
 
-# options of "carom COMMAND": one a line, with the word that it takes behind it
+# options of "carom COMMAND": one a line, with the word that it takes behind it. In the help there
+# may be two on a line.
 _carom_options()
 {
-	"$@" --help 2>/dev/null |
+	"$@" --help 2>/dev/null | sed -E 's/ {2,}((-[[:alnum:]], )?--[a-z])/\n  \1/g' |
 		sed -nE -e 's/^ {2,6}((-[[:alnum:]]), )?(--[a-z][a-z-]*)((( [^ ]+)+)|\[?=[^ ]+)?(  .*)?$/\2\5\n\3\5/p' \
 			-e 's/^ {2,6}(-[[:alnum:]])( [^ ]+)?(  .*)?$/\1\2/p' |
 		sed '/^-/!d'
