@@ -75,7 +75,8 @@ static int run_command(int argc, char *argv[])
 int main(int argc, char *argv[])
 {
 	fill_standard_descriptors();
-	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error like others */
+	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error like others, */
+	signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow; commands get the default */
 	if (argc < 2)
 		return carom_usage_error("which command?");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

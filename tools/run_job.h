@@ -10,8 +10,10 @@
 
 #include "core/loop.h"
 #include "tools/run_input.h"
+#include "tools/run_limits.h"
 #include "tools/run_options.h"
 #include "tools/run_outcome.h"
+#include "tools/run_outlet.h"
 #include "tools/run_output.h"
 #include "tools/shepherd.h"
 
@@ -28,6 +30,7 @@
  * @began_real_ns: when this one began, CLOCK_REALTIME
  * @began_ns:   the same, CLOCK_MONOTONIC
  * @run_ns:     how long it took, once it has ended
+ * @memory_limit_bytes: what it may have; 0: no limit
  * @usage:      what it needed, once it has ended
  */
 struct carom_run_job {
@@ -40,6 +43,7 @@ struct carom_run_job {
 	uint64_t began_real_ns;
 	uint64_t began_ns;
 	uint64_t run_ns;
+	uint64_t memory_limit_bytes;
 	struct carom_shepherd_usage usage;
 };
 
@@ -62,8 +66,13 @@ struct carom_run_slot {
 	uint32_t number;
 	struct carom_loop *loop;
 	const struct carom_shepherd *template;
+	const struct carom_run_rungs *rungs;
+	uint64_t soft_timeout_ns;
 	uint64_t timeout_ns;
+	struct carom_run_outlet outlet;
+	struct carom_cgroup *group;   /* of the job, if it has one */
 	struct carom_loop_fd control; /* fd -1: no shepherd */
+	struct carom_loop_timer soft_limit;
 	struct carom_loop_timer time_limit;
 	enum carom_run_outcome_kind kill_reason;
 	bool is_busy;
@@ -77,12 +86,19 @@ struct carom_run_slot {
 /**
  * struct carom_run_slot_options - how slots are
  * @template:   what their shepherds get, except the socket; kept by reference
+ * @output:     where it goes what they write
+ * @rungs:      what keeps the limits of jobs; kept by reference
+ * @soft_timeout_ns: a job is asked to end then; 0 means never
  * @timeout_ns: time limit of each job; 0 means none
  * @keeps_items: for carom_run_slot_start_again()
  */
 struct carom_run_slot_options {
 	struct carom_loop *loop;
 	const struct carom_shepherd *template;
+	struct carom_run_output *output;
+	enum carom_run_grouping grouping;
+	const struct carom_run_rungs *rungs;
+	uint64_t soft_timeout_ns;
 	uint64_t timeout_ns;
 	bool keeps_items;
 	void (*ended)(struct carom_run_slot *slot);
@@ -108,7 +124,7 @@ int carom_run_slot_start(struct carom_run_slot *slot, const struct carom_run_ite
 /**
  * carom_run_slot_start_again() - start slot->job, which has ended, on the same item
  *
- * What it has written is dropped. The item is kept if the options say so.
+ * What it has written is dropped if it is grouped. The item is kept if the options say so.
  * Return: as carom_run_slot_start().
  */
 int carom_run_slot_start_again(struct carom_run_slot *slot);

@@ -1,6 +1,6 @@
 /*
  * Job log: a line for each job that is done, in the columns of GNU parallel with
- * a few more behind them, and what a later run learns from it.
+ * a few more behind them. What a later run learns from it: see run_past.h.
  */
 #ifndef CAROM_TOOLS_RUN_JOBLOG_H
 #define CAROM_TOOLS_RUN_JOBLOG_H
@@ -32,25 +32,5 @@ int carom_run_joblog_open(const char *path, bool appends);
 
 /** carom_run_joblog_write() - 0, or -errno: a line of which a part was written counts as written nowhere */
 int carom_run_joblog_write(int fd, const char *line);
-
-/**
- * struct carom_run_past - which jobs a log has
- * @jobs: by number, each once
- */
-struct carom_run_past {
-	struct carom_run_past_job *jobs;
-	size_t count;
-	size_t room;
-	size_t next;
-};
-
-enum carom_run_past_state { CAROM_RUN_PAST_UNKNOWN, CAROM_RUN_PAST_FAILED, CAROM_RUN_PAST_DONE };
-
-/** carom_run_past_read() - 0, also where there is no such file, or -errno */
-int carom_run_past_read(struct carom_run_past *past, const char *path);
-void carom_run_past_deinit(struct carom_run_past *past);
-
-/** carom_run_past_look_up() - how job @number ended; to be asked with growing numbers */
-enum carom_run_past_state carom_run_past_look_up(struct carom_run_past *past, uint64_t number);
 
 #endif

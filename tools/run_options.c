@@ -17,6 +17,7 @@
 #include "tools/duration.h"
 #include "tools/say.h"
 
+/* Two options on a line, or there would be more lines than a screen has. */
 static const char help[] =
 	"Usage: carom run [OPTION...] COMMAND [WORD...] [::: INPUT...] [:::+ INPUT...]\n"
 	"Run COMMAND once for each INPUT or line of standard input, several at a time; of\n"
@@ -24,27 +25,33 @@ static const char help[] =
 	"a word {} is the input, {2} that of the second list, {.} {/} {//} {/.} parts of\n"
 	"it, {#} the job's number, {%} its slot; without any, it is the last word.\n"
 	"\n"
-	"  -j, --jobs N          jobs at a time, 50%, +2; auto: as CPUs and cgroups allow\n"
-	"  -t, --timeout T       after T (30, 500ms, 2m) kill a job and all it started\n"
-	"      --retries N       run a job that failed up to N times more\n"
-	"      --retry-delay T   wait before that\n"
-	"      --retry-on CAUSE  only if: failed,timeout,signal,start (any of them)\n"
-	"      --halt WHEN       stop at soon|now,fail|success=N|N% (now kills)\n"
-	"      --joblog FILE     write a line for each job that is done, as GNU parallel\n"
-	"      --resume          run only what is not in that log\n"
-	"      --retry-failed    run only what failed by that log; or both\n"
-	"  -a, --arg-file FILE   take the inputs from the lines of FILE\n"
-	"  -0, --null            inputs end with a NUL byte, not at the end of the line\n"
-	"  -k, --keep-order      output in the order of the inputs\n"
-	"      --bar             show the progress on standard error\n"
-	"      --dry-run         show the commands, run none\n"
-	"      --help            show this text\n"
+	"  -j, --jobs N         at a time; +2     -a, --arg-file FILE  an input a line\n"
+	"  -t, --timeout T      then kill a job   -0, --null           inputs end by NUL\n"
+	"      --soft-timeout T ask it by TERM        --memory SIZE    kill above that\n"
+	"      --cpus N         their time, of a job  --pids N         processes of a job\n"
+	"      --sandbox none|basic  no sockets..     --writable PATH  to sandboxed jobs\n"
+	"      --retries N      of a failed job   -k, --keep-order     as the inputs\n"
+	"      --retry-delay T  (30, 500ms, 2m)   -u, --ungroup        jobs write it\n"
+	"      --retry-on WHY   failed,timeout..      --line-buffer    whole lines\n"
+	"      --halt WHEN      now,fail=1            --tag            inputs before it\n"
+	"      --dry-run        show, do not run      --results DIR    keep in files\n"
+	"      --bar            show progress         --joblog FILE    log what is done\n"
+	"      --report         how it went           --resume         what is not there\n"
+	"      --quiet          no report             --retry-failed   what failed there\n"
+	"      --help           show this text        --require-limits  or run nothing\n"
 	"\n"
 	"Ctrl-C once starts no more jobs, twice kills those that run. Exit status: 0 all\n"
 	"well, 1-100 so many jobs failed, 101 more of them, 125 carom run itself did.\n";
 
 enum {
 	OPTION_BAR = 256,
+	OPTION_SOFT_TIMEOUT,
+	OPTION_MEMORY,
+	OPTION_CPUS,
+	OPTION_PIDS,
+	OPTION_REQUIRE_LIMITS,
+	OPTION_SANDBOX,
+	OPTION_WRITABLE,
 	OPTION_DRY_RUN,
 	OPTION_RETRIES,
 	OPTION_RETRY_DELAY,
@@ -53,16 +60,37 @@ enum {
 	OPTION_JOBLOG,
 	OPTION_RESUME,
 	OPTION_RETRY_FAILED,
+	OPTION_QUIET,
+	OPTION_REPORT,
+	OPTION_GROUP,
+	OPTION_LINE_BUFFER,
+	OPTION_TAG,
+	OPTION_RESULTS,
 	OPTION_HELP
 };
 
 static const struct option long_options[] = {
 	{ "jobs", required_argument, NULL, 'j' },
 	{ "timeout", required_argument, NULL, 't' },
+	{ "soft-timeout", required_argument, NULL, OPTION_SOFT_TIMEOUT },
+	{ "memory", required_argument, NULL, OPTION_MEMORY },
+	{ "cpus", required_argument, NULL, OPTION_CPUS },
+	{ "pids", required_argument, NULL, OPTION_PIDS },
+	{ "require-limits", no_argument, NULL, OPTION_REQUIRE_LIMITS },
+	{ "sandbox", required_argument, NULL, OPTION_SANDBOX },
+	{ "writable", required_argument, NULL, OPTION_WRITABLE },
 	{ "arg-file", required_argument, NULL, 'a' },
 	{ "null", no_argument, NULL, '0' },
 	{ "keep-order", no_argument, NULL, 'k' },
+	{ "group", no_argument, NULL, OPTION_GROUP },
+	{ "line-buffer", no_argument, NULL, OPTION_LINE_BUFFER },
+	{ "lb", no_argument, NULL, OPTION_LINE_BUFFER },
+	{ "ungroup", no_argument, NULL, 'u' },
+	{ "tag", no_argument, NULL, OPTION_TAG },
+	{ "results", required_argument, NULL, OPTION_RESULTS },
 	{ "bar", no_argument, NULL, OPTION_BAR },
+	{ "quiet", no_argument, NULL, OPTION_QUIET },
+	{ "report", no_argument, NULL, OPTION_REPORT },
 	{ "dry-run", no_argument, NULL, OPTION_DRY_RUN },
 	{ "retries", required_argument, NULL, OPTION_RETRIES },
 	{ "retry-delay", required_argument, NULL, OPTION_RETRY_DELAY },
@@ -151,12 +179,12 @@ static int parse_time(const char *option, const char *text, uint64_t *ret_ns)
 	return 0;
 }
 
-static int parse_timeout(const char *text, uint64_t *ret_ns)
+static int parse_timeout(const char *option, const char *text, uint64_t *ret_ns)
 {
-	int status = parse_time("--timeout", text, ret_ns);
+	int status = parse_time(option, text, ret_ns);
 
 	if (status == 0 && *ret_ns == 0)
-		return carom_usage_error("--timeout: '%s' leaves a job no time", text);
+		return carom_usage_error("%s: '%s' leaves a job no time", option, text);
 	return status;
 }
 
@@ -174,8 +202,8 @@ static int parse_causes(const char *text, uint32_t *ret_causes)
 	int length;
 
 	if (!carom_run_retry_parse_causes(text, ret_causes, &bad, &length))
-		return carom_usage_error("--retry-on: '%.*s' is none of failed, timeout, signal, "
-					 "start",
+		return carom_usage_error("--retry-on: '%.*s' is none of failed, timeout, memory, "
+					 "sandbox, signal, start",
 					 length, bad);
 	return 0;
 }
@@ -210,23 +238,102 @@ static int take_file(struct carom_run_options *options, const char *path)
 			return carom_usage_error(
 				"-a: standard input has one end only, '-' is there "
 				"twice");
+	options->has_files = true;
 	return add_source(options, &(struct carom_run_source){ .path = path });
+}
+
+static int take_grouping(int code, struct carom_run_options *options)
+{
+	switch (code) {
+	case 'k':
+		options->keep_order = true;
+		break;
+	case 'u':
+		options->grouping = CAROM_RUN_UNGROUPED;
+		break;
+	case OPTION_LINE_BUFFER:
+		options->grouping = CAROM_RUN_LINES;
+		break;
+	case OPTION_TAG:
+		options->has_tag = true;
+		break;
+	default: /* OPTION_GROUP */
+		options->grouping = CAROM_RUN_GROUP;
+	}
+	return 0;
+}
+
+/* Nobody can put into order, or mark, or keep, what does not come by. */
+static int check_grouping(const struct carom_run_options *options)
+{
+	static const char why[] = "--ungroup: jobs write the output themselves, so %s cannot be";
+
+	if (options->grouping != CAROM_RUN_UNGROUPED)
+		return 0;
+	if (options->keep_order)
+		return carom_usage_error(why, "--keep-order");
+	if (options->has_tag)
+		return carom_usage_error(why, "--tag");
+	return options->results_path ? carom_usage_error(why, "--results") : 0;
+}
+
+static int check_report(const struct carom_run_options *options)
+{
+	if (options->is_quiet && options->wants_report)
+		return carom_usage_error("--quiet and --report are opposites");
+	return 0;
+}
+
+static int take_limit(int code, struct carom_run_options *options)
+{
+	switch (code) {
+	case 't':
+		return parse_timeout("--timeout", optarg, &options->timeout_ns);
+	case OPTION_SOFT_TIMEOUT:
+		return parse_timeout("--soft-timeout", optarg, &options->soft_timeout_ns);
+	case OPTION_MEMORY:
+		return carom_run_limits_parse_memory(optarg, &options->limits);
+	case OPTION_CPUS:
+		return carom_run_limits_parse_cpus(optarg, &options->limits);
+	case OPTION_PIDS:
+		return carom_run_limits_parse_pids(optarg, &options->limits);
+	case OPTION_SANDBOX:
+		return carom_run_sandbox_parse_profile(optarg, &options->sandbox);
+	case OPTION_WRITABLE:
+		return carom_run_sandbox_parse_writable(optarg, &options->sandbox);
+	default: /* OPTION_REQUIRE_LIMITS */
+		options->limits.is_required = true;
+		return 0;
+	}
 }
 
 static int take_option(int code, struct carom_run_options *options)
 {
 	switch (code) {
+	case 't':
+	case OPTION_SOFT_TIMEOUT:
+	case OPTION_MEMORY:
+	case OPTION_CPUS:
+	case OPTION_PIDS:
+	case OPTION_REQUIRE_LIMITS:
+	case OPTION_SANDBOX:
+	case OPTION_WRITABLE:
+		return take_limit(code, options);
 	case 'j':
 		return parse_jobs(optarg, &options->job_count);
-	case 't':
-		return parse_timeout(optarg, &options->timeout_ns);
 	case 'a':
 		return take_file(options, optarg);
 	case '0':
 		options->separator = '\0';
 		return 0;
 	case 'k':
-		options->keep_order = true;
+	case 'u':
+	case OPTION_GROUP:
+	case OPTION_LINE_BUFFER:
+	case OPTION_TAG:
+		return take_grouping(code, options);
+	case OPTION_RESULTS:
+		options->results_path = optarg;
 		return 0;
 	case OPTION_RETRIES:
 		return parse_retries(optarg, &options->retry.count);
@@ -247,6 +354,12 @@ static int take_option(int code, struct carom_run_options *options)
 		return 0;
 	case OPTION_BAR:
 		options->wants_bar = true;
+		return 0;
+	case OPTION_QUIET:
+		options->is_quiet = true;
+		return 0;
+	case OPTION_REPORT:
+		options->wants_report = true;
 		return 0;
 	default: /* OPTION_DRY_RUN */
 		options->is_dry_run = true;
@@ -296,10 +409,25 @@ static int take_sources(char *argv[], struct carom_run_options *options)
 	return status;
 }
 
+/* What makes no sense together. */
+static int check(const struct carom_run_options *options)
+{
+	int status;
+
+	if ((options->resumes || options->retries_failed) && !options->joblog_path)
+		return carom_usage_error("--resume and --retry-failed need the log: --joblog FILE");
+	if (options->timeout_ns && options->soft_timeout_ns >= options->timeout_ns)
+		return carom_usage_error("--soft-timeout is to be shorter than --timeout");
+	status = check_grouping(options);
+	if (status == 0)
+		status = check_report(options);
+	return status ? status : carom_run_sandbox_check(&options->sandbox);
+}
+
 bool carom_run_options_parse(int argc, char *argv[], struct carom_run_options *ret_options,
 			     int *ret_status)
 {
-	struct carom_run_options options = { .separator = '\n' };
+	struct carom_run_options options = { .words = argv, .separator = '\n' };
 	int code, status = 0;
 
 	opterr = 0;
@@ -307,7 +435,7 @@ bool carom_run_options_parse(int argc, char *argv[], struct carom_run_options *r
 	while (status == 0) {
 		const char *word = optind < argc ? argv[optind] : "";
 
-		code = getopt_long(argc, argv, "+:j:t:a:0k", long_options, NULL);
+		code = getopt_long(argc, argv, "+:j:t:a:0ku", long_options, NULL);
 		if (code < 0)
 			break;
 		if (code == OPTION_HELP) {
@@ -321,9 +449,8 @@ bool carom_run_options_parse(int argc, char *argv[], struct carom_run_options *r
 		status = take_command(argv + optind, &options);
 	if (status == 0)
 		status = take_sources(argv + optind, &options);
-	if (status == 0 && (options.resumes || options.retries_failed) && !options.joblog_path)
-		status = carom_usage_error(
-			"--resume and --retry-failed need the log: --joblog FILE");
+	if (status == 0)
+		status = check(&options);
 	if (status == 0 && options.job_count == 0)
 		options.job_count = usual_job_count();
 	*ret_options = options;

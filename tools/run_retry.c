@@ -17,9 +17,11 @@ struct cause {
 
 static const struct cause causes[] = {
 	{ "failed", 1U << CAROM_RUN_EXITED },
-	{ "timeout", 1U << CAROM_RUN_TIME_LIMIT },
+	{ "timeout", 1U << CAROM_RUN_TIME_LIMIT | 1U << CAROM_RUN_SOFT_LIMIT },
+	{ "memory", 1U << CAROM_RUN_MEMORY_LIMIT },
+	{ "sandbox", 1U << CAROM_RUN_VIOLATED },
 	{ "signal", 1U << CAROM_RUN_SIGNALLED | 1U << CAROM_RUN_LOST },
-	{ "start", 1U << CAROM_RUN_NOT_STARTED },
+	{ "start", 1U << CAROM_RUN_NOT_STARTED | 1U << CAROM_RUN_NOT_FOUND },
 };
 
 #define CAUSE_COUNT (sizeof(causes) / sizeof(*causes))
