@@ -26,6 +26,7 @@
 #include "tools/terminal.h"
 #include "tools/top_look.h"
 #include "tools/top_options.h"
+#include "tools/top_places.h"
 #include "tools/top_text.h"
 
 #define STATUS_NONE  1
@@ -40,6 +41,7 @@ struct top {
 	struct carom_top_options options;
 	struct carom_top_look before; /* @has_before */
 	bool has_before;
+	struct carom_top_places places;
 	bool has_screen;
 	int signals_fd;
 	struct termios usual;
@@ -172,8 +174,11 @@ static int print_look(struct top *top, const struct carom_top_look *look)
 static int look_once(struct top *top)
 {
 	struct carom_top_look look;
-	int r = carom_top_look(&top->options, top->has_before ? &top->before : NULL, &look);
+	int r = carom_top_places_search(&top->options, &top->places);
 
+	if (r == 0)
+		r = carom_top_look(&top->options, &top->places,
+				   top->has_before ? &top->before : NULL, &look);
 	if (r < 0) {
 		carom_say("cannot look for pools in /proc: %s", strerror(-r));
 		return CAROM_EXIT_ERROR;
@@ -203,6 +208,8 @@ static void take_key(struct top *top, char key)
 	case 'k':
 		top->first_line -= top->first_line > 0;
 		break;
+	default:
+		carom_top_places_expect(&top->places);
 	}
 }
 
@@ -259,6 +266,7 @@ int carom_top_main(int argc, char *argv[])
 	if (top.has_before)
 		carom_top_look_deinit(&top.before);
 	carom_closep(&top.signals_fd);
+	free(top.places.list);
 	free(top.options.pids);
 	return status;
 }

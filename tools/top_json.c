@@ -54,14 +54,16 @@ static json_t *json_of_worker(const struct carom_top_worker *worker)
 	const struct carom_worker_statistics *now = &worker->statistics;
 
 	return json_pack(
-		"{s:I s:I s:s s:I s:I s:I s:I s:I s:o s:o s:o}", "index", (json_int_t)worker->index,
-		"pid", (json_int_t)now->pid, "state",
-		carom_worker_state_name((enum carom_worker_state)now->state), "age_ns",
-		(json_int_t)worker->age_ns, "cpu_ns", (json_int_t)worker->cpu_ns, "memory_bytes",
-		(json_int_t)worker->memory_bytes, "process_count", (json_int_t)now->process_count,
-		"item_count", (json_int_t)now->item_count, "cpu_share",
-		worker->cpu_share < 0 ? json_null() : json_real(worker->cpu_share), "wait_ns",
-		json_of_times(&now->wait_ns), "run_ns", json_of_times(&now->run_ns));
+		"{s:I s:I s:s s:o s:I s:I s:I s:I s:I s:o s:o s:o}", "index",
+		(json_int_t)worker->index, "pid", (json_int_t)now->pid, "state",
+		carom_worker_state_name((enum carom_worker_state)now->state), "task_id",
+		now->state == CAROM_WORKER_BUSY ? json_integer((json_int_t)now->task_id)
+						: json_null(),
+		"age_ns", (json_int_t)worker->age_ns, "cpu_ns", (json_int_t)worker->cpu_ns,
+		"memory_bytes", (json_int_t)worker->memory_bytes, "process_count",
+		(json_int_t)now->process_count, "item_count", (json_int_t)now->item_count,
+		"cpu_share", worker->cpu_share < 0 ? json_null() : json_real(worker->cpu_share),
+		"wait_ns", json_of_times(&now->wait_ns), "run_ns", json_of_times(&now->run_ns));
 }
 
 static json_t *json_of_pool(const struct carom_top_pool *pool)

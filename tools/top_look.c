@@ -18,8 +18,6 @@
 #include "core/time.h"
 #include "pool/outcome.h"
 
-#define PLACES_MAX 4096
-
 uint64_t carom_top_ended_count(const struct carom_pool_statistics *statistics)
 {
 	uint64_t count = 0;
@@ -56,32 +54,23 @@ static const struct carom_top_worker *worker_before(const struct carom_top_pool 
 
 /* ---- what the kernel counts ---- */
 
-/* Of "PID (NAME) S PPID ...", the NAME holding whatever it likes: the 14th and the 15th. */
-static uint64_t read_cpu(int64_t pid)
+/* "PID (NAME) S PPID ...", the NAME holding whatever it likes: the 14th, 15th and 24th. */
+static void read_stat(struct carom_top_worker *worker)
 {
-	unsigned long long user, system;
+	unsigned long long user, system, pages;
 	char path[64], text[1024], *rest;
 
-	snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)pid);
+	snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)worker->statistics.pid);
 	if (carom_small_file_read(AT_FDCWD, path, text, sizeof(text)) <= 0)
-		return 0;
+		return;
 	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
-			    &system) != 2)
-		return 0;
-	return (user + system) * (CAROM_NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
-}
-
-static uint64_t read_memory(int64_t pid)
-{
-	unsigned long long pages;
-	char path[64], text[128];
-
-	snprintf(path, sizeof(path), "/proc/%lld/statm", (long long)pid);
-	if (carom_small_file_read(AT_FDCWD, path, text, sizeof(text)) <= 0 ||
-	    sscanf(text, "%*u %llu", &pages) != 1)
-		return 0;
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (!rest || sscanf(rest,
+			    ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu"
+			    " %*d %*d %*d %*d %*d %*d %*u %*u %llu",
+			    &user, &system, &pages) != 3)
+		return;
+	worker->cpu_ns = (user + system) * (CAROM_NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
+	worker->memory_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* ---- workers ---- */
@@ -91,8 +80,7 @@ static void look_at_process(const struct carom_top_look *look, const struct caro
 {
 	uint64_t past_ns = before ? look->now_ns - before->now_ns : 0;
 
-	worker->cpu_ns = read_cpu(worker->statistics.pid);
-	worker->memory_bytes = read_memory(worker->statistics.pid);
+	read_stat(worker);
 	if (then && past_ns > 0 && worker->cpu_ns >= then->cpu_ns)
 		worker->cpu_share = (double)(worker->cpu_ns - then->cpu_ns) / (double)past_ns;
 }
@@ -195,34 +183,17 @@ static int look_at_pool(const struct carom_top_options *options,
 	return 0;
 }
 
-/* Those of one program, or of all (0), behind the ones that are there. Return: how many now, or errno. */
-static int find_places(int64_t pid, struct carom_statistics_place *places, int count)
+int carom_top_look(const struct carom_top_options *options, const struct carom_top_places *places,
+		   const struct carom_top_look *before, struct carom_top_look *ret_look)
 {
-	int found = carom_statistics_find(pid, places + count, (size_t)(PLACES_MAX - count));
-
-	if (found < 0)
-		return pid ? count : found;
-	return found < PLACES_MAX - count ? count + found : PLACES_MAX;
-}
-
-int carom_top_look(const struct carom_top_options *options, const struct carom_top_look *before,
-		   struct carom_top_look *ret_look)
-{
-	struct carom_statistics_place *places = calloc(PLACES_MAX, sizeof(*places));
 	struct carom_top_look look = { .now_ns = carom_now() };
-	int count = 0, r = places ? 0 : -ENOMEM;
+	int r = 0;
 
-	if (r == 0 && options->pid_count == 0)
-		r = count = find_places(0, places, 0);
-	for (size_t i = 0; i < options->pid_count && r >= 0; i++)
-		r = count = find_places(options->pids[i], places, count);
-	if (r >= 0)
-		look.pools = calloc((size_t)count + 1, sizeof(*look.pools));
-	if (r >= 0 && !look.pools)
-		r = -ENOMEM;
-	for (int i = 0; i < count && r >= 0; i++)
-		r = look_at_pool(options, before, &places[i], &look);
-	free(places);
+	look.pools = calloc(places->count + 1, sizeof(*look.pools));
+	if (!look.pools)
+		return -ENOMEM;
+	for (size_t i = 0; i < places->count && r >= 0; i++)
+		r = look_at_pool(options, before, &places->list[i], &look);
 	if (r < 0) {
 		carom_top_look_deinit(&look);
 		return r;

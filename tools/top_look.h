@@ -10,6 +10,7 @@
 
 #include "pool/statistics.h"
 #include "tools/top_options.h"
+#include "tools/top_places.h"
 
 /**
  * struct carom_top_worker
@@ -50,15 +51,14 @@ struct carom_top_look {
 };
 
 /**
- * carom_top_look() - look at all pools, or at those of some programs
+ * carom_top_look() - look at the pools that were found
  * @before:   an earlier look, for what has changed since; NULL: none
  * @ret_look: the caller's, ended by carom_top_look_deinit()
  *
- * Return: 0, -ENOMEM, or what carom_statistics_find() says of /proc. A program that is not
- * there, or may not be looked into, has no pools.
+ * Return: 0, -ENOMEM. What has gone since it was found is not in it.
  */
-int carom_top_look(const struct carom_top_options *options, const struct carom_top_look *before,
-		   struct carom_top_look *ret_look);
+int carom_top_look(const struct carom_top_options *options, const struct carom_top_places *places,
+		   const struct carom_top_look *before, struct carom_top_look *ret_look);
 
 void carom_top_look_deinit(struct carom_top_look *look);
 

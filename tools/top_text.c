@@ -105,13 +105,15 @@ static void print_ends(const struct carom_pool_statistics *now, FILE *file)
 static void print_worker(const struct carom_top_worker *worker, FILE *file)
 {
 	const struct carom_worker_statistics *now = &worker->statistics;
-	char share[16] = "-";
+	char share[16] = "-", task[24] = "-";
 
 	if (worker->cpu_share >= 0)
 		snprintf(share, sizeof(share), "%.1f", 100 * worker->cpu_share);
-	fprintf(file, "  %4llu %8lld %-8s %10s %10s %6s %8s %8s %7s\n",
+	if (now->state == CAROM_WORKER_BUSY)
+		snprintf(task, sizeof(task), "%llu", (unsigned long long)now->task_id);
+	fprintf(file, "  %3llu %7lld %-8s %8s %10s %9s %5s %7s %7s %4s\n",
 		(unsigned long long)worker->index, (long long)now->pid,
-		carom_worker_state_name((enum carom_worker_state)now->state),
+		carom_worker_state_name((enum carom_worker_state)now->state), task,
 		worker->age_ns ? carom_figure_time(worker->age_ns).text : "-",
 		carom_figure_count(now->item_count).text, share,
 		worker->memory_bytes ? carom_figure_bytes(worker->memory_bytes).text : "-",
@@ -123,8 +125,8 @@ static void print_worker(const struct carom_top_worker *worker, FILE *file)
 
 static void print_workers(const struct carom_top_pool *pool, bool has_colour, FILE *file)
 {
-	fprintf(file, "%s  %4s %8s %-8s %10s %10s %6s %8s %8s %7s%s\n", has_colour ? FAINT : "",
-		"#", "PID", "STATE", "FOR", "TASKS", "CPU%", "MEMORY", "RUN", "RESTART",
+	fprintf(file, "%s  %3s %7s %-8s %8s %10s %9s %5s %7s %7s %4s%s\n", has_colour ? FAINT : "",
+		"#", "PID", "STATE", "TASK", "FOR", "DONE", "CPU%", "MEMORY", "RUN", "NEW",
 		has_colour ? PLAIN : "");
 	for (size_t i = 0; i < pool->worker_count; i++)
 		print_worker(&pool->workers[i], file);

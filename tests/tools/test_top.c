@@ -36,6 +36,16 @@ Test(top, finds_pools_by_itself)
 	shell_expect_is(done->out, "1\n");
 }
 
+Test(top, sees_a_pool_that_comes_later)
+{
+	const struct shell *done =
+		shell("mkfifo looks; $C top --json -n 100000 -d 10ms >looks & K=$!; exec 8<looks;"
+		      "read first <&8; " WATCHED
+		      "grep -m 1 -c \"\\\"pid\\\":$P,\" <&8; kill $K" UNWATCHED);
+
+	shell_expect_is(done->out, "1\n");
+}
+
 Test(top, says_that_there_is_no_pool)
 {
 	const struct shell *done = shell("$C top $$; echo $?");
@@ -70,6 +80,12 @@ Test(top, tells_programs_the_same)
 	cr_expect(eq(sz, json_array_size(json_object_get(pool, "workers")), 2));
 	worker = json_array_get(json_object_get(pool, "workers"), 0);
 	cr_expect(lt(i64, 0, json_integer_value(json_object_get(worker, "memory_bytes"))));
+	for (size_t i = 0; i < 2; i++) {
+		worker = json_array_get(json_object_get(pool, "workers"), i);
+		cr_expect(eq(int, json_is_integer(json_object_get(worker, "task_id")),
+			     strcmp(json_string_value(json_object_get(worker, "state")), "busy") ==
+				     0));
+	}
 	json_decref(look);
 }
 
