@@ -44,6 +44,7 @@ static const struct bench_peer *const all_peers[] = {
 	&bench_peer_fork,
 	&bench_peer_clone3,
 	&bench_peer_posix_spawn,
+	&bench_peer_carom_mutex,
 	&bench_peer_carom_rlock,
 	&bench_peer_pthread,
 	&bench_peer_pthread_robust,
@@ -55,6 +56,10 @@ static const struct bench_peer *const all_peers[] = {
 	&bench_peer_zeromq,
 	&bench_peer_nng,
 	&bench_peer_iceoryx,
+	&bench_peer_xargs,
+	&bench_peer_make,
+	&bench_peer_parallel,
+	&bench_peer_hyperfine,
 };
 #define PEER_COUNT (sizeof(all_peers) / sizeof(*all_peers))
 
@@ -146,7 +151,7 @@ static void list(void)
 	     "  free                 wherever the kernel puts them");
 	puts("peers:");
 	for (size_t i = 0; i < PEER_COUNT; i++) {
-		const char *reason = all_peers[i]->missing ? all_peers[i]->missing() : NULL;
+		const char *reason = bench_peer_missing(all_peers[i]);
 
 		printf("  %-20s %s%s%s\n", all_peers[i]->name, all_peers[i]->summary,
 		       reason ? "; skipped: " : "", reason ? reason : "");
@@ -285,8 +290,7 @@ static void invite_peers(struct request *request)
 	for (size_t i = 0; i < PEER_COUNT; i++) {
 		if (!is_chosen(&request->peers, i))
 			continue;
-		plan->missing[plan->peer_count] =
-			all_peers[i]->missing ? all_peers[i]->missing() : NULL;
+		plan->missing[plan->peer_count] = bench_peer_missing(all_peers[i]);
 		plan->peers[plan->peer_count++] = all_peers[i];
 	}
 }

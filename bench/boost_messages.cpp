@@ -1,5 +1,5 @@
 /*
- * Boost.Interprocess's message queue, for bench/peer_interprocess.c.
+ * Boost.Interprocess's message queue, for bench/module_interprocess.c.
  */
 #include <cstddef>
 #include <new>

@@ -1,5 +1,5 @@
 /*
- * Boost.Lockfree's queue for one producer and one consumer, for bench/peer_boost.c.
+ * Boost.Lockfree's queue for one producer and one consumer, for bench/module_boost.c.
  */
 #include <cstddef>
 #include <cstring>

@@ -23,6 +23,7 @@
  * @warm_ns:      operations before the measured ones, for so long; 0 for none
  * @sample_ns:    measured operations, for so long and at least one
  * @give_up_ns:   after so long without an answer it is taken that none comes
+ * @module:       the peer's
  * @counts_syscalls: fill in the sample's syscall_count
  * @worker_count, @task_count, @child_count, @held_bytes, @parent_bytes,
  * @parent_thread_count: as the workload has it, or less in a quick run and for an act
@@ -42,6 +43,7 @@ struct bench_job {
 	uint64_t held_bytes;
 	uint64_t parent_bytes;
 	uint64_t parent_thread_count;
+	const char *module;
 	bool counts_syscalls;
 };
 
@@ -83,6 +85,8 @@ struct bench_act {
 
 /**
  * struct bench_peer - who does the work
+ * @module:      NULL, or where its acts are (bench/module.h)
+ * @without:     why it cannot be here if that was not built
  * @missing:     NULL, or says why it cannot be here; NULL from it means it can
  * @patience_ns: upper bound for the job's give_up_ns
  * @acts:        ended by one without setup
@@ -91,6 +95,8 @@ struct bench_act {
 struct bench_peer {
 	const char *name;
 	const char *summary;
+	const char *module;
+	const char *without;
 	const char *(*missing)(void);
 	uint64_t patience_ns;
 	const struct bench_act *acts;
@@ -115,6 +121,7 @@ extern const struct bench_peer bench_peer_pidfd;
 extern const struct bench_peer bench_peer_fork;
 extern const struct bench_peer bench_peer_posix_spawn;
 extern const struct bench_peer bench_peer_clone3;
+extern const struct bench_peer bench_peer_carom_mutex;
 extern const struct bench_peer bench_peer_carom_rlock;
 extern const struct bench_peer bench_peer_pthread;
 extern const struct bench_peer bench_peer_pthread_robust;
@@ -126,6 +133,10 @@ extern const struct bench_peer bench_peer_mq;
 extern const struct bench_peer bench_peer_zeromq;
 extern const struct bench_peer bench_peer_nng;
 extern const struct bench_peer bench_peer_iceoryx;
+extern const struct bench_peer bench_peer_xargs;
+extern const struct bench_peer bench_peer_make;
+extern const struct bench_peer bench_peer_parallel;
+extern const struct bench_peer bench_peer_hyperfine;
 
 /* What carom does without a pool, with large values, at a pool's begin and end, and by its locks and queues. */
 extern const struct bench_act bench_carom_process_acts[];
@@ -137,6 +148,12 @@ extern const struct bench_act bench_carom_condition_acts[];
 extern const struct bench_act bench_carom_queue_acts[];
 extern const struct bench_act bench_carom_manager_acts[];
 extern const struct bench_act bench_carom_message_acts[];
+
+/* What its program does. */
+extern const struct bench_act bench_carom_command_acts[];
+
+/* Commands by posix_spawn() alone. */
+extern const struct bench_act bench_spawn_command_acts[];
 
 /* Messages through the kernel's pipes. */
 extern const struct bench_act bench_pipe_message_acts[];
@@ -153,6 +170,9 @@ extern const struct bench_act bench_futex_event_acts[];
  * Called first thing in main().
  */
 void bench_be_child(int argc, char **argv);
+
+/** bench_peer_missing() - why it cannot be here; NULL if it can */
+const char *bench_peer_missing(const struct bench_peer *peer);
 
 /** bench_peer_act() - what @peer does for a workload; NULL if it does not know it */
 const struct bench_act *bench_peer_act(const struct bench_peer *peer, enum bench_workload_id id);

@@ -422,7 +422,8 @@ const struct bench_peer bench_peer_carom = {
 	.acts = acts,
 	.more_acts = { bench_carom_process_acts, bench_carom_echo_acts, bench_carom_life_acts,
 		       bench_carom_lock_acts, bench_carom_event_acts, bench_carom_condition_acts,
-		       bench_carom_queue_acts, bench_carom_manager_acts, bench_carom_message_acts },
+		       bench_carom_queue_acts, bench_carom_manager_acts, bench_carom_message_acts,
+		       bench_carom_command_acts },
 };
 
 static const struct bench_act parked_acts[] = {

@@ -374,6 +374,7 @@ const struct bench_peer bench_peer_posix_spawn = {
 					    ACT(BENCH_SPAWN_EXEC, operate_spawn_child),
 					    ACT(BENCH_SPAWN_EXEC_RUN, operate_spawn_run),
 					    { 0 } },
+	.more_acts = { bench_spawn_command_acts },
 };
 
 const struct bench_peer bench_peer_clone3 = {

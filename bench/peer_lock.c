@@ -1,7 +1,7 @@
 /*
  * Peers: what locks there are between processes
  *
- * carom's mutex, recursive lock and semaphore, the pthread library's process-shared mutex, plain and
+ * carom's mutex, lock, recursive lock and semaphore, the pthread library's process-shared mutex, plain and
  * robust, and a semaphore: alone, with several processes at it, handed to and fro, and at
  * the death of who holds one.
  *
@@ -26,6 +26,7 @@
 #include "bench/machine.h"
 #include "bench/peer.h"
 #include "core/time.h"
+#include "shm/lock.h"
 #include "shm/mutex.h"
 #include "shm/rlock.h"
 #include "shm/semaphore.h"
@@ -35,7 +36,8 @@
 union any_lock {
 	struct carom_mutex mutex;
 	struct carom_rlock rlock;
-	struct carom_semaphore *units; /* a handle that the players inherit */
+	struct carom_lock *lock;       /* a handle that the players inherit */
+	struct carom_semaphore *units; /* likewise */
 	pthread_mutex_t pthread;
 	sem_t semaphore;
 	char lines[128]; /* so that neighbours do not slow each other */
@@ -115,6 +117,27 @@ static int rlock_repaired(union any_lock *lock)
 	return carom_rlock_consistent(&lock->rlock);
 }
 
+static int plain_lock_init(union any_lock *lock)
+{
+	return carom_lock_new(NULL, &lock->lock);
+}
+
+static int plain_lock_acquire(union any_lock *lock)
+{
+	return carom_lock_acquire(lock->lock, CAROM_NO_DEADLINE);
+}
+
+static int plain_lock_release(union any_lock *lock)
+{
+	return carom_lock_release(lock->lock);
+}
+
+/* Who was told of the death has it as if nothing had happened. */
+static int plain_lock_repaired(union any_lock *lock)
+{
+	return 0;
+}
+
 static int units_init(union any_lock *lock)
 {
 	return carom_semaphore_new(1, NULL, &lock->units);
@@ -186,6 +209,8 @@ static int semaphore_release(union any_lock *lock)
 
 static const struct kind mutex = { mutex_init, mutex_acquire, mutex_release, mutex_repaired };
 static const struct kind rlock = { rlock_init, rlock_acquire, rlock_release, rlock_repaired };
+static const struct kind plain_lock = { plain_lock_init, plain_lock_acquire, plain_lock_release,
+					plain_lock_repaired };
 static const struct kind units = { units_init, units_acquire, units_release, NULL };
 static const struct kind plain = { plain_init, pthread_acquire, pthread_release, NULL };
 static const struct kind robust = { robust_init, pthread_acquire, pthread_release,
@@ -265,6 +290,7 @@ static void teardown(void *state)
 	}
 LOOP(mutex)
 LOOP(rlock)
+LOOP(plain_lock)
 LOOP(units)
 LOOP(pthread)
 LOOP(semaphore)
@@ -275,6 +301,8 @@ static int use(const struct match *match, uint64_t times)
 		return mutex_use(match->arena, times);
 	if (match->kind == &rlock)
 		return rlock_use(match->arena, times);
+	if (match->kind == &plain_lock)
+		return plain_lock_use(match->arena, times);
 	if (match->kind == &units)
 		return units_use(match->arena, times);
 	if (match->kind == &semaphore)
@@ -425,11 +453,13 @@ static int operate_death(void *state, uint64_t task_count, struct bench_operatio
 #define SETUPS(kind) SETUP(kind, use) SETUP(kind, hand_over)
 SETUPS(mutex)
 SETUPS(rlock)
+SETUPS(plain_lock)
 SETUP(units, use)
 SETUPS(plain)
 SETUPS(robust)
 SETUPS(semaphore)
 SETUP(mutex, death)
+SETUP(plain_lock, death)
 SETUP(robust, death)
 
 #define ACT(id, kind, what)                                                                   \
@@ -443,7 +473,13 @@ SETUP(robust, death)
 #define DEATHS(kind) ACT(BENCH_LOCK_DEATH, kind, death), ACT(BENCH_LOCK_DEATH_LARGE, kind, death)
 
 const struct bench_act bench_carom_lock_acts[] = {
-	USES(mutex), DEATHS(mutex), ACT(BENCH_SEMAPHORE, units, use), { 0 }
+	USES(plain_lock), DEATHS(plain_lock), ACT(BENCH_SEMAPHORE, units, use), { 0 }
+};
+
+const struct bench_peer bench_peer_carom_mutex = {
+	.name = "carom-mutex",
+	.summary = "carom's mutex, which only its holder releases",
+	.acts = (const struct bench_act[]){ USES(mutex), DEATHS(mutex), { 0 } },
 };
 
 const struct bench_peer bench_peer_carom_rlock = {

@@ -415,21 +415,14 @@ static const struct bench_carrier by_pipes = {
 
 /* ---- acts ---- */
 
-#define SETUP(name, carrier)                                                      \
-	static int name(const struct bench_job *job, struct bench_sample *sample, \
-			void **ret_state)                                         \
-	{                                                                         \
-		return bench_message_setup(&(carrier), job, sample, ret_state);   \
-	}
-
-SETUP(setup_memory, by_memory)
-SETUP(setup_in_place, in_place)
-SETUP(setup_each_in_place, each_in_place)
-SETUP(setup_small_in_place, small_in_place)
-SETUP(setup_memory_parked, by_memory_parked)
-SETUP(setup_carom_socket, by_carom_socket)
-SETUP(setup_socketpair, by_socketpair)
-SETUP(setup_pipes, by_pipes)
+BENCH_MESSAGE_SETUP(setup_memory, by_memory)
+BENCH_MESSAGE_SETUP(setup_in_place, in_place)
+BENCH_MESSAGE_SETUP(setup_each_in_place, each_in_place)
+BENCH_MESSAGE_SETUP(setup_small_in_place, small_in_place)
+BENCH_MESSAGE_SETUP(setup_memory_parked, by_memory_parked)
+BENCH_MESSAGE_SETUP(setup_carom_socket, by_carom_socket)
+BENCH_MESSAGE_SETUP(setup_socketpair, by_socketpair)
+BENCH_MESSAGE_SETUP(setup_pipes, by_pipes)
 
 const struct bench_act bench_carom_message_acts[] = {
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_8, setup_memory),
@@ -465,26 +458,14 @@ const struct bench_peer bench_peer_carom_small = {
 };
 
 const struct bench_act bench_pipe_message_acts[] = {
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_8, setup_pipes),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_64, setup_pipes),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_64K, setup_pipes),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_1M, setup_pipes),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup_pipes),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64K, setup_pipes),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_1M, setup_pipes),
+	BENCH_MESSAGE_ALL_ACTS(setup_pipes),
 	{ 0 },
 };
 
 static const struct bench_act socketpair_acts[] = {
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_8, setup_socketpair),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_64, setup_socketpair),
+	BENCH_MESSAGE_ALL_ACTS(setup_socketpair),
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_SOCKET_64, setup_socketpair),
 	BENCH_MESSAGE_ACT(BENCH_MESSAGE_SOCKET_64K, setup_socketpair),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_64K, setup_socketpair),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_1M, setup_socketpair),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup_socketpair),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64K, setup_socketpair),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_1M, setup_socketpair),
 	{ 0 },
 };
 

@@ -38,11 +38,33 @@ int bench_message_operate(void *state, uint64_t task_count, struct bench_operati
 void bench_message_rest(void *state);
 void bench_message_teardown(void *state);
 
-/** BENCH_MESSAGE_ACT() - an act by @setup_function, which calls bench_message_setup() */
+/** BENCH_MESSAGE_SETUP() - a function @name_, for the acts by one carrier */
+#define BENCH_MESSAGE_SETUP(name_, carrier_)                                       \
+	static int name_(const struct bench_job *job, struct bench_sample *sample, \
+			 void **ret_state)                                         \
+	{                                                                          \
+		return bench_message_setup(&(carrier_), job, sample, ret_state);   \
+	}
+
+/** BENCH_MESSAGE_ACT() - an act by @setup_function, of BENCH_MESSAGE_SETUP() */
 #define BENCH_MESSAGE_ACT(id, setup_function)                                                     \
 	{                                                                                         \
 		.workload_id = (id), .setup = (setup_function), .operate = bench_message_operate, \
 		.rest = bench_message_rest, .teardown = bench_message_teardown,                   \
 	}
+
+/** BENCH_MESSAGE_SMALL_ACTS() - what whoever sleeps does, and sends few bytes at a time */
+#define BENCH_MESSAGE_SMALL_ACTS(setup_function)                            \
+	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_8, setup_function),          \
+		BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_64, setup_function), \
+		BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup_function)
+
+/** BENCH_MESSAGE_ALL_ACTS() - and sends many, too */
+#define BENCH_MESSAGE_ALL_ACTS(setup_function)                        \
+	BENCH_MESSAGE_SMALL_ACTS(setup_function),                     \
+		BENCH_MESSAGE_ACT(BENCH_MESSAGE_64K, setup_function), \
+		BENCH_MESSAGE_ACT(BENCH_MESSAGE_1M, setup_function),  \
+		BENCH_MESSAGE_ACT(BENCH_STREAM_64K, setup_function),  \
+		BENCH_MESSAGE_ACT(BENCH_STREAM_1M, setup_function)
 
 #endif

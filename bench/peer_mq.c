@@ -75,10 +75,7 @@ static const struct bench_carrier carrier = {
 	.receive = receive_one,
 };
 
-static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
-{
-	return bench_message_setup(&carrier, job, sample, ret_state);
-}
+BENCH_MESSAGE_SETUP(setup, carrier)
 
 static const char *missing(void)
 {
@@ -91,9 +88,7 @@ static const char *missing(void)
 }
 
 static const struct bench_act acts[] = {
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_8, setup),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_64, setup),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup),
+	BENCH_MESSAGE_SMALL_ACTS(setup),
 	{ 0 },
 };
 

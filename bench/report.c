@@ -332,6 +332,15 @@ static bool judge(const struct bench_bar *bar, const struct bench_row *row,
 						     ? (double)line->idle.switches
 						     : (double)line->idle.cpu_ns;
 		break;
+	case BENCH_AT_MOST_CPU_SHARE:
+		ret_verdict->has_range = false;
+		ret_verdict->figure.median = (double)line->idle.cpu_ns / (double)row->idle_ns;
+		break;
+	case BENCH_PSS_AT_MOST_BYTES:
+		ret_verdict->has_range = false;
+		ret_verdict->figure.median =
+			1000 * (double)line->pss_bytes / (double)row->job.task_count;
+		break;
 	case BENCH_PSS_AT_MOST_TIMES:
 		ret_verdict->has_range = false;
 		ret_verdict->figure.median = (double)line->pss_bytes / (double)other->pss_bytes;
@@ -350,6 +359,10 @@ static char *format_figure(const struct bench_bar *bar, double figure, char *tex
 		return bench_format_ns(figure, text, size);
 	if (bar->kind == BENCH_AT_MOST_SWITCHES)
 		return bench_format_count(figure, text, size);
+	if (bar->kind == BENCH_PSS_AT_MOST_BYTES) {
+		snprintf(text, size, "%.0f KiB", figure / 1024);
+		return text;
+	}
 	return bench_format_number(figure, text, size);
 }
 
@@ -370,6 +383,12 @@ static void set_subject(struct bench_table *table, const struct bench_bar *bar,
 		break;
 	case BENCH_WORST_AT_MOST_NS:
 		snprintf(text, sizeof(text), "carom's slowest");
+		break;
+	case BENCH_PSS_AT_MOST_BYTES:
+		snprintf(text, sizeof(text), "PSS for 1,000 tasks");
+		break;
+	case BENCH_AT_MOST_CPU_SHARE:
+		snprintf(text, sizeof(text), "share of a CPU");
 		break;
 	case BENCH_PSS_AT_MOST_TIMES:
 		snprintf(text, sizeof(text), "PSS, carom / %s", bar->peer);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bench/module.h"
 #include "bench/side.h"
 #include "core/time.h"
 
@@ -61,6 +62,8 @@ static void plan_job(const struct bench_plan *plan, struct bench_row *row)
 		row->job.give_up_ns = QUICK_GIVE_UP_NS;
 		row->job.worker_count = least(workload->worker_count, QUICK_WORKER_COUNT);
 		row->job.task_count = least(workload->task_count, QUICK_TASK_COUNT);
+		if (workload->quick_task_count)
+			row->job.task_count = workload->quick_task_count;
 		row->job.child_count = least(workload->child_count, QUICK_CHILD_COUNT);
 		row->job.held_bytes = least(workload->held_bytes, QUICK_HELD_BYTES);
 		row->job.parent_bytes = least(workload->parent_bytes, QUICK_PARENT_BYTES);
@@ -102,6 +105,7 @@ static void take_seat(struct seat *seat, const struct bench_row *row, struct ben
 {
 	seat->line = line;
 	seat->job = row->job;
+	seat->job.module = line->peer->module;
 	if (act->is_small) {
 		seat->job.parent_bytes = least(row->job.parent_bytes, SMALL_PARENT_BYTES);
 		seat->job.parent_thread_count = 0;
@@ -212,6 +216,7 @@ static void count_syscalls(const struct bench_row *row, struct bench_line *line)
 	const struct bench_sample *sample;
 
 	job.counts_syscalls = true;
+	job.module = line->peer->module;
 	if (bench_side_start(&side, line->peer, act, &job) == 0 && bench_side_measure(&side) == 0) {
 		sample = side.sample;
 		line->syscalls_per_task = each(0, sample->syscall_count,
@@ -294,6 +299,13 @@ void bench_run(const struct bench_plan *plan, enum bench_workload_id workload_id
 	play(plan, ret_row, true, progress);
 	if (plan->counts_syscalls && lives_through(workload_id))
 		count_all_syscalls(ret_row);
+}
+
+const char *bench_peer_missing(const struct bench_peer *peer)
+{
+	if (peer->module && !bench_module_is_there(peer->module))
+		return peer->without;
+	return peer->missing ? peer->missing() : NULL;
 }
 
 static const struct bench_act *act_of(const struct bench_act *acts, enum bench_workload_id id)

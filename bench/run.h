@@ -19,7 +19,7 @@
 #include "bench/workload.h"
 
 #define BENCH_ROUNDS_MAX 99
-#define BENCH_PEERS_MAX  32
+#define BENCH_PEERS_MAX  40
 
 /**
  * struct bench_plan - what is to be run

@@ -560,6 +560,37 @@ const struct bench_workload bench_workloads[BENCH_WORKLOAD_COUNT] = {
 		.worker_count = 64,
 		.is_idle = true,
 	},
+	[BENCH_COMMANDS] = {
+		.name = "commands",
+		.title = "true(1), 2 at a time; carom with a job log and time limits",
+		.placements = BENCH_ON(BENCH_FREE),
+		.task_count = 2000,
+		.quick_task_count = 50,
+		.cold = true,
+	},
+	[BENCH_COMMANDS_QUEUED] = {
+		.name = "commands-queued",
+		.title = "2 commands of 100,000 run and do nothing, the others are queued",
+		.placements = BENCH_ON(BENCH_FREE),
+		.is_idle = true,
+		.worker_count = 2,
+		.task_count = 100000,
+	},
+	[BENCH_COMMANDS_TIMED] = {
+		.name = "commands-timed",
+		.title = "true(1) is timed, 500 runs one by one, and a report is written",
+		.placements = BENCH_ON(BENCH_FREE),
+		.task_count = 500,
+		.quick_task_count = 20,
+		.cold = true,
+	},
+	[BENCH_TOP] = {
+		.name = "top",
+		.title = "carom top looks at an idle pool of 8 workers each second",
+		.placements = BENCH_ON(BENCH_FREE),
+		.is_idle = true,
+		.worker_count = 8,
+	},
 };
 
 const struct bench_bar bench_bars[] = {
@@ -638,6 +669,12 @@ const struct bench_bar bench_bars[] = {
 	{ BENCH_IDLE_64, BENCH_ANYWHERE, BENCH_AT_MOST_SWITCHES, NULL, 0 },
 	{ BENCH_IDLE_64, BENCH_ANYWHERE, BENCH_AT_MOST_CPU_NS, NULL, 0 },
 	{ BENCH_IDLE_64, BENCH_ANYWHERE, BENCH_PSS_AT_MOST_TIMES, "pipe", 1 },
+	{ BENCH_COMMANDS, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "xargs", 1.3 },
+	{ BENCH_COMMANDS, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "make", 1 },
+	{ BENCH_COMMANDS, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "posix_spawn", 0.9 },
+	{ BENCH_COMMANDS_QUEUED, BENCH_ANYWHERE, BENCH_PSS_AT_MOST_BYTES, NULL, CAROM_MIB(1) },
+	{ BENCH_COMMANDS_TIMED, BENCH_ANYWHERE, BENCH_AT_MOST_TIMES, "hyperfine", 1 },
+	{ BENCH_TOP, BENCH_ANYWHERE, BENCH_AT_MOST_CPU_SHARE, NULL, 0.01 },
 	{ BENCH_EVERY_WORKLOAD, BENCH_ANYWHERE, BENCH_TIMES_FASTER, "billiard", 1 },
 };
 const size_t bench_bar_count = sizeof(bench_bars) / sizeof(*bench_bars);

@@ -80,6 +80,10 @@ enum bench_workload_id {
 	BENCH_STREAM_PLACE_1M,
 	BENCH_IDLE,
 	BENCH_IDLE_64,
+	BENCH_COMMANDS,
+	BENCH_COMMANDS_QUEUED,
+	BENCH_COMMANDS_TIMED,
+	BENCH_TOP,
 	BENCH_WORKLOAD_COUNT,
 };
 
@@ -107,6 +111,7 @@ enum bench_placement_id {
  * @placements:   mask of the placements that make sense for it
  * @worker_count: workers of the pool
  * @task_count:   tasks of one operation; BENCH_MANY for throughput
+ * @quick_task_count: in a quick run, if that is less than what is usual there
  * @cold:         operations are not repeated to warm up
  * @is_one_way:   messages are not answered
  * @is_idle:      nothing is done: sides are watched while they have nothing to do
@@ -123,6 +128,7 @@ struct bench_workload {
 	unsigned int placements;
 	uint64_t worker_count;
 	uint64_t task_count;
+	uint64_t quick_task_count;
 	bool cold;
 	bool is_one_way;
 	bool is_idle;
@@ -145,7 +151,9 @@ enum bench_bar_kind {
 	BENCH_TAIL,              /* carom's p99 over its median: at most limit */
 	BENCH_AT_MOST_SWITCHES,  /* context switches of the whole row: at most limit */
 	BENCH_AT_MOST_CPU_NS,    /* CPU time of the whole row: at most limit */
+	BENCH_AT_MOST_CPU_SHARE, /* the same, as a share of one CPU */
 	BENCH_PSS_AT_MOST_TIMES, /* memory for each worker over the peer's: at most limit */
+	BENCH_PSS_AT_MOST_BYTES, /* memory for 1,000 tasks: at most limit */
 };
 
 /**

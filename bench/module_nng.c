@@ -1,5 +1,5 @@
 /*
- * Peer: nng
+ * Module: nng
  *
  * A pair of sockets over ipc. nng has threads, so each process begins with it after the
  * fork. The address has no file.
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bench/module.h"
 #include "bench/peer_message.h"
 
 struct line {
@@ -69,24 +70,6 @@ static const struct bench_carrier carrier = {
 	.receive = receive_one,
 };
 
-static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
-{
-	return bench_message_setup(&carrier, job, sample, ret_state);
-}
+BENCH_MESSAGE_SETUP(setup, carrier)
 
-static const struct bench_act acts[] = {
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_8, setup),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_64, setup),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_64K, setup),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_1M, setup),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64K, setup),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_1M, setup),
-	{ 0 },
-};
-
-const struct bench_peer bench_peer_nng = {
-	.name = "nng",
-	.summary = "nng's pair sockets over ipc",
-	.acts = acts,
-};
+BENCH_MODULE_EXPORT const struct bench_act bench_module = BENCH_MESSAGE_ACT(0, setup);

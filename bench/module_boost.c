@@ -1,5 +1,5 @@
 /*
- * Peer: Boost.Lockfree
+ * Module: Boost.Lockfree
  *
  * The limit of what a message between two processes can cost: two bare rings in shared
  * memory, of items of one size. Nobody sleeps, dies, or is told of anything.
@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "bench/boost_queue.h"
+#include "bench/module.h"
 #include "bench/peer_message.h"
 
 struct line {
@@ -76,21 +77,6 @@ static const struct bench_carrier carrier = {
 	.spins = true,
 };
 
-static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
-{
-	return bench_message_setup(&carrier, job, sample, ret_state);
-}
+BENCH_MESSAGE_SETUP(setup, carrier)
 
-static const struct bench_act acts[] = {
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_8, setup),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_64, setup),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64_BATCH, setup),
-	{ 0 },
-};
-
-const struct bench_peer bench_peer_boost = {
-	.name = "boost",
-	.summary = "Boost.Lockfree's spsc_queue in shared memory, spinning",
-	.acts = acts,
-};
+BENCH_MODULE_EXPORT const struct bench_act bench_module = BENCH_MESSAGE_ACT(0, setup);

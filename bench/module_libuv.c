@@ -1,5 +1,5 @@
 /*
- * Peer: libuv
+ * Module: libuv
  *
  * The thread pool inside the caller's own process (uv_queue_work), driven as its
  * manual has it: submit, run the loop, take what is complete in callbacks. No
@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "bench/machine.h"
-#include "bench/peer.h"
+#include "bench/module.h"
 
 struct uv_pool {
 	uv_loop_t loop;
@@ -92,18 +92,8 @@ static void teardown(void *state)
 	free(pool);
 }
 
-#define ACT(id)                                                                                \
-	{                                                                                      \
-		.workload_id = (id), .setup = setup, .operate = operate, .teardown = teardown, \
-	}
-
-static const struct bench_act acts[] = {
-	ACT(BENCH_ROUND_TRIP), ACT(BENCH_THROUGHPUT), ACT(BENCH_BATCH), ACT(BENCH_BATCH_CHUNKED),
-	ACT(BENCH_MAP),        ACT(BENCH_IMAP),       ACT(BENCH_IDLE),  { 0 },
-};
-
-const struct bench_peer bench_peer_libuv = {
-	.name = "libuv",
-	.summary = "thread pool in the caller's process, uv_queue_work()",
-	.acts = acts,
+BENCH_MODULE_EXPORT const struct bench_act bench_module = {
+	.setup = setup,
+	.operate = operate,
+	.teardown = teardown,
 };

@@ -1,5 +1,5 @@
 /*
- * Peer: iceoryx
+ * Module: iceoryx
  *
  * Its daemon, RouDi, runs for one side alone, and the two processes are a publisher and a
  * subscriber of one service each way, who loses nothing. Chunks are loaned, published, taken
@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "bench/machine.h"
+#include "bench/module.h"
 #include "bench/peer_message.h"
 #include "core/cleanup.h"
 #include "core/time.h"
@@ -164,30 +165,9 @@ static void teardown(void *state)
 	waitpid(daemon_pid, NULL, 0);
 }
 
-static const char *missing(void)
-{
-	return access(ROUDI, X_OK) < 0 ? ROUDI " is not installed (package iceoryx)" : NULL;
-}
-
-#define ACT(id)                                                                        \
-	{                                                                              \
-		.workload_id = (id), .setup = setup, .operate = bench_message_operate, \
-		.rest = bench_message_rest, .teardown = teardown,                      \
-	}
-
-static const struct bench_act acts[] = {
-	ACT(BENCH_MESSAGE_64),
-	ACT(BENCH_MESSAGE_PLACE_64K),
-	ACT(BENCH_MESSAGE_PLACE_1M),
-	ACT(BENCH_STREAM_64),
-	ACT(BENCH_STREAM_PLACE_64K),
-	ACT(BENCH_STREAM_PLACE_1M),
-	{ 0 },
-};
-
-const struct bench_peer bench_peer_iceoryx = {
-	.name = "iceoryx",
-	.summary = "iceoryx, loaned and read in place, spinning",
-	.missing = missing,
-	.acts = acts,
+BENCH_MODULE_EXPORT const struct bench_act bench_module = {
+	.setup = setup,
+	.operate = bench_message_operate,
+	.rest = bench_message_rest,
+	.teardown = teardown,
 };

@@ -1,5 +1,5 @@
 /*
- * Peer: Boost.Interprocess
+ * Module: Boost.Interprocess
  *
  * Two of its message queues in shared memory, which lock for each message.
  */
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench/boost_messages.h"
+#include "bench/module.h"
 #include "bench/peer_message.h"
 
 struct line {
@@ -62,20 +63,6 @@ static const struct bench_carrier carrier = {
 	.receive = receive_one,
 };
 
-static int setup(const struct bench_job *job, struct bench_sample *sample, void **ret_state)
-{
-	return bench_message_setup(&carrier, job, sample, ret_state);
-}
+BENCH_MESSAGE_SETUP(setup, carrier)
 
-static const struct bench_act acts[] = {
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_8, setup),
-	BENCH_MESSAGE_ACT(BENCH_MESSAGE_PARKED_64, setup),
-	BENCH_MESSAGE_ACT(BENCH_STREAM_64, setup),
-	{ 0 },
-};
-
-const struct bench_peer bench_peer_interprocess = {
-	.name = "interprocess",
-	.summary = "Boost.Interprocess's message queue in shared memory",
-	.acts = acts,
-};
+BENCH_MODULE_EXPORT const struct bench_act bench_module = BENCH_MESSAGE_ACT(0, setup);
