@@ -28,7 +28,7 @@
 /* AddressSanitizer keeps what was freed for a while, and a program under it is born slowly */
 #ifdef __SANITIZE_ADDRESS__
 #define MEMORY_SLACK_KIB 262144
-#define PARENT_DEATHS    28
+#define PARENT_DEATHS    10
 #else
 #define MEMORY_SLACK_KIB 4096 /* a handle with callbacks for each slot is 2.4 MiB */
 #define PARENT_DEATHS    100

@@ -27,7 +27,7 @@
 /* a program with a sanitizer's shadow is born slowly */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ROUNDS           25
-#define DEATHS           8
+#define DEATHS           4
 #define PARENT_DEATHS    12
 #define MEMORY_SLACK_KIB 262144
 #else

@@ -346,12 +346,14 @@ LOOP_TEST(holds_thousands_of_watches)
 
 static pid_t sleeping_child(void)
 {
+	pid_t parent = getpid();
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		while (getppid() == parent) /* which may have ended before that */
 			pause();
+		_exit(0);
 	}
 	cr_assert(lt(int, 0, pid));
 	return pid;

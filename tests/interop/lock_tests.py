@@ -298,6 +298,13 @@ def asked(name, **types):
 
 
 def main():
+    try:
+        Semaphore()
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        print('skipped: locks that are shared cannot be had here (no lists of robust locks)')
+        return 77
     suite = unittest.TestSuite([
         asked('LockTests', locktype=Lock),
         asked('RLockTests', locktype=RLock),
@@ -307,7 +314,7 @@ def main():
         asked('ConditionTests', condtype=Condition),
         asked('BarrierTests', barriertype=Barrier),
     ])
-    return unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful()
+    return 0 if unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful() else 1
 
 
-sys.exit(0 if main() else 1)
+sys.exit(main())

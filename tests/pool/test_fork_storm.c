@@ -177,6 +177,10 @@ Test(fork_storm, leaves_children_that_can_make_every_call, .timeout = 240)
 	pthread_t threads[THREADS];
 
 #ifdef __SANITIZE_ADDRESS__
+	/*
+	 * Children stand in its SizeClassAllocator64::GetFromAllocator() then: its allocator has a
+	 * lock for each size of blocks, which no fork renews, as that of the C library does.
+	 */
 	cr_skip_test("AddressSanitizer's own locks are inherited as they are");
 #endif
 	NEEDS("get_robust_list");

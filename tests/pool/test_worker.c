@@ -11,6 +11,7 @@
 #include "tests/needs.h"
 #include "tests/pool/isolated.h"
 #include "tests/pool/ends.h"
+#include "tests/storm.h"
 
 /**
  * struct shared - what the test sees of its workers
@@ -166,13 +167,13 @@ static void do_squares(uint64_t workers, uint64_t max_tasks, int64_t count)
 /* WK-06 */
 Test(worker, pain_5_being_replaced_never_loses_a_task, .timeout = 120)
 {
-	do_squares(2, 1, 2000);
+	do_squares(2, 1, storm_count(2000));
 }
 
 /* PX-10 */
 Test(worker, pain_12_being_replaced_never_hangs_the_pool, .timeout = 120)
 {
-	do_squares(4, 2, 1000);
+	do_squares(4, 2, storm_count(1000));
 }
 
 static int long_square(struct carom_call *call)
