@@ -15,8 +15,8 @@
  * Where pidfd_open(2) is denied only a clone gives a pidfd. Then carom_fork() forks a
  * process in between, which the atfork handlers run in, and that clones the child as
  * its sibling, hands the pidfd over, and ends. Whoever kills it in between leaves at
- * most a child that ends by itself, because nobody opens its gate. The last way is none
- * then.
+ * most a child that ends by itself, because nobody opens its gate. So it is not killed for
+ * being late once it clones: enum passage says who came first. The last way is none then.
  *
  * What raw clone breaks under glibc, and find_cure() with cure() repairs:
  *
@@ -58,6 +58,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -76,6 +77,7 @@
 #include "core/probe.h"
 #include "core/robust_head.h"
 #include "core/signals.h"
+#include "core/time.h"
 
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP UINT64_C(0x200000000)
@@ -386,13 +388,36 @@ static pid_t by_fork(const struct carom_clone_options *options, const struct car
 
 /* --- through a process in between -------------------------------------- */
 
+#define REPORT_NS CAROM_SECONDS(10) /* who takes longer over two system calls has been stopped */
+
+/**
+ * enum passage - how far the process in between is; it is shared with that one
+ * @PASSAGE_OPEN:     it runs the handlers
+ * @PASSAGE_TAKEN:    it clones, and then says whom: it is waited for
+ * @PASSAGE_GIVEN_UP: it was late, is killed, and clones nobody
+ *
+ * Either side goes on from PASSAGE_OPEN by one compare-and-swap. Without it the deadline
+ * could fall between clone and report: a child that nobody has ever heard of.
+ */
+enum passage { PASSAGE_OPEN, PASSAGE_TAKEN, PASSAGE_GIVEN_UP };
+
+static bool pass(_Atomic uint32_t *passage, enum passage how)
+{
+	uint32_t open = PASSAGE_OPEN;
+
+	return atomic_compare_exchange_strong(passage, &open, how);
+}
+
 /* In between: AS-Safe calls only. It says the child's pid, or why there is none; the child returns. */
-static pid_t clone_sibling(int gate[2], int report[2], const struct carom_guard *guard)
+static pid_t clone_sibling(int gate[2], int report[2], const struct carom_guard *guard,
+			   _Atomic uint32_t *passage)
 {
 	struct cure cure = { 0 };
 	int pidfd = -1;
 	pid_t pid = find_cure(&cure);
 
+	if (!pass(passage, PASSAGE_TAKEN))
+		_exit(EXIT_FAILURE);
 	if (pid == 0)
 		pid = clone_plainly(CLONE_PIDFD, true, &pidfd, &cure);
 	if (pid == 0) {
@@ -427,19 +452,28 @@ static pid_t hear_of_birth(int report_fd, int *ret_pidfd)
 }
 
 /* A lock that was held at the fork may stop the one in between for ever. */
+static int wait_for_report(int report_fd, uint64_t deadline_ns, _Atomic uint32_t *passage)
+{
+	int r = carom_descriptor_wait(report_fd, deadline_ns);
+
+	if (r == -ETIMEDOUT && !pass(passage, PASSAGE_GIVEN_UP))
+		r = carom_descriptor_wait(report_fd, carom_deadline_after(REPORT_NS));
+	return r;
+}
+
 static pid_t fork_twice(int gate[2], int report[2], const struct carom_guard *guard,
-			uint64_t deadline_ns, int *ret_pidfd)
+			_Atomic uint32_t *passage, uint64_t deadline_ns, int *ret_pidfd)
 {
 	pid_t between = fork();
 	pid_t pid;
 	int r;
 
 	if (between == 0)
-		return clone_sibling(gate, report, guard);
+		return clone_sibling(gate, report, guard, passage);
 	if (between < 0)
 		return -errno;
 	carom_closep(&report[1]);
-	r = carom_descriptor_wait(report[0], deadline_ns);
+	r = wait_for_report(report[0], deadline_ns, passage);
 	carom_pid_end(between, NULL); /* it has said all it had to say, or is stuck */
 	pid = hear_of_birth(report[0], ret_pidfd);
 	return pid == -EAGAIN && r == -ETIMEDOUT ? r : pid;
@@ -465,15 +499,13 @@ static pid_t let_through(int gate_fd, int cgroup_fd, pid_t pid, int *pidfd)
 	return pid;
 }
 
-static pid_t by_fork_twice(const struct carom_guard *guard, int cgroup_fd, uint64_t deadline_ns,
-			   int *ret_pidfd)
+static pid_t between_pairs(const struct carom_guard *guard, int cgroup_fd, uint64_t deadline_ns,
+			   _Atomic uint32_t *passage, int *ret_pidfd)
 {
 	int gate[2], report[2];
 	int pidfd = -1;
-	pid_t pid = check_cgroup(cgroup_fd);
+	pid_t pid;
 
-	if (pid < 0)
-		return pid;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate) < 0)
 		return -errno;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0) {
@@ -481,7 +513,7 @@ static pid_t by_fork_twice(const struct carom_guard *guard, int cgroup_fd, uint6
 		close_pair(gate);
 		return pid;
 	}
-	pid = fork_twice(gate, report, guard, deadline_ns, &pidfd);
+	pid = fork_twice(gate, report, guard, passage, deadline_ns, &pidfd);
 	if (pid == 0)
 		return 0; /* it has closed them on its way */
 	if (pid > 0)
@@ -490,6 +522,23 @@ static pid_t by_fork_twice(const struct carom_guard *guard, int cgroup_fd, uint6
 		*ret_pidfd = pidfd;
 	close_pair(gate);
 	close_pair(report);
+	return pid;
+}
+
+static pid_t by_fork_twice(const struct carom_guard *guard, int cgroup_fd, uint64_t deadline_ns,
+			   int *ret_pidfd)
+{
+	_Atomic uint32_t *passage;
+	pid_t pid = check_cgroup(cgroup_fd);
+
+	if (pid < 0)
+		return pid;
+	passage = mmap(NULL, sizeof(*passage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (passage == MAP_FAILED)
+		return -errno;
+	pid = between_pairs(guard, cgroup_fd, deadline_ns, passage, ret_pidfd);
+	munmap((void *)passage, sizeof(*passage)); /* the child's copy of the mapping, too */
 	return pid;
 }
 

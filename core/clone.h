@@ -88,6 +88,7 @@ pid_t carom_clone(const struct carom_clone_options *options, int *ret_pidfd);
  * Where pidfd_open(2) is denied there is a process in between: the handlers run in that
  * one, which ends, and the child has its memory. The program's SIGCHLD may tell of it.
  * It is killed if a lock that was held at the fork stops it for too long: -ETIMEDOUT.
+ * Once it is through them the child is made, however late it is.
  *
  * Return: 0 in the child, its pid in the parent, or -EAGAIN, -ENOMEM, -EMFILE,
  * -ENFILE, -ESRCH (as for carom_clone()), -ETIMEDOUT, and what write(2) says of

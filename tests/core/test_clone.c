@@ -23,6 +23,7 @@
 #include "core/guard.h"
 #include "core/descriptors.h"
 #include "core/pidfd.h"
+#include "core/points.h"
 #include "core/robust_head.h"
 #include "core/time.h"
 #include "tests/core/ways.h"
@@ -756,6 +757,46 @@ static void fork_among_stuck_handlers(void)
 Test(clone, that_a_handler_stops_on_its_way_is_given_up, .timeout = 120)
 {
 	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open", fork_among_stuck_handlers)));
+}
+
+/* Who is stopped between clone and report goes on when its being late must have been seen. */
+static void *release_when_late(void *deadline_ns)
+{
+	siginfo_t info = { 0 };
+
+	while (carom_point_hits("fork.between") == 0)
+		sched_yield();
+	CHECK(waitid(P_ALL, 0, &info, WSTOPPED | WNOWAIT) == 0);
+	while (carom_now() <= *(uint64_t *)deadline_ns + CAROM_MILLISECONDS(50))
+		sched_yield();
+	CHECK(kill(info.si_pid, SIGCONT) == 0);
+	return NULL;
+}
+
+static void fork_late(void)
+{
+	uint64_t deadline_ns = carom_deadline_after(CAROM_SECONDS(2)); /* it has to get there */
+	struct carom_exit exit;
+	pthread_t thread;
+	int pidfd = -1;
+	pid_t pid;
+
+	CHECK(carom_point_arm_once("fork.between", 1, SIGSTOP) == 0);
+	CHECK(pthread_create(&thread, NULL, release_when_late, &deadline_ns) == 0);
+	pid = carom_fork(NULL, 0, deadline_ns, &pidfd);
+	if (pid == 0)
+		_exit(7);
+	CHECK(pid > 0 && carom_pidfd_is_child(pidfd));
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0 && exit.status == 7);
+	pthread_join(thread, NULL);
+	CHECK(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
+}
+
+Test(clone, that_is_late_only_after_the_handlers_is_made_all_the_same, .timeout = 120)
+{
+	if (!carom_point_name(0))
+		cr_skip_test("built without -Dpoints=true");
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open", fork_late)));
 }
 
 static void signal_by_number(void)
