@@ -74,7 +74,7 @@
 #include "core/time.h"
 
 #define ATTEMPT_COUNT_MAX 20
-#define ATTEMPT_NS        CAROM_MILLISECONDS(100)
+#define ATTEMPT_NS        CAROM_MILLISECONDS(100) /* of the first five; see time_for() */
 #define FINISH_NS         CAROM_SECONDS(1)
 
 /**
@@ -128,7 +128,7 @@ static pid_t no_error(pid_t pid)
  * fork() gives none: a server that the host program has reaped by then is one that
  * did not start.
  */
-static int fork_server(struct carom_forkserver *server, int server_fd)
+static int fork_server(struct carom_forkserver *server, int server_fd, uint64_t attempt_ns)
 {
 	pid_t program_pid = getpid();
 	bool is_held = !carom_probe(CAROM_FEATURE_PIDFD_OPEN); /* from birth, or never */
@@ -136,7 +136,7 @@ static int fork_server(struct carom_forkserver *server, int server_fd)
 	pid_t pid;
 
 	carom_after_fork_spare(true);
-	pid = is_held ? carom_fork(NULL, 0, carom_deadline_after(ATTEMPT_NS), &server->pidfd)
+	pid = is_held ? carom_fork(NULL, 0, carom_deadline_after(attempt_ns), &server->pidfd)
 		      : no_error(fork());
 	carom_after_fork_spare(false);
 	if (pid == 0)
@@ -156,9 +156,9 @@ static int fork_server(struct carom_forkserver *server, int server_fd)
 }
 
 /* Return: 0, or -ETIMEDOUT: it hangs, or has ended. */
-static int wait_until_ready(const struct carom_forkserver *server)
+static int wait_until_ready(const struct carom_forkserver *server, uint64_t attempt_ns)
 {
-	uint64_t deadline_ns = carom_deadline_after(ATTEMPT_NS);
+	uint64_t deadline_ns = carom_deadline_after(attempt_ns);
 	uint32_t word = 0;
 
 	if (carom_descriptor_wait(server->socket_fd, deadline_ns) == 0 &&
@@ -167,7 +167,7 @@ static int wait_until_ready(const struct carom_forkserver *server)
 	return word == CAROM_FORKSERVER_READY ? 0 : -ETIMEDOUT;
 }
 
-static int start(struct carom_forkserver *server)
+static int start(struct carom_forkserver *server, uint64_t attempt_ns)
 {
 	CAROM_CLEANUP(carom_closep) int server_fd = -1;
 	int pair[2];
@@ -179,16 +179,16 @@ static int start(struct carom_forkserver *server)
 	server_fd = pair[1];
 	r = share_born(&server->born);
 	if (r == 0)
-		r = fork_server(server, server_fd);
+		r = fork_server(server, server_fd, attempt_ns);
 	if (r < 0)
 		return r;
 	/* from here on the page is nobody else's: not a later child's either */
 	madvise(server->born, sizeof(*server->born), MADV_DONTFORK);
 	carom_closep(&server_fd);
-	return wait_until_ready(server);
+	return wait_until_ready(server, attempt_ns);
 }
 
-static int try_once(struct carom_forkserver **ret_server)
+static int try_once(uint64_t attempt_ns, struct carom_forkserver **ret_server)
 {
 	CAROM_CLEANUP(carom_forkserver_freep)
 	struct carom_forkserver *server = calloc(1, sizeof(*server));
@@ -201,11 +201,17 @@ static int try_once(struct carom_forkserver **ret_server)
 		.pidfd = -1,
 		.socket_fd = -1,
 	};
-	r = start(server);
+	r = start(server, attempt_ns);
 	if (r < 0)
 		return r;
 	*ret_server = carom_take_ptr(server);
 	return 0;
+}
+
+/* A lock that is held costs little at first; where there is no processor for it, it gets time. */
+static uint64_t time_for(int attempt)
+{
+	return ATTEMPT_NS * (uint64_t)(1 + attempt / 5);
 }
 
 int carom_forkserver_new(struct carom_forkserver **ret_server)
@@ -216,7 +222,7 @@ int carom_forkserver_new(struct carom_forkserver **ret_server)
 	if (carom_clone_way() == CAROM_CLONE_BY_FORK)
 		return -EOPNOTSUPP;
 	for (int i = 0; i < ATTEMPT_COUNT_MAX && r == -ETIMEDOUT; i++) {
-		r = try_once(ret_server);
+		r = try_once(time_for(i), ret_server);
 		if (r == -ETIMEDOUT)
 			carom_log_event(
 				CAROM_LOG_INFO, CAROM_LOG_EVENT_FORKSERVER_RETRY,
