@@ -24,6 +24,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -81,10 +82,18 @@ static void try_time(void)
 	localtime_r(&now, &parts);
 }
 
+static int stop_at_first(struct dl_phdr_info *info, size_t size, void *unused)
+{
+	(void)info, (void)size, (void)unused;
+	return 1;
+}
+
+/* Its list has a lock of its own, which fork() does not make anew and dlopen() may not need. */
 static void try_loader(void)
 {
 	void *program = dlopen(NULL, RTLD_NOW);
 
+	dl_iterate_phdr(stop_at_first, NULL);
 	if (program) {
 		dlsym(program, "main");
 		dlclose(program);

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <locale.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -331,6 +332,52 @@ static void fork_among_held_locks(void)
 Test(forkserver, children_never_meet_a_lock_held_at_the_fork, .timeout = 120)
 {
 	each_way(fork_among_held_locks);
+}
+
+static _Atomic int forked; /* servers so far */
+
+static void count_fork(void)
+{
+	forked++;
+}
+
+/* The loader's list is locked meanwhile; dlopen() locks it too, but only for what is new there. */
+static int hold_while_two_are_forked(struct dl_phdr_info *info, size_t size, void *is_held)
+{
+	(void)info, (void)size;
+	atomic_store((_Atomic bool *)is_held, true);
+	while (forked < 2)
+		sched_yield();
+	return 1;
+}
+
+static void *hold_the_list(void *is_held)
+{
+	dl_iterate_phdr(hold_while_two_are_forked, is_held);
+	return NULL;
+}
+
+static void fork_while_the_list_is_held(void)
+{
+	_Atomic bool is_held = false;
+	struct carom_forkserver *server;
+	pthread_t thread;
+
+	CHECK(pthread_atfork(NULL, count_fork, NULL) == 0);
+	CHECK(pthread_create(&thread, NULL, hold_the_list, &is_held) == 0);
+	while (!is_held)
+		sched_yield();
+	server = make_server();
+	CHECK(forked > 2);
+	CHECK(run(server, use_and_exit).status == 11);
+	carom_forkserver_free(server);
+	pthread_join(thread, NULL);
+	CHECK(has_no_children());
+}
+
+Test(forkserver, children_never_meet_the_loaders_list_held_at_the_fork, .timeout = 120)
+{
+	each_way(fork_while_the_list_is_held);
 }
 
 static _Atomic int *hanging; /* servers that are still to hang */
