@@ -539,6 +539,8 @@ int carom_connection_begin_receive(struct carom_connection *connection, uint64_t
 	struct carom_incoming *in = &connection->in;
 	int r = take_receive_turn(connection, deadline_ns);
 
+	if (r == 0)
+		in->is_aborted = false;
 	if (r == 0 && in->error) {
 		r = in->error;
 		carom_connection_end_receive(connection);
@@ -686,15 +688,19 @@ static int take_body(struct carom_connection *connection, uint64_t deadline_ns)
 	return r < 0 ? r : end_empty(connection);
 }
 
-/* Until its length is known, and is allowed. */
+/*
+ * Until its length is known, and is allowed. Behind one that was torn it is not waited for: who was
+ * told to come for a message may be the one for whom all others wait.
+ */
 static int begin_message(struct carom_connection *connection, uint64_t size_max,
 			 uint64_t deadline_ns)
 {
-	const struct carom_incoming *in = &connection->in;
-	int r = take_frame(connection, deadline_ns);
+	struct carom_incoming *in = &connection->in;
+	int r = take_frame(connection, in->is_aborted ? CAROM_PASSED : deadline_ns);
 
 	if (r < 0)
 		return r;
+	in->is_aborted = false;
 	return in->size > size_max || in->size > connection->message_max ? -EMSGSIZE : 0;
 }
 
@@ -703,6 +709,8 @@ static int end_receive(struct carom_connection *connection, int r, size_t *ret_s
 {
 	if (ret_size && (r == 0 || r == -EMSGSIZE))
 		*ret_size = connection->in.size; /* which a size_t can say */
+	if (connection->in.is_aborted && r == -EAGAIN)
+		r = -ECONNABORTED;
 	connection->is_lent = false;
 	carom_connection_end_receive(connection);
 	return r;
@@ -711,9 +719,11 @@ static int end_receive(struct carom_connection *connection, int r, size_t *ret_s
 /* Did its sender die on the message? Then the next one is. */
 static bool is_aborted(struct carom_incoming *in, int r)
 {
-	if (r == -ECONNABORTED)
-		forget_message(in);
-	return r == -ECONNABORTED;
+	if (r != -ECONNABORTED)
+		return false;
+	forget_message(in);
+	in->is_aborted = true;
+	return true;
 }
 
 static void *hand_out(struct carom_incoming *in)

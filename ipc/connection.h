@@ -28,8 +28,11 @@
  * mix. So may processes that share an end of a pipe through shared memory, whoever of them
  * is killed: the message that it was sending is then received by nobody, and one that it was
  * receiving in parts (those that are longer than half of the pipe's buffer are) is lost with
- * it. Processes that share a stream's end may not both send, nor both receive, at the same
- * time, and a child by fork() that goes on with its parent's end does so between two messages.
+ * it. Who waits for the rest of a message is told of its sender's end after some 100 ms, also
+ * while others at that end are silent: -ECONNABORTED; but in another pid namespace than that
+ * sender's, or without /proc, only by the next one who sends. Processes that share a stream's
+ * end may not both send, nor both receive, at the same time, and a child by fork() that goes on
+ * with its parent's end does so between two messages.
  *
  * Through shared memory messages are also written and read where they stand, for a cost that
  * does not depend on their size:
@@ -251,6 +254,8 @@ CAROM_API ssize_t carom_connection_write_some(struct carom_connection *connectio
  *	            It is kept: receive it otherwise, or carom_connection_skip()
  *	-EPIPE      the peer closed, and all of its messages were received
  *	-ECONNRESET the peer is gone, and tore a message; for good
+ *	-ECONNABORTED  a message has begun whose sender is gone, others share its end, and there
+ *	            is none behind it yet: none of it is received. The next call goes on
  *	-EBADMSG    the peer sent what is no message; for good
  *	-EBADF      closed, or an end that only sends
  *	-EBUSY      another process that shares this end has received a message in part

@@ -15,6 +15,7 @@
  * @is_known:   its frame is complete, and it is @size bytes long
  * @body:       @body_got bytes of it, with room for @body_room; NULL: none
  * @is_kept:    the message is complete, and what comes behind it has not come
+ * @is_aborted: this call had part of a message whose sender died
  * @skip_left:  bytes before the next frame that nobody wants
  */
 struct carom_incoming {
@@ -24,6 +25,7 @@ struct carom_incoming {
 	unsigned char frame_got;
 	bool is_known;
 	bool is_kept;
+	bool is_aborted;
 	uint64_t size;
 	uint64_t skip_left;
 	unsigned char *body;

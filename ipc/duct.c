@@ -20,15 +20,19 @@
  *       takes TORN for nothing.
  *   I4  Whoever finds that a receiver died passes over NEXT until LAST or TORN: `is_orphan`.
  *       Where it finds a beginning, that was not released, or is the next one's.
+ *   I8  Who has part of a message, and finds no more for a while, asks the kernel whether its
+ *       writer lives. If not, it looks once more: then the message ends there, and what a next
+ *       sender tells of it yet is passed over as in I4.
  *
  * Deaths of who sends, by where (the lock says -EOWNERDEAD to the next one, who renews the
  * ring: all that had been committed is told, what was reserved is forgotten):
  *
  *	before the record is whole       nothing was sent
- *	committed, not told              it is sent, and told by the renewal
+ *	committed, not told              it is sent, and told by the renewal; it was not, as long
+ *	                                 as nobody comes
  *	told, nobody woken               the kernel wakes, whether a next one comes or not: D1 of
  *	                                 ipc/ring.c
- *	between FIRST and LAST           I3: nothing of the message is received
+ *	between FIRST and LAST           I3, I8: nothing of the message is received
  *	LAST is told, `sender` is set    I3: TORN, for nothing
  *
  * and of who receives:
@@ -167,8 +171,10 @@ int carom_duct_attach(int socket, struct carom_duct **ret_duct)
 /* What it has begun and not ended it will not end any more. */
 static void leave(struct carom_duct *duct)
 {
-	if (carom_duct_is_me(duct, &duct->end->sender))
+	if (carom_duct_is_me(duct, &duct->end->sender)) {
 		duct->end->sender.pid = 0;
+		carom_duct_disown(duct);
+	}
 	if (carom_duct_is_me(duct, &duct->end->receiver))
 		duct->end->receiver.pid = 0;
 	if (carom_duct_has_begun_send(duct))

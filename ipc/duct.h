@@ -35,6 +35,8 @@ struct carom_duct_end;
  * @offset:     bytes of the record at hand that were read
  * @left:       bytes of the message at hand that were not
  * @is_within:  some were
+ * @ask_ns:     @is_within, and nothing more is there: when it is asked whether its sender lives;
+ *              0: that is yet to be said
  */
 struct carom_duct {
 	struct carom_duct_end *end;
@@ -55,6 +57,7 @@ struct carom_duct {
 	uint64_t sent;
 	uint64_t offset;
 	uint64_t left;
+	uint64_t ask_ns;
 	bool is_within;
 };
 

@@ -100,6 +100,15 @@ static inline void carom_duct_unlock(struct carom_mutex *mutex, _Atomic bool *be
 	carom_mutex_release(mutex);
 }
 
+/** carom_duct_sign() - what the other end knows this process by, as the writer of a message in parts */
+void carom_duct_sign(struct carom_duct *duct);
+
+/** carom_duct_disown() - this process will not send the rest of that message */
+void carom_duct_disown(struct carom_duct *duct);
+
+/** carom_duct_has_lost_writer() - has it ended, of the message that comes in? Asks the kernel */
+bool carom_duct_has_lost_writer(const struct carom_duct *duct);
+
 /* ---- the other end: ipc/duct_peer.c ---- */
 
 /** carom_duct_peer_has_gone() - for the porter */

@@ -16,6 +16,9 @@
 #define PAUSE_MIN_NS 100
 #define PAUSE_MAX_NS 4000
 
+/* Within a message, and nothing comes: does its sender live? */
+#define ASK_NS CAROM_MILLISECONDS(100)
+
 struct record {
 	const void *data;
 	size_t size;
@@ -187,6 +190,7 @@ int carom_duct_look(struct carom_duct *duct, uint64_t deadline_ns, uint64_t *ret
 static void begin_parts(struct carom_duct *duct)
 {
 	duct->is_within = true;
+	duct->ask_ns = 0;
 	duct->end->is_receiving = true;
 	if (carom_duct_is_nobody(&duct->end->receiver))
 		carom_duct_be(duct, &duct->end->receiver);
@@ -231,11 +235,57 @@ static int check_part(struct carom_duct *duct, size_t size)
 	return 0;
 }
 
+/* I8: what it had told of before it ended is there by now; so is the end, if it was the last one. */
+static int outlive_writer(struct carom_duct *duct, struct record *record)
+{
+	int r;
+
+	carom_duct_is_over(duct);
+	r = try_record(duct, record, CAROM_PASSED);
+	if (r != -EAGAIN)
+		return r;
+	duct->end->is_orphan = true;
+	end_parts(duct);
+	return -ECONNABORTED;
+}
+
+/* The next part, which may never come. */
+static int wait_for_part(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
+{
+	bool is_last;
+	int r;
+
+	do {
+		if (duct->ask_ns == 0)
+			duct->ask_ns = carom_deadline_after(ASK_NS);
+		is_last = deadline_ns <= duct->ask_ns;
+		r = receive_record(duct, is_last ? deadline_ns : duct->ask_ns, record);
+		if ((r != -EAGAIN && r != -ETIMEDOUT) || carom_now() < duct->ask_ns)
+			break;
+		duct->ask_ns = 0;
+		if (carom_duct_has_lost_writer(duct))
+			return outlive_writer(duct, record);
+	} while (!is_last);
+	return r;
+}
+
+static int receive_part(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
+{
+	int r = try_record(duct, record, CAROM_PASSED);
+
+	if (r == -EAGAIN)
+		r = wait_for_part(duct, deadline_ns, record);
+	if (r == 0)
+		duct->ask_ns = 0;
+	return r;
+}
+
 ssize_t carom_duct_read(struct carom_duct *duct, void *buffer, size_t size, uint64_t deadline_ns)
 {
 	struct record record;
 	size_t n;
-	int r = receive_record(duct, deadline_ns, &record);
+	int r = duct->is_within ? receive_part(duct, deadline_ns, &record)
+				: receive_record(duct, deadline_ns, &record);
 
 	if (r < 0)
 		return r == -EPIPE ? 0 : r;

@@ -56,7 +56,7 @@ int carom_duct_commit(struct carom_duct *duct, size_t size)
 	return carom_ring_commit_quietly(&duct->out, size, CAROM_RING_RECORD);
 }
 
-/* I3 */
+/* I3. Told of with what follows it, so that nobody finds it alone without need. */
 static int send_torn(struct carom_duct *duct, uint64_t deadline_ns)
 {
 	void *room;
@@ -65,7 +65,6 @@ static int send_torn(struct carom_duct *duct, uint64_t deadline_ns)
 	if (r < 0)
 		return r;
 	carom_ring_commit_quietly(&duct->out, 0, CAROM_RING_TORN);
-	carom_ring_tell(&duct->out, CAROM_RING_PRODUCER);
 	CAROM_POINT("duct.torn");
 	duct->end->is_sending = false;
 	carom_duct_be_nobody(&duct->end->sender);
@@ -154,6 +153,7 @@ static void end_part(struct carom_duct *duct, size_t size, bool is_first, bool i
 	if (is_first) {
 		duct->end->is_sending = true;
 		carom_duct_be(duct, &duct->end->sender);
+		carom_duct_sign(duct);
 	}
 	CAROM_POINT("duct.part");
 	carom_ring_commit_quietly(&duct->out, size + (is_first ? DUCT_HEAD_SIZE : 0), kind);

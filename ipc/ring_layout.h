@@ -55,15 +55,29 @@ struct carom_ring_side {
 };
 
 /**
+ * struct carom_ring_writer - of a pipe: the process whose message in parts it is, or was
+ * @pid:   0: it gave the message up
+ * @born:  as carom_pid_born() says, or 0
+ * @space: the pid namespace in which that is its number, or 0
+ */
+struct carom_ring_writer {
+	_Atomic uint64_t pid;
+	_Atomic uint64_t born;
+	_Atomic uint64_t space;
+};
+
+/**
  * struct carom_ring_shared - the start of the segment
  * @magic:    CAROM_RING_MAGIC
  * @capacity: bytes from CAROM_RING_DATA_OFFSET on; a power of two
  * @sides:    by enum carom_ring_end
+ * @writer:   written by the producer, before the first part can be seen
  */
 struct carom_ring_shared {
 	alignas(CAROM_RING_LINE) _Atomic uint64_t magic;
 	_Atomic uint64_t capacity;
 	struct carom_ring_side sides[2];
+	alignas(CAROM_RING_LINE) struct carom_ring_writer writer;
 };
 
 _Static_assert(sizeof(struct carom_ring_shared) <= CAROM_RING_DATA_OFFSET, "the header's page");

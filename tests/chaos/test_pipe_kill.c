@@ -64,8 +64,8 @@ static bool is_whole(const uint32_t *words, size_t size)
 	return true;
 }
 
-/* The next message, or the end; by poll(2), if that is how. */
-static long next(struct carom_connection *connection, uint32_t *words, bool polls)
+/* By poll(2), if that is how. */
+static long receive(struct carom_connection *connection, uint32_t *words, bool polls)
 {
 	struct pollfd poll_fd = { .events = POLLIN };
 	size_t size = 0;
@@ -79,6 +79,17 @@ static long next(struct carom_connection *connection, uint32_t *words, bool poll
 		if (poll(&poll_fd, 1, 20000) != 1)
 			return -ETIMEDOUT;
 	return r < 0 ? r : (long)size;
+}
+
+/* The next message, or the end. */
+static long next(struct carom_connection *connection, uint32_t *words, bool polls)
+{
+	long size;
+
+	do
+		size = receive(connection, words, polls);
+	while (size == -ECONNABORTED);
+	return size;
 }
 
 static void receive_all(struct stage *stage, struct carom_connection *connection, bool polls)

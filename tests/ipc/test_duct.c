@@ -449,6 +449,7 @@ Test(duct, others_go_on_after_a_writer_was_killed_within_a_message, .timeout = 6
 		MEMORY(first, second, .buffer_size = 4096);
 		void *data = NULL;
 		size_t size;
+		int r;
 		pid_t pid = child();
 
 		if (pid == 0) {
@@ -470,7 +471,10 @@ Test(duct, others_go_on_after_a_writer_was_killed_within_a_message, .timeout = 6
 		pid = child();
 		if (pid == 0)
 			_exit(give(first, "whole", 5) || give_filled(first, 10000, 2, soon()));
-		cr_assert(zero(int, carom_connection_recv_bytes(second, 0, soon(), &data, &size)));
+		do /* who is within the message may be told that it is torn before the next one comes */
+			r = carom_connection_recv_bytes(second, 0, soon(), &data, &size);
+		while (r == -ECONNABORTED);
+		cr_assert(zero(int, r));
 		cr_expect(zero(int, strcmp(data, "whole")));
 		free(data);
 		cr_expect(take_filled(second, 10000, 2));
