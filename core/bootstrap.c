@@ -72,6 +72,24 @@ static void say(const struct carom_parcel *parcel, const char *text, const char 
 }
 
 /*
+ * Not by dladdr(3) where there is a choice: that takes a lock, and reads the symbols of
+ * every library, whose pages each child would then have to get and to give back.
+ */
+static bool is_code(carom_process_fn *function)
+{
+	void *address = (void *)(uintptr_t)function;
+#if __GLIBC_PREREQ(2, 35)
+	struct dl_find_object object;
+
+	return _dl_find_object(address, &object) == 0;
+#else
+	Dl_info info;
+
+	return dladdr(address, &info) != 0;
+#endif
+}
+
+/*
  * An address in a library that was loaded after the fork server was made is nothing
  * there. The service makes a new server when it sees that something was loaded; this
  * is the last line, and says what happened instead of a crash.
@@ -79,13 +97,11 @@ static void say(const struct carom_parcel *parcel, const char *text, const char 
 static carom_process_fn *find(const struct carom_parcel *parcel, carom_process_fn *function,
 			      const char *name)
 {
-	Dl_info info;
-
 	if (!function) {
 		function = carom_registered(name);
 		if (!function)
 			say(parcel, "no function is registered here as ", name);
-	} else if (!dladdr((void *)(uintptr_t)function, &info)) {
+	} else if (!is_code(function)) {
 		say(parcel, "its function is not loaded in this process", "");
 		function = NULL;
 	}
