@@ -21,6 +21,7 @@
 #include "core/points.h"
 #include "core/process_private.h"
 #include "core/sandbox_private.h"
+#include "core/streams.h"
 #include "core/temp_dir_private.h"
 
 static struct carom_context_options options_here;
@@ -44,19 +45,6 @@ static void become(const struct carom_parcel *parcel)
 	if (parcel->directory && chdir(parcel->directory) < 0)
 		carom_log_event(CAROM_LOG_INFO, CAROM_LOG_EVENT_DIRECTORY_LOST, "%s: %s",
 				parcel->directory, carom_strerror(errno));
-}
-
-static void read_from_nowhere(void)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	if (fd > STDIN_FILENO) {
-		dup2(fd, STDIN_FILENO);
-		close(fd);
-	} else if (fd == STDIN_FILENO) {
-		fcntl(fd, F_SETFD, 0);
-	}
-	clearerr(stdin);
 }
 
 /* --- the function ------------------------------------------------------ */
@@ -182,7 +170,8 @@ _Noreturn void carom_bootstrap(const struct carom_parcel *parcel)
 {
 	CAROM_POINT("child.unpacked");
 	become(parcel);
-	read_from_nowhere();
+	if (parcel->context.method != CAROM_START_FORKSERVER) /* its server did */
+		carom_streams_read_nothing();
 	carom_term_signal_settle();
 	carom_finalizers_clear();
 	carom_leave_as_child();

@@ -43,9 +43,9 @@
 
 /*
  * A child runs a carom_process_fn with default signal dispositions, an empty signal mask,
- * PDEATHSIG SIGKILL and no descriptors but 0, 1, 2 and those of the request. Its return
- * value is the exit status (through _exit() after fflush(NULL); atexit handlers of the
- * program do not run).
+ * PDEATHSIG SIGKILL and no descriptors but 0, which is /dev/null, 1, 2 and those of the
+ * request. Its return value is the exit status (through _exit() after fflush(NULL);
+ * atexit handlers of the program do not run).
  */
 typedef carom_process_fn carom_child_fn;
 

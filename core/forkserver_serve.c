@@ -45,6 +45,7 @@
 #include "core/pid_namespace.h"
 #include "core/pidfd.h"
 #include "core/signals.h"
+#include "core/streams.h"
 #include "core/written.h"
 
 /* --- the self-test ----------------------------------------------------- */
@@ -371,6 +372,7 @@ _Noreturn void carom_forkserver_serve(int socket_fd, struct carom_born *born, pi
 	if (carom_packet_send(server.socket_fd, &ready, sizeof(ready), NULL, 0, 0) < 0)
 		_exit(EXIT_FAILURE);
 	carom_preload_run();
+	carom_streams_read_nothing(); /* once for all children: less that each has to do, and to undo */
 	carom_leave_prepare(); /* after what was preloaded has said what is to be done at its end */
 	for (;;)
 		serve_one(&server, the_errand);

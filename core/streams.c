@@ -7,11 +7,13 @@
 #include "core/streams.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 static bool is_pending(int signal_number)
 {
@@ -42,4 +44,17 @@ void carom_streams_flush(void)
 	if (!was_pending && is_pending(SIGPIPE))
 		take_signal(&broken_pipe);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void carom_streams_read_nothing(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd > STDIN_FILENO) {
+		dup2(fd, STDIN_FILENO);
+		close(fd);
+	} else if (fd == STDIN_FILENO) {
+		fcntl(fd, F_SETFD, 0);
+	}
+	clearerr(stdin);
 }

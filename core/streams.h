@@ -1,4 +1,4 @@
-/* Streams: what stands in their buffers at the end of a process. */
+/* Streams: where a child reads from, and what stands in buffers at the end of a process. */
 #ifndef CAROM_CORE_STREAMS_H
 #define CAROM_CORE_STREAMS_H
 
@@ -9,5 +9,8 @@
  * to die by SIGPIPE. MT-Safe. Blocks as long as the one who reads them.
  */
 void carom_streams_flush(void);
+
+/** carom_streams_read_nothing() - what the program has on its stdin is not for its children */
+void carom_streams_read_nothing(void);
 
 #endif

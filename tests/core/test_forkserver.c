@@ -126,6 +126,13 @@ static struct carom_exit run(struct carom_forkserver *server, carom_child_fn *fu
 
 /* --- a child's whole life ---------------------------------------------- */
 
+static int read_stdin(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	char byte;
+
+	return (int)read(STDIN_FILENO, &byte, 1);
+}
+
 Test(forkserver, makes_children_that_are_the_programs_own, .timeout = 120)
 {
 	CAROM_CLEANUP(carom_forkserver_freep) struct carom_forkserver *server = NULL;
@@ -145,6 +152,24 @@ Test(forkserver, makes_children_that_are_the_programs_own, .timeout = 120)
 	cr_expect(eq(int, exit.kind, CAROM_EXIT_EXITED));
 	cr_expect(eq(int, exit.status, 7));
 	close(pidfd);
+}
+
+/* BO-09: of a pool's workers as of processes */
+Test(forkserver, has_children_that_read_nothing, .timeout = 120)
+{
+	CAROM_CLEANUP(carom_forkserver_freep) struct carom_forkserver *server = NULL;
+	struct carom_exit exit;
+	int ends[2];
+	char text[4] = "";
+
+	cr_assert(zero(int, pipe2(ends, O_CLOEXEC)));
+	cr_assert(eq(int, (int)write(ends[1], "mine", 4), 4));
+	cr_assert(eq(int, dup2(ends[0], STDIN_FILENO), STDIN_FILENO));
+	server = make_server();
+	exit = run(server, read_stdin);
+	cr_expect(eq(int, exit.kind, CAROM_EXIT_EXITED));
+	cr_expect(zero(int, exit.status));
+	cr_expect(eq(int, (int)read(STDIN_FILENO, text, 4), 4));
 }
 
 static int look_around(const void *argument, size_t size, const int *fds, size_t fd_count)
