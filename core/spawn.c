@@ -55,6 +55,7 @@
 /**
  * struct start - what the child is given, and gives back
  * @path:   where to look for a program without a slash
+ * @found_at: in that, the directory that is tried first; afterwards the one tried last
  * @is_outside: the child was not born in its cgroup, and has to enter it
  * @parent: the pid the child's getppid() must give
  * @error:  0, or why there is no new program: negative errno; in shared memory
@@ -62,6 +63,7 @@
 struct start {
 	const struct carom_spawn_options *options;
 	const char *path;
+	size_t found_at;
 	bool is_outside;
 	pid_t parent;
 	volatile int *error;
@@ -139,30 +141,41 @@ static IN_CHILD bool join_path(const char *directory, size_t length, const char 
 	return true;
 }
 
-/* As execvpe(3), but a file of unknown format is an error, not a script. */
-static IN_CHILD int exec_in_path(const char *path, const char *name, char *const *argv,
-				 char *const *envp)
+static IN_CHILD int exec_at(struct start *start, size_t offset, const char *name, char *const *envp)
 {
+	const char *directory = start->path + offset;
 	char program[PATH_MAX];
+
+	if (!join_path(directory, strcspn(directory, ":"), name, program))
+		return -ENOENT;
+	start->found_at = offset;
+	execve(program, start->options->argv, envp);
+	return -errno;
+}
+
+/* As execvpe(3), but a file of unknown format is an error, not a script. */
+static IN_CHILD int exec_in_path(struct start *start, const char *name, char *const *envp)
+{
 	bool was_denied = false;
+	size_t offset = 0;
 
+	if (start->found_at) /* if it is not to be run there any more, it may be elsewhere */
+		(void)exec_at(start, start->found_at, name, envp);
 	for (;;) {
-		size_t length = strcspn(path, ":");
+		int r = exec_at(start, offset, name, envp);
 
-		if (join_path(path, length, name, program)) {
-			execve(program, argv, envp);
-			if (errno == EACCES)
-				was_denied = true; /* another directory may hold one to run */
-			else if (errno != ENOENT && errno != ENOTDIR && errno != ESTALE)
-				return -errno;
-		}
-		if (path[length] == '\0')
+		if (r == -EACCES)
+			was_denied = true; /* another directory may hold one to run */
+		else if (r != -ENOENT && r != -ENOTDIR && r != -ESTALE)
+			return r;
+		offset += strcspn(start->path + offset, ":");
+		if (start->path[offset] == '\0')
 			return was_denied ? -EACCES : -ENOENT;
-		path += length + 1;
+		offset++;
 	}
 }
 
-static IN_CHILD int become_program(const struct start *start)
+static IN_CHILD int become_program(struct start *start)
 {
 	const struct carom_spawn_options *options = start->options;
 	char *const *envp = options->envp ? options->envp : environ;
@@ -184,14 +197,15 @@ static IN_CHILD int become_program(const struct start *start)
 		r = guard_child(start);
 	if (r < 0)
 		return r;
-	carom_signals_default();
+	if (!options->signals_are_default)
+		carom_signals_default();
 	carom_signals_restore(0);
 	CAROM_POINT("spawn.ready");
 	r = options->prepare ? options->prepare(options->prepare_data) : 0;
 	if (r < 0)
 		return r;
 	if (!strchr(program, '/'))
-		return exec_in_path(start->path, program, options->argv, envp);
+		return exec_in_path(start, program, envp);
 	execve(program, options->argv, envp);
 	return -errno;
 }
@@ -373,6 +387,7 @@ static pid_t spawn_with(const struct carom_spawn_options *options, volatile int 
 	struct start start = {
 		.options = options,
 		.path = path ? path : "/bin:/usr/bin",
+		.found_at = options->found_at ? *options->found_at : 0,
 		.parent = getpid(),
 		.error = error,
 	};
@@ -385,6 +400,8 @@ static pid_t spawn_with(const struct carom_spawn_options *options, volatile int 
 		return -ENOMEM;
 	pid = start_on(stack, &start, ret_pidfd);
 	give_stack(stack);
+	if (pid > 0 && options->found_at)
+		*options->found_at = start.found_at;
 	return pid;
 }
 

@@ -13,6 +13,9 @@ struct carom_guard;
 /**
  * struct carom_spawn_options - a program to run in a child
  * @program:  looked up in PATH unless it contains a slash; NULL: argv[0]
+ * @found_at: where in PATH, in bytes, the program was found the last time: it is looked for
+ *            there first, and told where it is now. The caller's, 0 at first; of one program
+ *            and one PATH, and not used with @prepare. NULL: PATH is gone through each time
  * @argv:     NULL-terminated
  * @envp:     NULL: this process's environment
  * @stdin_fd, @stdout_fd, @stderr_fd: become 0, 1, 2 of the child; -1 leaves
@@ -20,6 +23,8 @@ struct carom_guard;
  * @keep_fds: further ones that stay open in the program, under their numbers, above 2
  *            (below 0: none). All others are closed in the child
  * @new_group: the child leads a process group of its own
+ * @signals_are_default: no signal is ignored or caught in this process: the child is spared
+ *            64 system calls that make them default
  * @death_signal: sent to the child when the calling thread ends, with its process
  *            or alone; 0 none
  * @guard:    instead of @death_signal: see core/guard.h; NULL none
@@ -31,6 +36,7 @@ struct carom_guard;
  */
 struct carom_spawn_options {
 	const char *program;
+	size_t *found_at;
 	char *const *argv;
 	char *const *envp;
 	int stdin_fd;
@@ -39,6 +45,7 @@ struct carom_spawn_options {
 	const int *keep_fds;
 	size_t keep_count;
 	bool new_group;
+	bool signals_are_default;
 	int death_signal;
 	const struct carom_guard *guard;
 	int cgroup_fd;

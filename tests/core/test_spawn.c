@@ -14,6 +14,7 @@
 
 #include "core/descriptors.h"
 #include "core/pidfd.h"
+#include "core/signals.h"
 #include "core/spawn.h"
 #include "core/time.h"
 #include "tests/core/ways.h"
@@ -191,6 +192,51 @@ static void search_path(void)
 		  sizeof(path));
 }
 
+static void run_again(struct carom_spawn_options *options)
+{
+	int pidfd = -1;
+
+	CHECK(carom_spawn(options, &pidfd) > 0 && end_of(pidfd).status == 0);
+}
+
+static void remember_place(void)
+{
+	size_t found_at = 0;
+	struct carom_spawn_options options = { .argv = ARGV("again"),
+					       .found_at = &found_at,
+					       LEAVE };
+	char path[256];
+
+	snprintf(path, sizeof(path), "/nonexistent:%s:%s/there:/bin", directory, directory);
+	setenv("PATH", path, 1);
+	put_file("there/again", "#!/bin/true\n", 0700);
+	run_again(&options);
+	CHECK(found_at == strlen("/nonexistent:") + strlen(directory) + 1);
+	put_file("again", "neither a program nor a script\n", 0700);
+	run_again(&options); /* it is not looked for before */
+	remove_file("there/again");
+	remove_file("again");
+	put_file("again", "#!/bin/true\n", 0700);
+	run_again(&options); /* but everywhere, if it is gone */
+	CHECK(found_at == strlen("/nonexistent:"));
+	remove_file("again");
+	options.argv = ARGV("true");
+	run_again(&options);
+	CHECK(path[found_at] == '/' && strcmp(path + found_at, "/bin") == 0);
+}
+
+Test(spawn, finds_a_program_where_it_was, .timeout = 120)
+{
+	char path[128];
+
+	cr_assert(ne(ptr, mkdtemp(directory), NULL));
+	snprintf(path, sizeof(path), "%s/there", directory);
+	cr_assert(zero(int, mkdir(path, 0700)));
+	each_way(remember_place);
+	cr_expect(zero(int, rmdir(path)));
+	cr_expect(zero(int, rmdir(directory)));
+}
+
 Test(spawn, looks_programs_up_in_path, .timeout = 120)
 {
 	cr_assert(ne(ptr, mkdtemp(directory), NULL));
@@ -335,6 +381,25 @@ static void show_signals(void)
 Test(spawn, program_starts_with_clean_signals, .timeout = 120)
 {
 	each_way(show_signals);
+}
+
+static void leave_signals(void)
+{
+	char text[4096];
+
+	carom_signals_default();
+	output_of((struct carom_spawn_options){ .argv = ARGV("cat", "/proc/self/status"),
+						.signals_are_default = true,
+						LEAVE },
+		  text, sizeof(text));
+	CHECK(strstr(text, "SigBlk:\t0000000000000000\n"));
+	CHECK(strstr(text, "SigIgn:\t0000000000000000\n"));
+	CHECK(strstr(text, "SigCgt:\t0000000000000000\n"));
+}
+
+Test(spawn, leaves_signals_alone_that_are_default, .timeout = 120)
+{
+	each_way(leave_signals);
 }
 
 static _Atomic long handled;
