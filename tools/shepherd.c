@@ -20,6 +20,7 @@
  */
 #include "tools/shepherd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -38,6 +39,7 @@
 #include "core/descriptors.h"
 #include "core/process_tree.h"
 #include "core/sandbox_program.h"
+#include "core/signals.h"
 #include "core/spawn.h"
 #include "core/time.h"
 #include "tools/run_words.h"
@@ -127,14 +129,22 @@ static bool report(const struct carom_shepherd_report *report)
 
 /* --- one job ----------------------------------------------------------- */
 
+/* One without a mark is the same program in all jobs: it is looked for in PATH once. */
+static bool is_fixed(const struct carom_shepherd *shepherd, char *const *words)
+{
+	return strcmp(shepherd->command[0], words[0]) == 0;
+}
+
 static pid_t start(const struct carom_shepherd *shepherd, const struct order *order,
 		   struct job *job)
 {
+	static size_t found_at;
 	struct carom_spawn_options options = {
 		.stdin_fd = -1, /* our own: /dev/null */
 		.stdout_fd = order->output_fds[0],
 		.stderr_fd = order->output_fds[1],
 		.new_group = true,
+		.signals_are_default = true, /* become_shepherd() */
 		.death_signal = SIGKILL,
 		.cgroup_fd = order->group_fd > 0 ? order->group_fd : 0,
 	};
@@ -153,6 +163,7 @@ static pid_t start(const struct carom_shepherd *shepherd, const struct order *or
 	if (pid < 0)
 		return pid;
 	options.argv = words;
+	options.found_at = is_fixed(shepherd, words) && !shepherd->sandbox ? &found_at : NULL;
 	pid = shepherd->sandbox ? carom_sandbox_spawn(shepherd->sandbox, &options, &job->pidfd,
 						      &job->listener_fd)
 				: carom_spawn(&options, &job->pidfd);
@@ -225,12 +236,14 @@ static void look_at_memory(struct job *job)
 	job->is_over_memory = true;
 }
 
-static void drain_signals(void)
+/* SIGCHLD is pending once at most; the next one is told by the next poll(2). */
+static void take_signal(void)
 {
 	struct signalfd_siginfo info;
+	ssize_t n = read(SIGNAL_FD, &info, sizeof(info));
 
-	while (read(SIGNAL_FD, &info, sizeof(info)) > 0)
-		;
+	assert(n == sizeof(info) || errno == EAGAIN);
+	(void)n;
 }
 
 static void wait_for_something(struct job *job)
@@ -248,7 +261,7 @@ static void wait_for_something(struct job *job)
 	if (n == 0 && job->is_being_killed)
 		job->is_stuck = true;
 	if (fds[0].revents)
-		drain_signals();
+		take_signal();
 	reap(job); /* before the order: a command that was faster has not been killed */
 	if (fds[1].revents)
 		take_order(job);
@@ -355,6 +368,7 @@ static int become_shepherd(const struct carom_shepherd *shepherd)
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t all;
 
+	carom_signals_default();
 	sigfillset(&all);
 	if (null_fd < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0 ||
 	    sigaction(SIGCHLD, &on_child, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
