@@ -413,6 +413,21 @@ static int report(struct bench *bench)
 	return is_worse ? STATUS_WORSE : 0;
 }
 
+/* Before anything is run: a name that is not there would pass --fail-on unseen. */
+static int find_all_in_baseline(const struct bench *bench)
+{
+	for (size_t i = 0; i < bench->count && bench->baseline; i++) {
+		const char *name = bench->series[i].name;
+
+		if (carom_bench_baseline_has(bench->baseline, name))
+			continue;
+		carom_say("--compare: '%s' is not in %s", name, bench->options->baseline_path);
+		carom_say_more("-n gives a command the name that it has there");
+		return -ENOENT;
+	}
+	return 0;
+}
+
 static int run_bench(struct bench *bench)
 {
 	const struct carom_bench_options *options = bench->options;
@@ -426,6 +441,8 @@ static int run_bench(struct bench *bench)
 	if (r < 0)
 		return -r;
 	bench->count = (size_t)r;
+	if (find_all_in_baseline(bench) < 0)
+		return CAROM_EXIT_ERROR;
 	status = open_place(bench) < 0 ? CAROM_EXIT_ERROR : run_all(bench);
 	told = report(bench);
 	return status ? status : told;

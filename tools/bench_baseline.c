@@ -90,15 +90,29 @@ static int copy_times(const json_t *array, double **ret_times)
 	return (int)i;
 }
 
+/* NULL: there is none. */
+static const json_t *find(const struct carom_bench_baseline *baseline, const char *name)
+{
+	const json_t *results = json_object_get(baseline->document, "results");
+
+	for (size_t i = 0; i < json_array_size(results); i++) {
+		const json_t *result = json_array_get(results, i);
+
+		if (strcmp(json_string_value(json_object_get(result, "command")), name) == 0)
+			return result;
+	}
+	return NULL;
+}
+
+bool carom_bench_baseline_has(const struct carom_bench_baseline *baseline, const char *name)
+{
+	return find(baseline, name);
+}
+
 int carom_bench_baseline_times(const struct carom_bench_baseline *baseline, const char *name,
 			       double **ret_times)
 {
-	json_t *result;
-	size_t i;
+	const json_t *result = find(baseline, name);
 
-	json_array_foreach(
-		json_object_get(baseline->document, "results"), i,
-		result) if (strcmp(json_string_value(json_object_get(result, "command")), name) ==
-			    0) return copy_times(json_object_get(result, "times"), ret_times);
-	return 0;
+	return result ? copy_times(json_object_get(result, "times"), ret_times) : 0;
 }

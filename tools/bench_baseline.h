@@ -4,6 +4,7 @@
 #ifndef CAROM_TOOLS_BENCH_BASELINE_H
 #define CAROM_TOOLS_BENCH_BASELINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct carom_bench_baseline;
@@ -16,6 +17,9 @@ struct carom_bench_baseline;
 int carom_bench_baseline_load(const char *path, struct carom_bench_baseline **ret_baseline);
 
 struct carom_bench_baseline *carom_bench_baseline_free(struct carom_bench_baseline *baseline);
+
+/** carom_bench_baseline_has() - is there a command of this name? */
+bool carom_bench_baseline_has(const struct carom_bench_baseline *baseline, const char *name);
 
 /**
  * carom_bench_baseline_times() - the times of the command of this name, in seconds, sorted

@@ -142,6 +142,19 @@ Test(bench, fails_where_it_is_told_to)
 	shell_expect_is(done->out, "0\n2\n0\n2\n");
 }
 
+Test(bench, compares_with_nothing_that_is_not_there)
+{
+	const struct shell *done =
+		shell("$C bench -q -r 1 -w 0 -n work true --export-json old.json >/dev/null;"
+		      "$C bench -q -r 1 -w 0 --compare old.json 'touch a' true --fail-on 50%");
+
+	cr_expect(eq(int, done->status, 125));
+	shell_expect_is(done->out, "");
+	shell_expect_has(done->err, "--compare: 'touch a' is not in old.json\n");
+	shell_expect_has(done->err, "-n gives a command the name that it has there\n");
+	cr_expect(eq(int, access("a", F_OK), -1));
+}
+
 Test(bench, writes_tables_that_programs_read)
 {
 	const struct shell *done =
