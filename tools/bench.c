@@ -78,16 +78,11 @@ static int open_output(const char *output, int *ret_fd)
 static int try_groups(struct bench *bench)
 {
 	char reason[CAROM_CGROUP_REASON_SIZE];
-	struct carom_cgroup *group;
-	int r = carom_cgroup_new(
-		&(struct carom_cgroup_options){ .name = "bench", .limits = bench->place.limits },
-		reason, &group);
+	int r = carom_bench_place_make_group(&bench->place, reason);
 
-	if (r == 0) {
-		bench->place.has_groups = true;
-		carom_cgroup_free(group);
+	bench->place.has_groups = r == 0;
+	if (r == 0)
 		return 0;
-	}
 	if (!bench->place.limits)
 		return 0;
 	carom_say("--memory: %s", reason);
@@ -135,6 +130,7 @@ static void close_place(struct bench *bench)
 	carom_closep(&bench->place.signals_fd);
 	carom_closep(&bench->place.stdin_fd);
 	carom_closep(&bench->place.output_fd);
+	bench->place.group = carom_cgroup_free(bench->place.group);
 	(void)carom_cgroup_bury_until(carom_deadline_after(CAROM_NS_PER_SEC));
 }
 
@@ -179,7 +175,7 @@ static int status_of(int error)
 }
 
 /* What is not timed itself: as long as it takes, without limits. Return: 0 or an exit status. */
-static int run_beside(struct bench *bench, const char *what, const struct carom_bench_line *line)
+static int run_beside(struct bench *bench, const char *what, struct carom_bench_line *line)
 {
 	struct carom_bench_place place = bench->place;
 	struct carom_bench_run run;
@@ -189,7 +185,7 @@ static int run_beside(struct bench *bench, const char *what, const struct carom_
 		return 0;
 	place.is_pinned = place.counts = place.has_groups = false;
 	place.timeout_ns = 0;
-	r = carom_bench_run(&place, line->words, &run);
+	r = carom_bench_run(&place, line->words, &line->found_at, &run);
 	if (r < 0)
 		return status_of(r);
 	if (!run.error && !has_failed(&run))
@@ -207,7 +203,7 @@ static int run_once(struct bench *bench, struct carom_bench_series *series, bool
 	if (r)
 		return r;
 	show(bench, series);
-	r = carom_bench_run(&bench->place, series->command.words, &run);
+	r = carom_bench_run(&bench->place, series->command.words, &series->command.found_at, &run);
 	if (r < 0)
 		return status_of(r);
 	bench->run_count++;

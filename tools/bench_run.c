@@ -7,7 +7,10 @@
  *
  *   I1  When this returns nothing of the run lives on: its group is killed, or, without one,
  *       its process group. (What has left that, without a group, is not found.)
- *   I2  The command is bound to its CPUs by being born on them: the mask is this thread's
+ *   I2  A group serves one run after the other while nothing of one stays in it for the next:
+ *       it is empty, and it does not account for memory, where the cache of files would stay
+ *       and the peak. What it has counted before a run is taken from what it has after that.
+ *   I3  The command is bound to its CPUs by being born on them: the mask is this thread's
  *       until it is started, so nothing happens between fork and exec.
  */
 #include "tools/bench_run.h"
@@ -28,8 +31,9 @@
 #define GRACE_NS CAROM_SECONDS(5)
 
 struct run {
-	const struct carom_bench_place *place;
+	struct carom_bench_place *place;
 	struct carom_cgroup *group;
+	bool is_left_empty;
 	struct carom_bench_counters counters;
 	bool counts;
 	pid_t pid;
@@ -43,22 +47,44 @@ static uint64_t ns_of(struct timeval time)
 
 /* ---- its start ---- */
 
-static int make_group(struct run *run)
+int carom_bench_place_make_group(struct carom_bench_place *place, char *reason)
 {
-	char reason[CAROM_CGROUP_REASON_SIZE];
-	int r;
+	uint64_t bytes;
+	int r = carom_cgroup_new(
+		&(struct carom_cgroup_options){ .name = "bench", .limits = place->limits }, reason,
+		&place->group);
 
-	if (!run->place->has_groups)
+	if (r < 0)
+		return r;
+	place->counted = (struct carom_cgroup_cpu){ 0 };
+	place->counts_memory = carom_cgroup_memory_bytes(place->group, &bytes) != -EOPNOTSUPP;
+	return 0;
+}
+
+static int take_group(struct run *run)
+{
+	struct carom_bench_place *place = run->place;
+	char reason[CAROM_CGROUP_REASON_SIZE];
+	int r = 0;
+
+	if (!place->has_groups)
 		return 0;
-	r = carom_cgroup_new(
-		&(struct carom_cgroup_options){ .name = "bench", .limits = run->place->limits },
-		reason, &run->group);
+	if (!place->group)
+		r = carom_bench_place_make_group(place, reason);
 	if (r < 0)
 		carom_say("a run's own cgroup cannot be made: %s", reason);
+	run->group = carom_take_ptr(place->group);
 	return r;
 }
 
-static pid_t start(struct run *run, char *const *words)
+static void give_group(struct run *run)
+{
+	if (run->is_left_empty && !run->place->counts_memory) /* I2 */
+		run->place->group = carom_take_ptr(run->group);
+	run->group = carom_cgroup_free(run->group);
+}
+
+static pid_t start(struct run *run, char *const *words, size_t *found_at)
 {
 	const struct carom_bench_place *place = run->place;
 	cpu_set_t usual;
@@ -71,6 +97,7 @@ static pid_t start(struct run *run, char *const *words)
 	pid = carom_spawn(
 		&(struct carom_spawn_options){
 			.argv = words,
+			.found_at = found_at,
 			.stdin_fd = place->stdin_fd,
 			.stdout_fd = place->output_fd,
 			.stderr_fd = place->output_fd,
@@ -109,6 +136,15 @@ static int watch(const struct run *run, uint64_t deadline_ns)
 	}
 }
 
+/* Returns whether it is. */
+static bool empty(struct carom_cgroup *group)
+{
+	if (carom_cgroup_is_populated(group) == 0)
+		return true;
+	return carom_cgroup_kill(group) == 0 &&
+	       carom_cgroup_wait_empty(group, carom_deadline_after(GRACE_NS)) == 0;
+}
+
 /*
  * What it has left behind goes, too: the next run shall not share the machine with it. The
  * process group is killed before its leader is reaped, whose number keeps it from being
@@ -125,9 +161,8 @@ static int end(struct run *run, uint64_t begun_ns, struct carom_bench_run *taken
 		(void)carom_cgroup_kill(run->group);
 	kill(-run->pid, SIGKILL);
 	(void)carom_pidfd_wait(run->pidfd, CAROM_NO_DEADLINE, &taken->exit);
-	if (run->group && carom_cgroup_is_populated(run->group) != 0 &&
-	    carom_cgroup_kill(run->group) == 0)
-		(void)carom_cgroup_wait_empty(run->group, carom_deadline_after(GRACE_NS));
+	if (run->group)
+		run->is_left_empty = empty(run->group);
 	return r == -EINTR ? r : 0;
 }
 
@@ -146,48 +181,64 @@ static void take_usage(struct carom_bench_run *taken)
 	taken->preemptions = (uint64_t)usage->ru_nivcsw;
 }
 
-static void take_group(struct run *run, struct carom_bench_run *taken)
+/* The kernel's division between the two may move a little between two looks. */
+static uint64_t since(uint64_t before, uint64_t now)
+{
+	return now > before ? now - before : 0;
+}
+
+static void take_cpu(struct run *run, struct carom_bench_run *taken)
+{
+	struct carom_cgroup_cpu *before = &run->place->counted, now;
+
+	if (carom_cgroup_cpu(run->group, &now) < 0) {
+		run->is_left_empty = false; /* nobody knows what the next run would begin with */
+		return;
+	}
+	taken->user_ns = since(before->user_ns, now.user_ns);
+	taken->system_ns = since(before->system_ns, now.system_ns);
+	taken->throttled_ns = since(before->throttled_ns, now.throttled_ns);
+	*before = now;
+}
+
+static void take_memory(struct run *run, struct carom_bench_run *taken)
 {
 	struct carom_cgroup_memory_events events;
-	struct carom_cgroup_cpu cpu;
 	uint64_t peak;
 
-	if (carom_cgroup_cpu(run->group, &cpu) == 0) {
-		taken->user_ns = cpu.user_ns;
-		taken->system_ns = cpu.system_ns;
-		taken->throttled_ns = cpu.throttled_ns;
-	}
 	if (carom_cgroup_memory_peak(run->group, &peak) == 0)
 		taken->peak_bytes = peak;
 	if (carom_cgroup_memory_events(run->group, false, &events) == 0)
 		taken->is_over_memory = events.oom_kill > 0;
 }
 
-int carom_bench_run(const struct carom_bench_place *place, char *const *words,
+int carom_bench_run(struct carom_bench_place *place, char *const *words, size_t *found_at,
 		    struct carom_bench_run *ret_run)
 {
 	struct run run = { .place = place, .pidfd = -1 };
 	struct carom_bench_run taken = { 0 };
 	uint64_t begun_ns;
-	int r = make_group(&run);
+	int r = take_group(&run);
 
 	if (r < 0)
 		return r;
 	run.counts = place->counts && carom_bench_counters_open(&run.counters) == 0;
 	begun_ns = carom_now();
-	run.pid = start(&run, words);
+	run.pid = start(&run, words, found_at);
 	if (run.pid < 0) {
 		taken.error = run.pid;
 	} else {
 		r = end(&run, begun_ns, &taken);
 		take_usage(&taken);
 		if (run.group)
-			take_group(&run, &taken);
+			take_cpu(&run, &taken);
+		if (run.group && place->counts_memory)
+			take_memory(&run, &taken);
 	}
 	if (run.counts)
 		taken.has_counters = carom_bench_counters_take(&run.counters, taken.counters) == 0;
 	carom_closep(&run.pidfd);
-	run.group = carom_cgroup_free(run.group);
+	give_group(&run);
 	*ret_run = taken;
 	return r;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/cgroup_limits.h"
+#include "core/cgroup_usage.h"
 #include "core/exit.h"
 #include "tools/bench_counters.h"
 
@@ -51,7 +52,9 @@ struct carom_bench_run {
  * @cpus:       if @is_pinned
  * @limits:     of each run; NULL none
  * @timeout_ns: of each run; 0 none
- * @has_groups: each run has a cgroup of its own
+ * @has_groups: each run has a cgroup to itself
+ * @group:      made for the next run, or left empty by the one before; NULL: none. With
+ *              @counted, what it has counted, and @counts_memory, the place's own
  * @counts:     each run has counters
  */
 struct carom_bench_place {
@@ -64,16 +67,27 @@ struct carom_bench_place {
 	uint64_t timeout_ns;
 	bool has_groups;
 	bool counts;
+	struct carom_cgroup *group;
+	struct carom_cgroup_cpu counted;
+	bool counts_memory;
 };
 
 /**
+ * carom_bench_place_make_group() - see whether groups can be had, and make the first
+ * @place:  with its limits; place->group is the caller's in the end
+ * @reason: as for carom_cgroup_new(); so is what is returned
+ */
+int carom_bench_place_make_group(struct carom_bench_place *place, char *reason);
+
+/**
  * carom_bench_run() - run it, and wait for its end and for that of all it has started
- * @words: the command, NULL-terminated
+ * @words:    the command, NULL-terminated
+ * @found_at: of the command, see struct carom_spawn_options
  *
  * Return: 0, also if it could not be started (ret_run->error); -EINTR: a signal came, and
  * it was killed; what carom_cgroup_new() says, with the reason said.
  */
-int carom_bench_run(const struct carom_bench_place *place, char *const *words,
+int carom_bench_run(struct carom_bench_place *place, char *const *words, size_t *found_at,
 		    struct carom_bench_run *ret_run);
 
 #endif

@@ -15,10 +15,12 @@
  * struct carom_bench_line - a command that can be started
  * @text:  as given, with parameters in place
  * @words: NULL: there is none
+ * @found_at: where in PATH its program is, see struct carom_spawn_options
  */
 struct carom_bench_line {
 	char *text;
 	char **words;
+	size_t found_at;
 };
 
 /**

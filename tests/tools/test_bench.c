@@ -129,6 +129,35 @@ Test(bench, counts_time_and_memory_of_what_a_command_starts)
 	json_decref(results);
 }
 
+/* One command on one processor cannot have had more of it than it has taken. */
+Test(bench, counts_each_run_for_itself)
+{
+	json_t *results;
+
+	shell("$C bench -r 20 -w 3 --export-json out.json "
+	      "\"sh -c 'i=0; while [ \\$i -lt 20000 ]; do i=\\$((i + 1)); done'\"");
+	results = results_of("out.json");
+	cr_expect(lt(dbl, 0, number_of(results, 0, "user")));
+	cr_expect(lt(dbl, number_of(results, 0, "user") + number_of(results, 0, "system"),
+		     2 * number_of(results, 0, "mean")));
+	json_decref(results);
+}
+
+Test(bench, has_one_group_for_all_runs_if_that_counts_no_memory)
+{
+	const struct shell *done =
+		shell("at=$(awk '$3 == \"cgroup2\" { print $2; exit }' /proc/mounts);"
+		      "$C bench -q -r 4 -w 1 --output log 'cat /proc/self/cgroup' >/dev/null;"
+		      "grep '^0::.*/bench-' log | sort -u | wc -l;"
+		      "grep -c memory \"$at/cgroup.controllers\"");
+
+	if (done->out[0] == '0')
+		cr_skip_test("skipped: there are no cgroups to be had here");
+	if (strstr(done->out, "\n1\n"))
+		cr_skip_test("skipped: cgroups count memory here");
+	shell_expect_is(done->out, "1\n0\n");
+}
+
 Test(bench, fails_where_it_is_told_to)
 {
 	const struct shell *done = shell(
