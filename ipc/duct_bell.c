@@ -2,8 +2,8 @@
  * Duct: the bell
  *
  * Who waits for other things, too, waits for a byte in a socket. The level to hold is: while
- * something can be received, there is a byte. CAROM_RING_BELL of the ring says whether it is
- * armed:
+ * something can be received, there is a byte. `armed` of the ring says whether it
+ * is:
  *
  *	armed         who tells next rings: sends a byte, then disarms
  *	not armed     there is a byte; from the beginning, and after each ringing
@@ -12,13 +12,16 @@
  * make up for what it has not done. So it rings before it tells. But who is woken that early
  * finds nothing; and may not take the byte out, or nobody would ring again. Therefore a sender
  * says that it is about to tell, and who, in a word that the kernel marks when that dies (D1 of
- * ipc/ring.c):
+ * ipc/ring.c; T1 is P2 there, T3 is P3, T4 is P4):
  *
- *	T1  teller := this thread            S1  arm
+ *	T1  word := this thread              S1  arm
  *	T2  armed? then ring, disarm         S2  is somebody telling who lives?
- *	T3  the index, as ever               S3  still armed?
- *	T4  teller := 0                      S4  is the ring empty?
+ *	T3  the index                        S3  still armed?
+ *	T4  word := 0                        S4  is the ring empty?
  *	                                     nobody, armed, and empty: take the byte
+ *
+ * Whoever tells one that sleeps does the same steps, polled or not; T2 is vain then. If a mark
+ * has come into the index meanwhile T3 fails, and T2 is done again: it may have been armed since.
  *
  *   I5  Bytes are taken out by who settles alone, under the bell lock, one at a time. All steps
  *       are sequentially consistent. If S2 finds nobody, then whoever was telling before is

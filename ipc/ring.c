@@ -9,7 +9,7 @@
  * so that it fits an empty one wherever that stands.
  *
  *   I1  A side decides by its private `view`: its own index, which it never reads
- *       back, and the other's, checked when it was loaded. The other side's words
+ *       back but for the marks, and the other's, checked when it was loaded. The other side's words
  *       are loaded once, into a local; only the local is checked and used.
  *   I2  0 <= head - tail <= capacity, in every view. The other's index moves within
  *       that, in its one direction and by multiples of 8, or the view is broken for
@@ -17,31 +17,39 @@
  *   I3  A record is whole before head passes it. Nothing at or above head is read,
  *       nothing between tail and head is written: a producer that dies before its
  *       commit has done nothing.
- *   I4  `asleep` is a hint to save a system call, never the truth. Whoever takes over
- *       or closes an end wakes both sides, whatever it says, since a process may
- *       have died between clearing it and the wake. Of a pipe's ring there may be nobody
- *       who takes over, see D1.
+ *   I4  Whoever takes over or closes an end wakes both sides, whatever it looks like, since a
+ *       process may have died before it did. Of a pipe's ring there may be nobody who takes
+ *       over, see D1.
  *
- * Sleeping without a lost wake-up. One side publishes its index and then looks
- * whether the other sleeps; the other says that it sleeps and then looks at the
- * index. All four accesses are sequentially consistent, so in the one order of
- * all of them either the sleeper's look comes after the store, or the publisher's
- * look comes after "I sleep":
+ * Sleeping without a lost wake-up. A side that is to sleep says so in its `word`, and leaves a
+ * mark in the other one's index; that one publishes by a comparison with the index as it has told
+ * it before, which fails where the mark is. So who publishes to one that is awake looks at
+ * nothing else, and who does to one that may sleep knows it before:
  *
- *	P1 index = new                  S1 wanted = w; asleep = 1
- *	P2 asleep?                      S2 index >= w?
+ *	P1 index = new, if it has no mark	S0 wanted = w; word |= SLEEPS
+ *	   it has:				S1 index |= AWAITED
+ *	P2 word |= own id			S2 index >= w?
+ *	P3 index = new, without the mark	S3 sleeps if the word is what it was in S0
+ *	P4 word = 0; was SLEEPS in it?
+ *	P5 then a wake-up
  *
- *	S1 S2 P1 P2    P2 sees 1: wakes. The sleeper is in FUTEX_WAIT, or gets there
- *	               and finds `asleep` 0: P2's exchange came before.
- *	P1 S1 S2 P2    S2 sees the index: does not sleep. P2 may wake for nothing.
- *	P1 P2 S1 S2    P2 sees 0: no call. S2 sees the index.
- *	S1 P1 S2 P2    both see each other.
+ * All of these are sequentially consistent.
  *
- * `wanted` keeps the producer asleep until its record fits, instead of waking it at
- * each release. It is written before S1 and read after P2 has seen it, so P2 reads
- * the one that belongs to that S1 or a later one. Later: then that later S1 has been
- * or will be followed by its own S2, which comes after P1 if P2 did not see it.
- * closed is published like an index.
+ *	P1 S1          S2 sees the index: does not sleep. The mark is left, and costs one P2 to P4.
+ *	S1 P1 ... S3   P1 has failed. P2, or P4, has changed the word, or will: S3 does not sleep,
+ *	               or it did before P2, and then P4 finds SLEEPS.
+ *	S0 P3 P4 S1    P4 finds SLEEPS, and wakes for nothing. S2 sees the index.
+ *	P2 S0 S1 P3 P4 P2' S3
+ *	               the word has the id as in S0, of the next time that it tells; but not
+ *	               SLEEPS, which went with P4.
+ *
+ *   I6  Whoever sleeps has left its mark, and SLEEPS, and both are there, or a wake-up is on its
+ *       way: they go with P3 and P4 alone, of which P4 is by the same thread and wakes.
+ *
+ * `wanted` keeps the producer asleep until its record fits, instead of waking it at each release.
+ * It is written before S0 and read after P3 has seen the mark, so P3 reads the one that belongs
+ * to that S1 or to a later one. Later: then that S1 has its own S2, which sees P3. Where it is not
+ * reached the mark is put back, and the word is as in S0. closed is published like an index.
  *
  * A pipe's ring (ring_private.h) has its views in memory that all processes of an end
  * share, under locks of the pipe's. So it can be told late:
@@ -50,46 +58,45 @@
  *       looks for more, sleeping or not, tells first. A producer's `mine` passes a record
  *       only once that is whole, so whoever takes over from the dead tells all of `mine`.
  *
- * A producer whose consumer polls a descriptor tells in more steps: see ipc/duct_bell.c. It finds
- * out in P1 itself, which is a comparison with what it has told before: who polls for the first
- * time has left a mark in the index (CAROM_RING_POLLED). So either P1 came before that, and who
- * polls finds it, or it fails.
+ * A producer whose consumer polls a descriptor has the same word, and rings before P3: see
+ * ipc/duct_bell.c. Who polls leaves its mark, too, and for good (CAROM_RING_POLLED). So either P1
+ * came before that, and who polls finds it, or it fails.
  *
  * Deaths. Who tells at one end of a pipe may die between P1 and the wake-up, while other processes
  * have its end open, and do nothing with it, for ever: then there is no end of file, and nobody
  * takes over. It is the kernel that wakes then:
  *
- *	P0 pending := `teller`, at the sleeper's side	S1 as above
- *	P1 index = new					S2 index >= w? If not:
- *	P2 asleep? Then not any more, and a wake-up	S3 queued at `teller`; then
- *	P3 pending := nothing				   index as seen in S2? Then sleep
- *
- *   D1  While a thread tells, the word `teller` is what it has pending on its list of locks
+ *   D1  From before P2 to behind P5 the word is what the thread has pending on its list of locks
  *       (shm/robust.h). If it dies then, the kernel wakes one who sleeps there; and there is one
- *       at most: all others wait for the lock of their end. The word is 0, or names the thread:
- *       the kernel wakes in either case, and marks it in the latter.
- *   D2  A sleeper is queued at `teller`, and only then the index is compared with what it has seen
- *       (futex_waitv(2) goes from word to word in their order). So a death after P1 finds it
- *       queued, or came before, and then the index has changed before it was compared.
+ *       at most: all others wait for the lock of their end. Where the word has the thread's id,
+ *       the kernel changes it, too, to OWNER_DIED, SLEEPS as it was.
+ *   D2  So a death between P2 and P4 finds the sleeper in S3, or has changed the word before. And
+ *       SLEEPS is the bit that the kernel takes for somebody to wake.
  *
- *   D3  Who takes over wakes first, and tells then, by its own P0 to P3. The kernel gives away
- *       the lock of the dead before it looks at what was pending; and if by then `teller` names
+ *   D3  Who takes over wakes first, and tells then, by its own P1 to P5. The kernel gives away
+ *       the lock of the dead before it looks at what was pending; and if by then the word names
  *       somebody else it does nothing. So that one must have woken already: it may die as well.
+ *       And it leaves SLEEPS in the word until P4: for that the kernel wakes, if it marks the word
+ *       of the one who died before only after this one has died, too.
  *
- *	S1 S2 S3 P0 P1 X	X wakes it. Killed between P2 and the wake-up: likewise
- *	S1 S2 P0 P1 X S3	the comparison fails: it looks again
- *	S1 S2 S3' P1 X S3''	queued at `teller`, the index not yet compared: both
- *	S1 S2 P0 P1 P2 X S3	likewise; `asleep` is compared, too
- *	P0 X, or P2 P3 X	nothing was told, or somebody was woken; no harm is done
+ *	S1 S3 P2 P3 X		X marks and wakes
+ *	S1 P2 P3 X S3		X marks: S3 does not sleep
+ *	S1 P2 S0' S1' P3 X S3'	likewise: with P2's id in the word, which was so in S0'
+ *	S1 P2 P3 P4 X		the word is 0, and the kernel wakes for that, too. Before S3: P4 has
+ *				changed it
+ *	P2 X S0 S1 P2' P3' X' S3
+ *				S0 has taken the mark out, or S3 does not sleep while it is there: X'
+ *				has put it there again
+ *	P1 X			nobody was asleep
  *
  * A sleeper that dies has left the queue before its end's lock is somebody else's. Nothing of
- * `teller` is trusted: the kernel looks at no more than its word, and whoever writes nonsense
- * there is not missed, or wakes who looks again. Where the kernel knows no lists of locks, or no
- * futex_waitv(2) (before Linux 5.16), a sleeper looks again every 100 ms. A bare ring has no locks:
- * there a death is told from outside, as the header says.
+ * the word is trusted: the kernel looks at no more than that, and whoever writes nonsense there is
+ * not missed, or wakes who looks again. Where the kernel knows no lists of locks a sleeper looks
+ * again every 100 ms. A bare ring has no locks: there a death is told from outside, as the header
+ * says, and nobody's id is in the word.
  *
- * It costs two stores to the thread's own memory, and no line of anybody else's; P1 is a locked
- * instruction either way. tests/model/bell.pml has the pipe's protocol, with these deaths.
+ * So one who is told while it is awake costs one locked instruction, and no line but the index's.
+ * tests/model/bell.pml has the pipe's protocol, with these deaths.
  */
 #include "ipc/ring.h"
 
@@ -117,84 +124,156 @@ static enum carom_ring_end other(enum carom_ring_end end)
 
 /* --- sleeping and waking --- */
 
-/* @end hears of it if it sleeps, or (@always, I4) even if it seems that it does not. */
-static void wake(struct carom_ring *ring, enum carom_ring_end end, bool always)
+static void wake(struct carom_ring_side *side)
+{
+	carom_futex_wake(&side->teller.word, INT_MAX);
+	CAROM_POINT("ring.woken");
+}
+
+/* I4: whatever it looks like. */
+static void wake_always(struct carom_ring *ring, enum carom_ring_end end)
 {
 	struct carom_ring_side *side = &ring->shared->sides[end];
-	uint32_t seen = atomic_fetch_and(&side->asleep, ~CAROM_RING_SLEEPS);
 
+	atomic_fetch_and(&side->teller.word, ~CAROM_RING_SLEEPS);
 	CAROM_POINT("ring.waking");
-	if (always || (seen & CAROM_RING_SLEEPS))
-		carom_futex_wake(&side->asleep, INT_MAX);
-	CAROM_POINT("ring.woken");
+	wake(side);
 }
 
 static void wake_both(struct carom_ring *ring)
 {
-	wake(ring, CAROM_RING_PRODUCER, true);
-	wake(ring, CAROM_RING_CONSUMER, true);
-}
-
-void carom_ring_wake_sleeper(struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
-{
-	const struct carom_ring_side *sleeper = &ring->shared->sides[other(end)];
-
-	/* relaxed: P2 has seen S1, which stands behind the store */
-	if (atomic_load(&sleeper->asleep) & CAROM_RING_SLEEPS &&
-	    carom_ring_reached(index, atomic_load_explicit(&sleeper->wanted, memory_order_relaxed)))
-		wake(ring, other(end), false);
+	wake_always(ring, CAROM_RING_PRODUCER);
+	wake_always(ring, CAROM_RING_CONSUMER);
 }
 
 /* What the kernel marks if this thread dies (D1), or what its process is known by. */
-static uint32_t teller_of(const struct carom_ring *ring)
+static uint32_t own_id(const struct carom_ring *ring)
 {
-	uint32_t id = ring->is_missed ? carom_robust_tid(carom_robust_self()) : (uint32_t)getpid();
-
-	return carom_life_word((pid_t)id);
+	if (!ring->is_pipe)
+		return 0;
+	return ring->is_missed ? carom_robust_tid(carom_robust_self()) : (uint32_t)getpid();
 }
 
-/* T1 to T4 of ipc/duct_bell.c; where @end's index is not what it was told for any other reason, too */
-void carom_ring_publish_polled(struct carom_ring *ring, enum carom_ring_end end)
+/* P2, T1. What somebody dead has left there goes. */
+static void sign(struct carom_ring_side *theirs, uint32_t id)
+{
+	if (atomic_load(&theirs->teller.word) & ~CAROM_RING_SLEEPS)
+		atomic_fetch_and(&theirs->teller.word, CAROM_RING_SLEEPS);
+	atomic_fetch_or(&theirs->teller.word, id);
+	CAROM_POINT("duct.telling");
+}
+
+/* T2 */
+static void ring_if_armed(struct carom_ring *ring, struct carom_ring_side *theirs)
+{
+	if (!ring->bell || !atomic_load(&theirs->armed))
+		return;
+	ring->bell(ring->userdata);
+	CAROM_POINT("duct.rung");
+	atomic_store(&theirs->armed, 0);
+}
+
+/*
+ * P3, T3. An honest end leaves each mark once meanwhile, so one of the attempts succeeds; one that
+ * is not may miss what it was to be told.
+ *
+ * Return: with what marks it stood there
+ */
+static uint64_t tell_marked(struct carom_ring *ring, enum carom_ring_end end)
+{
+	struct carom_ring_side *sides = ring->shared->sides;
+	uint64_t seen = atomic_load(&sides[end].index), mine = ring->views[end].mine;
+	bool is_told = false;
+
+	for (int i = 0; !is_told && i < 4; i++) {
+		ring_if_armed(ring, &sides[other(end)]);
+		is_told = atomic_compare_exchange_strong(&sides[end].index, &seen,
+							 mine | (seen & CAROM_RING_POLLED));
+	}
+	CAROM_POINT("duct.told");
+	CAROM_POINT("ring.published");
+	return seen & CAROM_RING_MARKS;
+}
+
+/* Is it asleep, and for more than this? Relaxed: the mark that was seen there stands behind it. */
+static bool wants_more(const struct carom_ring_side *theirs, uint64_t marks, uint64_t index)
+{
+	return marks & CAROM_RING_AWAITED &&
+	       !carom_ring_reached(index,
+				   atomic_load_explicit(&theirs->wanted, memory_order_relaxed));
+}
+
+/* P4, P5, T4 */
+static void let_go(struct carom_ring_side *theirs)
+{
+	uint32_t seen = atomic_exchange(&theirs->teller.word, 0);
+
+	CAROM_POINT("ring.waking");
+	if (seen & CAROM_RING_SLEEPS)
+		wake(theirs);
+}
+
+static void publish_marked(struct carom_ring *ring, enum carom_ring_end end)
 {
 	struct carom_ring_side *theirs = &ring->shared->sides[other(end)];
-	uint64_t index = ring->views[end].mine;
-	uint64_t mark = ring->is_pipe && end == CAROM_RING_PRODUCER ? CAROM_RING_POLLED : 0;
+	uint32_t id = own_id(ring);
+	uint64_t marks;
 
-	atomic_store(&theirs->teller.word, teller_of(ring)); /* T1 */
-	CAROM_POINT("duct.telling");
-	if (ring->bell && atomic_load(&theirs->asleep) & CAROM_RING_BELL) { /* T2 */
-		ring->bell(ring->userdata);
-		CAROM_POINT("duct.rung");
-		atomic_fetch_and(&theirs->asleep, ~CAROM_RING_BELL);
+	sign(theirs, id);
+	marks = tell_marked(ring, end);
+	if (wants_more(theirs, marks, ring->views[end].mine)) {
+		atomic_fetch_or(&ring->shared->sides[end].index, CAROM_RING_AWAITED);
+		atomic_fetch_and(&theirs->teller.word, CAROM_RING_SLEEPS);
+	} else {
+		let_go(theirs);
 	}
-	atomic_store(&ring->shared->sides[end].index, index | mark); /* T3, P1 */
-	CAROM_POINT("duct.told");
-	atomic_store(&theirs->teller.word, 0);     /* T4 */
-	carom_ring_wake_sleeper(ring, end, index); /* P2 */
 }
 
-void carom_ring_publish_unmissed(struct carom_ring *ring, enum carom_ring_end end)
+/* D1. Whoever is missed holds a lock, so its list is known. */
+__attribute__((noinline)) void carom_ring_publish_marked(struct carom_ring *ring,
+							 enum carom_ring_end end)
 {
-	carom_ring_publish_once(ring, end);
+	const struct carom_robust *self = ring->is_missed ? carom_robust_self() : NULL;
+
+	if (self)
+		carom_robust_begin(self, &ring->shared->sides[other(end)].teller.link);
+	publish_marked(ring, end);
+	if (self)
+		carom_robust_end(self);
 }
 
-/* Return: what the futex word was then */
-static uint32_t announce_sleep(struct carom_ring_side *side, uint64_t wanted, uint32_t bit)
+/*
+ * S0, S1. The mark of one who died goes first: else the next one who dies would leave the word as it
+ * is in S0.
+ *
+ * Return: what the futex word is to be in S3
+ */
+static uint32_t announce_sleep(struct carom_ring *ring, enum carom_ring_end end, uint64_t wanted)
 {
+	struct carom_ring_side *side = &ring->shared->sides[end];
 	uint32_t seen;
 
 	/* relaxed: S1 orders it */
 	atomic_store_explicit(&side->wanted, wanted, memory_order_relaxed);
-	/* S1: pairs with P2 in carom_ring_publish() and, for `closed`, in carom_ring_close() */
-	seen = atomic_fetch_or(&side->asleep, bit);
+	if (atomic_load(&side->teller.word) & FUTEX_OWNER_DIED)
+		atomic_fetch_and(&side->teller.word, ~(uint32_t)FUTEX_OWNER_DIED);
+	/* pairs, for `closed`, with carom_ring_close() */
+	seen = atomic_fetch_or(&side->teller.word, CAROM_RING_SLEEPS);
 	CAROM_POINT("ring.asleep");
-	return seen | bit;
+	/* S1: pairs with P1 in carom_ring_publish() */
+	atomic_fetch_or(&ring->shared->sides[other(end)].index, CAROM_RING_AWAITED);
+	CAROM_POINT("ring.marked");
+	return (seen & ~(uint32_t)FUTEX_OWNER_DIED) | CAROM_RING_SLEEPS;
 }
 
-/* The other end's index without the mark that this end may have left there. */
-static uint64_t without_mark(const struct carom_ring *ring, enum carom_ring_end end, uint64_t index)
+/* The other end's index without what this end has left there. */
+static uint64_t without_marks(const struct carom_ring *ring, enum carom_ring_end end,
+			      uint64_t index)
 {
-	return ring->is_pipe && end == CAROM_RING_CONSUMER ? index & ~CAROM_RING_POLLED : index;
+	uint64_t polled =
+		ring->is_pipe && end == CAROM_RING_CONSUMER ? CAROM_RING_POLLED : UINT64_C(0);
+
+	return index & ~(CAROM_RING_AWAITED | polled);
 }
 
 /* I2: may the other end's index, @theirs so far, have become @index? */
@@ -221,7 +300,7 @@ static int look(struct carom_ring *ring, enum carom_ring_end end, uint64_t wante
 
 	CAROM_POINT("ring.looking");
 	/* S2: pairs with P1 in carom_ring_publish() */
-	index = without_mark(ring, end, atomic_load(&sides[other(end)].index));
+	index = without_marks(ring, end, atomic_load(&sides[other(end)].index));
 	CAROM_POINT("ring.looked");
 	if (!is_sane(ring, end, index)) {
 		view->broken = true;
@@ -233,58 +312,37 @@ static int look(struct carom_ring *ring, enum carom_ring_end end, uint64_t wante
 	return is_closed ? -EPIPE : -EAGAIN;
 }
 
-/* The half of it that changes first. */
-static const _Atomic uint32_t *low_half(const _Atomic uint64_t *word)
-{
-	return (const _Atomic uint32_t *)word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
-}
-
-static struct futex_waitv entry(const _Atomic uint32_t *word, uint32_t expected)
-{
-	return (struct futex_waitv){ .val = expected, .uaddr = (uintptr_t)word, .flags = FUTEX_32 };
-}
-
-/*
- * S3: until the other end's index is not what this end has just seen, or somebody wakes it, or
- * dies in the middle of telling (D2).
- */
-static int sleep_on(const struct carom_ring *ring, enum carom_ring_end end, uint32_t asleep,
+/* S3. Where nobody is missed it looks again now and then. */
+static int sleep_on(const struct carom_ring *ring, enum carom_ring_end end, uint32_t word,
 		    uint64_t deadline_ns)
 {
-	const struct carom_ring_side *side = &ring->shared->sides[end];
-	const _Atomic uint64_t *theirs = &ring->shared->sides[other(end)].index;
-	uint64_t index = atomic_load(theirs);
-	struct futex_waitv words[] = {
-		entry(&side->teller.word, atomic_load(&side->teller.word)),
-		entry(low_half(theirs), (uint32_t)index),
-		entry(&side->asleep, asleep),
-	};
+	const _Atomic uint32_t *futex = &ring->shared->sides[end].teller.word;
 
-	if (!ring->is_pipe)
-		return carom_futex_wait(&side->asleep, asleep, deadline_ns);
-	if (without_mark(ring, end, index) != ring->views[end].theirs)
-		return -EAGAIN;
-	return carom_futex_wait_any(words, 3, 2, ring->is_missed, deadline_ns);
+	CAROM_POINT("ring.sleeping");
+	return ring->is_pipe && !ring->is_missed
+		       ? carom_futex_wait_briefly(futex, word, deadline_ns)
+		       : carom_futex_wait(futex, word, deadline_ns);
 }
 
 /* As look(), but sleeps instead of -EAGAIN. */
 static int sleep_until(struct carom_ring *ring, enum carom_ring_end end, uint64_t wanted,
 		       uint64_t deadline_ns)
 {
-	struct carom_ring_side *side = &ring->shared->sides[end];
+	_Atomic uint32_t *futex = &ring->shared->sides[end].teller.word;
 	int r;
 
 	do {
-		uint32_t word = announce_sleep(side, wanted, CAROM_RING_SLEEPS);
+		uint32_t word = announce_sleep(ring, end, wanted);
 
 		r = look(ring, end, wanted);
-		if (r != -EAGAIN)
-			break;
-		CAROM_POINT("ring.sleeping");
-		r = sleep_on(ring, end, word, deadline_ns);
-	} while (r != -ETIMEDOUT);
+		if (r == -EAGAIN && sleep_on(ring, end, word, deadline_ns) == -ETIMEDOUT)
+			r = -ETIMEDOUT;
+		if (r == -EAGAIN) /* before it leaves its mark again */
+			r = look(ring, end, wanted);
+	} while (r == -EAGAIN);
 	/* relaxed: one wake-up for nothing, at worst */
-	atomic_fetch_and_explicit(&side->asleep, ~CAROM_RING_SLEEPS, memory_order_relaxed);
+	if (atomic_load_explicit(futex, memory_order_relaxed) & CAROM_RING_SLEEPS)
+		atomic_fetch_and_explicit(futex, ~CAROM_RING_SLEEPS, memory_order_relaxed);
 	return r;
 }
 
@@ -337,8 +395,10 @@ static void begin_view(struct carom_ring_view *view, uint64_t mine, uint64_t the
  */
 static int begin_views(struct carom_ring *ring)
 {
-	uint64_t head = atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].index);
-	uint64_t tail = atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].index);
+	uint64_t head =
+		atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].index) & ~CAROM_RING_AWAITED;
+	uint64_t tail =
+		atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].index) & ~CAROM_RING_AWAITED;
 
 	if (head % RING_WORD_SIZE != 0 || tail % RING_WORD_SIZE != 0)
 		return -EBADMSG;
@@ -634,9 +694,9 @@ void carom_ring_renew(struct carom_ring *ring, enum carom_ring_end end)
 {
 	struct carom_ring_view *view = &ring->views[end];
 
-	wake(ring, other(end), true); /* D3 */
+	wake(&ring->shared->sides[other(end)]); /* D3 */
 	view->held = false;
-	view->told = atomic_load(&ring->shared->sides[end].index) & ~CAROM_RING_POLLED;
+	view->told = atomic_load(&ring->shared->sides[end].index) & ~CAROM_RING_MARKS;
 	carom_ring_publish(ring, end);
 }
 
@@ -652,7 +712,7 @@ bool carom_ring_is_empty(const struct carom_ring *ring)
 	uint64_t head = atomic_load(&ring->shared->sides[CAROM_RING_PRODUCER].index);
 
 	/* relaxed: another thread may be moving it, and an old one only says "not yet" */
-	return without_mark(ring, CAROM_RING_CONSUMER, head) ==
+	return without_marks(ring, CAROM_RING_CONSUMER, head) ==
 	       __atomic_load_n(&ring->views[CAROM_RING_CONSUMER].mine, __ATOMIC_RELAXED);
 }
 
@@ -668,20 +728,17 @@ void carom_ring_poll(struct carom_ring *ring)
 
 void carom_ring_arm(struct carom_ring *ring)
 {
-	struct carom_ring_side *side = &ring->shared->sides[CAROM_RING_CONSUMER];
-	uint64_t mine = __atomic_load_n(&ring->views[CAROM_RING_CONSUMER].mine, __ATOMIC_RELAXED);
-
-	announce_sleep(side, mine + RING_WORD_SIZE, CAROM_RING_BELL);
+	atomic_store(&ring->shared->sides[CAROM_RING_CONSUMER].armed, 1);
 }
 
 void carom_ring_disarm(struct carom_ring *ring)
 {
-	atomic_fetch_and(&ring->shared->sides[CAROM_RING_CONSUMER].asleep, ~CAROM_RING_BELL);
+	atomic_store(&ring->shared->sides[CAROM_RING_CONSUMER].armed, 0);
 }
 
 bool carom_ring_is_armed(const struct carom_ring *ring)
 {
-	return atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].asleep) & CAROM_RING_BELL;
+	return atomic_load(&ring->shared->sides[CAROM_RING_CONSUMER].armed);
 }
 
 uint32_t carom_ring_teller(const struct carom_ring *ring)

@@ -26,32 +26,33 @@
 #define CAROM_RING_LAST   UINT32_C(0x7473616c) /* "last" */
 #define CAROM_RING_TORN   UINT32_C(0x6e726f74) /* "torn": the rest does not come */
 
-/* In a side's `asleep`. */
-#define CAROM_RING_SLEEPS UINT32_C(1) /* in futex(2), or about to */
-#define CAROM_RING_BELL   UINT32_C(2) /* wants to be told by a descriptor, once */
+/* In the low bits of an `index`, which counts in eights, by the other end. */
+#define CAROM_RING_POLLED  UINT64_C(1) /* the consumer polls, for good: see ipc/duct_bell.c */
+#define CAROM_RING_AWAITED UINT64_C(2) /* it sleeps until this changes, or is about to */
+#define CAROM_RING_MARKS   UINT64_C(3)
 
-/* In a producer's `index`, which counts in eights: the consumer polls. See ipc/duct_bell.c. */
-#define CAROM_RING_POLLED UINT64_C(1)
+/* In a side's word: this end is in futex(2), or about to. Who tells it keeps this. */
+#define CAROM_RING_SLEEPS UINT32_C(0x80000000)
 
 #define CAROM_RING_LINE        128 /* two cache lines: processors fetch them in pairs */
 #define CAROM_RING_DATA_OFFSET 4096
 
 /**
  * struct carom_ring_side - what one end writes
- * @index:  bytes committed by the producer, or released by the consumer, ever
- * @asleep: futex word; how this end wants to hear of the other one's index
+ * @index:  bytes committed by the producer, or released by the consumer, ever; and marks
+ * @teller: the futex word on which this end sleeps, CAROM_RING_SLEEPS in it. With the other
+ *          end's user, while it tells this one: then the kernel marks it, or wakes, if that
+ *          dies (D1)
+ * @armed:  it wants to be told by a descriptor, once
  * @closed: not 0 once it is closed
- * @wanted: while @asleep: the other end's index that is worth waking for
- * @teller: the other end's user, while it tells this one; its word is what the kernel marks, or
- *          wakes, if that dies (D1); only a producer whose consumer polls writes it, otherwise
- *          it is 0
+ * @wanted: while it sleeps: the other end's index that is worth waking for
  */
 struct carom_ring_side {
 	alignas(CAROM_RING_LINE) _Atomic uint64_t index;
-	alignas(CAROM_RING_LINE) _Atomic uint32_t asleep;
+	alignas(CAROM_RING_LINE) struct carom_life teller;
+	_Atomic uint32_t armed;
 	_Atomic uint32_t closed;
 	_Atomic uint64_t wanted;
-	struct carom_life teller;
 };
 
 /**

@@ -98,7 +98,7 @@ void carom_ring_disarm(struct carom_ring *ring);
 bool carom_ring_is_armed(const struct carom_ring *ring);
 
 /**
- * carom_ring_teller() - who is between the look at whether it is armed and the record
+ * carom_ring_teller() - who is between T1 and T4
  * Return: its thread id, or, if it is not missed, its process's; 0: nobody who lives, as far as
  * the kernel has said.
  */

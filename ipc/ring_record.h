@@ -17,11 +17,8 @@
 
 #define RING_WORD_SIZE sizeof(uint64_t)
 
-/** carom_ring_publish_polled() - rings first, if that is asked for; see ipc/duct_bell.c */
-void carom_ring_publish_polled(struct carom_ring *ring, enum carom_ring_end end);
-
-/** carom_ring_wake_sleeper() - @end was told of @index, and the other end wants to hear of it */
-void carom_ring_wake_sleeper(struct carom_ring *ring, enum carom_ring_end end, uint64_t index);
+/** carom_ring_publish_marked() - to an end that sleeps or polls: it is woken, or rung for */
+void carom_ring_publish_marked(struct carom_ring *ring, enum carom_ring_end end);
 
 static inline bool carom_ring_reached(uint64_t index, uint64_t wanted)
 {
@@ -117,24 +114,15 @@ static inline void carom_ring_fetch_records(const struct carom_ring *ring,
 
 /* ---- telling ---- */
 
-/* P2: pairs with S1 in announce_sleep() */
-static inline void carom_ring_wake_if_asleep(struct carom_ring *ring, enum carom_ring_end end,
-					     uint64_t index)
-{
-	CAROM_POINT("ring.published");
-	if (__builtin_expect(atomic_load(&ring->shared->sides[1 - end].asleep) != 0, 0))
-		carom_ring_wake_sleeper(ring, end, index);
-}
-
 /**
- * carom_ring_publish_once() - by who is missed, or where nobody is
+ * carom_ring_publish() - the other end is told of @end's index, and hears of it if it waits for it
  *
- * P1: publishes the record, or the room; pairs with S2 in look(). Compared, because who polls has
- * left its mark: if it has by now, it is to be rung for before. Not looked at first: the
- * line would come twice, to be read and to be written.
+ * P1: publishes the record, or the room; pairs with S2 in look(). Compared, because who sleeps or
+ * polls has left its mark there. Not looked at first: the line would come twice, to be read and
+ * to be written.
  */
-static inline __attribute__((always_inline)) void carom_ring_publish_once(struct carom_ring *ring,
-									  enum carom_ring_end end)
+static inline __attribute__((always_inline)) void carom_ring_publish(struct carom_ring *ring,
+								     enum carom_ring_end end)
 {
 	_Atomic uint64_t *word = &ring->shared->sides[end].index;
 	struct carom_ring_view *view = &ring->views[end];
@@ -143,41 +131,9 @@ static inline __attribute__((always_inline)) void carom_ring_publish_once(struct
 	CAROM_POINT("ring.telling");
 	view->told = index;
 	if (__builtin_expect(!atomic_compare_exchange_strong(word, &told, index), 0))
-		carom_ring_publish_polled(ring, end);
+		carom_ring_publish_marked(ring, end);
 	else
-		carom_ring_wake_if_asleep(ring, end, index);
-}
-
-/** carom_ring_publish_unmissed() - in a pipe of those that the kernel does not miss */
-void carom_ring_publish_unmissed(struct carom_ring *ring, enum carom_ring_end end);
-
-/* Nobody polls it. */
-static inline void carom_ring_publish_bare(struct carom_ring *ring, enum carom_ring_end end)
-{
-	uint64_t index = ring->views[end].mine;
-
-	CAROM_POINT("ring.telling");
-	ring->views[end].told = index;
-	atomic_store(&ring->shared->sides[end].index, index); /* P1: as above */
-	carom_ring_wake_if_asleep(ring, end, index);
-}
-
-/** carom_ring_publish() - the other end is told of @end's index, and hears of it if it waits for it */
-static inline __attribute__((always_inline)) void carom_ring_publish(struct carom_ring *ring,
-								     enum carom_ring_end end)
-{
-	/* D1. Whoever is missed holds a lock, so its list is known. */
-	const struct carom_robust self = carom_robust_list;
-
-	if (__builtin_expect(ring->is_missed, 1)) {
-		carom_robust_begin(&self, &ring->shared->sides[1 - end].teller.link);
-		carom_ring_publish_once(ring, end);
-		carom_robust_end(&self);
-	} else if (ring->is_pipe) {
-		carom_ring_publish_unmissed(ring, end);
-	} else {
-		carom_ring_publish_bare(ring, end);
-	}
+		CAROM_POINT("ring.published");
 }
 
 /** carom_ring_tell() - the other end sees what @end has done so far */

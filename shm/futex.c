@@ -30,6 +30,15 @@ int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t d
 	return -errno;
 }
 
+int carom_futex_wait_briefly(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns)
+{
+	uint64_t until = carom_deadline_after(LOOK_AGAIN_NS);
+	bool is_last = until >= deadline_ns;
+	int r = carom_futex_wait(word, expected, is_last ? deadline_ns : until);
+
+	return r == -ETIMEDOUT && !is_last ? 0 : r;
+}
+
 int carom_futex_wait_interruptible(const _Atomic uint32_t *word, uint32_t expected,
 				   uint64_t deadline_ns)
 {

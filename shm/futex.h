@@ -20,6 +20,9 @@
  */
 int carom_futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
 
+/** carom_futex_wait_briefly() - the same, but it also ends, with 0, after 100 ms */
+int carom_futex_wait_briefly(const _Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+
 /**
  * carom_futex_wait_interruptible() - as carom_futex_wait(), ended by every signal handler
  *

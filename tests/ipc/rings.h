@@ -34,7 +34,7 @@ static inline struct carom_ring_side *find_side(int from, int side)
 /** await_sleeper() - until @pid, which does nothing but wait there, sleeps at @side */
 static inline void await_sleeper(pid_t pid, const struct carom_ring_side *side)
 {
-	await(atomic_load(&side->asleep) & CAROM_RING_SLEEPS);
+	await(atomic_load(&side->teller.word) & CAROM_RING_SLEEPS);
 	await_asleep(pid);
 }
 

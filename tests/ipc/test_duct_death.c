@@ -105,7 +105,6 @@ Test(duct_death, receiver_hears_of_what_the_dead_have_sent, .timeout = 60)
 	hear_of_messages();
 }
 
-/* What is slept on then is looked at now and then. */
 Test(duct_death, receiver_hears_of_it_without_futex_waitv, .timeout = 60)
 {
 	setenv("CAROM_DENY", "futex_waitv", 1);
@@ -148,13 +147,19 @@ Test(duct_death, sender_hears_of_it_without_lists_of_locks, .timeout = 60)
 	hear_of_room();
 }
 
-/* The steps of falling asleep, of who does not look often before. */
+/*
+ * The steps of falling asleep, of who does not look often before. Until it has left its mark nobody
+ * is to be woken, and nobody dies as he is about to.
+ */
 static const struct step {
 	const char *point;
 	uint32_t nth;
+	int deaths;
 } steps[] = {
-	{ "ring.asleep", 1 }, { "ring.looking", 3 }, { "ring.looked", 3 }, { "ring.sleeping", 1 }
+	{ "ring.asleep", 1, 1 }, { "ring.marked", 1, 2 },   { "ring.looking", 3, 2 },
+	{ "ring.looked", 3, 2 }, { "ring.sleeping", 1, 2 },
 };
+#define FALLING (sizeof(steps) / sizeof(*steps))
 
 static void arm_step(const struct step *step)
 {
@@ -170,8 +175,8 @@ static void await_step(pid_t pid)
 Test(duct_death, whatever_step_of_falling_asleep_a_message_comes_after, .timeout = 60)
 {
 	need_points();
-	for (const struct step *step = steps; step < steps + 4; step++)
-		for (const char *const *point = points; point < points + 2; point++) {
+	for (const struct step *step = steps; step < steps + FALLING; step++)
+		for (const char *const *point = points; point < points + step->deaths; point++) {
 			MEMORY(first, second, .buffer_size = 4096, .spin_ns = CAROM_SPIN_NEVER);
 			pid_t sleeper;
 
@@ -187,8 +192,8 @@ Test(duct_death, whatever_step_of_falling_asleep_a_message_comes_after, .timeout
 Test(duct_death, whatever_step_of_falling_asleep_room_comes_after, .timeout = 60)
 {
 	need_points();
-	for (const struct step *step = steps; step < steps + 4; step++)
-		for (const char *const *point = points; point < points + 2; point++) {
+	for (const struct step *step = steps; step < steps + FALLING; step++)
+		for (const char *const *point = points; point < points + step->deaths; point++) {
 			MEMORY(first, second, .buffer_size = 4096, .spin_ns = CAROM_SPIN_NEVER);
 			pid_t sleeper;
 
@@ -199,6 +204,26 @@ Test(duct_death, whatever_step_of_falling_asleep_room_comes_after, .timeout = 60
 			kill(sleeper, SIGCONT);
 			cr_expect(zero(int, ended(sleeper)), "%s, %s", step->point, *point);
 		}
+}
+
+/* The kernel's mark of the one is in the word as the other's, who tells of the former's message, comes. */
+Test(duct_death, second_death_while_falling_asleep_is_not_taken_for_the_first, .timeout = 60)
+{
+	static const struct step sleeping = { "ring.sleeping", 1, 1 };
+	MEMORY(first, second, .buffer_size = 4096, .spin_ns = CAROM_SPIN_NEVER);
+	pid_t sleeper;
+
+	need_points();
+	sleeper = receiver(second);
+	await_sleeper(sleeper, find_side(0, CAROM_RING_CONSUMER));
+	killed(sleeper); /* its mark stays */
+	send_and_die(first, "duct.telling");
+	arm_step(&sleeping);
+	sleeper = receiver(second);
+	await_step(sleeper);
+	send_and_die(first, "ring.published");
+	kill(sleeper, SIGCONT);
+	cr_expect(zero(int, ended(sleeper)));
 }
 
 Test(duct_death, both_directions_at_once, .timeout = 60)

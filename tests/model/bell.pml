@@ -1,6 +1,6 @@
 /*
- * The bell of a pipe, and its sleepers: the protocols of ipc/duct_bell.c and of ipc/ring.c (P0 to
- * P3, S1 to S3), with deaths of senders after whom nobody may come, and the kernel's part in them.
+ * The bell of a pipe, and its sleepers: the protocols of ipc/duct_bell.c and of ipc/ring.c (P1 to
+ * P5, S0 to S3), with deaths of senders after whom nobody may come, and the kernel's part in them.
  *
  * Up to SENDERS processes share an end, and each sends as many messages as it likes, or none,
  * TURNS at most. At the other end two threads poll, for the first time at any time, receive, and
@@ -21,8 +21,11 @@
  *	-DLOOK_FIRST     and whether there is something
  *	-DNO_PENDING     of who dies in the middle of telling the kernel knows
  *	-DTELL_THEN_WAKE who takes over from the dead wakes before it tells
- *	-DNOT_COMPARED   a sleeper compares the index
- *	-DCOMPARE_FIRST  when it is queued
+ *	-DCLEAR_FIRST    and leaves it there that somebody sleeps
+ *	-DNOT_COMPARED   a sleeper compares the word when it is queued
+ *	-DDIED_KEPT      and first takes the mark of the dead out of it
+ *	-DNO_ID          who tells puts its id there before
+ *	-DWAKE_BY_MARK   and wakes for what stands in the word, not for the mark
  */
 #ifndef SENDERS
 #define SENDERS 2
@@ -35,11 +38,14 @@
 #endif
 #define BYTES_MAX 3 /* what its socket takes */
 
-/* the ring; what is told, and whether somebody polls, is one word */
-bool polled;
+#define DIED 255 /* the kernel's mark */
+
+/* the ring; what is told, and the marks, are one word; who tells, and who sleeps, are another */
+bool polled, awaited;
 byte index;
-bool armed, sleeps;
-byte teller; /* 0: nobody, or marked; or who */
+bool armed;
+bool sleeps;
+byte teller; /* 0: nobody; or who */
 
 /* of those who send, and of those who receive */
 byte sender_lock, mine;
@@ -50,7 +56,7 @@ byte received;
 /* what the kernel knows */
 byte bytes = 1;
 bool killed[SENDERS + 1], pending[SENDERS + 1];
-bool at_teller, at_asleep, woken;
+bool queued, woken;
 
 inline send_byte()
 {
@@ -75,70 +81,88 @@ inline ring()
 }
 
 /* in one step with what it is part of */
-inline wake(queue)
+inline wake()
 {
 	if
-	:: queue -> at_teller = false; at_asleep = false; woken = true
+	:: queued -> queued = false; woken = true
 	:: else
 	fi
 }
 
-inline wake_sleeper()
+inline wake_first()
 {
+#ifdef CLEAR_FIRST
 	sleeps = false;
-	d_step { wake(at_asleep) }
-}
-
-/* P2, P3: what is pending is looked at by one's own death alone, so it is no step of its own */
-inline wake_if_asleep(me)
-{
-	if
-	:: atomic { !sleeps -> pending[me] = false }
-	:: atomic { sleeps -> sleeps = false }
-		d_step { wake(at_asleep); pending[me] = false }
-	fi
-}
-
-inline tell_polled(me)
-{
-	atomic { pending[me] = true; teller = me } /* P0, T1 */
-#ifndef TELL_FIRST
-	ring(); /* T2 */
 #endif
-	index = mine; /* T3 */
+	d_step { wake() }
+}
+
+/* what is pending is looked at by one's own death alone, so it is no step of its own */
+inline tell_marked(me)
+{
+#ifdef NO_ID
+	pending[me] = true;
+#else
+	atomic { pending[me] = true; teller = me } /* P2, T1 */
+#endif
+	do
+	:: true;
+		atomic { seen_polled = polled; seen_awaited = awaited }
+#ifndef TELL_FIRST
+		ring(); /* T2 */
+#endif
+		if
+		:: atomic {
+			seen_polled == polled && seen_awaited == awaited ->
+				index = mine; /* P3, T3 */
+				awaited = false
+		   }
+			break
+		:: atomic { seen_polled != polled || seen_awaited != awaited -> skip }
+		fi
+	od;
 #ifdef TELL_FIRST
 	ring();
 #endif
-	teller = 0; /* T4 */
-#ifdef DISARM_LATE
-	armed = false
+	/* P4, T4 */
+#ifdef WAKE_BY_MARK
+	teller = 0;
+#else
+	atomic { seen_awaited = sleeps; teller = 0; sleeps = false }
 #endif
+#ifdef DISARM_LATE
+	armed = false;
+#endif
+	if
+	:: seen_awaited -> d_step { wake(); pending[me] = false } /* P5 */
+	:: else -> pending[me] = false
+	fi;
+	atomic { seen_polled = false; seen_awaited = false }
 }
 
 inline publish(me)
 {
 #ifdef LOOK_APART
 	if
-	:: !polled -> index = mine; ring()
-	:: else -> tell_polled(me)
-	fi;
+	:: !polled && !awaited -> index = mine; ring()
+	:: else -> tell_marked(me)
+	fi
 #else
 	if
-	:: atomic { !polled -> pending[me] = true; index = mine } /* P0, P1 */
-	:: atomic { polled -> skip }
-		tell_polled(me)
-	fi;
+	:: atomic { !polled && !awaited -> index = mine } /* P1 */
+	:: atomic { polled || awaited -> skip }
+		tell_marked(me)
+	fi
 #endif
-	wake_if_asleep(me)
 }
 
 inline succeed(me)
 {
 #ifdef TELL_THEN_WAKE
 	publish(me);
-	wake_sleeper();
+	wake_first();
 #else
-	wake_sleeper();
+	wake_first();
 	publish(me);
 #endif
 	send_byte();
@@ -148,6 +172,7 @@ inline succeed(me)
 proctype sender(byte me)
 {
 	byte turns;
+	bool seen_polled, seen_awaited;
 
 	{
 		do
@@ -176,13 +201,19 @@ proctype sender(byte me)
 #ifndef NO_PENDING
 	atomic {
 		if
-		:: pending[me] && (teller == 0 || teller == me) ->
-			teller = 0;
-			wake(at_teller)
+		:: pending[me] && (teller == 0 || teller == DIED) -> wake()
+		:: pending[me] && teller == me ->
+			teller = DIED;
+			if
+			:: sleeps -> wake()
+			:: else
+			fi
 		:: else
 		fi;
 		pending[me] = false;
-		turns = 0
+		turns = 0;
+		seen_polled = false;
+		seen_awaited = false
 	}
 #endif
 }
@@ -197,7 +228,7 @@ inline take_byte()
 #ifdef LOOK_FIRST
 		is_empty = (received == index);
 #endif
-		is_telling = (teller != 0); /* S2 */
+		is_telling = (teller != 0 && teller != DIED); /* S2 */
 #ifdef NO_TELLER
 		is_telling = false;
 #endif
@@ -256,73 +287,61 @@ end_polling:
 #ifdef SLEEPER
 /* ---- asleep in the ring ---- */
 
-inline queue_at_teller()
-{
-	atomic {
-		if
-		:: teller == seen_teller -> at_teller = true
-		:: else -> goto again
-		fi
-	}
-}
-
-/* one that was woken in between comes back, too */
-inline compare_index()
-{
-#ifndef NOT_COMPARED
-	atomic {
-		if
-		:: index == seen_index && polled == seen_polled
-		:: else -> at_teller = false; woken = false; goto again
-		fi
-	}
-#else
-	skip
-#endif
-}
-
 proctype sleeper()
 {
-	byte seen_index, seen_teller, naps;
-	bool seen_polled;
+	byte seen_teller, naps;
 
 	do
 	:: true;
 end_idle:
 		atomic { !receive_lock -> receive_lock = true };
 again:
-		sleeps = true; /* S1 */
-		seen_teller = teller;
-		atomic { seen_index = index; seen_polled = polled } /* S2 */
-		if
-		:: received < seen_index -> received++; goto got
-		:: else
-		fi;
-		/* S3 */
-#ifdef COMPARE_FIRST
-		compare_index();
-		queue_at_teller();
-#else
-		queue_at_teller();
-		compare_index();
-#endif
+#ifndef DIED_KEPT
 		atomic {
 			if
-			:: sleeps -> at_asleep = true
-			:: else -> at_teller = false; woken = false; goto again
+			:: teller == DIED -> teller = 0
+			:: else
+			fi
+		}
+#endif
+		atomic { sleeps = true; seen_teller = teller } /* S0 */
+		awaited = true; /* S1 */
+		if /* S2 */
+		:: atomic { received < index -> received++ }
+			goto got
+		:: else
+		fi;
+		atomic { /* S3 */
+			if
+#ifdef NOT_COMPARED
+			:: true -> queued = true
+#elif defined(WAKE_BY_MARK)
+			:: teller == seen_teller -> queued = true
+			:: else -> goto again
+#elif defined(DIED_KEPT)
+			:: teller == seen_teller && sleeps -> queued = true
+			:: else -> goto again
+#else
+			:: teller == seen_teller && teller != DIED && sleeps -> queued = true
+			:: else -> goto again
+#endif
 			fi
 		}
 end_asleep:
 		if
-		:: atomic { woken -> woken = false; at_teller = false; at_asleep = false; goto again }
-		:: atomic { naps < SLEEPER -> naps++; woken = false; at_teller = false; at_asleep = false }
+		:: atomic { woken -> woken = false }
+			if
+			:: atomic { received < index -> received++ }
+			:: else -> goto again
+			fi
+		:: atomic { naps < SLEEPER -> naps++; woken = false; queued = false }
 		fi;
 got:
 		sleeps = false;
-		receive_lock = false;
-		seen_index = 0;
-		seen_teller = 0;
-		seen_polled = false
+		atomic {
+			receive_lock = false;
+			seen_teller = 0
+		}
 	od
 }
 
