@@ -326,7 +326,6 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 	pthread_mutex_lock(&pool->lock);
 	worker->died_ns = carom_now();
 	pthread_mutex_unlock(&pool->lock);
-	carom_pidfd_signal(dead->pidfd, SIGKILL);
 	if (was_killed(exit))
 		autopsy.verdict = carom_group_judge(dead, &autopsy.peak_bytes);
 	if (!dead->execution)
@@ -359,11 +358,11 @@ static void life_changed(struct carom_loop_word *watch)
 {
 	struct incarnation *dying = watch->userdata;
 	struct carom_exit exit;
+	bool is_known = knows_exit(dying, &exit); /* before it is killed, which may change it */
 
-	if (knows_exit(dying, &exit))
+	carom_pidfd_signal(dying->pidfd, SIGKILL); /* of its threads the main one is gone */
+	if (is_known)
 		bury(dying, &exit);
-	else
-		carom_pidfd_signal(dying->pidfd, SIGKILL); /* its main thread is gone */
 }
 
 /* does anybody want to know of it? */
@@ -419,7 +418,8 @@ static void forget(struct incarnation *dead)
 	pthread_mutex_lock(&pool->lock);
 	pool->process_count--;
 	answer_rest(pool);
-	pthread_cond_broadcast(&pool->settled);
+	if (!pool->process_count)
+		pthread_cond_broadcast(&pool->settled);
 	pthread_mutex_unlock(&pool->lock);
 	if (pool->options.lazy_start)
 		carom_supervisor_fill(pool); /* it counted until now: see lazy.c */

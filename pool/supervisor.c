@@ -413,7 +413,8 @@ static void born(struct worker *worker, const struct carom_newborn *newborn)
 	}
 	pthread_mutex_lock(&pool->lock);
 	pool->request_count--;
-	pthread_cond_broadcast(&pool->settled);
+	if (pool->started || !pool->request_count)
+		pthread_cond_broadcast(&pool->settled);
 	pthread_mutex_unlock(&pool->lock);
 }
 
