@@ -23,7 +23,9 @@
 
 #define SMALLEST UINT64_C(64)
 #define PAGE     UINT64_C(4096)
-#define KEPT_MAX (UINT64_C(8) << 20)
+
+/* the values of a worker's chunks of a map, and halves of them: five blocks of 2 MiB, and smaller ones */
+#define KEPT_MAX (UINT64_C(16) << 20)
 
 /* returned blocks of other classes than those in use hold memory until they are collected */
 #define ALLOCS_PER_COLLECT 64
