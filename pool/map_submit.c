@@ -1,7 +1,8 @@
 /*
  * Map: submitting
  *
- * Chunks are prepared in groups, and each group is published with one wake-up. Room for
+ * Chunks are prepared in groups, and each group is published with one wake-up. Large ones
+ * are published as they are prepared, so that workers begin while the rest is copied. Room for
  * them comes from the map itself where it can: out of slots, what is prepared is
  * published, and its end then gives a slot back; out of memory for arguments, a part's
  * end is waited for.
@@ -17,6 +18,9 @@
 #include "pool/map_private.h"
 
 #define GROUP_MAX 64
+
+/* to copy so much takes longer than to wake a worker */
+#define GROUP_BYTES_MAX CAROM_KIB(256)
 
 /* ---- parts ---- */
 
@@ -81,6 +85,7 @@ static void cut_chunk(const struct map *map, uint64_t chunk, struct cut *cut)
 struct group {
 	uint32_t slots[GROUP_MAX];
 	uint32_t count;
+	uint64_t size;
 };
 
 static void fail_part(struct map *map, uint32_t slot, int error)
@@ -110,6 +115,7 @@ static int publish_group(struct map *map, struct group *group)
 	}
 	map->may_spin &= !woke;
 	group->count = 0;
+	group->size = 0;
 	if (map->over)
 		carom_map_end_early(map); /* it may have failed while this waited for room */
 	return r;
@@ -163,7 +169,13 @@ static int prepare_chunk(struct map *map, uint64_t chunk, struct cut *cut, struc
 	map->parts[chunk].slot = slot;
 	map->waiting_count++;
 	group->slots[group->count++] = slot;
+	group->size += cut->submission.size;
 	return 0;
+}
+
+static bool is_full(const struct group *group)
+{
+	return group->count == GROUP_MAX || group->size >= GROUP_BYTES_MAX;
 }
 
 int carom_map_submit(struct map *map)
@@ -174,11 +186,12 @@ int carom_map_submit(struct map *map)
 	int r = 0;
 
 	group.count = 0;
+	group.size = 0;
 	carom_map_begin_cut(map, &cut);
 	while (r == 0 && chunk < map->chunk_count) {
 		r = prepare_chunk(map, chunk, &cut, &group);
 		chunk += r == 0;
-		if (r == 0 && group.count == GROUP_MAX)
+		if (r == 0 && is_full(&group))
 			r = publish_group(map, &group);
 	}
 	if (r == 0)
