@@ -31,23 +31,12 @@ int carom_answer_in_arena(const struct carom_lane *lane, uint32_t slot, bool bat
 	return 0;
 }
 
-static uint64_t codes_size(uint64_t item_count)
-{
-	return (item_count * sizeof(int32_t) + CAROM_ARENA_ALIGNMENT - 1) / CAROM_ARENA_ALIGNMENT *
-	       CAROM_ARENA_ALIGNMENT;
-}
-
 uint64_t carom_batch_values_size(uint64_t item_count, uint64_t value_size)
 {
 	uint64_t size;
 
 	if (__builtin_mul_overflow(item_count, value_size, &size) ||
-	    __builtin_add_overflow(size, codes_size(item_count), &size))
+	    __builtin_add_overflow(size, carom_batch_codes_size(item_count), &size))
 		return 0;
 	return size;
-}
-
-void *carom_batch_value(void *values, uint64_t item_count, uint64_t value_size, uint64_t index)
-{
-	return (unsigned char *)values + codes_size(item_count) + index * value_size;
 }

@@ -56,8 +56,19 @@ static inline int32_t *carom_batch_code(void *values, uint64_t index)
 	return (int32_t *)values + index;
 }
 
+/** carom_batch_codes_size() - what the codes take, before the first value */
+static inline uint64_t carom_batch_codes_size(uint64_t item_count)
+{
+	return (item_count * sizeof(int32_t) + CAROM_ARENA_ALIGNMENT - 1) / CAROM_ARENA_ALIGNMENT *
+	       CAROM_ARENA_ALIGNMENT;
+}
+
 /** carom_batch_value() - where item @index has its value */
-void *carom_batch_value(void *values, uint64_t item_count, uint64_t value_size, uint64_t index);
+static inline void *carom_batch_value(void *values, uint64_t item_count, uint64_t value_size,
+				      uint64_t index)
+{
+	return (unsigned char *)values + carom_batch_codes_size(item_count) + index * value_size;
+}
 
 /*
  * The code that a worker leaves when a function gave up at its soft limit: its own code,

@@ -112,25 +112,52 @@ static void take_failure(struct map *map, uint64_t index, int code, uint64_t sof
 	record(map, index, &outcome);
 }
 
+#define LOOK_COUNT 64
+
+/* LOOK_COUNT items at once; if one of them seems to have failed, each is looked at by itself */
+static bool all_succeeded(const int32_t *codes)
+{
+	int32_t all = 0;
+
+	for (int i = 0; i < LOOK_COUNT; i++)
+		all |= codes[i];
+	return all >= 0;
+}
+
+/* up to which item none from @begin on has anything of interest beyond its value */
+static uint64_t skip_plain(const struct map *map, void *values, uint64_t begin, uint64_t end)
+{
+	while (!map->outcomes && end - begin > LOOK_COUNT &&
+	       all_succeeded(carom_batch_code(values, begin)))
+		begin += LOOK_COUNT;
+	return begin;
+}
+
+static void collect_item(struct map *map, const struct task *task, void *values, uint64_t item,
+			 const struct carom_outcome *outcome)
+{
+	uint64_t index = task->first + item;
+	int code = *(volatile int32_t *)carom_batch_code(values, item);
+
+	if (code < 0)
+		take_failure(map, index, code, task->soft_ns,
+			     carom_batch_value(values, task->count, map->out_size, item), *outcome);
+	else if (is_recorded(map, index))
+		record(map, index, outcome);
+}
+
 /* the items [begin, end) of a batch have their values and codes in @values */
 static void collect_items(struct map *map, const struct task *task, void *values, uint64_t begin,
 			  uint64_t end, const struct carom_outcome *outcome)
 {
-	uint64_t first = task->first;
-
 	if (map->out_size && end > begin)
-		memcpy(place_of(map, first + begin),
+		memcpy(place_of(map, task->first + begin),
 		       carom_batch_value(values, task->count, map->out_size, begin),
 		       (end - begin) * map->out_size);
 	for (uint64_t item = begin; item < end; item++) {
-		int code = *(volatile int32_t *)carom_batch_code(values, item);
-
-		if (code < 0)
-			take_failure(map, first + item, code, task->soft_ns,
-				     carom_batch_value(values, task->count, map->out_size, item),
-				     *outcome);
-		else if (is_recorded(map, first + item))
-			record(map, first + item, outcome);
+		if ((item - begin) % LOOK_COUNT == 0)
+			item = skip_plain(map, values, item, end);
+		collect_item(map, task, values, item, outcome);
 	}
 }
 
