@@ -105,7 +105,8 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  *                where another CPU can do the work meanwhile, and not where it
  *                did not help before; CAROM_SPIN_NEVER means never
  * @payload_size: address space for arguments, and for each worker's values, in
- *                bytes; memory is used as needed and given back. Blocks are powers
+ *                bytes; memory is used as needed and given back, but for up to 16 MiB
+ *                that arguments, and each worker's values, keep. Blocks are powers
  *                of two and a worker uses one half at a time, so that a value of an
  *                eighth of it always fits where nothing else is held. 0 means
  *                16 GiB, less where address space is limited

@@ -223,7 +223,7 @@ struct carom_pool {
 	cpu_set_t cpus; /* for pin_workers */
 	struct carom_semaphore_hooks semaphore;
 	struct carom_sandbox *sandbox; /* NULL: none */
-	pthread_cond_t settled; /* a worker was born, or the last one ended, or all was told */
+	pthread_cond_t settled; /* a worker was born or refused, the last ended, or all was told */
 	struct carom_functions functions; /* for workers made by "spawn" */
 	void *task_memory;
 
@@ -636,7 +636,8 @@ int carom_pool_dump(const struct carom_pool *pool, const struct carom_object *ob
 /* ---- poll.c: every wait, in pools with threads and in polled ones ---- */
 
 /**
- * carom_pool_sleep() - until something is settled: a worker was born, the last one ended, or the state changed
+ * carom_pool_sleep() - until something is settled: a worker was born or refused, the last one ended, or
+ *	the state changed
  *
  * With the lock; lets go of it meanwhile. It may be for nothing: look again.
  * Return: 0 or -ETIMEDOUT.

@@ -192,6 +192,7 @@ static void refused(struct carom_pool *pool, int error)
 
 	pthread_mutex_lock(&pool->lock);
 	pool->refusal_error = error;
+	pthread_cond_broadcast(&pool->settled);
 	pthread_mutex_unlock(&pool->lock);
 	follow(pool, carom_restart_policy_refused(&pool->policy, carom_now(), is_urgent),
 	       CAROM_BROKEN_NO_PROCESS, error);

@@ -4,6 +4,8 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
 
 #include "core/points.h"
 #include "tests/pool/busy.h"
@@ -88,6 +90,50 @@ Test(resize, grows_up_to_its_limit, .timeout = 30)
 	cr_expect(eq(int, carom_pool_grow(pool, 1), -ENOSPC));
 	cr_expect(eq(int, carom_pool_shrink(pool, 1, CAROM_SHRINK_AFTER_TASK), 1));
 	cr_expect(zero(int, carom_pool_grow(pool, 1)));
+}
+
+static void *grow_by_one(void *pool)
+{
+	return (void *)(intptr_t)carom_pool_grow(pool, 1);
+}
+
+static uint64_t wanted(struct carom_pool *pool)
+{
+	struct carom_pool_statistics statistics;
+
+	cr_assert(zero(int, carom_pool_statistics(pool, &statistics)));
+	return statistics.worker_count;
+}
+
+/* The place is free only once who had it has gone, and nobody can be made for it then. */
+Test(resize, does_not_wait_for_what_cannot_be_made, .timeout = 30)
+{
+	struct rlimit limit, none;
+	struct carom_pool *pool = NULL;
+	int64_t pids[WORKERS_MAX];
+	pthread_t thread;
+	void *r;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .isolated = 1,
+							       .max_restarts = CAROM_NO_LIMIT),
+					   &pool)));
+	cr_assert(zero(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL)));
+	cr_assert(eq(i64, pids_of(pool, pids), 2));
+	cr_assert(zero(int, kill((pid_t)pids[1], SIGSTOP)));
+	cr_assert(eq(int, carom_pool_shrink(pool, 1, CAROM_SHRINK_AFTER_TASK), 1));
+	cr_assert(zero(int, pthread_create(&thread, NULL, grow_by_one, pool)));
+	while (wanted(pool) != 2)
+		sched_yield();
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = limit;
+	none.rlim_cur = 3;
+	setrlimit(RLIMIT_NOFILE, &none);
+	cr_assert(zero(int, kill((pid_t)pids[1], SIGCONT)));
+	pthread_join(thread, &r);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	cr_expect(eq(i64, (intptr_t)r, 0));
+	cr_expect(zero(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL)));
+	carom_pool_free(pool);
 }
 
 Test(resize, has_a_limit_that_holds_its_workers, .timeout = 30)
