@@ -8,16 +8,20 @@
  *   I1  When this returns nothing of the run lives on: its group is killed, or, without one,
  *       its process group. (What has left that, without a group, is not found.)
  *   I2  A group serves one run after the other while nothing of one stays in it for the next:
- *       it is empty, and it does not account for memory, where the cache of files would stay
- *       and the peak. What it has counted before a run is taken from what it has after that.
+ *       no process, no group of its own, and no memory, where it accounts for that: the cache
+ *       of files would stay, and the peak. What it has counted before a run is taken from what
+ *       it has after that. (What a command writes to the files of its group stays for the rest.)
  *   I3  The command is bound to its CPUs by being born on them: the mask is this thread's
  *       until it is started, so nothing happens between fork and exec.
  */
 #include "tools/bench_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/cgroup_group.h"
 #include "core/cgroup_usage.h"
@@ -61,6 +65,19 @@ int carom_bench_place_make_group(struct carom_bench_place *place, char *reason)
 	return 0;
 }
 
+/*
+ * Has no run made groups in it, and has nobody removed it? The kernel counts a directory's
+ * own directories in its links, and finds nothing in one that is gone.
+ */
+static bool is_as_made(const struct carom_cgroup *group)
+{
+	int fd = carom_cgroup_fd(group);
+	struct stat about;
+
+	return fstat(fd, &about) == 0 && about.st_nlink == 2 &&
+	       faccessat(fd, "cgroup.procs", F_OK, 0) == 0;
+}
+
 static int take_group(struct run *run)
 {
 	struct carom_bench_place *place = run->place;
@@ -69,6 +86,8 @@ static int take_group(struct run *run)
 
 	if (!place->has_groups)
 		return 0;
+	if (place->group && !is_as_made(place->group)) /* I2 */
+		place->group = carom_cgroup_free(place->group);
 	if (!place->group)
 		r = carom_bench_place_make_group(place, reason);
 	if (r < 0)

@@ -158,6 +158,20 @@ Test(bench, has_one_group_for_all_runs_if_that_counts_no_memory)
 	shell_expect_is(done->out, "1\n0\n");
 }
 
+Test(bench, has_another_group_after_a_run_that_made_some_in_its_own)
+{
+	const struct shell *done =
+		shell("at=$(awk '$3 == \"cgroup2\" { print $2; exit }' /proc/mounts);"
+		      "echo 'mkdir '$at'$(sed -n s/^0:://p /proc/self/cgroup)/sub' >a;"
+		      "$C bench -q -r 3 -w 0 'sh a' 2>&1 >/dev/null; echo $?;"
+		      "$C bench -q -r 1 -w 0 --output log 'cat /proc/self/cgroup' >/dev/null;"
+		      "grep -c '^0::.*/bench-' log");
+
+	if (strcmp(done->out + strlen(done->out) - 2, "0\n") == 0)
+		cr_skip_test("skipped: there are no cgroups to be had here");
+	shell_expect_is(done->out, "0\n1\n");
+}
+
 Test(bench, fails_where_it_is_told_to)
 {
 	const struct shell *done = shell(
