@@ -368,10 +368,11 @@ static int become_shepherd(const struct carom_shepherd *shepherd)
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t all;
 
-	carom_signals_default();
 	sigfillset(&all);
-	if (null_fd < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0 ||
-	    sigaction(SIGCHLD, &on_child, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+	if (null_fd < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+		return -errno;
+	carom_signals_default(); /* only now: one that was ignored would end it */
+	if (sigaction(SIGCHLD, &on_child, NULL) < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -errno;
 	prctl(PR_SET_NAME, "carom-shepherd");
 	return null_fd;
