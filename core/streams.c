@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,5 +57,6 @@ void carom_streams_read_nothing(void)
 	} else if (fd == STDIN_FILENO) {
 		fcntl(fd, F_SETFD, 0);
 	}
+	__fpurge(stdin); /* what was read ahead is its parent's */
 	clearerr(stdin);
 }

@@ -172,6 +172,29 @@ Test(forkserver, has_children_that_read_nothing, .timeout = 120)
 	cr_expect(eq(int, (int)read(STDIN_FILENO, text, 4), 4));
 }
 
+static int read_ahead(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	(void)argument, (void)size, (void)fds, (void)fd_count;
+	return getchar() == EOF ? 0 : 1;
+}
+
+Test(forkserver, has_children_that_do_not_read_what_was_read_ahead, .timeout = 120)
+{
+	CAROM_CLEANUP(carom_forkserver_freep) struct carom_forkserver *server = NULL;
+	struct carom_exit exit;
+	int ends[2];
+
+	cr_assert(zero(int, pipe2(ends, O_CLOEXEC)));
+	cr_assert(eq(int, (int)write(ends[1], "ab", 2), 2));
+	cr_assert(eq(int, dup2(ends[0], STDIN_FILENO), STDIN_FILENO));
+	cr_assert(eq(int, getchar(), 'a'));
+	server = make_server();
+	exit = run(server, read_ahead);
+	cr_expect(eq(int, exit.kind, CAROM_EXIT_EXITED));
+	cr_expect(zero(int, exit.status));
+	cr_expect(eq(int, getchar(), 'b'));
+}
+
 static int look_around(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
 	struct sigaction action;
