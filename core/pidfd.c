@@ -380,6 +380,12 @@ int carom_pid_born(pid_t pid, uint64_t *ret_ticks)
 	return 0;
 }
 
+/* /proc may hide it (hidepid=); nobody hides from this. */
+static bool has_number(pid_t pid)
+{
+	return kill(pid, 0) == 0 || errno != ESRCH;
+}
+
 /* Held first: so what is read after that is of the one who is looked at. */
 bool carom_pid_lives(pid_t pid, uint64_t born)
 {
@@ -388,12 +394,12 @@ bool carom_pid_lives(pid_t pid, uint64_t born)
 	int r;
 
 	if (fd < 0)
-		return fd != -ESRCH ||
+		return fd != -ESRCH || has_number(pid) ||
 		       carom_is_inside(); /* there is nobody to be seen from there */
+	r = born ? carom_pid_born(pid, &now_born) : -ENOENT;
 	if (carom_pidfd_has_ended(fd))
 		return false;
-	r = born ? carom_pid_born(pid, &now_born) : -ENOENT;
-	return r != -ESRCH && (r < 0 || now_born == born);
+	return r < 0 || now_born == born;
 }
 
 /* --- signals ----------------------------------------------------------- */
