@@ -168,8 +168,8 @@ int carom_duct_attach(int socket, struct carom_duct **ret_duct)
 static void leave(struct carom_duct *duct)
 {
 	if (carom_duct_is_me(duct, &duct->end->sender)) {
+		carom_duct_disown(duct); /* first: afterwards the next sender may own it */
 		duct->end->sender.pid = 0;
-		carom_duct_disown(duct);
 	}
 	if (carom_duct_is_me(duct, &duct->end->receiver))
 		duct->end->receiver.pid = 0;
