@@ -154,12 +154,19 @@ static uint32_t own_id(const struct carom_ring *ring)
 	return ring->is_missed ? carom_robust_tid(carom_robust_self()) : (uint32_t)getpid();
 }
 
-/* P2, T1. What somebody dead has left there goes. */
+/*
+ * P2, T1. What somebody dead has left there goes in the same step: without either's id the word
+ * would stand as a sleeper may still expect it (D2), and who dies then would be missed. An honest
+ * end changes it twice meanwhile, as it goes to sleep and wakes; the kernel once more.
+ */
 static void sign(struct carom_ring_side *theirs, uint32_t id)
 {
-	if (atomic_load(&theirs->teller.word) & ~CAROM_RING_SLEEPS)
-		atomic_fetch_and(&theirs->teller.word, CAROM_RING_SLEEPS);
-	atomic_fetch_or(&theirs->teller.word, id);
+	uint32_t seen = atomic_load(&theirs->teller.word);
+	bool is_signed = false;
+
+	for (int i = 0; !is_signed && i < 8; i++)
+		is_signed = atomic_compare_exchange_strong(&theirs->teller.word, &seen,
+							   (seen & CAROM_RING_SLEEPS) | id);
 	CAROM_POINT("duct.telling");
 }
 
@@ -324,22 +331,30 @@ static int sleep_on(const struct carom_ring *ring, enum carom_ring_end end, uint
 		       : carom_futex_wait(futex, word, deadline_ns);
 }
 
-/* As look(), but sleeps instead of -EAGAIN. */
+/*
+ * As look(), but sleeps instead of -EAGAIN. It looks at the clock itself: the kernel compares the
+ * word before the time, and one who changes it all the while could keep this here.
+ */
 static int sleep_until(struct carom_ring *ring, enum carom_ring_end end, uint64_t wanted,
 		       uint64_t deadline_ns)
 {
 	_Atomic uint32_t *futex = &ring->shared->sides[end].teller.word;
+	bool is_late = false;
 	int r;
 
 	do {
 		uint32_t word = announce_sleep(ring, end, wanted);
 
 		r = look(ring, end, wanted);
-		if (r == -EAGAIN && sleep_on(ring, end, word, deadline_ns) == -ETIMEDOUT)
-			r = -ETIMEDOUT;
-		if (r == -EAGAIN) /* before it leaves its mark again */
+		if (r == -EAGAIN) {
+			sleep_on(ring, end, word, deadline_ns);
+			/* before it leaves its mark again; and what was told in time is not missed */
 			r = look(ring, end, wanted);
-	} while (r == -EAGAIN);
+			is_late = r == -EAGAIN && carom_now() >= deadline_ns;
+		}
+	} while (r == -EAGAIN && !is_late);
+	if (r == -EAGAIN)
+		r = -ETIMEDOUT;
 	/* relaxed: one wake-up for nothing, at worst */
 	if (atomic_load_explicit(futex, memory_order_relaxed) & CAROM_RING_SLEEPS)
 		atomic_fetch_and_explicit(futex, ~CAROM_RING_SLEEPS, memory_order_relaxed);

@@ -25,6 +25,7 @@
  *	-DNOT_COMPARED   a sleeper compares the word when it is queued
  *	-DDIED_KEPT      and first takes the mark of the dead out of it
  *	-DNO_ID          who tells puts its id there before
+ *	-DSIGN_IN_TWO    and takes a dead one's out in the same step
  *	-DWAKE_BY_MARK   and wakes for what stands in the word, not for the mark
  */
 #ifndef SENDERS
@@ -103,7 +104,16 @@ inline tell_marked(me)
 #ifdef NO_ID
 	pending[me] = true;
 #else
+#ifdef SIGN_IN_TWO
+	pending[me] = true;
+	if
+	:: teller != 0 -> teller = 0
+	:: else
+	fi;
+	teller = me;
+#else
 	atomic { pending[me] = true; teller = me } /* P2, T1 */
+#endif
 #endif
 	do
 	:: true;
