@@ -66,7 +66,7 @@ static void say(const struct carom_parcel *parcel, const char *text, const char 
 static bool is_code(carom_process_fn *function)
 {
 	void *address = (void *)(uintptr_t)function;
-#if __GLIBC_PREREQ(2, 35)
+#if defined(__GLIBC_PREREQ) && __GLIBC_PREREQ(2, 35)
 	struct dl_find_object object;
 
 	return _dl_find_object(address, &object) == 0;

@@ -88,8 +88,9 @@ struct carom_forkserver;
 /**
  * carom_forkserver_new() - fork the server and have it prove itself
  *
- * Blocks some milliseconds as a rule; at most, where each of its 20 attempts hangs, 5 s:
- * the first five get 100 ms each, the last five 400 ms, as a busy machine may need it.
+ * Blocks some milliseconds as a rule; where each of its 20 attempts hangs, 5 s: the first
+ * five get 100 ms each, the last five 400 ms, as a busy machine may need it. Where
+ * pidfd_open(2) is denied an attempt has two steps of that length.
  * What stands in this program's stdio buffers is not written again by the server
  * and its children.
  * Return: 0, -EDEADLK (no attempt passed the self-test), -EAGAIN, -ENOMEM, -EMFILE,

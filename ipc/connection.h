@@ -28,9 +28,10 @@
  * mix. So may processes that share an end of a pipe through shared memory, whoever of them
  * is killed: the message that it was sending is then received by nobody, and one that it was
  * receiving in parts (those that are longer than half of the pipe's buffer are) is lost with
- * it. Who waits for the rest of a message is told of its sender's end after some 100 ms, also
- * while others at that end are silent: -ECONNABORTED; but in another pid namespace than that
- * sender's, or without /proc, only by the next one who sends. Processes that share a stream's
+ * it. Who waits for the rest of a message is told of the end of its sender's process after some
+ * 100 ms, also while others at that end are silent: -ECONNABORTED; but in another pid namespace
+ * than that sender's, or without /proc, only by the next one who sends. Who polls for the rest
+ * is not woken for it: receive again after so long. Processes that share a stream's
  * end may not both send, nor both receive, at the same time, and a child by fork() that goes on
  * with its parent's end does so between two messages.
  *
