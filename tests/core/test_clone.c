@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -827,6 +828,50 @@ Test(clone, takes_signals_by_number_where_pidfds_take_none, .timeout = 120)
 	cr_expect(zero(int, apart(signal_by_number)));
 	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_signal", signal_by_number)));
 	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open,pidfd_signal", signal_by_number)));
+}
+
+#define NOT_ALLOWED 77 /* the exit status of who cannot make what it is to look at */
+
+static bool hide_others(void)
+{
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("proc", "/proc", "proc", 0, "hidepid=2") == 0 &&
+	       setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0;
+}
+
+static void look_at_who_is_hidden(void)
+{
+	struct carom_exit exit;
+	uint64_t born, now_born;
+	int gate[2], pidfd = -1;
+	char byte;
+	pid_t pid;
+
+	CHECK(pipe2(gate, O_CLOEXEC) == 0);
+	pid = carom_clone(NULL, &pidfd);
+	if (pid == 0) {
+		close(gate[1]);
+		_exit(read(gate[0], &byte, 1) == 0 ? 7 : 1);
+	}
+	CHECK(pid > 0 && carom_pid_born(pid, &born) == 0);
+	if (!hide_others())
+		_exit(NOT_ALLOWED);
+	CHECK(carom_pid_born(pid, &now_born) == -ESRCH);
+	CHECK(carom_pid_lives(pid, born));
+	close(gate[1]);
+	CHECK(carom_pidfd_wait(pidfd, SOON, &exit) == 0 && exit.status == 7);
+	CHECK(!carom_pid_lives(pid, born));
+}
+
+Test(clone, lives_where_proc_hides_it, .timeout = 120)
+{
+	int status = apart(look_at_who_is_hidden);
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_ALLOWED)
+		cr_skip_test("skipped: a mount of one's own is not allowed here");
+	cr_expect(zero(int, status));
+	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open", look_at_who_is_hidden)));
 }
 
 /* --- cgroups ----------------------------------------------------------- */
