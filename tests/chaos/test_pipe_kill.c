@@ -204,7 +204,8 @@ static bool is_ours(const char *name)
 static bool is_rare(const char *name)
 {
 	return strcmp(name, "ring.closed") == 0 || strcmp(name, "ring.waking") == 0 ||
-	       strcmp(name, "ring.woken") == 0 || strcmp(name, "ring.sleeping") == 0 ||
+	       strcmp(name, "ring.woken") == 0 || strcmp(name, "ring.asleep") == 0 ||
+	       strcmp(name, "ring.marked") == 0 || strcmp(name, "ring.sleeping") == 0 ||
 	       strcmp(name, "duct.waiting") == 0 || strcmp(name, "duct.ringing") == 0 ||
 	       strcmp(name, "duct.rung") == 0;
 }
