@@ -206,10 +206,13 @@ Test(statistics, tell_which_task_a_worker_is_at, .timeout = 20)
 	cr_expect(zero(u64, worker_of(pool, 0).task_id));
 }
 
+/* and before that, until all are submitted */
 static int take_5_ms(struct carom_call *call)
 {
-	uint64_t end = carom_deadline_after(CAROM_MILLISECONDS(5));
+	uint64_t end;
 
+	gate_pass(gate, 0);
+	end = carom_deadline_after(CAROM_MILLISECONDS(5));
 	while (carom_now() < end)
 		sched_yield();
 	return 0;
@@ -217,13 +220,17 @@ static int take_5_ms(struct carom_call *call)
 
 Test(statistics, measure_waits_and_run_times, .timeout = 20)
 {
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = counting_pool(1);
-	uint64_t begun = carom_now(), took;
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 	struct carom_pool_statistics now;
 	struct carom_result *results[3];
+	uint64_t begun, took;
 
+	gate = gate_new();
+	pool = counting_pool(1);
+	begun = carom_now();
 	for (int i = 0; i < 3; i++)
 		carom_pool_apply_async(pool, take_5_ms, NULL, 0, NULL, &results[i]);
+	gate_open(gate, 1);
 	for (int i = 0; i < 3; i++)
 		end(results[i]);
 	took = carom_now() - begun;
