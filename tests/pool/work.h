@@ -137,6 +137,18 @@ static inline int hang_until_limit(struct carom_pool *pool, uint64_t limit_ns,
 	return carom_pool_apply(pool, hang, NULL, 0, NULL, 0, &options, ret_outcome);
 }
 
+/*
+ * Did it end so? Or by the hard limit that it had: a machine may be too busy to get anything done
+ * in that, but then so much time has passed.
+ */
+static inline bool ended_within(uint64_t limit_ns, const struct carom_outcome *outcome, int kind)
+{
+	if (outcome->kind != kind && outcome->kind != CAROM_OUTCOME_HARD_LIMIT)
+		return false;
+	return outcome->kind != CAROM_OUTCOME_HARD_LIMIT ||
+	       outcome->ended_ns - outcome->started_ns >= limit_ns;
+}
+
 static inline struct carom_pool *new_pool(uint64_t workers)
 {
 	struct carom_pool *pool = NULL;
