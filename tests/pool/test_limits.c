@@ -325,6 +325,7 @@ Test(limits, a_signal_of_somebody_else_is_counted_and_ignored, .timeout = 20)
 
 /* ---- functions of its own ---- */
 
+static struct gate *gate; /* made before the pool */
 static _Atomic int told_count;
 
 static void count_told(void *userdata)
@@ -332,16 +333,16 @@ static void count_told(void *userdata)
 	atomic_fetch_add(&told_count, 1);
 }
 
-/* sleeps through many of the signals that are sent again */
+/* until it is let through, which is when it was said a few times */
 static int have_it_counted(struct carom_call *call)
 {
-	uint64_t until = carom_now() + MS(100);
 	int64_t count;
 
 	atomic_store(&told_count, 0);
 	carom_call_on_soft_limit(call, count_told, NULL);
-	while (carom_now() < until)
-		poll(NULL, 0, 100);
+	gate_pass(gate, 0);
+	while (!atomic_load(&told_count))
+		sched_yield();
 	count = atomic_load(&told_count);
 	carom_call_on_soft_limit(call, count_told, NULL); /* it has passed: at once */
 	count += 100 * (atomic_load(&told_count) - count);
@@ -355,17 +356,34 @@ static void count_soft_events(const struct carom_log_record *record, void *userd
 	atomic_fetch_add(&soft_events, record->event == CAROM_LOG_EVENT_SOFT_LIMIT);
 }
 
+static void await_warnings(struct carom_pool *pool, struct carom_result *result, uint32_t at_least)
+{
+	uint32_t count = 0;
+
+	while (count < at_least) {
+		pthread_mutex_lock(&pool->lock);
+		count = pool->tasks[atomic_load(&result->slot)].warn_count;
+		pthread_mutex_unlock(&pool->lock);
+		sched_yield();
+	}
+}
+
 /* TO-03 */
 Test(limits, a_soft_limit_is_hit_once_however_often_it_is_said, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
 	int64_t count = 0;
 
+	gate = gate_new();
 	carom_log_to(count_soft_events, NULL);
 	carom_log_set_level(CAROM_LOG_INFO);
 	pool = limited_pool(MS(10), 0, 0);
-	cr_expect(zero(int, carom_pool_apply(pool, have_it_counted, NULL, 0, &count, sizeof(count),
-					     NULL, NULL)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, have_it_counted, NULL, 0, NULL, &result)));
+	await_warnings(pool, result, 5);
+	gate_open(gate, 1);
+	cr_expect(zero(int,
+		       carom_result_get(result, CAROM_NO_DEADLINE, &count, sizeof(count), NULL)));
 	cr_expect(eq(i64, count, 101));
 	cr_expect(eq(int, atomic_load(&soft_events), 1));
 	carom_log_to(NULL, NULL);
@@ -385,23 +403,35 @@ static int end_at_once(void *userdata)
 
 static int leave_in_the_middle(struct carom_call *call)
 {
-	int r = carom_call_until_soft_limit(call, end_at_once, NULL);
+	int r = carom_call_until_soft_limit(call, never_end, NULL);
 
-	if (r != 3)
-		return -EDOM;
-	r = carom_call_until_soft_limit(call, never_end, NULL);
 	if (r != -ETIME || carom_call_until_soft_limit(call, end_at_once, NULL) != -ETIME)
 		return -ERANGE;
 	return r;
 }
 
+static int limit_oneself_and_never_end(void *userdata)
+{
+	carom_soft_limit_handler(SIGALRM);
+	return never_end(userdata);
+}
+
+static int leave_the_second(struct carom_call *call)
+{
+	if (carom_call_until_soft_limit(call, end_at_once, NULL) != 3)
+		return -EDOM;
+	return carom_call_until_soft_limit(call, limit_oneself_and_never_end, NULL);
+}
+
 Test(limits, a_function_that_cannot_look_is_left, .timeout = 20)
 {
-	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = limited_pool(MS(200), 0, 0);
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = limited_pool(MS(20), 0, 0);
 	struct carom_outcome outcome;
 
-	for (int i = 0; i < 3; i++) {
-		outcome = outcome_of(pool, leave_in_the_middle, NULL);
+	for (int i = 0; i < 6; i++) {
+		outcome = i % 2 ? outcome_of(pool, leave_the_second,
+					     &CAROM_TASK_OPTIONS(.soft_limit_ns = MS(60000)))
+				: outcome_of(pool, leave_in_the_middle, NULL);
 		cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_SOFT_LIMIT));
 		cr_expect(eq(int, outcome.code, -ETIME));
 	}
@@ -688,12 +718,6 @@ static void note_warning(const struct carom_log_record *record, void *userdata)
 					  record->level == CAROM_LOG_WARNING);
 }
 
-static int note_both(struct carom_call *call)
-{
-	work_until_told(call);
-	return hang(call);
-}
-
 /* TO-09 */
 Test(limits, a_soft_limit_that_is_not_below_the_hard_one_is_warned_of, .timeout = 20)
 {
@@ -701,15 +725,17 @@ Test(limits, a_soft_limit_that_is_not_below_the_hard_one_is_warned_of, .timeout 
 	struct carom_outcome outcome;
 
 	carom_log_to(note_warning, NULL);
-	pool = limited_pool(MS(400), MS(400), 0);
+	pool = limited_pool(MS(100), MS(100), 0);
 	cr_expect(eq(int, atomic_load(&warned), 1));
 	outcome = outcome_of(pool, give_up, NULL);
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
 	cr_expect(eq(int, atomic_load(&warned), 1));
-	outcome = outcome_of(pool, give_up, &CAROM_TASK_OPTIONS(.soft_limit_ns = MS(600)));
+	outcome = outcome_of(pool, give_up, &CAROM_TASK_OPTIONS(.soft_limit_ns = MS(150)));
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
 	cr_expect(eq(int, atomic_load(&warned), 2));
-	outcome = outcome_of(pool, give_up, &CAROM_TASK_OPTIONS(.soft_limit_ns = MS(20)));
+	outcome = outcome_of(
+		pool, give_up,
+		&CAROM_TASK_OPTIONS(.soft_limit_ns = MS(20), .hard_limit_ns = MS(60000)));
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_SOFT_LIMIT));
 	cr_expect(eq(int, atomic_load(&warned), 2));
 	carom_log_to(NULL, NULL);
@@ -725,21 +751,49 @@ static void note_times(const struct carom_log_record *record, void *userdata)
 		atomic_store(&hard_at, carom_now());
 }
 
+/* until it is let through; it has been told by then */
+static int look_and_wait(struct carom_call *call)
+{
+	work_until_told(call);
+	gate_pass(gate, 0);
+	return 0;
+}
+
+/* when the supervisor looks at the tasks again */
+static uint64_t next_look(struct carom_pool *pool)
+{
+	uint64_t next;
+
+	pthread_mutex_lock(&pool->lock);
+	next = pool->limit_next_ns;
+	pthread_mutex_unlock(&pool->lock);
+	return next;
+}
+
 /* TO-10 */
 Test(limits, both_are_counted_from_when_the_task_began, .timeout = 20)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	CAROM_CLEANUP(carom_result_freep) struct carom_result *result = NULL;
 	struct carom_outcome outcome;
+	uint64_t started;
 
+	gate = gate_new();
 	carom_log_to(note_times, NULL);
 	carom_log_set_level(CAROM_LOG_INFO);
-	pool = limited_pool(MS(100), MS(500), 0);
-	outcome = outcome_of(pool, note_both, NULL);
+	pool = limited_pool(MS(100), MS(60000), 0);
+	cr_assert(zero(int, carom_pool_apply_async(pool, look_and_wait, NULL, 0, NULL, &result)));
+	gate_await(&gate->begun, 1);
+	started = carom_lane_started_ns(pool->lane, atomic_load(&result->slot));
+	while (next_look(pool) != started + MS(60000)) /* which nothing of the first has moved */
+		sched_yield();
+	cr_expect(ge(u64, soft_at, started + MS(100)));
+	gate_open(gate, 1);
+
+	outcome = outcome_of(pool, hang, &CAROM_TASK_OPTIONS(.hard_limit_ns = MS(150)));
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_HARD_LIMIT));
-	cr_expect(ge(u64, soft_at, outcome.started_ns + MS(100)));
-	cr_expect(lt(u64, soft_at, hard_at));
-	cr_expect(ge(u64, hard_at, outcome.started_ns + MS(500)));
-	cr_expect(lt(u64, hard_at, outcome.started_ns + MS(500) + SOON));
+	cr_expect(ge(u64, hard_at, outcome.started_ns + MS(150)));
+	cr_expect(lt(u64, hard_at, outcome.started_ns + MS(150) + SOON));
 	carom_log_to(NULL, NULL);
 }
 
@@ -811,8 +865,6 @@ Test(limits, cost_no_timer_before_the_first_task_that_has_one, .timeout = 20)
 	cr_expect(ne(u64, pool->limit_next_ns, CAROM_NO_DEADLINE));
 }
 
-static struct gate *gate; /* made before the pool */
-
 /* until it is told, and let through */
 static int work_at_the_gate(struct carom_call *call)
 {
@@ -878,6 +930,8 @@ static int behave_as_told(struct carom_call *call)
 	return square(call);
 }
 
+#define ITEM_LIMIT MS(600)
+
 static int kind_for(int64_t x)
 {
 	return x % 10 == 3                  ? CAROM_OUTCOME_SOFT_LIMIT
@@ -897,7 +951,7 @@ Test(limits, hold_for_each_item_of_a_map, .timeout = 60)
 		in[i] = i;
 	for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
 		CAROM_CLEANUP(carom_pool_freep)
-		struct carom_pool *pool = limited_pool(MS(20), MS(600), MS(30));
+		struct carom_pool *pool = limited_pool(MS(20), ITEM_LIMIT, MS(30));
 
 		cr_expect(eq(int,
 			     carom_pool_map(pool, behave_as_told, in, COUNT, 8, out, 8,
@@ -905,7 +959,11 @@ Test(limits, hold_for_each_item_of_a_map, .timeout = 60)
 							       .outcomes = outcomes)),
 			     -EREMOTEIO));
 		for (int i = 0; i < COUNT; i++) {
-			cr_expect(eq(int, outcomes[i].kind, kind_for(i)), "item %d", i);
+			char text[160];
+
+			cr_expect(ended_within(ITEM_LIMIT, &outcomes[i], kind_for(i)),
+				  "item %d: %s", i,
+				  carom_outcome_describe(&outcomes[i], text, sizeof(text)));
 			cr_expect(
 				eq(i64, out[i], outcomes[i].kind == CAROM_OUTCOME_OK ? i * i : 0));
 		}
@@ -915,14 +973,17 @@ Test(limits, hold_for_each_item_of_a_map, .timeout = 60)
 Test(limits, a_map_is_answered_while_the_worker_of_its_last_item_will_not_die, .timeout = 30)
 {
 	CAROM_CLEANUP(carom_pool_freep)
-	struct carom_pool *pool = limited_pool(0, MS(500), CAROM_SECONDS(600));
+	struct carom_pool *pool = limited_pool(0, ITEM_LIMIT, CAROM_SECONDS(600));
 	int64_t in[4] = { 0, 1, 2, 17 }, out[4] = { 9, 9, 9, 9 };
+	struct carom_outcome outcomes[4];
 
 	cr_expect(eq(int,
 		     carom_pool_map(pool, behave_as_told, in, 4, 8, out, 8,
-				    &CAROM_MAP_OPTIONS(.chunk_size = 4, .soft_limit_ns = MS(10))),
+				    &CAROM_MAP_OPTIONS(.chunk_size = 4, .soft_limit_ns = MS(10),
+						       .outcomes = outcomes)),
 		     -EREMOTEIO));
-	cr_expect(eq(i64, out[2], 4));
+	cr_expect(ended_within(ITEM_LIMIT, &outcomes[2], CAROM_OUTCOME_OK));
+	cr_expect(eq(i64, out[2], outcomes[2].kind == CAROM_OUTCOME_OK ? 4 : 0));
 	cr_expect(zero(i64, out[3]));
 	cr_expect(zero(int, carom_pool_kill(pool)));
 }
