@@ -5,24 +5,23 @@
  * once, and if need be waits in the list `freed` for who tries again. A worker's group is
  * empty as soon as its pidfd is readable, unless something that it started lives on.
  *
- * The kernel tells when a group gets empty: its cgroup.events has POLLPRI then. Those of
- * all groups in the list are in one epoll set, which the loops of the program's services
- * watch; that set is made when it is first needed.
+ * The kernel tells when a group gets empty: its cgroup.events has POLLPRI then. The loops
+ * of the program's services watch those of the groups in the list.
  *
  *   G1  A group is removed only when it is freed and those in it that have handles are
  *       removed. What a process in it has made there itself goes with it.
  *   G2  Handles of a group that is freed belong to the list, under the lock.
  *   G3  After fork() the copy of a handle is memory only: its descriptor is closed there
  *       (core/private_fd.h), and the list is forgotten.
- *   G4  cgroup.events is read after it was put into the set: what changes before that is
- *       seen by the read, what changes later by the set. Each later read, in a pass over
- *       the list, takes the set's news away.
+ *   G4  cgroup.events is read after it is watched: what changes before that is seen by
+ *       the read, what changes later by the loops. Each later read, in a pass over the
+ *       list, takes their news away.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "core/cgroup_file.h"
@@ -42,8 +41,6 @@ static CAROM_FORK_LOCK(lock);
 static uint64_t origin; /* whose these are */
 static struct carom_cgroup *freed;
 static size_t group_count;
-static int set_fd = -1;
-static struct carom_private_fd private_set_fd;
 
 /* With the lock: in a forked child there are none. */
 static void own_lists(void)
@@ -53,7 +50,6 @@ static void own_lists(void)
 	origin = carom_origin();
 	freed = NULL;
 	group_count = 0;
-	set_fd = -1;
 }
 
 void carom_cgroup_enlist(struct carom_cgroup *group)
@@ -72,7 +68,7 @@ static void unwatch(struct carom_cgroup *group)
 {
 	if (group->events_fd < 0)
 		return;
-	epoll_ctl(set_fd, EPOLL_CTL_DEL, group->events_fd, NULL);
+	carom_service_unwatch_everywhere(group->events_fd);
 	carom_private_fd_remove(&group->private_events_fd);
 	carom_closep(&group->events_fd);
 }
@@ -109,20 +105,13 @@ static bool try_remove(struct carom_cgroup *group)
 
 /* --- with the lock: watching ------------------------------------------- */
 
-/* Also where the program has closed all descriptors, and the number is another file's. */
-static int put_into_set(int events_fd)
+static void changed(struct carom_service_pidfd *unused)
 {
-	struct epoll_event event = { .events = EPOLLPRI };
-
-	if (set_fd >= 0 && epoll_ctl(set_fd, EPOLL_CTL_ADD, events_fd, &event) == 0)
-		return 0;
-	carom_private_fd_remove(&private_set_fd);
-	set_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (set_fd < 0)
-		return -errno;
-	carom_private_fd_add(&private_set_fd, set_fd);
-	return epoll_ctl(set_fd, EPOLL_CTL_ADD, events_fd, &event) < 0 ? -errno : 0;
+	(void)unused;
+	carom_cgroup_bury();
 }
+
+static struct carom_service_pidfd any_group = { .ended = changed };
 
 /* Return: from now on, and so it is to be looked at once more (G4). */
 static bool watch(struct carom_cgroup *group)
@@ -130,11 +119,10 @@ static bool watch(struct carom_cgroup *group)
 	if (group->events_fd >= 0 || group->child_count > 0)
 		return false;
 	group->events_fd = openat(group->fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	if (group->events_fd < 0 || put_into_set(group->events_fd) < 0) {
-		carom_closep(&group->events_fd); /* it is removed in a later pass */
-		return false;
-	}
+	if (group->events_fd < 0)
+		return false; /* it is removed in a later pass */
 	carom_private_fd_add(&group->private_events_fd, group->events_fd);
+	carom_service_watch_everywhere(group->events_fd, &any_group);
 	return true;
 }
 
@@ -164,14 +152,6 @@ static void bury_all(void)
 		;
 }
 
-static void changed(struct carom_service_pidfd *unused)
-{
-	(void)unused;
-	carom_cgroup_bury();
-}
-
-static struct carom_service_pidfd set_watch = { .ended = changed };
-
 /* --- the public ones --------------------------------------------------- */
 
 size_t carom_cgroup_bury(void)
@@ -193,23 +173,33 @@ static void wait_for_end(struct carom_cgroup *group)
 	group->next = freed;
 	freed = group;
 	bury_all();
-	if (freed && set_fd >= 0) {
-		set_watch.fd = set_fd;
-		carom_service_watch_everywhere(&set_watch);
-	}
 }
 
-/* A loop may take the set's news first; so no wait for them is long. */
+/* One of those whose end is told; -1: there is none. */
+static int watched_fd(void)
+{
+	int fd = -1;
+
+	carom_fork_lock_acquire(&lock);
+	for (struct carom_cgroup *group = freed; group && fd < 0; group = group->next)
+		fd = group->events_fd;
+	carom_fork_lock_release(&lock);
+	return fd;
+}
+
+/* It is one of many, and a loop may take its news first or close it: so no wait is long. */
 size_t carom_cgroup_bury_until(uint64_t deadline_ns)
 {
 	size_t left;
 
 	while ((left = carom_cgroup_bury()) > 0 && carom_now() < deadline_ns) {
 		uint64_t soon_ns = carom_deadline_after(SLICE_NS);
+		int fd = watched_fd();
 
-		if (set_fd < 0)
+		if (fd < 0)
 			break;
-		carom_descriptor_wait(set_fd, soon_ns < deadline_ns ? soon_ns : deadline_ns);
+		carom_descriptor_wait_for(fd, POLLPRI,
+					  soon_ns < deadline_ns ? soon_ns : deadline_ns);
 	}
 	return left;
 }

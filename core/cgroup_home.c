@@ -20,6 +20,8 @@
  *       and looked at again afterwards.
  *   H4  The lock is held throughout. A forked child finds it free and the home its
  *       parent's (origin), forgets it, and makes its own beside it: same base, own name.
+ *   H5  Of the two directories only the home is kept open. The base is what stands above
+ *       it, and is opened anew by who has the lock.
  *
  *	somebody meanwhile			what happens
  *	forks in the base, in step 3		EBUSY, or seen by the second look: once more
@@ -77,7 +79,8 @@ struct file_id {
 /**
  * struct home
  * @origin:  whose it is; 0: there is none
- * @base_id, @id: of the two directories: the program may close all descriptors
+ * @base:    its descriptor is -1 but while it is needed (H5)
+ * @id:      of the directory: the program may close all descriptors
  * @enabled: controllers that the base hands on because of this home
  */
 struct home {
@@ -86,7 +89,6 @@ struct home {
 	int fd;
 	struct carom_private_fd private_base_fd;
 	struct carom_private_fd private_fd;
-	struct file_id base_id;
 	struct file_id id;
 	uint32_t enabled;
 	char name[48];
@@ -94,7 +96,7 @@ struct home {
 };
 
 static CAROM_FORK_LOCK(lock);
-static struct home home;
+static struct home home = { .base.fd = -1, .fd = -1 };
 
 /* --- processes --------------------------------------------------------- */
 
@@ -275,26 +277,18 @@ static bool is_file(int fd, struct file_id id)
 	return now.device == id.device && now.inode == id.inode;
 }
 
-static void forget_directory(int *fd, struct carom_private_fd *private_fd, struct file_id id)
-{
-	carom_private_fd_remove(private_fd);
-	if (is_file(*fd, id))
-		close(*fd);
-	*fd = -1;
-}
-
 static void forget(void)
 {
 	home.origin = 0;
-	forget_directory(&home.base.fd, &home.private_base_fd, home.base_id);
-	forget_directory(&home.fd, &home.private_fd, home.id);
+	carom_private_fd_remove(&home.private_fd);
+	if (is_file(home.fd, home.id))
+		close(home.fd);
+	home.fd = -1;
 }
 
 static void keep(void)
 {
-	home.base_id = id_of(home.base.fd);
 	home.id = id_of(home.fd);
-	carom_private_fd_add(&home.private_base_fd, home.base.fd);
 	carom_private_fd_add(&home.private_fd, home.fd);
 	home.origin = carom_origin();
 }
@@ -304,10 +298,28 @@ static bool is_there(void)
 {
 	if (!home.origin || !carom_origin_is(home.origin))
 		return false;
-	if (is_file(home.base.fd, home.base_id) && is_file(home.fd, home.id))
+	if (is_file(home.fd, home.id))
 		return true;
 	forget();
 	return false;
+}
+
+/* H5. Nothing where it is open: it was found just now. */
+static int open_base(char *reason)
+{
+	if (home.base.fd >= 0)
+		return 0;
+	home.base.fd = openat(home.fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (home.base.fd < 0)
+		return carom_cgroup_say(reason, -errno, "%s: %s", home.base.path, strerror(errno));
+	carom_private_fd_add(&home.private_base_fd, home.base.fd);
+	return 0;
+}
+
+static void close_base(void)
+{
+	carom_private_fd_remove(&home.private_base_fd);
+	carom_closep(&home.base.fd);
 }
 
 /* Groups that nobody ended go, unless there are processes in them. */
@@ -354,8 +366,10 @@ static int go_back(void)
 
 static int leave(void)
 {
-	int r = disable_in_home();
+	int r = open_base(NULL);
 
+	if (r == 0)
+		r = disable_in_home();
 	if (r < 0)
 		return r;
 	disable_in_base();
@@ -373,6 +387,7 @@ int carom_cgroup_home_leave(void)
 	carom_fork_lock_acquire(&lock);
 	if (is_there()) {
 		r = leave();
+		close_base();
 		forget();
 	}
 	carom_fork_lock_release(&lock);
@@ -460,6 +475,7 @@ static int make(char *reason)
 	int r = -ENOENT;
 
 	home.enabled = 0;
+	home.base.fd = -1; /* in a forked child it may be a number of the parent's */
 	for (int i = 0; (r == -ENOENT || r == -ENODEV) && i < ATTEMPT_COUNT; i++)
 		r = make_once(reason);
 	if (r < 0)
@@ -480,8 +496,7 @@ int carom_cgroup_home_get(uint32_t controllers, char *reason, int *ret_fd, const
 
 	carom_fork_lock_acquire(&lock);
 	is_new = !is_there();
-	if (is_new)
-		r = make(reason);
+	r = is_new ? make(reason) : open_base(reason);
 	if (r == 0) {
 		r = hand_down(controllers, reason);
 		if (r < 0 && is_new) {
@@ -493,6 +508,7 @@ int carom_cgroup_home_get(uint32_t controllers, char *reason, int *ret_fd, const
 		*ret_fd = home.fd;
 		*ret_path = home.path;
 	}
+	close_base();
 	carom_fork_lock_release(&lock);
 	return r;
 }

@@ -242,13 +242,19 @@ struct carom_loop *carom_service_loop(struct carom_service *service)
 
 /* ---- children ---- */
 
-int carom_service_watch(struct carom_service *service, struct carom_service_pidfd *watch)
+static int watch_for(struct carom_service *service, int fd, uint32_t events,
+		     struct carom_service_pidfd *watch)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = watch };
+	struct epoll_event event = { .events = events, .data.ptr = watch };
 
 	if (!carom_loop_is_intact(service->loop))
 		return -EBADF;
-	return epoll_ctl(service->pidfds.fd, EPOLL_CTL_ADD, watch->fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(service->pidfds.fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int carom_service_watch(struct carom_service *service, struct carom_service_pidfd *watch)
+{
+	return watch_for(service, watch->fd, EPOLLIN, watch);
 }
 
 void carom_service_unwatch(struct carom_service *service, struct carom_service_pidfd *watch)
@@ -457,16 +463,30 @@ static bool is_ours(const struct carom_service *service)
 	return service && carom_origin_is(service->origin);
 }
 
-void carom_service_watch_everywhere(struct carom_service_pidfd *watch)
+/* @watch: NULL: no more */
+static void watch_file(struct carom_service *service, int fd, struct carom_service_pidfd *watch)
+{
+	if (!is_ours(service))
+		return;
+	if (watch)
+		watch_for(service, fd, EPOLLPRI, watch);
+	else
+		epoll_ctl(service->pidfds.fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+void carom_service_watch_everywhere(int fd, struct carom_service_pidfd *watch)
 {
 	pthread_mutex_lock(&service_lock);
-	if (is_ours(the_service))
-		carom_service_watch(the_service, watch);
+	watch_file(the_service, fd, watch);
 	for (struct carom_service *service = polled_services; service;
 	     service = service->next_polled)
-		if (is_ours(service))
-			carom_service_watch(service, watch);
+		watch_file(service, fd, watch);
 	pthread_mutex_unlock(&service_lock);
+}
+
+void carom_service_unwatch_everywhere(int fd)
+{
+	carom_service_watch_everywhere(fd, NULL);
 }
 
 int carom_service_get(struct carom_service **ret_service)

@@ -122,12 +122,15 @@ struct carom_service_pidfd {
 int carom_service_watch(struct carom_service *service, struct carom_service_pidfd *watch);
 
 /**
- * carom_service_watch_everywhere() - by every service that this process has, if it does not yet
+ * carom_service_watch_everywhere() - a file's POLLPRI, by every service that this process has
  *
- * For a watch that is static: it stays until its descriptor is closed, and is called back by
- * any of their threads. Any thread.
+ * For a watch that is static and may be many descriptors': it is called back by any of their
+ * threads, which may be in the midst of that when it is unwatched. Any thread.
  */
-void carom_service_watch_everywhere(struct carom_service_pidfd *watch);
+void carom_service_watch_everywhere(int fd, struct carom_service_pidfd *watch);
+
+/** carom_service_unwatch_everywhere() - before it is closed. Any thread. */
+void carom_service_unwatch_everywhere(int fd);
 
 /** carom_service_unwatch() - in the loop's thread */
 void carom_service_unwatch(struct carom_service *service, struct carom_service_pidfd *watch);
