@@ -37,6 +37,7 @@
 
 #define FIRST_ROOM   ((size_t)CAROM_MIB(1))
 #define SCRATCH_SIZE ((size_t)CAROM_KIB(16))
+#define ABORTS       64 /* before the clock is asked whether there is time for more of them */
 
 /* ---- beginning and end ---- */
 
@@ -539,8 +540,10 @@ int carom_connection_begin_receive(struct carom_connection *connection, uint64_t
 	struct carom_incoming *in = &connection->in;
 	int r = take_receive_turn(connection, deadline_ns);
 
-	if (r == 0)
+	if (r == 0) {
 		in->is_aborted = false;
+		in->abort_count = 0;
+	}
 	if (r == 0 && in->error) {
 		r = in->error;
 		carom_connection_end_receive(connection);
@@ -716,14 +719,18 @@ static int end_receive(struct carom_connection *connection, int r, size_t *ret_s
 	return r;
 }
 
-/* Did its sender die on the message? Then the next one is. */
-static bool is_aborted(struct carom_incoming *in, int r)
+/*
+ * Did its sender die on the message? Then the next one is received: but for who sends nothing
+ * else no longer than told.
+ */
+static bool is_aborted(struct carom_incoming *in, int r, uint64_t deadline_ns)
 {
 	if (r != -ECONNABORTED)
 		return false;
 	forget_message(in);
 	in->is_aborted = true;
-	return true;
+	in->abort_count++;
+	return in->abort_count % ABORTS != 0 || carom_now() < deadline_ns;
 }
 
 static void *hand_out(struct carom_incoming *in)
@@ -744,7 +751,7 @@ static int take_message(struct carom_connection *connection, size_t size_max, ui
 		r = begin_message(connection, size_max, deadline_ns);
 		if (r == 0)
 			r = take_body(connection, deadline_ns);
-	} while (is_aborted(&connection->in, r));
+	} while (is_aborted(&connection->in, r, deadline_ns));
 	return r;
 }
 
@@ -859,7 +866,7 @@ int carom_connection_recv_bytes_into(struct carom_connection *connection, void *
 		if (r == 0)
 			r = connection->in.body ? take_and_copy(connection, buffer, deadline_ns)
 						: take_directly(connection, buffer, deadline_ns);
-	} while (is_aborted(&connection->in, r));
+	} while (is_aborted(&connection->in, r, deadline_ns));
 	return end_receive(connection, r, ret_size);
 }
 
@@ -985,7 +992,7 @@ int carom_connection_receive(struct carom_connection *connection, uint64_t deadl
 		return r;
 	do
 		r = take_in_place(connection, deadline_ns, ret_data);
-	while (is_aborted(&connection->in, r));
+	while (is_aborted(&connection->in, r, deadline_ns));
 	if (r < 0)
 		return end_receive(connection, r, ret_size);
 	if (ret_size)

@@ -10,13 +10,14 @@
 
 /**
  * struct carom_incoming - what has come of the message at the head of the stream
- * @turn:       of who receives
- * @error:      not 0: nothing is received any more, and why
- * @is_known:   its frame is complete, and it is @size bytes long
- * @body:       @body_got bytes of it, with room for @body_room; NULL: none
- * @is_kept:    the message is complete, and what comes behind it has not come
- * @is_aborted: this call had part of a message whose sender died
- * @skip_left:  bytes before the next frame that nobody wants
+ * @turn:        of who receives
+ * @error:       not 0: nothing is received any more, and why
+ * @is_known:    its frame is complete, and it is @size bytes long
+ * @body:        @body_got bytes of it, with room for @body_room; NULL: none
+ * @is_kept:     the message is complete, and what comes behind it has not come
+ * @is_aborted:  this call had part of a message whose sender died
+ * @abort_count: and of how many
+ * @skip_left:   bytes before the next frame that nobody wants
  */
 struct carom_incoming {
 	struct carom_turn turn;
@@ -26,6 +27,7 @@ struct carom_incoming {
 	bool is_known;
 	bool is_kept;
 	bool is_aborted;
+	unsigned int abort_count;
 	uint64_t size;
 	uint64_t skip_left;
 	unsigned char *body;

@@ -16,6 +16,9 @@
 #define PAUSE_MIN_NS 100
 #define PAUSE_MAX_NS 4000
 
+/* What is no beginning, before the clock is asked whether there is time for more of it. */
+#define PASSES 64
+
 /* Within a message, and nothing comes: does its sender live? */
 #define ASK_NS CAROM_MILLISECONDS(100)
 
@@ -138,17 +141,29 @@ static int pass_over(struct carom_duct *duct)
 	return carom_ring_let_go(&duct->in);
 }
 
-/* Waits, and passes over what is no beginning. */
+/* Waits, and passes over what is no beginning; who sends nothing else holds up nobody for ever. */
+static int receive_beginning(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
+{
+	for (unsigned int i = 1;; i++) {
+		int r = receive_record(duct, deadline_ns, record);
+
+		if (r < 0 || is_beginning(duct))
+			return r;
+		r = pass_over(duct);
+		if (r < 0)
+			return r;
+		if (i % PASSES == 0 && carom_now() >= deadline_ns)
+			return deadline_ns == CAROM_PASSED ? -EAGAIN : -ETIMEDOUT;
+	}
+}
+
 static int look_for(struct carom_duct *duct, uint64_t deadline_ns, uint64_t *ret_size,
 		    const void **ret_data)
 {
 	struct record record;
 	uint64_t total = 0;
-	int r;
+	int r = receive_beginning(duct, deadline_ns, &record);
 
-	do
-		r = receive_record(duct, deadline_ns, &record);
-	while (r == 0 && !is_beginning(duct) && (r = pass_over(duct)) == 0);
 	if (r == 0 && kind(duct) == CAROM_RING_FIRST)
 		r = take_total(duct, record.data, record.size, &total);
 	if (r < 0)

@@ -712,6 +712,67 @@ static void scribble(struct carom_connection *connection, unsigned char *rings, 
 	}
 }
 
+/* what stands in the first ring, from its beginning on, is of @kinds now, by turns */
+static void rewrite(int count, const uint32_t kinds[2])
+{
+	size_t size;
+	unsigned char *rings = find_rings(&size);
+	int i = 0;
+
+	for (size_t at = CAROM_RING_DATA_OFFSET; at < size / 2 && i < count; at += 8) {
+		uint32_t kind;
+
+		memcpy(&kind, rings + at + 4, 4);
+		if (kind == CAROM_RING_RECORD)
+			memcpy(rings + at + 4, &kinds[i++ % 2], 4);
+	}
+	cr_assert(eq(int, i, count));
+}
+
+static int receive(struct carom_connection *connection, uint64_t deadline_ns, size_t *ret_size)
+{
+	char room[200];
+
+	return carom_connection_recv_bytes_into(connection, room, sizeof(room), deadline_ns,
+						ret_size);
+}
+
+Test(duct, passes_over_what_is_torn_no_longer_than_told, .timeout = 20)
+{
+	static const uint32_t torn[] = { CAROM_RING_TORN, CAROM_RING_TORN };
+	MEMORY(first, second, .buffer_size = 4096);
+	size_t size;
+
+	for (int i = 0; i < 200; i++)
+		cr_assert(zero(int, carom_connection_send_bytes(first, "", 0, CAROM_PASSED)));
+	rewrite(200, torn);
+	cr_assert(zero(int, carom_connection_send_bytes(first, "x", 1, CAROM_PASSED)));
+	cr_expect(eq(int, receive(second, CAROM_PASSED, &size), -EAGAIN));
+	cr_expect(eq(int, receive(second, carom_now() - 1, &size), -ETIMEDOUT));
+	cr_expect(zero(int, receive(second, soon(), &size)));
+	cr_expect(eq(sz, size, 1));
+}
+
+Test(duct, takes_messages_that_tear_no_longer_than_told, .timeout = 20)
+{
+	static const uint32_t begun[] = { CAROM_RING_FIRST, CAROM_RING_TORN };
+	const uint64_t beginning[] = { 100, 0 }; /* of 100 bytes, of which 8 come */
+	MEMORY(first, second, .buffer_size = 8192);
+	size_t size;
+
+	for (int i = 0; i < 200; i++) {
+		cr_assert(
+			zero(int, carom_connection_send_bytes(first, beginning, 16, CAROM_PASSED)));
+		cr_assert(zero(int, carom_connection_send_bytes(first, "", 0, CAROM_PASSED)));
+	}
+	rewrite(400, begun);
+	cr_assert(zero(int, carom_connection_send_bytes(first, "x", 1, CAROM_PASSED)));
+	cr_expect(eq(int, receive(second, CAROM_PASSED, &size), -ECONNABORTED));
+	cr_expect(eq(int, receive(second, carom_now() - 1, &size), -ECONNABORTED));
+	cr_expect(zero(int, receive(second, soon(), &size)));
+	cr_expect(eq(sz, size, 1));
+}
+
 Test(duct, bears_a_peer_that_scribbles, .timeout = 60)
 {
 	for (int round = 0; round < 20; round++) {
