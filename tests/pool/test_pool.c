@@ -562,7 +562,7 @@ Test(pool, wakes_nobody_while_it_is_idle, .timeout = 30)
 
 	cr_assert(zero(int,
 		       carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 4,
-							  .hard_limit_ns = CAROM_MILLISECONDS(250)),
+							  .soft_limit_ns = CAROM_MILLISECONDS(250)),
 				      &pool)));
 	for (int i = 0; i < 100; i++)
 		carom_pool_apply(pool, square, &x, 8, &y, 8, NULL, NULL);
