@@ -92,6 +92,14 @@ static uint64_t end_of_run(uint64_t seconds)
 
 /* ---- the pool, and those who go on ---- */
 
+/*
+ * What stands still is ended by its limit. What does not has far more time than a busy machine
+ * needs, or as much as a test can wait for where both have the same limit.
+ */
+#define LIMIT_OF_POOL   CAROM_SECONDS(5)
+#define LIMIT_OF_ATTACK MS(100)
+#define LIMIT_OF_BOTH   MS(600)
+
 static struct carom_pool *isolated_pool(uint64_t workers)
 {
 	struct carom_pool *pool = NULL;
@@ -99,7 +107,7 @@ static struct carom_pool *isolated_pool(uint64_t workers)
 	cr_assert(
 		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = workers, .isolated = 1,
 							     .payload_size = CAROM_MIB(64),
-							     .hard_limit_ns = MS(100),
+							     .hard_limit_ns = LIMIT_OF_POOL,
 							     .grace_ns = CAROM_NO_GRACE,
 							     .max_restarts = CAROM_NO_LIMIT),
 					 &pool)));
@@ -120,17 +128,25 @@ static void expect_square(struct carom_pool *pool, int64_t x)
 }
 
 /* whatever becomes of it: an answer, and within its limit and what a kill takes */
-static struct carom_outcome outcome_of_attack(struct carom_pool *pool, carom_task_fn *attack,
-					      const void *data, size_t size)
+static struct carom_outcome outcome_within(uint64_t limit_ns, struct carom_pool *pool,
+					   carom_task_fn *attack, const void *data, size_t size)
 {
+	struct carom_task_options options = CAROM_TASK_OPTIONS(.hard_limit_ns = limit_ns);
 	struct carom_result *result = NULL;
 	struct carom_outcome outcome = { .kind = CAROM_OUTCOME_PENDING };
 
-	cr_assert(zero(int, carom_pool_apply_async(pool, attack, data, size, NULL, &result)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, attack, data, size, &options, &result)));
 	cr_assert(zero(int, carom_result_wait(result, carom_deadline_after(CAROM_SECONDS(30)))));
 	carom_result_outcome(result, &outcome);
 	carom_result_free(result);
 	return outcome;
+}
+
+/* of one that ends by itself, or is ended for what it does */
+static struct carom_outcome outcome_of_attack(struct carom_pool *pool, carom_task_fn *attack,
+					      const void *data, size_t size)
+{
+	return outcome_within(LIMIT_OF_POOL, pool, attack, data, size);
 }
 
 static void expect_violation(struct carom_pool *pool, carom_task_fn *attack, const void *data,
@@ -261,7 +277,8 @@ Test(hostile, batch_whose_progress_cannot_be_costs_what_it_had_not_ended)
 
 	cr_expect(eq(int,
 		     carom_pool_map(pool, spoil_progress, items, 8, 8, items, 8,
-				    &CAROM_MAP_OPTIONS(.chunk_size = 8, .outcomes = outcomes)),
+				    &CAROM_MAP_OPTIONS(.chunk_size = 8, .outcomes = outcomes,
+						       .hard_limit_ns = LIMIT_OF_ATTACK)),
 		     -EREMOTEIO));
 	for (int i = 0; i < 8; i++)
 		cr_expect(ne(int, outcomes[i].kind, CAROM_OUTCOME_OK));
@@ -327,7 +344,10 @@ static int say_that_all_have_ended(struct carom_call *call)
 	sit_there();
 }
 
-/* @item: the one that hits the limit; below 0: none. With others to do it, it would be taken back */
+/*
+ * @item: the one that hits the limit; below 0: none. With others to do it, it would be taken back.
+ * The items before and behind it have the same limit.
+ */
 static void expect_limit(carom_task_fn *attack, int item)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(1);
@@ -336,7 +356,8 @@ static void expect_limit(carom_task_fn *attack, int item)
 
 	cr_expect(eq(int,
 		     carom_pool_map(pool, attack, items, ITEMS, 8, items, 8,
-				    &CAROM_MAP_OPTIONS(.chunk_size = ITEMS, .outcomes = outcomes)),
+				    &CAROM_MAP_OPTIONS(.chunk_size = ITEMS, .outcomes = outcomes,
+						       .hard_limit_ns = LIMIT_OF_BOTH)),
 		     item < 0 ? 0 : -EREMOTEIO));
 	for (int i = 0; i < ITEMS; i++)
 		cr_expect(eq(int, outcomes[i].kind,
@@ -361,11 +382,14 @@ Test(hostile, state_that_cannot_be_is_no_answer)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(2);
 
 	for (int64_t state = 0; state < 12; state++) {
+		/* as if it had not begun yet, or were at it still */
+		bool may_be = state == CAROM_SLOT_READY || state == CAROM_SLOT_RUNNING;
 		struct carom_outcome outcome =
-			outcome_of_attack(pool, be_in_another_state, &state, 8);
+			outcome_within(may_be ? LIMIT_OF_ATTACK : LIMIT_OF_POOL, pool,
+				       be_in_another_state, &state, 8);
 
-		if (state == CAROM_SLOT_READY || state == CAROM_SLOT_RUNNING)
-			continue; /* as if it had not begun yet, or were at it still */
+		if (may_be)
+			continue;
 		cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST), "state %d kind %d", (int)state,
 			  outcome.kind);
 		expect_square(pool, state);
@@ -448,7 +472,8 @@ Test(hostile, word_that_never_rests_keeps_nobody_from_an_answer)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(2);
 
 	for (int i = 0; i < 5; i++) {
-		struct carom_outcome outcome = outcome_of_attack(pool, never_rest, NULL, 0);
+		struct carom_outcome outcome =
+			outcome_within(LIMIT_OF_ATTACK, pool, never_rest, NULL, 0);
 
 		cr_expect(outcome.kind == CAROM_OUTCOME_LOST ||
 				  outcome.kind == CAROM_OUTCOME_HARD_LIMIT,
@@ -652,7 +677,9 @@ Test(hostile, holes_read_as_zeros_and_cost_no_more_than_the_value)
 	before = resident_bytes();
 	for (int i = 0; i < 8; i++) {
 		size_t ones = 0;
-		int r = carom_pool_apply(pool, leave_holes, NULL, 0, value, HOLE_SIZE, NULL, NULL);
+		int r = carom_pool_apply(pool, leave_holes, NULL, 0, value, HOLE_SIZE,
+					 &CAROM_TASK_OPTIONS(.hard_limit_ns = LIMIT_OF_ATTACK),
+					 NULL);
 
 		for (size_t at = 0; r == 0 && at < HOLE_SIZE; at += 4096)
 			ones += value[at] > 1;
@@ -706,7 +733,7 @@ Test(hostile, value_that_changes_while_it_is_read_is_within_its_bounds_or_none)
 	int count = 0;
 
 	for (; carom_now() < end; count++) {
-		struct carom_outcome outcome = outcome_of_attack(pool, race, NULL, 0);
+		struct carom_outcome outcome = outcome_within(LIMIT_OF_ATTACK, pool, race, NULL, 0);
 
 		cr_assert(outcome.kind == CAROM_OUTCOME_OK || outcome.kind == CAROM_OUTCOME_LOST ||
 				  outcome.kind == CAROM_OUTCOME_HARD_LIMIT,
@@ -799,10 +826,12 @@ Test(hostile, any_word_of_any_value_costs_its_own_task)
 					 (sizeof(corners) / sizeof(corners[0]))],
 			.how = random_next(&state) % 3,
 		};
+		struct carom_task_options options =
+			CAROM_TASK_OPTIONS(.hard_limit_ns = LIMIT_OF_ATTACK);
 		struct carom_result *result = NULL;
 
 		cr_assert(zero(int, carom_pool_apply_async(pool, spoil_word, &corner,
-							   sizeof(corner), NULL, &result)));
+							   sizeof(corner), &options, &result)));
 		expect_square(pool, count);
 		cr_assert(zero(int,
 			       carom_result_wait(result, carom_deadline_after(CAROM_SECONDS(30)))),
@@ -923,6 +952,7 @@ static void stand_still_at(const char *step)
 	int lost = 0;
 
 	carom_pool_wait_ready(pool, carom_deadline_after(CAROM_SECONDS(20)));
+	cr_assert(zero(int, carom_pool_set_limits(pool, 0, LIMIT_OF_BOTH)));
 	cr_assert(zero(int, carom_point_arm_once(step, 1, SIGSTOP)), "%s", step);
 	for (int64_t i = 0; i < 20; i++) {
 		struct carom_outcome outcome;
