@@ -691,28 +691,48 @@ static int connect_raw(const char *to)
 	return fd;
 }
 
-/* WA-12 */
-Test(listener, silent_clients_hold_up_nobody_and_are_dropped)
-{
-	LISTENER(listener, .authkey = KEY, .authkey_size = 6,
-		 .handshake_timeout_ns = CAROM_MILLISECONDS(200));
-	int before = open_fd_count(), silent[20];
-	char byte;
+#define SILENT 20
 
-	for (int i = 0; i < 20; i++) {
+static void connect_silent(struct carom_listener *listener, int *silent)
+{
+	for (int i = 0; i < SILENT; i++) {
 		silent[i] = connect_raw(carom_listener_path(listener));
 		if (i % 2) /* or nearly so */
 			put(silent[i], "\0\0\0", (size_t)(i % 4));
 	}
-	expect_visit(listener, .path = carom_listener_path(listener), .authkey = KEY,
-		     .authkey_size = 6);
-	while (carom_listener_refused(listener) < 20)
+}
+
+static void await_refusal(struct carom_listener *listener)
+{
+	while (carom_listener_refused(listener) < SILENT)
 		cr_assert(eq(int,
 			     carom_listener_accept(listener,
 						   carom_deadline_after(CAROM_MILLISECONDS(10)),
 						   &(struct carom_connection *){ 0 }),
 			     -ETIMEDOUT));
-	for (int i = 0; i < 20; i++) {
+}
+
+/* WA-12 */
+Test(listener, silent_clients_hold_up_nobody_and_are_dropped)
+{
+	LISTENER(patient, .authkey = KEY, .authkey_size = 6,
+		 .handshake_timeout_ns = CAROM_SECONDS(30));
+	LISTENER(listener, .authkey = KEY, .authkey_size = 6,
+		 .handshake_timeout_ns = CAROM_MILLISECONDS(200));
+	int before = open_fd_count(), silent[SILENT];
+	char byte;
+
+	connect_silent(patient, silent);
+	expect_visit(patient, .path = carom_listener_path(patient), .authkey = KEY,
+		     .authkey_size = 6);
+	cr_expect(zero(u64, carom_listener_refused(patient)));
+	for (int i = 0; i < SILENT; i++)
+		close(silent[i]);
+	await_refusal(patient);
+
+	connect_silent(listener, silent);
+	await_refusal(listener);
+	for (int i = 0; i < SILENT; i++) {
 		ssize_t n;
 
 		/* the challenge, and then the end */
