@@ -359,9 +359,11 @@ Test(ahead, task_for_which_nobody_waits_is_not_left_with_a_worker_that_stands_st
 /* by somebody else, and, unless that took long, without an end of this one */
 static void expect_moved(struct carom_pool *pool, uint64_t begun_ns, int index, int64_t stopped)
 {
+	int64_t is_there = pid_of(pool, index);
+
 	cr_expect(ne(i64, atomic_load(&done_by), stopped));
 	if (carom_now() - begun_ns < CAROM_MILLISECONDS(500))
-		cr_expect(eq(i64, pid_of(pool, index), stopped));
+		cr_expect(eq(i64, is_there, stopped));
 }
 
 Test(ahead, task_for_which_nobody_waits_is_done_by_who_has_nothing_to_do, .timeout = 60)
