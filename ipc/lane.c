@@ -179,7 +179,12 @@ static int map_arguments(struct carom_lane *lane, const struct lane_header *layo
 		&lane->arguments_segment);
 }
 
-/* not even a copy of this process is to have what is between the parent and one worker */
+/*
+ * No copy of this process has the lane. Of what is between the parent and one worker none
+ * is to know; and the fork server is made with the first pool, of which all that comes
+ * from it would carry the lane for life: its memory would stay when the pool is gone, any
+ * worker of a later pool could spoil it, and each would take one mapping more down at its end.
+ */
 static int keep_to_oneself(struct carom_segment *segment)
 {
 	return madvise(carom_segment_data(segment), carom_segment_size(segment), MADV_DONTFORK) < 0
@@ -189,7 +194,7 @@ static int keep_to_oneself(struct carom_segment *segment)
 
 static int set_apart(struct carom_lane *lane, const struct lane_header *layout)
 {
-	int r = layout->kind == CAROM_LANE_SHARED ? 0 : keep_to_oneself(lane->segment);
+	int r = keep_to_oneself(lane->segment);
 
 	if (r == 0 && layout->kind == CAROM_LANE_DEALT)
 		r = map_arguments(lane, layout);

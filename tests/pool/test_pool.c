@@ -397,6 +397,41 @@ Test(pool, is_open_in_no_copy_of_the_program, .timeout = 30)
 	cr_expect(zero(int, status));
 }
 
+/* how many lanes this process has mapped: each is a file of its own */
+static int count_lanes(struct carom_call *call)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long inode, last = 0;
+	int64_t count = 0;
+	char line[512];
+
+	if (!maps)
+		return -errno;
+	while (fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, "memfd:carom-lane") ||
+		    sscanf(line, "%*s %*s %*s %*s %lu", &inode) != 1)
+			continue;
+		count += inode != last;
+		last = inode;
+	}
+	fclose(maps);
+	return carom_reply(call, &count, sizeof(count));
+}
+
+/* the fork server is made while the first pool is, and workers of the others are its children */
+Test(pool, is_mapped_by_no_worker_of_another_one, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *first = NULL;
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *second = NULL;
+	int64_t count = 0;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1), &first)));
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1), &second)));
+	cr_assert(zero(int, carom_pool_apply(second, count_lanes, NULL, 0, &count, sizeof(count),
+					     NULL, NULL)));
+	cr_expect(eq(i64, count, 1));
+}
+
 /* UT-25 */
 Test(pool, is_to_be_freed_before_a_reset, .timeout = 30)
 {
