@@ -874,7 +874,7 @@ static void *keep_changing(void *userdata)
 #ifdef __SANITIZE_ADDRESS__
 #define FORK_COUNT 250
 #else
-#define FORK_COUNT 1000
+#define FORK_COUNT 500
 #endif
 
 static void fork_often(pid_t (*make)(int *), int times)

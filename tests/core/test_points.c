@@ -86,12 +86,7 @@ Test(points, can_stop_one_process_only, .timeout = 5)
 	cr_expect(zero(int, status_of_walker(9)));
 }
 
-/* what is tried is the same, and under a sanitizer each turn of the walkers takes longer */
-#ifdef __SANITIZE_ADDRESS__
 #define ROUNDS 1000
-#else
-#define ROUNDS 5000
-#endif
 
 /* One of them may stand in the middle of the last round while the next one begins. */
 Test(points, are_reached_once_by_one_of_many_that_never_rest, .timeout = 60)
