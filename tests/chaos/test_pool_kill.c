@@ -29,9 +29,11 @@
 #ifdef __SANITIZE_ADDRESS__
 #define MEMORY_SLACK_KIB 262144
 #define PARENT_DEATHS    10
+#define DEATHS           25 /* at each step */
 #else
 #define MEMORY_SLACK_KIB 4096 /* a handle with callbacks for each slot is 2.4 MiB */
-#define PARENT_DEATHS    100
+#define PARENT_DEATHS    40
+#define DEATHS           100
 #endif
 
 /* how often each task was begun; shared with all workers because it is mapped before the first pool */
@@ -342,7 +344,7 @@ Test(pool_kill, the_same_in_a_pool_without_threads, .timeout = 300)
 
 static bool hit_often_enough(void *userdata)
 {
-	return carom_point_hits(userdata) < 100;
+	return carom_point_hits(userdata) < DEATHS;
 }
 
 static void skip_without_points(void)
@@ -364,7 +366,7 @@ static bool needs_births(const char *name)
 	return strcmp(name, "lane.alive") == 0 || strncmp(name, "forkserver.", 11) == 0;
 }
 
-/* often enough to be hit a hundred times, seldom enough that work gets done in between */
+/* often enough to be hit so many times, seldom enough that work gets done in between */
 static uint32_t pace_of(const char *name)
 {
 	if (needs_births(name))
@@ -376,14 +378,14 @@ static uint32_t pace_of(const char *name)
 
 static void force_births(struct carom_pool *pool, const char *name)
 {
-	for (int i = 0; i < 3000 && carom_point_hits(name) < 100; i++)
+	for (int i = 0; i < 3000 && carom_point_hits(name) < DEATHS; i++)
 		carom_pool_apply(pool, die_now, NULL, 0, NULL, 0, NULL, NULL);
 }
 
 /* a worker looks for work, sleeps and is woken most often where tasks come singly */
 static void one_at_a_time(struct carom_pool *pool, const char *name)
 {
-	for (int i = 0; i < 10000 && carom_point_hits(name) < 100; i++) {
+	for (int i = 0; i < 10000 && carom_point_hits(name) < DEATHS; i++) {
 		int r = carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, NULL);
 
 		cr_assert(r == 0 || r == -EREMOTEIO, "%d", r);
@@ -426,7 +428,7 @@ static void kill_at_point(const char *name, uint64_t spin_ns)
 	printf("# %-20s %4u deaths, %zu tasks, %zu lost\n", name, carom_point_hits(name), submitted,
 	       tally.lost);
 	if (!is_rare(name, spin_ns))
-		cr_expect(ge(uint, carom_point_hits(name), 100), "%s", name);
+		cr_expect(ge(uint, carom_point_hits(name), DEATHS), "%s", name);
 	carom_point_disarm_all();
 	expect_every_worker_reachable(pool);
 	carom_pool_free(pool);
@@ -508,14 +510,14 @@ static void kill_in_batches(const char *name, uint32_t every_nth)
 	for (int64_t i = 0; i < BATCH_ITEMS; i++)
 		in[i] = i;
 	cr_assert(zero(int, carom_point_arm(name, every_nth)));
-	for (int round = 0; round < 400 && carom_point_hits(name) < 100; round++) {
+	for (int round = 0; round < 400 && carom_point_hits(name) < DEATHS; round++) {
 		memset((void *)begun, 0, BATCH_ITEMS);
 		carom_pool_map(pool, counted_square, in, BATCH_ITEMS, 8, out, 8,
 			       &CAROM_MAP_OPTIONS(.outcomes = outcomes));
 		expect_each_item_once(name, out, outcomes);
 	}
 	printf("# %-20s %4u deaths\n", name, carom_point_hits(name));
-	cr_expect(ge(uint, carom_point_hits(name), 100));
+	cr_expect(ge(uint, carom_point_hits(name), DEATHS));
 	carom_point_disarm_all();
 }
 

@@ -32,8 +32,8 @@
 #define MEMORY_SLACK_KIB 262144
 #else
 #define ROUNDS           200
-#define DEATHS           100
-#define PARENT_DEATHS    40
+#define DEATHS           40
+#define PARENT_DEATHS    24
 #define MEMORY_SLACK_KIB 2048
 #endif
 

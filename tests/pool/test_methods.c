@@ -481,6 +481,13 @@ static void swallow(const struct carom_log_record *record, void *userdata)
 {
 }
 
+/* by the fork server; a process with a sanitizer's shadow is born slowly */
+#ifdef __SANITIZE_ADDRESS__
+#define SERVED_BIRTHS 75
+#else
+#define SERVED_BIRTHS 300
+#endif
+
 /* How many workers are to be born while the threads make noise. */
 static void bear_many(struct carom_context *context, int count)
 {
@@ -504,7 +511,7 @@ Test(methods, pain_31_fork_while_threads_allocate_and_log, .timeout = 240)
 		pthread_create(&threads[i], NULL, allocate_and_log, NULL);
 	EACH_PROCESS_METHOD(context)
 	{
-		bear_many(context, strcmp(THE_METHOD, "forkserver") == 0 ? 300 : 20);
+		bear_many(context, strcmp(THE_METHOD, "forkserver") == 0 ? SERVED_BIRTHS : 20);
 	}
 	noise_is_over = true;
 	for (int i = 0; i < 8; i++)
