@@ -65,13 +65,15 @@ static int failed(struct carom_result *result, void *userdata)
 	return 0;
 }
 
+/* @limit_ns: 0: the pool's own */
 static int submit(struct carom_pool *pool, const char *name, carom_task_fn *job, uint64_t retries,
-		  struct carom_result **ret_result)
+		  uint64_t limit_ns, struct carom_result **ret_result)
 {
 	return carom_pool_apply_async(
 		pool, job, name, strlen(name),
 		&CAROM_TASK_OPTIONS(.correlation_id = name, .retry_on_loss = retries,
-				    .callback = done, .error_callback = failed),
+				    .hard_limit_ns = limit_ns, .callback = done,
+				    .error_callback = failed),
 		ret_result);
 }
 
@@ -79,23 +81,22 @@ int main(void)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 	CAROM_CLEANUP(carom_result_freep) struct carom_result *late = NULL;
-	int r = carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2,
-						   .soft_limit_ns = CAROM_MILLISECONDS(100),
-						   .hard_limit_ns = CAROM_MILLISECONDS(200),
-						   .max_tasks_per_child = 100),
-			       &pool);
+	int r = carom_pool_new(
+		&CAROM_POOL_OPTIONS(.worker_count = 2, .soft_limit_ns = CAROM_MILLISECONDS(100),
+				    .hard_limit_ns = CAROM_SECONDS(60), .max_tasks_per_child = 100),
+		&pool);
 
 	if (r < 0)
 		return carom_complain("pool", r);
-	r = submit(pool, "resize", count_letters, 0, NULL);
+	r = submit(pool, "resize", count_letters, 0, 0, NULL);
 	if (r == 0)
-		r = submit(pool, "hanging", hang, 0, NULL);
+		r = submit(pool, "hanging", hang, 0, 0, NULL);
 	if (r == 0)
-		r = submit(pool, "deaf", be_deaf, 0, NULL);
+		r = submit(pool, "deaf", be_deaf, 0, CAROM_MILLISECONDS(200), NULL);
 	if (r == 0)
-		r = submit(pool, "poison", crash, 2, NULL);
+		r = submit(pool, "poison", crash, 2, 0, NULL);
 	if (r == 0)
-		r = submit(pool, "late", count_letters, 0, &late);
+		r = submit(pool, "late", count_letters, 0, 0, &late);
 	if (r < 0)
 		return carom_complain("job", r);
 	carom_result_cancel(late); /* unless a worker was quicker */
