@@ -302,9 +302,11 @@ Test(run, runs_again_what_failed)
 Test(run, runs_again_by_cause_only)
 {
 	const struct shell *done = shell(
-		"try() { rm -f tried.*; $C run -t 1 --retries 1 \"$@\" sh -c"
-		" 'echo $1 >>tried.$1; case $1 in f) exit 3;; s) kill -TERM $$;;"
-		" t) sleep 1000;; esac' x ::: f s t; cat tried.* | tr -d '\\n'; echo; };"
+		"job='echo $1 >>tried.$1; case $1 in f) exit 3;; s) kill -TERM $$;;"
+		" t) sleep 1000;; esac';"
+		"try() { rm -f tried.*; $C run --retries 1 \"$@\" sh -c \"$job\" x ::: f s;"
+		" $C run -t 2 --retries 1 \"$@\" sh -c \"$job\" x ::: t;"
+		" cat tried.* | tr -d '\\n'; echo; };"
 		"try --retry-on failed; try --retry-on timeout,signal; try;"
 		"$C run --retries 1000000 ./missing ::: a & pid=$!; kill -TERM $pid; wait $pid;"
 		"echo $?; printf 'n\\0l\\n' | $C run --retries 1000000 true; echo $?");
