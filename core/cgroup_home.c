@@ -289,6 +289,7 @@ static void forget(void)
 static void keep(void)
 {
 	home.id = id_of(home.fd);
+	carom_private_fd_add(&home.private_base_fd, home.base.fd);
 	carom_private_fd_add(&home.private_fd, home.fd);
 	home.origin = carom_origin();
 }

@@ -25,8 +25,10 @@ static void let_go(void)
 
 static void forget(void)
 {
-	for (struct carom_private_fd *owner = list; owner; owner = owner->next)
+	for (struct carom_private_fd *owner = list; owner; owner = owner->next) {
 		close(owner->fd);
+		owner->link = NULL; /* it is removed in the child, too, perhaps */
+	}
 	list = NULL;
 	pthread_mutex_unlock(&lock);
 }

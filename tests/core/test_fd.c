@@ -10,8 +10,10 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/private_fd.h"
 #include "tests/core/apart.h"
 
 /* ---- closing ---- */
@@ -113,6 +115,45 @@ Test(fd, blocking_is_switched_off_and_on)
 	cr_expect(eq(int, carom_fd_is_blocking(fds[0]), 1));
 	cr_expect(eq(int, carom_fd_is_blocking(-1), -EBADF));
 	cr_expect(eq(int, carom_fd_set_blocking(-1, true), -EBADF));
+}
+
+/* ---- private ones ---- */
+
+static bool is_open_in_a_child(int fd)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(is_open(fd));
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return WEXITSTATUS(status);
+}
+
+/* What was private when it was forked is removed in a child that has a file by its number. */
+static void remove_those_of_the_parent(void)
+{
+	static struct carom_private_fd first, second;
+	int fd = open("/", O_RDONLY);
+	pid_t pid;
+	int status;
+
+	carom_private_fd_add(&first, fd);
+	carom_private_fd_add(&second, open("/", O_RDONLY));
+	pid = fork();
+	if (pid == 0) {
+		CHECK(!is_open(fd));
+		CHECK(open("/", O_RDONLY) == fd);
+		carom_private_fd_remove(&second);
+		CHECK(is_open_in_a_child(fd));
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+Test(fd, of_the_parents_private_ones_none_is_private_in_a_child)
+{
+	cr_expect(zero(int, apart(remove_those_of_the_parent)));
 }
 
 /* ---- reading ---- */
