@@ -167,12 +167,15 @@ size_t carom_cgroup_bury(void)
 	return left;
 }
 
-/* With the lock: it is removed later. */
+/* With the lock: it is removed later. Services may have come since others have begun to wait. */
 static void wait_for_end(struct carom_cgroup *group)
 {
 	group->next = freed;
 	freed = group;
 	bury_all();
+	for (group = freed; group; group = group->next)
+		if (group->events_fd >= 0)
+			carom_service_watch_everywhere(group->events_fd, &any_group);
 }
 
 /* One of those whose end is told; -1: there is none. */

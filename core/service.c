@@ -271,7 +271,9 @@ static void pidfds_ready(struct carom_loop_fd *set)
 	for (int i = 0; i < n; i++) {
 		struct carom_service_pidfd *watch = events[i].data.ptr;
 
-		watch->ended(watch);
+		/* many descriptors may have the same one */
+		if (i == 0 || watch != events[i - 1].data.ptr)
+			watch->ended(watch);
 	}
 }
 
@@ -470,12 +472,13 @@ static void watch_file(struct carom_service *service, int fd, struct carom_servi
 		return;
 	if (watch)
 		watch_for(service, fd, EPOLLPRI, watch);
-	else
+	else if (carom_loop_is_intact(service->loop))
 		epoll_ctl(service->pidfds.fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 void carom_service_watch_everywhere(int fd, struct carom_service_pidfd *watch)
 {
+	pthread_once(&service_once, register_atfork);
 	pthread_mutex_lock(&service_lock);
 	watch_file(the_service, fd, watch);
 	for (struct carom_service *service = polled_services; service;
