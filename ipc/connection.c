@@ -723,14 +723,17 @@ static int end_receive(struct carom_connection *connection, int r, size_t *ret_s
  * Did its sender die on the message? Then the next one is received: but for who sends nothing
  * else no longer than told.
  */
-static bool is_aborted(struct carom_incoming *in, int r, uint64_t deadline_ns)
+static bool is_aborted(struct carom_connection *connection, int r, uint64_t deadline_ns)
 {
+	struct carom_incoming *in = &connection->in;
+
 	if (r != -ECONNABORTED)
 		return false;
 	forget_message(in);
 	in->is_aborted = true;
 	in->abort_count++;
-	return in->abort_count % ABORTS != 0 || carom_now() < deadline_ns;
+	return in->abort_count % ABORTS != 0 ||
+	       carom_now() < real_deadline(connection, deadline_ns);
 }
 
 static void *hand_out(struct carom_incoming *in)
@@ -751,7 +754,7 @@ static int take_message(struct carom_connection *connection, size_t size_max, ui
 		r = begin_message(connection, size_max, deadline_ns);
 		if (r == 0)
 			r = take_body(connection, deadline_ns);
-	} while (is_aborted(&connection->in, r, deadline_ns));
+	} while (is_aborted(connection, r, deadline_ns));
 	return r;
 }
 
@@ -866,7 +869,7 @@ int carom_connection_recv_bytes_into(struct carom_connection *connection, void *
 		if (r == 0)
 			r = connection->in.body ? take_and_copy(connection, buffer, deadline_ns)
 						: take_directly(connection, buffer, deadline_ns);
-	} while (is_aborted(&connection->in, r, deadline_ns));
+	} while (is_aborted(connection, r, deadline_ns));
 	return end_receive(connection, r, ret_size);
 }
 
@@ -992,7 +995,7 @@ int carom_connection_receive(struct carom_connection *connection, uint64_t deadl
 		return r;
 	do
 		r = take_in_place(connection, deadline_ns, ret_data);
-	while (is_aborted(&connection->in, r, deadline_ns));
+	while (is_aborted(connection, r, deadline_ns));
 	if (r < 0)
 		return end_receive(connection, r, ret_size);
 	if (ret_size)

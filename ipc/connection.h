@@ -256,7 +256,8 @@ CAROM_API ssize_t carom_connection_write_some(struct carom_connection *connectio
  *	-EPIPE      the peer closed, and all of its messages were received
  *	-ECONNRESET the peer is gone, and tore a message; for good
  *	-ECONNABORTED  a message has begun whose sender is gone, others share its end, and there
- *	            is none behind it yet: none of it is received. The next call goes on
+ *	            is none behind it yet, or many such ones: none of it is received. The next
+ *	            call goes on
  *	-EBADMSG    the peer sent what is no message; for good
  *	-EBADF      closed, or an end that only sends
  *	-EBUSY      another process that shares this end has received a message in part
