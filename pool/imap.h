@@ -60,7 +60,7 @@ struct carom_imap_options {
  * struct carom_item - one item handed out
  * @index:   its place in the input, from 0
  * @data:    its value in place, to be read only; NULL unless the outcome is ok.
- *           Valid until the next call of carom_iterator_next()
+ *           Valid until the next call of carom_iterator_next(), and not in a child by fork()
  * @size:    the value's length in bytes
  * @outcome: how it ended
  */

@@ -45,7 +45,7 @@
 #include "pool/pool_private.h"
 
 #define WARN_AGAIN_NS CAROM_MILLISECONDS(1) /* and then twice as much each time */
-#define WARN_MAX      11
+#define WARN_MAX      32                    /* which takes some days */
 #define REST_NS       CAROM_MILLISECONDS(100)
 
 static uint64_t earlier(uint64_t a, uint64_t b)

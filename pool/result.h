@@ -64,7 +64,8 @@ CAROM_API int carom_result_get(struct carom_result *result, uint64_t deadline_ns
 
 /**
  * carom_result_data() - the value in place, without a copy
- * @ret_data: shared memory, to be read only; valid until the result is freed
+ * @ret_data: shared memory, to be read only; valid until the result is freed, and not in a
+ *            child by fork()
  * @ret_size: its length
  *
  * From now on the result keeps its place in the pool's slots, and its room in shared

@@ -9,8 +9,8 @@
  *	return carom_reply(call, &work.result, sizeof(work.result));
  *
  * or wait: calls that block (read(2), poll(2), nanosleep(2), ...) return EINTR. The
- * signal behind it is sent again after 1 ms, 2 ms, 4 ms, ... up to ten times, until the
- * function has looked: so a call that is entered just after the first is interrupted too.
+ * signal behind it is sent again after 1 ms, 2 ms, 4 ms, ... until the function has
+ * looked: so a call that is entered just after the first is interrupted too.
  * Or it has a function of its own called, or gives up in the middle of what it calls.
  *
  * A function that leaves a value all the same succeeds. One that returns -EINTR or -ETIME
