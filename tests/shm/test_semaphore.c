@@ -105,13 +105,15 @@ Test(semaphore, is_waited_for_until_the_deadline, .timeout = 60)
 Test(semaphore, may_become_more_than_it_was, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_semaphore_freep) struct carom_semaphore *semaphore = new_semaphore(0);
+	CAROM_CLEANUP(carom_semaphore_freep)
+	struct carom_semaphore *full = new_semaphore(CAROM_SEMAPHORE_MAX - 100);
 
 	cr_expect(zero(int, carom_semaphore_release(semaphore, 1)));
 	cr_expect(zero(int, carom_semaphore_release(semaphore, 1)));
 	cr_expect(eq(int, carom_semaphore_value(semaphore), 2));
-	cr_expect(zero(int, carom_semaphore_release(semaphore, CAROM_SEMAPHORE_MAX - 2)));
-	cr_expect(eq(int, carom_semaphore_release(semaphore, 1), -EOVERFLOW));
-	cr_expect(eq(int, carom_semaphore_value(semaphore), CAROM_SEMAPHORE_MAX));
+	cr_expect(zero(int, carom_semaphore_release(full, 100)));
+	cr_expect(eq(int, carom_semaphore_release(full, 1), -EOVERFLOW));
+	cr_expect(eq(int, carom_semaphore_value(full), CAROM_SEMAPHORE_MAX));
 }
 
 /* SY-07 */
