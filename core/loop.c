@@ -4,7 +4,7 @@
  * What the back ends have in common: the table of watches, the timers, the bell,
  * and the words that no back end can wait for. All of it comes down to
  * descriptors: the bell is an eventfd, the earliest timer or the deadline of a
- * run is one timerfd, changed words ring the eventfd of core/word_watch.h. So a
+ * run is one timerfd, and the helper threads of core/word_watch.h ring the bell. So a
  * back end waits for descriptors, without a timeout, and an idle loop sleeps in
  * one system call until something happens.
  *
@@ -16,7 +16,20 @@
  *   I3  Slots move when the table grows: a callback may have grown it, so
  *       pointers to slots do not outlive a call into the caller's code.
  *   I4  A loop that is lost touches no descriptor: all numbers are -1 from then on, and
- *       whatever looks at the kernel looks at is_lost before.
+ *       whatever looks at the kernel looks at is_lost before. Helper threads are joined
+ *       between the two.
+ *   I5  Who rings leaves his reason first (a report, or is_rung), then writes to the bell.
+ *       The loop reads the bell first, then takes the reasons. So
+ *
+ *		the reason is there		what happens
+ *		before the bell is read		it is taken now; where the write comes after the
+ *						read, one more round finds nothing
+ *		between the read and the	likewise
+ *		taking
+ *		after the taking		the write comes after the read: the bell is
+ *						readable, and the next round takes it
+ *
+ *       and what the loop leaves for the next round it rings for itself.
  */
 #include "core/loop.h"
 
@@ -199,11 +212,23 @@ void carom_loop_deliver(struct carom_loop *loop, uint64_t token)
 	watch->ready(watch);
 }
 
+/* any thread */
+static void wake(struct carom_loop *loop)
+{
+	/* else fails only because the counter is full: then it rings already */
+	if (carom_loop_is_intact(loop) && eventfd_write(loop->bell.fd, 1) < 0 && errno == EBADF)
+		carom_canary_hit(&loop->canary);
+}
+
 /* --- words that need helper threads ------------------------------------ */
 
-static void on_words_ready(struct carom_loop_fd *watch)
+static void wake_for_words(void *loop)
 {
-	struct carom_loop *loop = watch->userdata;
+	wake(loop);
+}
+
+static void deliver_words(struct carom_loop *loop)
+{
 	uint64_t token;
 	int r = 1;
 
@@ -215,25 +240,17 @@ static void on_words_ready(struct carom_loop_fd *watch)
 	}
 	if (r < 0)
 		loop->error = r;
+	if (r != 0)
+		wake(loop); /* I5 */
 }
 
 static int need_word_watch(struct carom_loop *loop)
 {
-	int r;
-
 	if (loop->words)
 		return 0;
 	if (loop->goes_without_threads)
 		return -EOPNOTSUPP;
-	r = carom_word_watch_new(&loop->words);
-	if (r < 0)
-		return r;
-	carom_word_watch_guard(loop->words, loop->canary.cookies[0] ? &loop->canary : NULL);
-	loop->words_ready.fd = carom_word_watch_fd(loop->words);
-	r = carom_loop_watch_own(loop, &loop->words_ready);
-	if (r < 0)
-		loop->words = carom_word_watch_free(loop->words);
-	return r;
+	return carom_word_watch_new(wake_for_words, loop, &loop->words);
 }
 
 static int begin_word(struct carom_loop *loop, uint32_t index)
@@ -365,8 +382,12 @@ static void on_bell(struct carom_loop_fd *watch)
 	struct carom_loop *loop = watch->userdata;
 	eventfd_t rings;
 
-	/* emptied before the call: who rings from now on is heard in the next round */
-	if (eventfd_read(watch->fd, &rings) < 0 || !loop->rung)
+	if (eventfd_read(watch->fd, &rings) < 0) /* first: I5 */
+		return;
+	if (loop->words)
+		deliver_words(loop);
+	/* A1 pairs with R1 in carom_loop_ring() */
+	if (!atomic_exchange_explicit(&loop->is_rung, false, memory_order_acquire) || !loop->rung)
 		return;
 	loop->callback_count++;
 	loop->rung(loop->userdata);
@@ -376,9 +397,9 @@ void carom_loop_ring(struct carom_loop *loop)
 {
 	int saved_errno = errno;
 
-	/* else fails only because the counter is full: then it rings already */
-	if (carom_loop_is_intact(loop) && eventfd_write(loop->bell.fd, 1) < 0 && errno == EBADF)
-		carom_canary_hit(&loop->canary);
+	/* R1 pairs with A1 in on_bell(): who is called sees what was written before this */
+	atomic_store_explicit(&loop->is_rung, true, memory_order_release);
+	wake(loop);
 	errno = saved_errno;
 }
 
@@ -430,14 +451,12 @@ void carom_loop_lose(struct carom_loop *loop)
 {
 	if (loop->is_lost)
 		return;
-	if (loop->words)
-		carom_word_watch_lose(loop->words);
+	loop->is_lost = true; /* before the threads are joined, which look at it: I4 */
 	loop->words = carom_word_watch_free(loop->words);
 	loop->ops->lose(loop);
 	let_go_of_slots(loop);
 	loop->bell.fd = -1;
 	loop->clock.fd = -1;
-	loop->is_lost = true;
 }
 
 bool carom_loop_is_lost(const struct carom_loop *loop)
@@ -547,7 +566,6 @@ int carom_loop_new(enum carom_loop_backend backend, void (*rung)(void *userdata)
 	loop->armed_ns = CAROM_NO_DEADLINE;
 	loop->bell = (struct carom_loop_fd){ .fd = -1, .ready = on_bell, .userdata = loop };
 	loop->clock = (struct carom_loop_fd){ .fd = -1, .ready = on_clock, .userdata = loop };
-	loop->words_ready = (struct carom_loop_fd){ .ready = on_words_ready, .userdata = loop };
 	r = open_backend(loop, backend);
 	if (r < 0)
 		return r;

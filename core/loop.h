@@ -117,7 +117,7 @@ const char *carom_loop_backend_name(const struct carom_loop *loop);
 
 /**
  * Return of the watch functions: 0, -EALREADY (@watch is watched), -ENOMEM, -ENOSPC, -ECHILD;
- * fd: -EBADF, -EPERM (not a descriptor to wait for); word: -EOPNOTSUPP, -EMFILE, -ENFILE.
+ * fd: -EBADF, -EPERM (not a descriptor to wait for); word: -EOPNOTSUPP.
  */
 int carom_loop_watch_fd(struct carom_loop *loop, struct carom_loop_fd *watch);
 int carom_loop_watch_word(struct carom_loop *loop, struct carom_loop_word *watch);
@@ -151,8 +151,8 @@ int carom_loop_run_once(struct carom_loop *loop, uint64_t deadline_ns);
  * carom_loop_pollable_fd() - readable while carom_loop_run_once() has something to do
  *
  * For a host's own poll(2) or epoll set; then run the loop with CAROM_PASSED. It
- * may be readable for nothing before the first run. The descriptor is the
- * loop's. From the first call on, io_uring waits for descriptors through epoll.
+ * may be readable for nothing before the first run, and until the next one after a word
+ * was unwatched that had changed. The descriptor is the loop's. From the first call on, io_uring waits for descriptors through epoll.
  *
  * Return: the descriptor, or -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECHILD.
  */

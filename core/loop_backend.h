@@ -95,9 +95,9 @@ struct carom_loop {
 
 	struct carom_loop_fd bell;
 	struct carom_loop_fd clock;
-	struct carom_loop_fd words_ready;
 	struct carom_word_watch *words; /* NULL until a word is watched without the kernel's help */
 
+	_Atomic bool is_rung; /* by carom_loop_ring(): not for words alone */
 	void (*rung)(void *userdata);
 	void *userdata;
 	int callback_count; /* of this round */

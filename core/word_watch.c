@@ -20,7 +20,8 @@
  *       old table.
  *   I3  There is room for a report of every watched word before it is watched,
  *       so threads need no memory.
- *   I4  The eventfd is readable exactly while there are reports or an error.
+ *   I4  A thread rings after it has added a report or set the error, and before it gives
+ *       the lock back. Who has heard it, and takes until there is nothing, has missed none.
  */
 #include "core/word_watch.h"
 
@@ -29,12 +30,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/canary.h"
-#include "core/cleanup.h"
 #include "core/origin.h"
 #include "core/probe.h"
 #include "core/thread_private.h"
@@ -72,8 +70,8 @@ struct carom_word_watch {
 	uint64_t origin;
 	struct waiter *waiters;
 	unsigned int words_per_thread;
-	int event_fd; /* -1: taken away */
-	const struct carom_canary *canary;
+	void (*ring)(void *userdata);
+	void *userdata;
 	int error;
 	uint64_t *reports; /* tokens, the newest last */
 	size_t report_count;
@@ -82,12 +80,6 @@ struct carom_word_watch {
 };
 
 /* --- the helper threads ------------------------------------------------ */
-
-static void ring(struct carom_word_watch *watch)
-{
-	if (!watch->canary || carom_canary_lives(watch->canary))
-		(void)eventfd_write(watch->event_fd, 1);
-}
 
 static void remove_entry(struct waiter *waiter, unsigned int i)
 {
@@ -110,7 +102,7 @@ static void report_changed(struct waiter *waiter)
 		remove_entry(waiter, i);
 	}
 	if (watch->report_count > before)
-		ring(watch);
+		watch->ring(watch->userdata); /* I4 */
 }
 
 static unsigned int fill_in(struct waiter *waiter, struct futex_waitv *words)
@@ -181,7 +173,7 @@ static void *run_waiter(void *argument)
 	}
 	if (r < 0) {
 		watch->error = r;
-		ring(watch);
+		watch->ring(watch->userdata); /* I4 */
 	}
 	carom_word_alias_deinit(&waiter->alias);
 	waiter->is_running = false;
@@ -315,15 +307,6 @@ int carom_word_watch_add(struct carom_word_watch *watch, _Atomic uint32_t *word,
 	return r;
 }
 
-/* I4. Called with the lock held. */
-static void quiet_if_empty(struct carom_word_watch *watch)
-{
-	eventfd_t count;
-
-	if (watch->report_count == 0 && watch->error == 0)
-		(void)eventfd_read(watch->event_fd, &count);
-}
-
 /* With the lock held: the thread cannot end in between, and its alias with it. */
 static void interrupt(struct waiter *waiter)
 {
@@ -349,7 +332,6 @@ static void remove_report(struct carom_word_watch *watch, uint64_t token)
 	for (size_t i = 0; i < watch->report_count; i++)
 		if (watch->reports[i] == token)
 			watch->reports[i] = watch->reports[--watch->report_count];
-	quiet_if_empty(watch);
 }
 
 void carom_word_watch_remove(struct carom_word_watch *watch, uint64_t token)
@@ -376,41 +358,20 @@ int carom_word_watch_take(struct carom_word_watch *watch, uint64_t *ret_token)
 	} else {
 		r = watch->error;
 	}
-	quiet_if_empty(watch);
 	pthread_mutex_unlock(&watch->lock);
 	return r;
 }
 
-int carom_word_watch_fd(const struct carom_word_watch *watch)
-{
-	return watch->event_fd;
-}
-
-void carom_word_watch_guard(struct carom_word_watch *watch, const struct carom_canary *canary)
-{
-	watch->canary = canary;
-}
-
-void carom_word_watch_lose(struct carom_word_watch *watch)
-{
-	pthread_mutex_lock(&watch->lock);
-	watch->event_fd = -1;
-	watch->canary = NULL;
-	pthread_mutex_unlock(&watch->lock);
-}
-
-int carom_word_watch_new(struct carom_word_watch **ret_watch)
+int carom_word_watch_new(void (*ring)(void *userdata), void *userdata,
+			 struct carom_word_watch **ret_watch)
 {
 	struct carom_word_watch *watch;
 
 	watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
-	watch->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (watch->event_fd < 0) {
-		free(watch);
-		return -errno;
-	}
+	watch->ring = ring;
+	watch->userdata = userdata;
 	pthread_mutex_init(&watch->lock, NULL);
 	watch->origin = carom_origin();
 	watch->words_per_thread = carom_probe(CAROM_FEATURE_FUTEX_WAITV) ? WORDS_MAX : 1;
@@ -441,7 +402,6 @@ struct carom_word_watch *carom_word_watch_free(struct carom_word_watch *watch)
 			stop(waiter);
 		free(waiter);
 	}
-	carom_closep(&watch->event_fd);
 	free(watch->reports);
 	free(watch);
 	return NULL;

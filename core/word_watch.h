@@ -5,9 +5,9 @@
  * events: before Linux 6.7, and wherever io_uring is denied. Helper threads
  * sleep in futex_waitv(2), each for up to 127 words and a word of its own by
  * which it is told of changes; before Linux 5.16, and where that is denied too,
- * in futex(2), each for one word. A descriptor becomes readable when a word has
- * changed. There are threads only while there are words; they take no signals
- * and wake for nothing but a change.
+ * in futex(2), each for one word. They ring when a word has changed. There are
+ * threads only while there are words; they take no signals and wake for nothing
+ * but a change.
  *
  * All functions belong to one thread, the loop's.
  */
@@ -19,22 +19,19 @@
 
 struct carom_word_watch;
 
-/** carom_word_watch_new() - Return: 0, -EMFILE, -ENFILE, -ENOMEM */
-int carom_word_watch_new(struct carom_word_watch **ret_watch);
+/**
+ * carom_word_watch_new()
+ * @ring:     called in helper threads each time that carom_word_watch_take() has come to
+ *            have more to say; not after carom_word_watch_free(). It calls none of these
+ * @userdata: handed to @ring
+ *
+ * Return: 0, -ENOMEM.
+ */
+int carom_word_watch_new(void (*ring)(void *userdata), void *userdata,
+			 struct carom_word_watch **ret_watch);
 
 /** carom_word_watch_free() - end all threads; also in a forked child, where there are none */
 struct carom_word_watch *carom_word_watch_free(struct carom_word_watch *watch);
-
-struct carom_canary;
-
-/** carom_word_watch_guard() - write to its descriptor only while @canary lives; NULL: always */
-void carom_word_watch_guard(struct carom_word_watch *watch, const struct carom_canary *canary);
-
-/** carom_word_watch_lose() - its descriptor was taken away: it is not touched again */
-void carom_word_watch_lose(struct carom_word_watch *watch);
-
-/** carom_word_watch_fd() - readable while carom_word_watch_take() has something to say */
-int carom_word_watch_fd(const struct carom_word_watch *watch);
 
 /**
  * carom_word_watch_add() - report @token once when *@word is no longer @expected

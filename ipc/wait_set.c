@@ -3,8 +3,8 @@
  *
  * Descriptors alone are one ppoll(2); words alone, as many as the kernel takes, are one
  * futex_waitv(2), or one futex(2). Where both are waited for, or more words, other threads
- * sleep on the words, for as long as this sleep lasts, and a descriptor tells of them
- * (core/word_watch.h): so it is where there is no futex_waitv(2), too, with a thread for each
+ * sleep on the words, for as long as this sleep lasts (core/word_watch.h), and tell of them by
+ * a descriptor: so it is where there is no futex_waitv(2), too, with a thread for each
  * word. None of these wakes up but for what it waits for.
  */
 #include "ipc/wait_set.h"
@@ -12,10 +12,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/cleanup.h"
 #include "core/private_fd.h"
 #include "core/probe.h"
 #include "core/time.h"
@@ -149,25 +151,41 @@ static int watch_words(const struct carom_wait_set *set, struct carom_word_watch
 	return r;
 }
 
-/* By a descriptor of its own, which stands behind the others meanwhile. */
-static int sleep_on_both(struct carom_wait_set *set, uint64_t deadline_ns)
+static void ring(void *bell_fd)
 {
-	struct carom_private_fd private_fd = { 0 };
+	(void)eventfd_write(*(const int *)bell_fd, 1);
+}
+
+/* The bell stands behind the other descriptors meanwhile. */
+static int sleep_with_bell(struct carom_wait_set *set, int bell_fd, uint64_t deadline_ns)
+{
 	struct carom_word_watch *watch;
-	int r = carom_word_watch_new(&watch);
+	int r = carom_word_watch_new(ring, &bell_fd, &watch);
 
 	if (r < 0)
 		return r;
-	carom_private_fd_add(&private_fd, carom_word_watch_fd(watch));
-	r = carom_wait_set_add_fd(set, carom_word_watch_fd(watch));
+	r = carom_wait_set_add_fd(set, bell_fd);
 	if (r == 0) {
 		r = watch_words(set, watch);
 		if (r == 0)
 			r = sleep_on_fds(set, deadline_ns);
 		set->fd_count--;
 	}
-	carom_private_fd_remove(&private_fd);
 	carom_word_watch_free(watch);
+	return r;
+}
+
+static int sleep_on_both(struct carom_wait_set *set, uint64_t deadline_ns)
+{
+	CAROM_CLEANUP(carom_closep) int bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct carom_private_fd private_fd = { 0 };
+	int r;
+
+	if (bell_fd < 0)
+		return -errno;
+	carom_private_fd_add(&private_fd, bell_fd);
+	r = sleep_with_bell(set, bell_fd, deadline_ns);
+	carom_private_fd_remove(&private_fd);
 	return r;
 }
 

@@ -1401,6 +1401,16 @@ Test(loop, leaves_no_descriptor_behind_when_there_are_too_few)
 		try_with_growing_room(CAROM_LOOP_IO_URING);
 }
 
+LOOP_TEST(needs_no_descriptor_for_words)
+{
+	struct carom_loop_word watch = { .word = &map_shared()->word, .changed = count_change };
+	int before = open_fd_count();
+
+	watch_word(loop, &watch);
+	cr_expect(zero(int, carom_loop_run_once(loop, CAROM_PASSED)));
+	cr_expect(eq(int, open_fd_count(), before));
+}
+
 LOOP_TEST(gives_back_all_it_took)
 {
 	int before, after;
