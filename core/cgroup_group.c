@@ -88,39 +88,51 @@ static int make(struct carom_cgroup *group, const char *name, int parent_fd,
 	return r;
 }
 
+static int hand_down_home(uint32_t controllers, char *reason)
+{
+	CAROM_CLEANUP(carom_closep) int fd = -1;
+	const char *path;
+
+	return carom_cgroup_home_get(controllers, reason, &fd, &path);
+}
+
 /* Each group on the way down hands the controllers on. */
-static int hand_down(struct carom_cgroup *parent, uint32_t controllers, char *reason, int *ret_fd,
-		     const char **ret_path)
+static int hand_down(struct carom_cgroup *parent, uint32_t controllers, char *reason)
 {
 	int r;
 
 	if (!parent)
-		return carom_cgroup_home_get(controllers, reason, ret_fd, ret_path);
-	r = hand_down(parent->parent, controllers, reason, ret_fd, ret_path);
-	if (r == 0)
-		r = carom_cgroup_enable(parent->fd, parent->path, controllers, reason);
-	*ret_fd = parent->fd;
-	*ret_path = parent->path;
-	return r;
+		return hand_down_home(controllers, reason);
+	r = hand_down(parent->parent, controllers, reason);
+	return r < 0 ? r : carom_cgroup_enable(parent->fd, parent->path, controllers, reason);
+}
+
+static int make_in_home(struct carom_cgroup *group, const char *name, char *reason)
+{
+	CAROM_CLEANUP(carom_closep) int fd = -1;
+	const char *path;
+	int r = carom_cgroup_home_get(carom_cgroup_limits_controllers(&group->limits), reason, &fd,
+				      &path);
+
+	return r < 0 ? r : make(group, name, fd, path, reason);
 }
 
 static int make_in(struct carom_cgroup *group, const char *name, char *reason)
 {
-	uint32_t controllers = carom_cgroup_limits_controllers(&group->limits);
-	const char *path;
-	int fd, r;
+	struct carom_cgroup *parent = group->parent;
+	int r;
 
-	r = hand_down(group->parent, controllers, reason, &fd, &path);
-	if (r == 0)
-		r = make(group, name, fd, path, reason);
+	if (parent) {
+		r = hand_down(parent, carom_cgroup_limits_controllers(&group->limits), reason);
+		return r < 0 ? r : make(group, name, parent->fd, parent->path, reason);
+	}
+	r = make_in_home(group, name, reason);
 	/* somebody has moved this program away, and then removed its home, which looked deserted */
-	if (!group->parent && (r == -ENOENT || r == -EBADF)) {
+	if (r == -ENOENT || r == -EBADF) {
 		carom_closep(&group->fd);
 		free(carom_take_ptr(group->path));
 		carom_cgroup_home_lost();
-		r = carom_cgroup_home_get(controllers, reason, &fd, &path);
-		if (r == 0)
-			r = make(group, name, fd, path, reason);
+		r = make_in_home(group, name, reason);
 	}
 	return r;
 }
@@ -173,15 +185,15 @@ int carom_cgroup_set_limits(struct carom_cgroup *group, const struct carom_cgrou
 			    char *reason)
 {
 	struct carom_cgroup_limits ours;
-	const char *path;
-	int fd, r;
+	uint32_t controllers;
+	int r;
 
 	if (!carom_cgroup_is_own(group))
 		return carom_cgroup_say(reason, -ECHILD, "a group from before fork()");
 	r = carom_cgroup_limits_take(limits, reason, &ours);
+	controllers = carom_cgroup_limits_controllers(&ours);
 	if (r == 0)
-		r = hand_down(group->parent, carom_cgroup_limits_controllers(&ours), reason, &fd,
-			      &path);
+		r = hand_down(group->parent, controllers, reason);
 	if (r == 0)
 		r = carom_cgroup_limits_write(group->fd, group->path, &group->limits, &ours,
 					      reason);

@@ -20,8 +20,10 @@
  *       and looked at again afterwards.
  *   H4  The lock is held throughout. A forked child finds it free and the home its
  *       parent's (origin), forgets it, and makes its own beside it: same base, own name.
- *   H5  Of the two directories only the home is kept open. The base is what stands above
- *       it, and is opened anew by who has the lock.
+ *   H5  Neither of the two directories is kept open. Who has the lock opens the home by its
+ *       path, and it is the home if it has the inode that the home was made with, which the
+ *       kernel gives to no other one (before Linux 5.5: not for a long time). The base is
+ *       what stands above it.
  *
  *	somebody meanwhile			what happens
  *	forks in the base, in step 3		EBUSY, or seen by the second look: once more
@@ -30,6 +32,13 @@
  *	takes controllers from the base, as	the home's are taken first, which fails with
  *	a home beside this one ends		EBUSY where they are used; between steps 3
  *						and 4, ENOENT: once more
+ *	removes the home later (it has moved	by H5 it is not there, or another: it is made
+ *	this process away), and makes another	anew; between the look and the use, ENOENT,
+ *	of that name				and core/cgroup_group.c has it made anew
+ *	closes all descriptors of this program	nothing: none is kept. Between the look and
+ *						the use, EBADF: likewise
+ *	gives this program another root, or	the path leads nowhere: no group is made from
+ *	hides the file system			then on, and the home is left behind
  *	kills this process, at any step		homes that are empty are removed by the next
  *						one; between 3's parts the base is left
  *						with groups and no controllers
@@ -79,8 +88,8 @@ struct file_id {
 /**
  * struct home
  * @origin:  whose it is; 0: there is none
- * @base:    its descriptor is -1 but while it is needed (H5)
- * @id:      of the directory: the program may close all descriptors
+ * @base, @fd: descriptors are -1 but while they are needed (H5)
+ * @id:      of the directory
  * @enabled: controllers that the base hands on because of this home
  */
 struct home {
@@ -280,47 +289,54 @@ static bool is_file(int fd, struct file_id id)
 static void forget(void)
 {
 	home.origin = 0;
-	carom_private_fd_remove(&home.private_fd);
-	if (is_file(home.fd, home.id))
-		close(home.fd);
-	home.fd = -1;
 }
 
 static void keep(void)
 {
 	home.id = id_of(home.fd);
+	home.origin = carom_origin();
 	carom_private_fd_add(&home.private_base_fd, home.base.fd);
 	carom_private_fd_add(&home.private_fd, home.fd);
-	home.origin = carom_origin();
 }
 
-/* H4; and not what a program that has closed all descriptors put in their place. */
-static bool is_there(void)
+static int open_one(int parent_fd, const char *path, struct carom_private_fd *private_fd,
+		    int *ret_fd)
 {
-	if (!home.origin || !carom_origin_is(home.origin))
-		return false;
-	if (is_file(home.fd, home.id))
-		return true;
-	forget();
-	return false;
-}
+	int fd = openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-/* H5. Nothing where it is open: it was found just now. */
-static int open_base(char *reason)
-{
-	if (home.base.fd >= 0)
-		return 0;
-	home.base.fd = openat(home.fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (home.base.fd < 0)
-		return carom_cgroup_say(reason, -errno, "%s: %s", home.base.path, strerror(errno));
-	carom_private_fd_add(&home.private_base_fd, home.base.fd);
+	if (fd < 0)
+		return -errno;
+	carom_private_fd_add(private_fd, fd);
+	*ret_fd = fd;
 	return 0;
 }
 
-static void close_base(void)
+static void close_both(void)
 {
 	carom_private_fd_remove(&home.private_base_fd);
 	carom_closep(&home.base.fd);
+	carom_private_fd_remove(&home.private_fd);
+	carom_closep(&home.fd);
+}
+
+/* H4, H5. Return: 0, -ENOENT: there is none, or it is gone; or what open(2) says. */
+static int open_both(char *reason)
+{
+	int r;
+
+	if (!home.origin || !carom_origin_is(home.origin))
+		return -ENOENT;
+	r = open_one(AT_FDCWD, home.path, &home.private_fd, &home.fd);
+	if (r == 0 && !is_file(home.fd, home.id))
+		r = -ENOENT;
+	if (r == 0)
+		r = open_one(home.fd, "..", &home.private_base_fd, &home.base.fd);
+	if (r == 0)
+		return 0;
+	close_both();
+	if (r == -ENOENT || r == -ENOTDIR || r == -ENODEV)
+		return -ENOENT; /* no reason: it can be made */
+	return carom_cgroup_say(reason, r, "%s: %s", home.path, strerror(-r));
 }
 
 /* Groups that nobody ended go, unless there are processes in them. */
@@ -367,10 +383,8 @@ static int go_back(void)
 
 static int leave(void)
 {
-	int r = open_base(NULL);
+	int r = disable_in_home();
 
-	if (r == 0)
-		r = disable_in_home();
 	if (r < 0)
 		return r;
 	disable_in_base();
@@ -382,24 +396,24 @@ static int leave(void)
 
 int carom_cgroup_home_leave(void)
 {
-	int r = 0;
+	int r;
 
 	carom_cgroup_bury_until(carom_deadline_after(PATIENCE_NS));
 	carom_fork_lock_acquire(&lock);
-	if (is_there()) {
+	r = open_both(NULL);
+	if (r == 0) {
 		r = leave();
-		close_base();
-		forget();
+		close_both();
 	}
+	forget();
 	carom_fork_lock_release(&lock);
-	return r;
+	return r == -ENOENT ? 0 : r;
 }
 
 void carom_cgroup_home_lost(void)
 {
 	carom_fork_lock_acquire(&lock);
-	if (is_there())
-		forget();
+	forget();
 	carom_fork_lock_release(&lock);
 }
 
@@ -476,7 +490,7 @@ static int make(char *reason)
 	int r = -ENOENT;
 
 	home.enabled = 0;
-	home.base.fd = -1; /* in a forked child it may be a number of the parent's */
+	home.base.fd = home.fd = -1; /* in a forked child they may be numbers of the parent's */
 	for (int i = 0; (r == -ENOENT || r == -ENODEV) && i < ATTEMPT_COUNT; i++)
 		r = make_once(reason);
 	if (r < 0)
@@ -493,11 +507,13 @@ static int make(char *reason)
 int carom_cgroup_home_get(uint32_t controllers, char *reason, int *ret_fd, const char **ret_path)
 {
 	bool is_new;
-	int r = 0;
+	int r;
 
 	carom_fork_lock_acquire(&lock);
-	is_new = !is_there();
-	r = is_new ? make(reason) : open_base(reason);
+	r = open_both(reason);
+	is_new = r == -ENOENT;
+	if (is_new)
+		r = make(reason);
 	if (r == 0) {
 		r = hand_down(controllers, reason);
 		if (r < 0 && is_new) {
@@ -506,10 +522,11 @@ int carom_cgroup_home_get(uint32_t controllers, char *reason, int *ret_fd, const
 		}
 	}
 	if (r == 0) {
-		*ret_fd = home.fd;
+		carom_private_fd_remove(&home.private_fd);
+		*ret_fd = carom_take_fd(home.fd);
 		*ret_path = home.path;
 	}
-	close_base();
+	close_both();
 	carom_fork_lock_release(&lock);
 	return r;
 }

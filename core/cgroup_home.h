@@ -19,8 +19,8 @@
  * carom_cgroup_home_get() - see to it that it is there, and that groups in it have controllers
  * @controllers: CAROM_CGROUP_MEMORY, ...; 0 for none
  * @reason:      as for carom_cgroup_new()
- * @ret_fd:      the home's directory; stays the home's, until the program ends
- * @ret_path:    for people; likewise
+ * @ret_fd:      the home's directory; the caller closes it
+ * @ret_path:    for people; stays the home's, until the program ends
  *
  * Return: 0, or what carom_cgroup_new() says of the own group, and then all is as before.
  */

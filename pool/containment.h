@@ -38,7 +38,9 @@
  *	systemd-run --user --scope -p Delegate=yes PROGRAM
  *
  * and a service has it by Delegate=yes; root has it anyway, outside of containers. What is
- * missing here is told by carom_pool_limits(), and by the log when the pool is made.
+ * missing here is told by carom_pool_limits(), and by the log when the pool is made. A program
+ * that has such a pool does not change its root directory: no group for a worker would be found
+ * from there.
  */
 #ifndef CAROM_POOL_CONTAINMENT_H
 #define CAROM_POOL_CONTAINMENT_H

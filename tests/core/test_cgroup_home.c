@@ -15,6 +15,7 @@
 
 #include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
+#include "core/cleanup.h"
 #include "core/clone.h"
 #include "core/fd.h"
 #include "core/leave.h"
@@ -54,11 +55,12 @@ static int get(uint32_t controllers)
 {
 	char reason[CAROM_CGROUP_REASON_SIZE] = "";
 	const char *path;
-	int fd;
+	int fd = -1;
 	int r = carom_cgroup_home_get(controllers, reason, &fd, &path);
 
 	if (r < 0)
 		fprintf(stderr, "%s\n", reason);
+	carom_closep(&fd);
 	return r;
 }
 
@@ -151,6 +153,20 @@ Test(cgroup_home, is_usable_with_any_set_of_controllers)
 		end(child);
 	}
 	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+Test(cgroup_home, keeps_no_descriptor)
+{
+	int before;
+
+	base = stand_alone();
+	before = count_fds();
+	cr_assert(zero(int, get(controllers_of(base))));
+	cr_expect(eq(int, count_fds(), before));
+	carom_cgroup_free(new_group(NULL));
+	cr_expect(eq(int, count_fds(), before));
+	cr_expect(zero(int, carom_cgroup_home_leave()));
+	cr_expect(eq(int, count_fds(), before));
 }
 
 static void *wait_in_thread(void *unused)
@@ -422,22 +438,42 @@ Test(cgroup_home, is_removed_wherever_its_program_was_killed)
 }
 
 /* Somebody moves the program out, and what is left looks deserted. */
-Test(cgroup_home, is_made_anew_when_it_was_taken_away)
+static void take_away(char *name, size_t size)
 {
-	struct carom_cgroup *group;
-	char name[64];
-
 	base = stand_alone();
 	cr_assert(zero(int, get(0)));
 	cr_assert(zero(int, carom_cgroup_enter(base)));
-	snprintf(name, sizeof(name), "carom-%d.0", getpid());
+	snprintf(name, size, "carom-%d.0", getpid());
 	cr_assert(zero(int, carom_cgroup_remove(base, name)));
-	group = new_group(NULL);
+}
+
+static void expect_another(void)
+{
+	struct carom_cgroup *group = new_group(NULL);
+
 	cr_expect(eq(int, carom_cgroup_is_populated(group), 0));
 	cr_expect(has(program_of(getpid()), getpid()));
 	group = carom_cgroup_free(group);
 	cr_expect(zero(int, carom_cgroup_home_leave()));
 	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+Test(cgroup_home, is_made_anew_when_it_was_taken_away)
+{
+	char name[64];
+
+	take_away(name, sizeof(name));
+	expect_another();
+}
+
+/* As a program does that has the same pid, in another pid namespace. */
+Test(cgroup_home, is_not_what_somebody_else_has_made_in_its_place)
+{
+	char name[64];
+
+	take_away(name, sizeof(name));
+	cr_assert(zero(int, mkdirat(base, name, 0755)));
+	expect_another();
 }
 
 static void close_all(void)
@@ -453,14 +489,14 @@ static void close_all(void)
 	CHECK(carom_cgroup_new(&(struct carom_cgroup_options){ .name = "worker" }, NULL, &group) ==
 	      0);
 	CHECK(access("/tmp/worker-1", F_OK) < 0);
-	CHECK(strstr(carom_cgroup_path(group), ".1/worker-"));
+	CHECK(strstr(carom_cgroup_path(group), ".0/worker-"));
 	carom_cgroup_free(group);
 	CHECK(carom_cgroup_home_leave() == 0);
 	for (int i = 0; i < 64; i++)
 		CHECK(close(fds[i]) == 0); /* they are the program's own */
 }
 
-Test(cgroup_home, is_made_anew_when_its_descriptors_were_taken_away)
+Test(cgroup_home, stays_when_all_descriptors_were_taken_away)
 {
 	base = stand_alone();
 	cr_expect(zero(int, apart(close_all)));
