@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/after_fork_private.h"
+#include "core/annex.h"
 #include "core/error.h"
 #include "core/finalizer_private.h"
 #include "core/forkserver_private.h"
@@ -156,6 +157,7 @@ static void confine(const struct carom_parcel *parcel)
 
 	if (parcel->sandbox_fd < 0)
 		return;
+	carom_annexes_end(); /* while files can be opened */
 	keep = carom_parcel_kept_fds(parcel);
 	r = keep ? carom_sandbox_enter(parcel->sandbox_fd, keep, parcel->fd_count + 1, NULL)
 		 : -ENOMEM;

@@ -61,6 +61,7 @@
 #include <unistd.h>
 
 #include "core/after_fork_private.h"
+#include "core/annex.h"
 #include "core/cleanup.h"
 #include "core/descriptors.h"
 #include "core/forkserver_private.h"
@@ -135,12 +136,18 @@ static int fork_server(struct carom_forkserver *server, int server_fd, uint64_t 
 	uint64_t mask = carom_signals_block();
 	pid_t pid;
 
+	pid = carom_annexes_hold(carom_deadline_after(attempt_ns)); /* X2 in core/annex.c */
+	if (pid < 0) {
+		carom_signals_restore(mask);
+		return pid;
+	}
 	carom_after_fork_spare(true);
 	pid = is_held ? carom_fork(NULL, 0, carom_deadline_after(attempt_ns), &server->pidfd)
 		      : no_error(fork());
 	carom_after_fork_spare(false);
 	if (pid == 0)
 		carom_forkserver_serve(server_fd, server->born, program_pid);
+	carom_annexes_release();
 	carom_signals_restore(mask);
 	if (pid < 0)
 		return pid;

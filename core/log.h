@@ -68,6 +68,7 @@ enum carom_log_event {
 	CAROM_LOG_EVENT_PRELOAD_FAILED = 204,      /* the fork server goes on without it */
 	CAROM_LOG_EVENT_TRACKER_LOST = 205,        /* and is made anew */
 	CAROM_LOG_EVENT_FORKSERVER_STRANGER = 206, /* asked it for a child, and got none */
+	CAROM_LOG_EVENT_LIBRARY_MISSING = 207,     /* one that this one loads when it needs it */
 
 	/* processes */
 	CAROM_LOG_EVENT_PROCESS_RUNS = 300,      /* "child process PID calling self.run()" */

@@ -28,6 +28,7 @@
  * @guard_fd:      the guard's, in an exec'd child and in a sandbox; -1
  * @is_exact:      a copy of its parent keeps no descriptors but @fds and the guard's, from
  *                 the beginning; not packed, since other children do so anyway
+ * @is_among_threads: its parent has threads that are not the library's
  * @sandbox_fd:    of its page, see core/sandbox_private.h; -1: it has no sandbox
  * @cgroup_fd:     where it is born; 0: nowhere else. Not packed
  * @namespaces:    likewise, see core/pid_namespace.h: by the fork server alone
@@ -49,6 +50,7 @@ struct carom_parcel {
 	int cgroup_fd;
 	uint64_t namespaces;
 	bool is_exact;
+	bool is_among_threads;
 	const void *argument;
 	size_t argument_size;
 };

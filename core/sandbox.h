@@ -160,7 +160,8 @@ struct carom_sandbox_options {
  *	-EPERM      a call in @allow that no sandbox has (io_uring_setup, ptrace, bpf, ...)
  *	-EINVAL     no such profile or layer; a call in @deny that the library itself
  *	            needs; lists or layers without a profile
- *	-EOPNOTSUPP a layer that cannot be had here, and is not optional
+ *	-EOPNOTSUPP a layer that cannot be had here, and is not optional; or libseccomp cannot
+ *	            be loaded
  *	-E2BIG      an option newer than this library, or lists that are too long
  *	-ENOMEM, -EMFILE, -ENFILE, -EAGAIN
  */

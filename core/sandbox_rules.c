@@ -45,7 +45,7 @@
 #include "core/sandbox_private.h"
 
 #if CAROM_HAVE_LIBSECCOMP
-#include <seccomp.h>
+#include "core/annex_seccomp.h"
 
 #define LOW32      UINT64_C(0xffffffff)
 #define ALL64      UINT64_MAX
@@ -417,9 +417,18 @@ static bool is_needed(const char *name)
 
 /* --- what is asked for ------------------------------------------------- */
 
+/* before anything here that calls it */
+static int need_seccomp(char *text, size_t size)
+{
+	if (carom_seccomp())
+		return 0;
+	snprintf(text, size, "libseccomp cannot be loaded");
+	return -EOPNOTSUPP;
+}
+
 static int check_name(const char *name, char *text, size_t size)
 {
-	if (seccomp_syscall_resolve_name(name) >= 0)
+	if (carom_seccomp()->seccomp_syscall_resolve_name(name) >= 0)
 		return 0;
 	snprintf(text, size, "no system call is called \"%s\" here", name);
 	return -ENOENT;
@@ -464,22 +473,23 @@ static int add_alternative(scmp_filter_ctx filter, int number, const struct comp
 	for (int i = 0; i < 2 && both[i].mask; i++)
 		compare[count++] = (struct scmp_arg_cmp){ both[i].arg, SCMP_CMP_MASKED_EQ,
 							  both[i].mask, both[i].value };
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, count, compare);
+	return carom_seccomp()->seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, count,
+						       compare);
 }
 
 static int add_rule(scmp_filter_ctx filter, const char *name, enum condition condition)
 {
-	int number = seccomp_syscall_resolve_name(name);
+	int number = carom_seccomp()->seccomp_syscall_resolve_name(name);
 	int r = 0;
 
 	if (number < 0)
 		return 0; /* this architecture, or this libseccomp, does not have it */
 	if (condition == ANY)
-		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+		return carom_seccomp()->seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
 	if (condition == IS_ENOSYS)
-		return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), number, 0);
+		return carom_seccomp()->seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), number, 0);
 	if (condition == IS_EACCES)
-		return seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), number, 0);
+		return carom_seccomp()->seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), number, 0);
 	for (int i = 0; r == 0 && i < ALTERNATIVES_MAX && conditions[condition][i][0].mask; i++)
 		r = add_alternative(filter, number, conditions[condition][i]);
 	return r;
@@ -568,11 +578,13 @@ static int add_profile(scmp_filter_ctx filter, unsigned profiles, bool executes,
 static int set_up(scmp_filter_ctx filter)
 {
 	static const char *const first[] = { "write", "read", "futex" };
-	int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS); /* F3 */
+	int r = carom_seccomp()->seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
+						  SCMP_ACT_KILL_PROCESS); /* F3 */
 
 	for (size_t i = 0; r == 0 && i < sizeof(first) / sizeof(first[0]); i++)
-		r = seccomp_syscall_priority(filter, seccomp_syscall_resolve_name(first[i]),
-					     (uint8_t)(253 + i));
+		r = carom_seccomp()->seccomp_syscall_priority(
+			filter, carom_seccomp()->seccomp_syscall_resolve_name(first[i]),
+			(uint8_t)(253 + i));
 	return r;
 }
 
@@ -603,7 +615,7 @@ static int export_program(scmp_filter_ctx filter, struct sock_filter **ret_progr
 
 	if (fd < 0)
 		return fd;
-	r = seccomp_export_bpf(filter, fd);
+	r = carom_seccomp()->seccomp_export_bpf(filter, fd);
 	return r < 0 ? r : read_program(fd, ret_program, ret_length);
 }
 
@@ -629,19 +641,21 @@ int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
 {
 	unsigned profiles = 1U << profile;
 	scmp_filter_ctx filter;
-	int r = check_allowed(allow, text, size);
+	int r = need_seccomp(text, size);
 
+	if (r == 0)
+		r = check_allowed(allow, text, size);
 	if (r == 0)
 		r = check_denied(deny, text, size);
 	if (r < 0)
 		return r;
 	if (profile == CAROM_SANDBOX_BASIC && guards_paths)
 		profiles |= P;
-	filter = seccomp_init(SCMP_ACT_TRAP); /* F2 */
+	filter = carom_seccomp()->seccomp_init(SCMP_ACT_TRAP); /* F2 */
 	if (!filter)
 		return -ENOMEM;
 	r = compile(filter, profiles, executes, allow, deny, ret_program, ret_length);
-	seccomp_release(filter);
+	carom_seccomp()->seccomp_release(filter);
 	if (r < 0)
 		snprintf(text, size, "the filter cannot be compiled");
 	return r;
@@ -649,8 +663,10 @@ int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
 
 static char *resolve(int64_t number)
 {
-	return number <= INT32_MAX ? seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number)
-				   : NULL;
+	const struct carom_seccomp *seccomp = number <= INT32_MAX ? carom_seccomp() : NULL;
+
+	return seccomp ? seccomp->seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number)
+		       : NULL;
 }
 
 #else

@@ -23,7 +23,7 @@
  * @text:        what is wrong, for people: up to @size bytes, if it fails
  *
  * Return: 0, -ENOENT, -EPERM, -EINVAL (see carom_sandbox_new()), -ENOMEM, -EMFILE, -ENFILE,
- * -EOPNOTSUPP (built without libseccomp).
+ * -EOPNOTSUPP (built without libseccomp, or it cannot be loaded).
  */
 int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths, bool executes,
 			  const char *const *allow, const char *const *deny,

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <link.h>
 
+#include "core/annex.h"
 #include "core/log.h"
 #include "core/process.h"
 #include "core/service_private.h"
@@ -49,12 +50,13 @@ static int count_images(struct dl_phdr_info *info, size_t size, void *userdata)
 	return 1; /* every entry has the same figure */
 }
 
+/* Those that the library has loaded for itself a child loads for itself, too. */
 static uint64_t image_count(void)
 {
 	uint64_t count = 0;
 
 	dl_iterate_phdr(count_images, &count);
-	return count;
+	return count - carom_annexes_image_count();
 }
 
 static int watch_server(struct carom_service *service)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/annex.h"
 #include "core/cleanup_private.h"
 #include "core/log.h"
 #include "core/pidfd.h"
@@ -56,8 +57,9 @@ static long strangers(void)
 }
 
 /* Row BO-15 */
-static int check_threads(const struct carom_context_settings *context)
+static int check_threads(struct carom_parcel *parcel)
 {
+	const struct carom_context_settings *context = &parcel->context;
 	long count = context->method == CAROM_START_FORK ? strangers() : 0;
 
 	if (count <= 0)
@@ -68,6 +70,8 @@ static int check_threads(const struct carom_context_settings *context)
 			"fork of a program with %ld more threads: locks that they hold stay held "
 			"in the child for ever",
 			count);
+	carom_annexes_load(); /* in the child the loader's locks may be held, too */
+	parcel->is_among_threads = true;
 	return 0;
 }
 
@@ -89,7 +93,7 @@ pid_t carom_start(struct carom_parcel *parcel, int *ret_pidfd)
 	carom_self_copy(&mine);
 	if (mine.is_daemon && parcel->context.options.no_daemon_children)
 		return -EPERM;
-	r = check_threads(&parcel->context);
+	r = check_threads(parcel);
 	if (r == 0)
 		r = check_birthplace(parcel);
 	if (r < 0)

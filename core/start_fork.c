@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/after_fork_private.h"
+#include "core/annex.h"
 #include "core/bootstrap.h"
 #include "core/cleanup.h"
 #include "core/clone.h"
@@ -36,17 +37,25 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 
 	if (r < 0)
 		return r;
+	r = carom_annexes_hold(carom_deadline_after(CAROM_SECONDS(10)));
+	if (r < 0) {
+		carom_closep(&guard.pipe_fd);
+		return r;
+	}
 	carom_after_fork_delay(true); /* they come after what carom_bootstrap() does first */
 	pid = carom_fork(&guard, parcel->cgroup_fd, carom_deadline_after(CAROM_SECONDS(10)),
 			 ret_pidfd);
 	carom_after_fork_delay(false);
 	if (pid == 0) {
+		if (parcel->is_among_threads)
+			carom_annexes_settle();
 		carom_signals_restore(0); /* whatever the calling thread has blocked */
 		parcel->guard_fd = guard.pipe_fd;
 		if (parcel->is_exact)
 			keep_its_own(parcel);
 		carom_bootstrap(parcel);
 	}
+	carom_annexes_release();
 	carom_closep(&guard.pipe_fd);
 	return pid;
 }

@@ -63,6 +63,7 @@ struct carom_auth_options {
  *	-EBADMSG       it sent what is no message, or one of more than 256 bytes
  *	-EINVAL        no key, or one of no length; an unknown digest; or MD5 is both asked
  *	               for and refused
+ *	-EOPNOTSUPP    nettle cannot be loaded here; the log says why
  *	-E2BIG         @options sets a field newer than this library
  *	-EAGAIN, -ETIMEDOUT, -EPIPE, -ECONNRESET, -EBADF, ...  as carom_connection_recv_bytes()
  */

@@ -12,14 +12,12 @@
  */
 #include "ipc/cbor.h"
 
-#include <cbor/callbacks.h>
-#include <cbor/encoding.h>
-#include <cbor/streaming.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/utf8.h"
+#include "ipc/annex_cbor.h"
 #include "ipc/object_private.h"
 
 #define TAG_TUPLE    0xca70
@@ -335,14 +333,17 @@ int carom_cbor_load(const void *data, size_t size, uint32_t depth_max,
 		    struct carom_document *document)
 {
 	struct reader reader = { .document = document, .depth_max = depth_max, .left = size };
+	const struct carom_libcbor *libcbor = carom_libcbor();
 	const unsigned char *bytes = data;
 
+	if (!libcbor)
+		return -EOPNOTSUPP;
 	if (depth_max > CAROM_CBOR_DEPTH_MAX)
 		reader.depth_max = CAROM_CBOR_DEPTH_MAX;
 	while (!reader.root && !reader.error) {
 		struct cbor_decoder_result result;
 
-		result = cbor_stream_decode(bytes, reader.left, &callbacks, &reader);
+		result = libcbor->cbor_stream_decode(bytes, reader.left, &callbacks, &reader);
 		if (result.status != CBOR_DECODER_FINISHED)
 			fail(&reader, -EBADMSG);
 		bytes += result.read;
@@ -405,13 +406,20 @@ static unsigned char *make_room(struct carom_cbor *cbor, size_t size)
 	return data + cbor->size;
 }
 
-typedef size_t encode_fn(uint64_t number, unsigned char *data, size_t size);
+typedef size_t encode_fn(const struct carom_libcbor *libcbor, uint64_t number, unsigned char *data,
+			 size_t size);
 
 static void put_head(struct carom_cbor *cbor, encode_fn *encode, uint64_t number)
 {
+	const struct carom_libcbor *libcbor = carom_libcbor();
 	unsigned char head[HEAD_MAX], *place;
-	size_t size = encode(number, head, sizeof(head));
+	size_t size;
 
+	if (!libcbor) {
+		fail_writing(cbor, -EOPNOTSUPP);
+		return;
+	}
+	size = encode(libcbor, number, head, sizeof(head));
 	place = make_room(cbor, size);
 	if (!place)
 		return;
@@ -432,43 +440,68 @@ static void put_bytes(struct carom_cbor *cbor, encode_fn *encode, const void *da
 }
 
 /* libcbor's own have other types on machines whose size_t is no uint64_t */
-static size_t encode_array(uint64_t count, unsigned char *data, size_t size)
+static size_t encode_array(const struct carom_libcbor *libcbor, uint64_t count, unsigned char *data,
+			   size_t size)
 {
-	return cbor_encode_array_start((size_t)count, data, size);
+	return libcbor->cbor_encode_array_start((size_t)count, data, size);
 }
 
-static size_t encode_map(uint64_t count, unsigned char *data, size_t size)
+static size_t encode_map(const struct carom_libcbor *libcbor, uint64_t count, unsigned char *data,
+			 size_t size)
 {
-	return cbor_encode_map_start((size_t)count, data, size);
+	return libcbor->cbor_encode_map_start((size_t)count, data, size);
 }
 
-static size_t encode_text(uint64_t count, unsigned char *data, size_t size)
+static size_t encode_text(const struct carom_libcbor *libcbor, uint64_t count, unsigned char *data,
+			  size_t size)
 {
-	return cbor_encode_string_start((size_t)count, data, size);
+	return libcbor->cbor_encode_string_start((size_t)count, data, size);
 }
 
-static size_t encode_bytes(uint64_t count, unsigned char *data, size_t size)
+static size_t encode_bytes(const struct carom_libcbor *libcbor, uint64_t count, unsigned char *data,
+			   size_t size)
 {
-	return cbor_encode_bytestring_start((size_t)count, data, size);
+	return libcbor->cbor_encode_bytestring_start((size_t)count, data, size);
 }
 
-static size_t encode_none(uint64_t nothing, unsigned char *data, size_t size)
+static size_t encode_uint(const struct carom_libcbor *libcbor, uint64_t number, unsigned char *data,
+			  size_t size)
+{
+	return libcbor->cbor_encode_uint(number, data, size);
+}
+
+static size_t encode_negint(const struct carom_libcbor *libcbor, uint64_t number,
+			    unsigned char *data, size_t size)
+{
+	return libcbor->cbor_encode_negint(number, data, size);
+}
+
+static size_t encode_tag(const struct carom_libcbor *libcbor, uint64_t tag, unsigned char *data,
+			 size_t size)
+{
+	return libcbor->cbor_encode_tag(tag, data, size);
+}
+
+static size_t encode_none(const struct carom_libcbor *libcbor, uint64_t nothing,
+			  unsigned char *data, size_t size)
 {
 	(void)nothing;
-	return cbor_encode_null(data, size);
+	return libcbor->cbor_encode_null(data, size);
 }
 
-static size_t encode_bool(uint64_t truth, unsigned char *data, size_t size)
+static size_t encode_bool(const struct carom_libcbor *libcbor, uint64_t truth, unsigned char *data,
+			  size_t size)
 {
-	return cbor_encode_bool(truth, data, size);
+	return libcbor->cbor_encode_bool(truth, data, size);
 }
 
-static size_t encode_real(uint64_t bits, unsigned char *data, size_t size)
+static size_t encode_real(const struct carom_libcbor *libcbor, uint64_t bits, unsigned char *data,
+			  size_t size)
 {
 	double real;
 
 	memcpy(&real, &bits, sizeof(real));
-	return cbor_encode_double(real, data, size);
+	return libcbor->cbor_encode_double(real, data, size);
 }
 
 void carom_cbor_array(struct carom_cbor *cbor, size_t count)
@@ -483,7 +516,7 @@ void carom_cbor_none(struct carom_cbor *cbor)
 
 void carom_cbor_number(struct carom_cbor *cbor, uint64_t number)
 {
-	put_head(cbor, cbor_encode_uint, number);
+	put_head(cbor, encode_uint, number);
 }
 
 void carom_cbor_text(struct carom_cbor *cbor, const char *text)
@@ -494,9 +527,9 @@ void carom_cbor_text(struct carom_cbor *cbor, const char *text)
 static void put_integer(struct carom_cbor *cbor, int64_t number)
 {
 	if (number >= 0)
-		put_head(cbor, cbor_encode_uint, (uint64_t)number);
+		put_head(cbor, encode_uint, (uint64_t)number);
 	else
-		put_head(cbor, cbor_encode_negint, (uint64_t)(-1 - number));
+		put_head(cbor, encode_negint, (uint64_t)(-1 - number));
 }
 
 static void put_real(struct carom_cbor *cbor, double real)
@@ -509,7 +542,7 @@ static void put_real(struct carom_cbor *cbor, double real)
 
 static void put_proxy(struct carom_cbor *cbor, const struct carom_object *object)
 {
-	put_head(cbor, cbor_encode_tag, TAG_NAMED);
+	put_head(cbor, encode_tag, TAG_NAMED);
 	carom_cbor_array(cbor, 3);
 	carom_cbor_text(cbor, PROXY_NAME);
 	carom_cbor_text(cbor, object->proxy.type);
@@ -521,7 +554,7 @@ static void put_items(struct carom_cbor *cbor, const struct carom_object *object
 	bool is_dict = object->kind == CAROM_OBJECT_DICT;
 
 	if (object->kind == CAROM_OBJECT_TUPLE)
-		put_head(cbor, cbor_encode_tag, TAG_TUPLE);
+		put_head(cbor, encode_tag, TAG_TUPLE);
 	put_head(cbor, is_dict ? encode_map : encode_array, carom_object_count(object));
 	for (size_t i = 0; cbor->error == 0 && i < object->items.count; i++)
 		carom_cbor_object(cbor, object->items.data[i]);

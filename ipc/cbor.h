@@ -22,7 +22,8 @@
  * @document:   empty; what it may take limits what is read. After a failure it is to be cleared
  *
  * Return: 0; -EBADMSG: it is something else; -EOVERFLOW: a number of more than 64 bits with its
- * sign; -EMSGSIZE: deeper, or more memory, than allowed; -ENOMEM.
+ * sign; -EMSGSIZE: deeper, or more memory, than allowed; -ENOMEM;
+ * -EOPNOTSUPP: libcbor cannot be loaded.
  */
 int carom_cbor_load(const void *data, size_t size, uint32_t depth_max,
 		    struct carom_document *document);
@@ -31,7 +32,7 @@ int carom_cbor_load(const void *data, size_t size, uint32_t depth_max,
  * struct carom_cbor - what is written; zeroed: nothing yet
  * @size_max: it grows no longer; 0: as long as memory lasts
  * @error:    the first one, and then nothing more is written: -EMSGSIZE, -ENOMEM, -EINVAL (an
- *            object of a kind that does not travel)
+ *            object of a kind that does not travel), -EOPNOTSUPP (no libcbor)
  */
 struct carom_cbor {
 	unsigned char *data;

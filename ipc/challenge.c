@@ -9,9 +9,10 @@
 #include "ipc/challenge.h"
 
 #include <errno.h>
-#include <nettle/memops.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "ipc/annex_nettle.h"
 
 #define OLD_TEXT_SIZE   20
 #define OLD_ANSWER_SIZE 16
@@ -25,6 +26,8 @@ int carom_secret_take(const struct carom_auth_options *options, struct carom_sec
 	    (digest == CAROM_DIGEST_MD5 && options->is_md5_refused) || options->reserved[0] ||
 	    options->reserved[1] || options->reserved[2])
 		return -EINVAL;
+	if (!carom_nettle())
+		return -EOPNOTSUPP;
 	*ret_secret = (struct carom_secret){ options->key, options->key_size, digest,
 					     options->is_md5_refused };
 	return 0;
@@ -118,5 +121,7 @@ int carom_challenge_verify(const struct carom_secret *secret, const unsigned cha
 				challenge_size - CAROM_CHALLENGE_PREFIX_SIZE, expected);
 	if (answer_size - name_size != size)
 		return -EKEYREJECTED;
-	return memeql_sec(expected, answer + name_size, size) ? 0 : -EKEYREJECTED;
+	return carom_nettle()->nettle_memeql_sec(expected, answer + name_size, size)
+		       ? 0
+		       : -EKEYREJECTED;
 }

@@ -24,7 +24,7 @@ struct carom_secret {
 	bool is_md5_refused;
 };
 
-/** carom_secret_take() - of @options, checked: 0, -EINVAL */
+/** carom_secret_take() - of @options, checked: 0, -EINVAL, -EOPNOTSUPP (no nettle) */
 int carom_secret_take(const struct carom_auth_options *options, struct carom_secret *ret_secret);
 
 /** carom_challenge_make() - a new one, prefix and all. Return: its length; -EAGAIN: no chance yet */

@@ -84,6 +84,7 @@ struct carom_client_options {
  *	-ENOENT, -ENOTDIR, -EACCES, -ECONNREFUSED, -EHOSTUNREACH, ...  see connect(2)
  *	-ETIMEDOUT      not by @deadline_ns; -EAGAIN if that is CAROM_PASSED
  *	-EKEYREJECTED   the two sides have different keys
+ *	-EOPNOTSUPP     there is a key, and nettle cannot be loaded here
  *	-EBADMSG        the listener speaks another protocol
  *	-EPIPE, -ECONNRESET  the listener has closed: perhaps it asks for a key
  *	-E2BIG          @options sets a field newer than this library

@@ -22,6 +22,7 @@
 #include "core/cond_wait.h"
 #include "core/error.h"
 #include "core/origin.h"
+#include "ipc/annex_cbor.h"
 #include "ipc/line_private.h"
 #include "ipc/object_private.h"
 #include "ipc/proxy.h"
@@ -168,7 +169,7 @@ int carom_line_new(const struct carom_client_options *options,
 	line->depth_max = limits->depth_max;
 	line->silence_ns = limits->silence_ns;
 	line->buffer = malloc(CAROM_LINE_BUFFER_SIZE);
-	r = line->buffer ? copy_place(line, options) : -ENOMEM;
+	r = !line->buffer ? -ENOMEM : carom_libcbor() ? copy_place(line, options) : -EOPNOTSUPP;
 	if (r == 0)
 		r = carom_line_ready(line, deadline_ns, &number);
 	if (r == 0)

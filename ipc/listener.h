@@ -84,6 +84,7 @@ struct carom_listener_options {
  *	-ENAMETOOLONG   an abstract name above 107 bytes, or a file name above about 90
  *	-EADDRNOTAVAIL  no such host, or not here
  *	-ENOENT, -ENOTDIR, -EACCES, -EROFS, ...  see bind(2)
+ *	-EOPNOTSUPP     there is a key, and nettle cannot be loaded here
  *	-E2BIG          @options sets a field newer than this library
  *	-EMFILE, -ENFILE, -ENOMEM, -ENOSPC
  */

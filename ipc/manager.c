@@ -22,6 +22,8 @@
 #include "core/origin.h"
 #include "core/process.h"
 #include "core/self.h"
+#include "ipc/annex_cbor.h"
+#include "ipc/annex_nettle.h"
 #include "ipc/line.h"
 #include "ipc/manager_private.h"
 #include "ipc/manager_server.h"
@@ -251,10 +253,18 @@ static void abandon(struct carom_manager *manager)
 	manager->process = carom_process_free(manager->process);
 }
 
+/* Before there is a server: that needs them, too, and so does whoever speaks to it. */
+static int need_libraries(void)
+{
+	return carom_nettle() && carom_libcbor() ? 0 : -EOPNOTSUPP;
+}
+
 static int start(struct carom_manager *manager)
 {
-	int r = start_server(manager);
+	int r = need_libraries();
 
+	if (r == 0)
+		r = start_server(manager);
 	if (r < 0)
 		return r;
 	r = open_line(manager, carom_deadline_after(CAROM_SECONDS(30)));

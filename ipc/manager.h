@@ -129,7 +129,7 @@ CAROM_API int carom_manager_start(struct carom_manager *manager);
  * over a connection that is lost stay dead: get others.
  * Context: MT-Safe, AS-Unsafe heap. Blocks.
  * Return: 0; -EALREADY: this manager has a server of its own; -ESHUTDOWN; -EPROTO: it speaks
- * another version; or as carom_client_connect().
+ * another version; -EOPNOTSUPP: libcbor cannot be loaded here; or as carom_client_connect().
  */
 CAROM_API int carom_manager_connect(struct carom_manager *manager, uint64_t deadline_ns);
 

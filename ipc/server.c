@@ -23,6 +23,7 @@
 #include "core/options.h"
 #include "core/origin.h"
 #include "core/self.h"
+#include "ipc/annex_cbor.h"
 #include "ipc/estate.h"
 #include "ipc/object_private.h"
 #include "ipc/server_private.h"
@@ -178,6 +179,8 @@ int carom_server_new(const struct carom_server_options *options, struct carom_se
 
 	if (r == 0)
 		r = check(&o);
+	if (r == 0 && !carom_libcbor())
+		r = -EOPNOTSUPP;
 	if (r < 0)
 		return r;
 	server = calloc(1, sizeof(*server));

@@ -144,7 +144,7 @@ struct carom_server_options {
  * Context: MT-Safe, AS-Unsafe heap. A server belongs to one thread: that which serves, and before
  * and after that, that which has made it.
  * Return: 0, or, with *@ret_server untouched, what carom_listener_new() says, or -EINVAL: an
- * unreasonable @depth_max.
+ * unreasonable @depth_max; -EOPNOTSUPP: libcbor cannot be loaded here.
  */
 CAROM_API int carom_server_new(const struct carom_server_options *options,
 			       struct carom_server **ret_server);

@@ -35,7 +35,7 @@ CAROM_BEGIN_DECLS
  *	-EBADMSG    it is no such message, or not all of one, or has what is refused
  *	-EOVERFLOW  an int of more than 64 bits
  *	-EMSGSIZE   deeper, or more memory, than @limits allow
- *	-EOPNOTSUPP this library was built without expat
+ *	-EOPNOTSUPP this library was built without expat, or cannot load it here
  *	-EINVAL     @limits make no sense
  *	-E2BIG      @limits sets a field newer than this library
  *	-ENOMEM
@@ -53,7 +53,8 @@ CAROM_API int carom_xmlrpc_load(const void *data, size_t size,
  *	-EINVAL     no @object; in it a descriptor, a tag or a proxy, or a key that is no text
  *	-EILSEQ     a text with a character that XML does not have, such as most below a blank
  *	-EMSGSIZE   it would be longer
- *	-EOPNOTSUPP this library was built without expat, and so could read no answer
+ *	-EOPNOTSUPP this library was built without expat, and so could read no answer; or has
+ *	            bytes to write, and cannot load nettle
  *	-ENOMEM
  */
 CAROM_API int carom_xmlrpc_dump(const struct carom_object *object, void **ret_data,

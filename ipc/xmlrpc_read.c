@@ -26,8 +26,8 @@
 
 #if CAROM_HAVE_EXPAT
 
-#include <expat.h>
-#include <nettle/base64.h>
+#include "ipc/annex_expat.h"
+#include "ipc/annex_nettle.h"
 
 #define CHUNK_MAX        CAROM_GIB(1) /* expat counts by int */
 #define LEVELS_PER_DEPTH 3            /* such as <array><data><value> */
@@ -70,6 +70,7 @@ struct level {
 
 /** struct reader - @text ends with a NUL, once there has been any */
 struct reader {
+	const struct carom_expat *expat;
 	XML_Parser parser;
 	struct carom_document *document;
 	int error;
@@ -87,7 +88,7 @@ static void fail(struct reader *reader, int error)
 {
 	if (reader->error == 0)
 		reader->error = error;
-	XML_StopParser(reader->parser, XML_FALSE);
+	reader->expat->XML_StopParser(reader->parser, XML_FALSE);
 }
 
 static struct level *top(struct reader *reader)
@@ -202,11 +203,14 @@ static int end_string(struct reader *reader)
 
 static int decode(const char *text, size_t size, uint8_t *ret_data, size_t *ret_size)
 {
+	const struct carom_nettle *nettle = carom_nettle();
 	struct base64_decode_ctx context;
 
-	base64_decode_init(&context);
-	if (!base64_decode_update(&context, ret_size, ret_data, size, text) ||
-	    !base64_decode_final(&context))
+	if (!nettle)
+		return -EOPNOTSUPP;
+	nettle->nettle_base64_decode_init(&context);
+	if (!nettle->nettle_base64_decode_update(&context, ret_size, ret_data, size, text) ||
+	    !nettle->nettle_base64_decode_final(&context))
 		return -EBADMSG;
 	return 0;
 }
@@ -418,9 +422,12 @@ static int parse(struct reader *reader, const char *data, size_t size)
 		size_t part = size < CHUNK_MAX ? size : CHUNK_MAX;
 
 		is_last = part == size;
-		if (XML_Parse(reader->parser, data, (int)part, is_last) != XML_STATUS_OK)
-			return XML_GetErrorCode(reader->parser) == XML_ERROR_NO_MEMORY ? -ENOMEM
-										       : -EBADMSG;
+		if (reader->expat->XML_Parse(reader->parser, data, (int)part, is_last) !=
+		    XML_STATUS_OK)
+			return reader->expat->XML_GetErrorCode(reader->parser) ==
+					       XML_ERROR_NO_MEMORY
+				       ? -ENOMEM
+				       : -EBADMSG;
 		data += part;
 		size -= part;
 	} while (!is_last);
@@ -431,16 +438,19 @@ static int read_all(struct reader *reader, const char *data, size_t size)
 {
 	int r;
 
+	reader->expat = carom_expat();
+	if (!reader->expat)
+		return -EOPNOTSUPP;
 	/* whatever the input says of itself */
-	reader->parser = XML_ParserCreate("UTF-8");
+	reader->parser = reader->expat->XML_ParserCreate("UTF-8");
 	if (!reader->parser)
 		return -ENOMEM;
-	XML_SetUserData(reader->parser, reader);
-	XML_SetElementHandler(reader->parser, on_begin, on_end);
-	XML_SetCharacterDataHandler(reader->parser, on_text);
-	XML_SetStartDoctypeDeclHandler(reader->parser, on_document_type);
+	reader->expat->XML_SetUserData(reader->parser, reader);
+	reader->expat->XML_SetElementHandler(reader->parser, on_begin, on_end);
+	reader->expat->XML_SetCharacterDataHandler(reader->parser, on_text);
+	reader->expat->XML_SetStartDoctypeDeclHandler(reader->parser, on_document_type);
 	r = parse(reader, data, size);
-	XML_ParserFree(reader->parser);
+	reader->expat->XML_ParserFree(reader->parser);
 	return reader->error ? reader->error : r;
 }
 

@@ -28,7 +28,7 @@
 
 #if CAROM_HAVE_EXPAT
 
-#include <nettle/base64.h>
+#include "ipc/annex_nettle.h"
 
 struct writer {
 	FILE *file;
@@ -174,16 +174,19 @@ static void write_float(struct writer *writer, const struct carom_object *object
 
 static void write_bytes(struct writer *writer, const struct carom_object *object)
 {
+	const struct carom_nettle *nettle = carom_nettle();
 	char line[BASE64_ENCODE_RAW_LENGTH(LINE_SIZE)];
 	const void *data = NULL;
 	size_t size = 0;
 
+	if (!nettle)
+		fail(writer, -EOPNOTSUPP);
 	carom_object_bytes(object, &data, &size);
 	put_text(writer, "<base64>\n");
 	for (size_t done = 0; done < size && writer->error == 0; done += LINE_SIZE) {
 		size_t part = size - done < LINE_SIZE ? size - done : LINE_SIZE;
 
-		base64_encode_raw(line, part, (const uint8_t *)data + done);
+		nettle->nettle_base64_encode_raw(line, part, (const uint8_t *)data + done);
 		put(writer, line, BASE64_ENCODE_RAW_LENGTH(part));
 		put_text(writer, "\n");
 	}

@@ -29,6 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/annex.h"
 #include "core/membarrier.h"
 #include "core/backtrace.h"
 #include "core/error.h"
@@ -275,6 +276,7 @@ static void confine(struct carom_worker *worker)
 		return;
 	if (worker->plan->limits.max_bytes)
 		carom_memory_usage_keep();
+	carom_annexes_end(); /* while files can be opened */
 	r = carom_sandbox_enter(worker->sandbox_fd, NULL, 0, carom_crash_note);
 	worker->sandbox_fd = -1;
 	if (r == 0)

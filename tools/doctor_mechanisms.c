@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/annex.h"
 #include "core/clone.h"
 #include "core/features.h"
 #include "core/loop.h"
@@ -266,6 +267,23 @@ static void tell_waiting(struct carom_doctor_report *report)
 	carom_loop_free(loop);
 }
 
+/* Only what is missing: what is there is no mechanism, and of no interest. */
+static void look_at_libraries(struct carom_doctor_report *report)
+{
+	struct carom_annex *annex = NULL;
+	struct carom_doctor_finding *finding;
+
+	while ((annex = carom_annex_next(annex))) {
+		if (carom_annex_symbols(annex))
+			continue;
+		finding = carom_doctor_add(report, CAROM_DOCTOR_OTHER, annex->soname,
+					   CAROM_DOCTOR_LESS, "done without: %s", annex->purpose);
+		carom_doctor_set(finding->reason, "it cannot be loaded");
+		carom_doctor_suggest(finding, CAROM_DOCTOR_NEED, "%s, or carom built without it",
+				     annex->soname);
+	}
+}
+
 void carom_doctor_look_at_mechanisms(const struct carom_doctor_place *place,
 				     struct carom_doctor_report *report)
 {
@@ -273,6 +291,7 @@ void carom_doctor_look_at_mechanisms(const struct carom_doctor_place *place,
 
 	while ((feature = carom_feature_next(feature)))
 		add(place, feature, report);
+	look_at_libraries(report);
 	tell_processes(report->in_force[CAROM_DOCTOR_PROCESSES]);
 	tell_waiting(report);
 	carom_doctor_set(report->in_force[CAROM_DOCTOR_MEMORY], "memfd, sealed, without a name");

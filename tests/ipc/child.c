@@ -2,6 +2,7 @@
 #include "tests/ipc/share.h"
 #include "tests/ipc/kit.h"
 #include "tests/ipc/answer.h"
+#include "tests/ipc/lacking.h"
 #include "tests/ipc/typed.h"
 #include "tests/ipc/managed.h"
 

@@ -810,6 +810,28 @@ Test(doctor, removes_directories_of_killed_programs_only)
 	shell_expect_has(shell("exec $C doctor --clean")->out, other);
 }
 
+Test(doctor, names_each_library_that_cannot_be_loaded, .timeout = 60)
+{
+	static const char hide[] = "mkdir first; readelf -p .note.dlopen $C 2>/dev/null |\n"
+				   "sed -n 's/.*soname\":\\[\"\\([^\"]*\\)\".*/\\1/p' >names\n"
+				   "while read -r name; do : >first/$name; done <names\n"
+				   "cat names; ";
+	char names[4][64] = { "" };
+	const struct shell *done = shell(hide);
+	int count = sscanf(done->out, "%63s%63s%63s%63s", names[0], names[1], names[2], names[3]);
+
+	if (count < 1)
+		cr_skip_test("skipped: all libraries are linked, or there is no readelf");
+	cr_expect(ge(int, count, 3), "%s", done->out);
+	done = shell("LD_LIBRARY_PATH=$PWD/first:$LD_LIBRARY_PATH exec $C doctor");
+	for (int i = 0; i < count; i++)
+		shell_expect_has(done->out, names[i]);
+	shell_expect_has(done->out, "listeners, connections");
+	done = shell("exec $C doctor");
+	for (int i = 0; i < count; i++)
+		cr_expect(eq(ptr, strstr(done->out, names[i]), NULL));
+}
+
 Test(doctor, says_where_it_cannot_clean)
 {
 	const struct shell *done = shell("TMPDIR=/nowhere/at/all exec $C doctor --clean --dry-run");
