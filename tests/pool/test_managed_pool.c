@@ -3,6 +3,7 @@
 
 #include "core/process.h"
 #include "tests/ipc/managed_calls.h"
+#include "tests/needs.h"
 #include "tests/pool/managed.h"
 
 /* What is registered, and offered to nobody. */
@@ -399,9 +400,11 @@ Test(managed_pool, has_workers_by_every_method)
 
 static int pidfd_of_worker(struct carom_proxy *pool)
 {
-	int64_t pid = call(pool, "apply", "s", "tell_pid");
+	int64_t pid;
 	int fd;
 
+	NEEDS("pidfd_open");
+	pid = call(pool, "apply", "s", "tell_pid");
 	cr_assert(lt(i64, 0, pid));
 	fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 	cr_assert(le(int, 0, fd));

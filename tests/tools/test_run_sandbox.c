@@ -16,7 +16,7 @@ static void need_sandbox(void)
 	const struct shell *done = shell("exec " RUN "true ::: a");
 
 	if (done->status != 0)
-		cr_skip_test("skipped: %s", done->err);
+		cr_skip_test("skipped: %.*s", (int)strcspn(done->err, "\n"), done->err);
 }
 
 Test(run_sandbox, names_the_call_that_a_job_may_not_make)
@@ -105,6 +105,7 @@ Test(run_sandbox, goes_along_with_other_limits)
 
 Test(run_sandbox, runs_nothing_where_there_is_none)
 {
+	bool is_denied = shell("exec " RUN "true ::: a")->status != 0; /* and says what, first */
 	const struct shell *done = shell(
 		"for d in landlock seccomp; do CAROM_DENY=$d " RUN "touch done ::: a; echo $?;"
 		"done; " RUN "--writable /nowhere touch done ::: a; echo $?; test -e done || "
@@ -112,8 +113,10 @@ Test(run_sandbox, runs_nothing_where_there_is_none)
 
 	shell_expect_is(done->out, "125\n125\n125\nnone\n");
 	shell_expect_has(done->err, "carom run: --sandbox basic: no landlock here");
-	shell_expect_has(done->err, "carom run: --sandbox basic: no seccomp here");
-	shell_expect_has(done->err, "carom run: --sandbox basic: /nowhere: No such file");
+	if (!is_denied) {
+		shell_expect_has(done->err, "carom run: --sandbox basic: no seccomp here");
+		shell_expect_has(done->err, "carom run: --sandbox basic: /nowhere: No such file");
+	}
 	shell_expect_has(done->err, "'carom doctor' tells what sandboxes can rest on here\n");
 }
 
