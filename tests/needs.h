@@ -37,6 +37,7 @@ static inline int denial_of(const char *call)
 		{ "futex_waitv", 449, { 0, 0, 0 } },
 		{ "membarrier", SYS_membarrier, { 0, 0, 0 } },
 		{ "get_robust_list", SYS_get_robust_list, { 0, 0, 0 } },
+		{ "unshare", SYS_unshare, { 0, 0, 0 } },
 	};
 
 	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {

@@ -4,6 +4,7 @@
  * bash makes a socket when it is asked for a file in /dev/tcp, which is a call that no
  * sandbox has.
  */
+#include "tests/needs.h"
 #include "tests/tools/shell.h"
 
 TestSuite(run_sandbox, .init = shell_enter_directory, .fini = shell_leave_directory, .timeout = 60);
@@ -24,6 +25,7 @@ Test(run_sandbox, names_the_call_that_a_job_may_not_make)
 	const struct shell *done;
 
 	need_sandbox();
+	NEEDS("unshare"); /* what is denied from outside is not heard of */
 	done = shell(RUN "-j 1 --joblog log --retries 1 --retry-on sandbox sh -c ::: \"echo once >>"
 			 "/dev/stdout; " SOCKET
 			 "; echo survived\" 'unshare -U true' 'exit 3'; cut -f "
