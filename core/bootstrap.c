@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "core/after_fork_private.h"
@@ -310,6 +311,7 @@ int carom_main_hook(int argc, char **argv)
 	parcel_fd = -1;
 	if (fd < 0)
 		return 0;
+	prctl(PR_SET_NAME, program_invocation_short_name); /* executed by its descriptor: "12" */
 	r = carom_parcel_open(fd, &parcel);
 	if (r < 0) {
 		fprintf(stderr, "%s: %s is for programs that start this one as a child: %s\n",

@@ -40,6 +40,15 @@ void carom_context_inherit(const struct carom_context_settings *settings);
 /** carom_executable() - up to PATH_MAX bytes of what "spawn" runs. MT-Safe. */
 void carom_executable(char *path);
 
+/**
+ * carom_executable_open() - this program, if that is what "spawn" runs: what /proc/self/exe is here
+ *
+ * To be executed by its descriptor. A child that looks /proc/self up makes the kernel set up a
+ * folder for it there, which costs a fifth of all that its start costs.
+ * Return: O_PATH, the caller's to close; -1: by carom_executable() only.
+ */
+int carom_executable_open(void);
+
 /** carom_executable_is_set() - by carom_set_executable() */
 bool carom_executable_is_set(void);
 

@@ -2,12 +2,15 @@
  * Executable: what "spawn" runs
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/cleanup.h"
 #include "core/context.h"
 #include "core/context_private.h"
+#include "core/descriptors.h"
 #include "core/fork_lock.h"
 #include "core/self.h"
 
@@ -35,10 +38,12 @@ int carom_set_executable(const char *path)
 	return 0;
 }
 
+#define THIS_PROGRAM "/proc/self/exe"
+
 void carom_executable(char *path)
 {
 	carom_fork_lock_acquire(&lock);
-	strcpy(path, executable[0] ? executable : "/proc/self/exe");
+	strcpy(path, executable[0] ? executable : THIS_PROGRAM);
 	carom_fork_lock_release(&lock);
 }
 
@@ -50,4 +55,14 @@ bool carom_executable_is_set(void)
 	is_set = executable[0] != '\0';
 	carom_fork_lock_release(&lock);
 	return is_set;
+}
+
+int carom_executable_open(void)
+{
+	CAROM_CLEANUP(carom_closep) int fd = -1;
+
+	if (carom_executable_is_set())
+		return -1;
+	fd = open(THIS_PROGRAM, O_PATH | O_CLOEXEC);
+	return fd >= 0 && carom_descriptor_lift(&fd) == 0 ? carom_take_fd(fd) : -1;
 }

@@ -109,9 +109,12 @@ static IN_CHILD int place_descriptors(const struct carom_spawn_options *options)
 /* After 0, 1 and 2 are in place: one of those to keep may have been there. */
 static IN_CHILD int keep_descriptors(const struct carom_spawn_options *options)
 {
-	for (size_t i = 0; i < options->keep_count; i++)
-		if (options->keep_fds[i] >= 0 && fcntl(options->keep_fds[i], F_SETFD, 0) < 0)
+	for (size_t i = 0; i < options->keep_count; i++) {
+		int fd = options->keep_fds[i];
+
+		if (fd >= 0 && fd != options->program_fd && fcntl(fd, F_SETFD, 0) < 0)
 			return -errno;
+	}
 	carom_descriptors_close(3, options->keep_fds, options->keep_count);
 	return 0;
 }
@@ -175,6 +178,19 @@ static IN_CHILD int exec_in_path(struct start *start, const char *name, char *co
 	}
 }
 
+/* Returns what was wrong with the last way that was tried. */
+static IN_CHILD int exec_program(struct start *start, const char *program, char *const *envp)
+{
+	const struct carom_spawn_options *options = start->options;
+
+	if (options->program_fd > 0)
+		syscall(SYS_execveat, options->program_fd, "", options->argv, envp, AT_EMPTY_PATH);
+	if (!strchr(program, '/'))
+		return exec_in_path(start, program, envp);
+	execve(program, options->argv, envp);
+	return -errno;
+}
+
 static IN_CHILD int become_program(struct start *start)
 {
 	const struct carom_spawn_options *options = start->options;
@@ -202,12 +218,7 @@ static IN_CHILD int become_program(struct start *start)
 	carom_signals_restore(0);
 	CAROM_POINT("spawn.ready");
 	r = options->prepare ? options->prepare(options->prepare_data) : 0;
-	if (r < 0)
-		return r;
-	if (!strchr(program, '/'))
-		return exec_in_path(start, program, envp);
-	execve(program, options->argv, envp);
-	return -errno;
+	return r < 0 ? r : exec_program(start, program, envp);
 }
 
 static IN_CHILD int run_child(void *argument)

@@ -13,6 +13,8 @@ struct carom_guard;
 /**
  * struct carom_spawn_options - a program to run in a child
  * @program:  looked up in PATH unless it contains a slash; NULL: argv[0]
+ * @program_fd: that file, opened with O_PATH | O_CLOEXEC and one of @keep_fds, where it can be
+ *            executed by its descriptor: this costs less than to find it. 0: none
  * @found_at: where in PATH, in bytes, the program was found the last time: it is looked for
  *            there first, and told where it is now. The caller's, 0 at first; of one program
  *            and one PATH, and not used with @prepare. NULL: PATH is gone through each time
@@ -36,6 +38,7 @@ struct carom_guard;
  */
 struct carom_spawn_options {
 	const char *program;
+	int program_fd;
 	size_t *found_at;
 	char *const *argv;
 	char *const *envp;

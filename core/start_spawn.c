@@ -94,7 +94,8 @@ static pid_t execute(const struct carom_parcel *parcel, const struct carom_guard
 	char marker[48];
 	char *argv[] = { carom_executable_is_set() ? executable : program_invocation_name, marker,
 			 NULL };
-	size_t keep_count = parcel->fd_count + 3;
+	CAROM_CLEANUP(carom_closep) int program_fd = carom_executable_open();
+	size_t keep_count = parcel->fd_count + 4;
 	int *keep = calloc(keep_count, sizeof(int));
 	char **envp = NULL;
 	pid_t pid = keep ? environment(parcel, &envp) : -ENOMEM;
@@ -103,13 +104,15 @@ static pid_t execute(const struct carom_parcel *parcel, const struct carom_guard
 		carom_executable(executable);
 		snprintf(marker, sizeof(marker), CAROM_CHILD_MARKER "%d", parcel_fd);
 		if (parcel->fd_count)
-			memcpy(keep + 3, parcel->fds, parcel->fd_count * sizeof(int));
+			memcpy(keep + 4, parcel->fds, parcel->fd_count * sizeof(int));
 		keep[0] = parcel_fd;
 		keep[1] = guard->pipe_fd;
 		keep[2] = parcel->sandbox_fd;
+		keep[3] = program_fd;
 		pid = carom_spawn(
 			&(struct carom_spawn_options){
 				.program = executable,
+				.program_fd = program_fd,
 				.argv = argv,
 				.envp = envp,
 				.stdin_fd = -1,

@@ -3,9 +3,15 @@
  * that ends by exit(), one that is called by a relative path. CAROM_SCENARIO says which;
  * children that are this program once more see it too.
  */
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/bootstrap.h"
@@ -272,6 +278,68 @@ static int limited(void)
 	return START(&process, .function = wait_for_ever, .name = "Stayer") < 0;
 }
 
+/* --- this program once more ----------------------------------------------- */
+
+/* How many descriptors this process has of its own program. */
+static int count_of_program(void)
+{
+	char name[64], path[PATH_MAX], own[PATH_MAX] = "";
+	int count = 0;
+
+	if (readlink("/proc/self/exe", own, sizeof(own) - 1) < 0)
+		return -1;
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t length;
+
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+		length = readlink(name, path, sizeof(path) - 1);
+		path[length < 0 ? 0 : length] = '\0';
+		count += strcmp(path, own) == 0;
+	}
+	return count;
+}
+
+/* ... and what the kernel calls it. */
+static int tell_comm(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	char name[16] = "";
+
+	prctl(PR_GET_NAME, name);
+	printf("%s %d\n", name, count_of_program());
+	return fflush(stdout);
+}
+CAROM_REGISTER(tell_comm);
+
+static int run_itself(void)
+{
+	struct carom_process *process = NULL;
+	int code = 1;
+
+	if (START(&process, .function = tell_comm, .context = context_of("spawn")) < 0)
+		return 1;
+	carom_process_join(process, CAROM_NO_DEADLINE);
+	carom_process_exitcode(process, &code);
+	carom_process_free(process);
+	return code + count_of_program();
+}
+
+/* Where nothing is executed by its descriptor. */
+static int run_itself_by_path(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_execveat, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = sizeof(code) / sizeof(*code), .filter = code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		return 1;
+	return run_itself();
+}
+
 /* ------------------------------------------------------------------------ */
 
 int main(int argc, char **argv)
@@ -280,8 +348,13 @@ int main(int argc, char **argv)
 		const char *name;
 		int (*function)(void);
 	} scenarios[] = {
-		{ "early", early },   { "elsewhere", elsewhere }, { "handlers", handlers },
-		{ "ending", ending }, { "limited", limited },
+		{ "early", early },
+		{ "elsewhere", elsewhere },
+		{ "handlers", handlers },
+		{ "ending", ending },
+		{ "limited", limited },
+		{ "itself", run_itself },
+		{ "itself_by_path", run_itself_by_path },
 	};
 	const char *wanted = getenv("CAROM_SCENARIO") ? getenv("CAROM_SCENARIO") : "";
 

@@ -45,6 +45,20 @@ static int exit_status(int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* Executed by its descriptor, which it does not have, or where that is denied by its path. */
+Test(bootstrap, a_child_is_called_as_its_program_is, .timeout = 60)
+{
+	static const char *const scenarios[] = { "itself", "itself_by_path" };
+	char text[256];
+
+	for (int i = 0; i < 2; i++) {
+		int status = run_program(scenarios[i], text, sizeof(text));
+
+		cr_expect(exit_status(status) == 0, "%s: %d: %s", scenarios[i], status, text);
+		cr_expect(strcmp(text, "program 0\n") == 0, "%s: %s", scenarios[i], text);
+	}
+}
+
 /* --- its beginning ------------------------------------------------------- */
 
 /* What the functions after a fork found, one character for each that was as it should be. */
