@@ -404,7 +404,6 @@ static void forget(struct incarnation *dead)
 	struct carom_pool *pool = dead->worker->pool;
 
 	carom_limits_gone(dead);
-	carom_sampler_forget(dead);
 	carom_group_forget(dead);
 	if (dead->thread) {
 		carom_thread_worker_free(dead->thread);
@@ -429,7 +428,6 @@ void carom_burial_lose_fd(struct incarnation *child)
 {
 	carom_private_fd_remove(&child->private_pidfd);
 	child->pidfd = -1;
-	carom_sampler_lose(child);
 	carom_group_lose(child);
 }
 

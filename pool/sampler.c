@@ -14,9 +14,10 @@
  *       looked at when the next one runs, and before that by its worker: see recycle.c.
  *   M3  Looking takes at most a tenth of the time: after a look that took long the next
  *       one comes later.
- *   M4  /proc/PID is held by a descriptor from the first look on, which is no other
- *       process's once that one is gone. Descendants are named by their pids, for a moment:
- *       see core/process_tree.h.
+ *   M4  /proc/PID is held by a descriptor for one look, which is no other process's once that
+ *       one is gone; and it is the worker's if that has not ended when it is open: it had the
+ *       pid, then, when the path was looked at. Descendants are named by their pids, for a
+ *       moment: see core/process_tree.h.
  *   M5  A worker that cannot be measured is not killed. It is said once.
  *
  * Deaths, loops and sights belong to the loop's thread: who is seen to run a task is the
@@ -25,7 +26,6 @@
 #include "pool/sampler.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "core/cleanup.h"
 #include "core/error.h"
@@ -80,13 +80,14 @@ static void add_descendant(pid_t pid, void *userdata)
 		sum->bytes += bytes;
 }
 
-static int measure_tree(const struct incarnation *worker, measure_fn *function, uint64_t *ret_bytes)
+static int measure_tree(const struct incarnation *worker, int proc_fd, measure_fn *function,
+			uint64_t *ret_bytes)
 {
 	struct sum sum = {
 		.function = function,
 		.measure = (enum carom_memory_measure)worker->worker->pool->options.memory_measure,
 	};
-	int r = function(worker->sample.proc_fd, sum.measure, &sum.bytes);
+	int r = function(proc_fd, sum.measure, &sum.bytes);
 
 	if (r < 0)
 		return r;
@@ -95,20 +96,19 @@ static int measure_tree(const struct incarnation *worker, measure_fn *function, 
 	return 0;
 }
 
-static int hold(struct incarnation *worker)
+/* M4 */
+static int open_worker(const struct incarnation *worker, int *ret_proc_fd)
 {
-	struct carom_sample *sample = &worker->sample;
-	int fd;
+	CAROM_CLEANUP(carom_closep) int fd = -1;
 
-	if (sample->proc_fd > 0)
-		return 0;
-	if (sample->proc_fd < 0)
+	if (worker->pidfd < 0)
 		return -EBADF; /* it was lost */
 	fd = carom_memory_open(worker->pid);
 	if (fd < 0)
 		return fd;
-	sample->proc_fd = fd;
-	carom_private_fd_add(&sample->private_proc_fd, fd);
+	if (carom_pidfd_has_ended(worker->pidfd))
+		return -ESRCH;
+	*ret_proc_fd = carom_take_fd(fd);
 	return 0;
 }
 
@@ -116,14 +116,15 @@ int carom_sampler_measure(struct incarnation *worker)
 {
 	const struct carom_pool *pool = worker->worker->pool;
 	struct carom_sample *sample = &worker->sample;
+	CAROM_CLEANUP(carom_closep) int fd = -1;
 	uint64_t bytes;
-	int r = hold(worker);
+	int r = open_worker(worker, &fd);
 
 	if (r == 0)
-		r = measure_tree(worker, measure_roughly, &bytes);
+		r = measure_tree(worker, fd, measure_roughly, &bytes);
 	if (r == 0 && bytes > pool->limits.max_memory_per_child_bytes &&
 	    pool->options.memory_measure == CAROM_MEMORY_PRIVATE)
-		r = measure_tree(worker, measure_exactly, &bytes);
+		r = measure_tree(worker, fd, measure_exactly, &bytes);
 	if (r < 0)
 		return r == -ENOENT || r == -EBADMSG ? -ESRCH : r;
 	sample->bytes = bytes;
@@ -259,24 +260,6 @@ void carom_sampler_note(struct carom_pool *pool)
 		return;
 	pool->sampler.is_armed = true;
 	carom_service_poke(pool->service, &pool->sampler.poke);
-}
-
-void carom_sampler_forget(struct incarnation *dead)
-{
-	struct carom_sample *sample = &dead->sample;
-
-	if (sample->proc_fd <= 0)
-		return;
-	carom_private_fd_remove(&sample->private_proc_fd);
-	close(sample->proc_fd);
-	sample->proc_fd = 0;
-}
-
-void carom_sampler_lose(struct incarnation *child)
-{
-	if (child->sample.proc_fd > 0)
-		carom_private_fd_remove(&child->sample.private_proc_fd);
-	child->sample.proc_fd = -1;
 }
 
 void carom_sampler_end(struct carom_pool *pool)

@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "core/loop.h"
-#include "core/private_fd.h"
 #include "core/service.h"
 #include "core/time.h"
 #include "pool/sight.h"
@@ -35,14 +34,11 @@ struct carom_sampler {
 
 /**
  * struct carom_sample - of a worker; all 0 until it runs its first task. The loop's thread
- * @proc_fd:    its directory in /proc; 0: not opened yet; -1: it was lost
  * @bytes:      by the last look
  * @peak_bytes: the most that was seen
  * @is_running: in the look that is made just now: it runs what @sight says
  */
 struct carom_sample {
-	int proc_fd;
-	struct carom_private_fd private_proc_fd;
 	uint64_t bytes;
 	uint64_t peak_bytes;
 	bool is_running;
@@ -62,12 +58,6 @@ void carom_sampler_note(struct carom_pool *pool);
  * open(2) says of /proc.
  */
 int carom_sampler_measure(struct incarnation *worker);
-
-/** carom_sampler_forget() - a worker's process is gone; the loop's thread */
-void carom_sampler_forget(struct incarnation *dead);
-
-/** carom_sampler_lose() - all descriptors were taken away: touch none of this worker's again */
-void carom_sampler_lose(struct incarnation *child);
 
 /** carom_sampler_end() - no process is left; the loop's thread */
 void carom_sampler_end(struct carom_pool *pool);
