@@ -619,7 +619,7 @@ Test(managed_pool, works_for_python_too)
 	char line[512];
 
 	skip_without_python();
-	gate = gate_new();
+	end_manager();
 	cr_assert(zero(int, carom_manager_new(
 				    &CAROM_MANAGER_OPTIONS(.authkey = "a key", .authkey_size = 5),
 				    &manager)));
