@@ -697,21 +697,32 @@ Test(supervision, kills_workers_that_do_not_want_to_end, .timeout = 30)
 Test(supervision, terminates_those_who_ignore_it_by_force, .timeout = 30)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+	struct carom_result *result;
+
+	gate = gate_new();
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1,
+							       .grace_ns = CAROM_MILLISECONDS(50)),
+					   &pool)));
+	cr_assert(zero(int, carom_pool_apply_async(pool, ignore_and_hang, NULL, 0, NULL, &result)));
+	gate_await(&gate->begun, 1);
+	cr_expect(zero(int, carom_pool_terminate(pool)));
+	cr_expect(eq(int, outcome_of(result).signal, SIGKILL));
+}
+
+/* who does not ignore it has until the grace is over */
+Test(supervision, terminates_the_others_without_force, .timeout = 30)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
 	struct carom_result *results[2];
 
 	gate = gate_new();
 	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2,
-							       .grace_ns = CAROM_SECONDS(1)),
+							       .grace_ns = CAROM_SECONDS(60)),
 					   &pool)));
-	cr_assert(zero(int,
-		       carom_pool_apply_async(pool, ignore_and_hang, NULL, 0, NULL, &results[0])));
-	gate_await(&gate->begun, 1);
-	cr_assert(zero(int, carom_pool_apply_async(pool, wait_at_gate, &(uint32_t){ 5 }, 4, NULL,
-						   &results[1])));
-	gate_await(&gate->begun, 2);
+	occupy(pool, results, 2);
 	cr_expect(zero(int, carom_pool_terminate(pool)));
-	cr_expect(eq(int, outcome_of(results[0]).signal, SIGKILL));
-	cr_expect(eq(int, outcome_of(results[1]).signal, SIGTERM));
+	for (int i = 0; i < 2; i++)
+		cr_expect(eq(int, outcome_of(results[i]).signal, SIGTERM));
 }
 
 /* PM-31 */
