@@ -760,31 +760,43 @@ Test(clone, that_a_handler_stops_on_its_way_is_given_up, .timeout = 120)
 	cr_expect(zero(int, apart_with("CAROM_DENY", "pidfd_open", fork_among_stuck_handlers)));
 }
 
-/* Who is stopped between clone and report goes on when its being late must have been seen. */
-static void *release_when_late(void *deadline_ns)
+/* Since when the one in between is seen to stand; 0: it is not. */
+static _Atomic uint64_t stopped_ns;
+
+/* In the parent, before it waits: however long it takes the other one to get there. */
+static void await_stop(void)
 {
 	siginfo_t info = { 0 };
 
-	while (carom_point_hits("fork.between") == 0)
+	CHECK(waitid(P_ALL, 0, &info, WSTOPPED | WNOWAIT) == 0);
+	atomic_store(&stopped_ns, carom_now());
+}
+
+/* Who is stopped between clone and report goes on when its being late has been seen, most likely. */
+static void *release_when_late(void *unused)
+{
+	siginfo_t info = { 0 };
+
+	(void)unused;
+	while (atomic_load(&stopped_ns) == 0 ||
+	       carom_now() <= atomic_load(&stopped_ns) + CAROM_MILLISECONDS(50))
 		sched_yield();
 	CHECK(waitid(P_ALL, 0, &info, WSTOPPED | WNOWAIT) == 0);
-	while (carom_now() <= *(uint64_t *)deadline_ns + CAROM_MILLISECONDS(50))
-		sched_yield();
 	CHECK(kill(info.si_pid, SIGCONT) == 0);
 	return NULL;
 }
 
 static void fork_late(void)
 {
-	uint64_t deadline_ns = carom_deadline_after(CAROM_SECONDS(2)); /* it has to get there */
 	struct carom_exit exit;
 	pthread_t thread;
 	int pidfd = -1;
 	pid_t pid;
 
+	CHECK(pthread_atfork(NULL, await_stop, NULL) == 0);
 	CHECK(carom_point_arm_once("fork.between", 1, SIGSTOP) == 0);
-	CHECK(pthread_create(&thread, NULL, release_when_late, &deadline_ns) == 0);
-	pid = carom_fork(NULL, 0, deadline_ns, &pidfd);
+	CHECK(pthread_create(&thread, NULL, release_when_late, NULL) == 0);
+	pid = carom_fork(NULL, 0, carom_now(), &pidfd);
 	if (pid == 0)
 		_exit(7);
 	CHECK(pid > 0 && carom_pidfd_is_child(pidfd));
