@@ -37,6 +37,7 @@
  * @first:         index of the first row of the same name, where the counts are kept
  * @reached:       processes that came here while it was armed; counted from -@every_nth if @once
  * @hits:          those of them that were signalled
+ * @last_pid:      the last one of those; 0: none
  */
 struct row {
 	_Atomic uint32_t every_nth;
@@ -45,6 +46,7 @@ struct row {
 	uint32_t first;
 	_Atomic uint32_t reached;
 	_Atomic uint32_t hits;
+	_Atomic int32_t last_pid;
 };
 
 /**
@@ -111,6 +113,7 @@ void carom_point_reach(const char *const *site)
 	nth = atomic_fetch_add(&first->reached, 1) + 1;
 	if (row->once ? nth != 0 : nth % every_nth != 0) /* I3 */
 		return;
+	atomic_store(&first->last_pid, getpid());
 	atomic_fetch_add(&first->hits, 1);
 	syscall(SYS_kill, getpid(), row->signal_number);
 }
@@ -127,6 +130,7 @@ static int arm(const char *name, uint32_t nth, bool once, int signal_number)
 	atomic_store(&page->spared_pid, getpid());
 	atomic_store(&page->rows[first].reached, once ? -nth : 0);
 	atomic_store(&page->rows[first].hits, 0);
+	atomic_store(&page->rows[first].last_pid, 0);
 	for (size_t i = first; i < site_count(); i++) {
 		if (strcmp(__start_carom_points[i], name) != 0)
 			continue;
@@ -158,6 +162,7 @@ void carom_point_disarm_all(void)
 		atomic_store(&page->rows[i].every_nth, 0);
 		atomic_store(&page->rows[i].reached, 0);
 		atomic_store(&page->rows[i].hits, 0);
+		atomic_store(&page->rows[i].last_pid, 0);
 	}
 }
 
@@ -166,6 +171,13 @@ uint32_t carom_point_hits(const char *name)
 	size_t first = first_of(name);
 
 	return first == site_count() ? 0 : atomic_load(&page->rows[first].hits);
+}
+
+int32_t carom_point_last_pid(const char *name)
+{
+	size_t first = first_of(name);
+
+	return first == site_count() ? 0 : atomic_load(&page->rows[first].last_pid);
 }
 
 const char *carom_point_name(size_t index)
@@ -190,6 +202,11 @@ void carom_point_disarm_all(void)
 }
 
 uint32_t carom_point_hits(const char *name)
+{
+	return 0;
+}
+
+int32_t carom_point_last_pid(const char *name)
 {
 	return 0;
 }

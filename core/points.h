@@ -78,6 +78,9 @@ void carom_point_disarm_all(void);
 /** carom_point_hits() - how many processes were signalled at @name since it was armed */
 uint32_t carom_point_hits(const char *name);
 
+/** carom_point_last_pid() - which process was the last of those, as it knows itself; 0: none was */
+int32_t carom_point_last_pid(const char *name);
+
 /** carom_point_name() - the name of place @index; NULL behind the last one. May repeat. */
 const char *carom_point_name(size_t index);
 

@@ -20,10 +20,12 @@ static int walk(int steps)
 	return 0;
 }
 
+static pid_t walker;
+
 static int status_of_walker(int steps)
 {
 	int status = -1;
-	pid_t pid = fork();
+	pid_t pid = walker = fork();
 
 	if (pid == 0)
 		_exit(walk(steps));
@@ -48,9 +50,11 @@ Test(points, kill_who_comes_to_an_armed_place, .timeout = 5)
 	cr_expect(zero(int, status_of_walker(2)));
 	cr_expect(eq(int, WTERMSIG(status_of_walker(1)), SIGKILL));
 	cr_expect(eq(u32, carom_point_hits("points.step"), 1));
+	cr_expect(eq(int, carom_point_last_pid("points.step"), walker));
 
 	carom_point_disarm_all();
 	cr_expect(zero(int, status_of_walker(10)));
+	cr_expect(zero(int, carom_point_last_pid("points.step")));
 }
 
 Test(points, spare_who_armed_them, .timeout = 5)
