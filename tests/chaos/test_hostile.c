@@ -294,13 +294,16 @@ static void set_progress(struct carom_call *call, uint64_t begun, uint64_t ended
 	atomic_store(&call->slot->value.progress, carom_progress(begun, ended));
 }
 
-/* the rest of a map is done by others: it is item 2 that is hostile */
+/*
+ * The rest of a map is done by others: it is item 2 that is hostile. A process turns hostile once
+ * it has done its worst: what becomes of it before, the machine has done.
+ */
 static int say_it_has_ended(struct carom_call *call)
 {
 	if (carom_call_index(call) != 2)
 		return 0;
-	turn_hostile();
 	set_progress(call, 3, 3);
+	turn_hostile();
 	sit_there();
 }
 
@@ -308,8 +311,8 @@ static int say_it_has_not_begun(struct carom_call *call)
 {
 	if (carom_call_index(call) != 2)
 		return 0;
-	turn_hostile();
 	set_progress(call, 2, 2);
+	turn_hostile();
 	sit_there();
 }
 
@@ -329,9 +332,9 @@ static int say_that_none_has_begun(struct carom_call *call)
 {
 	if (carom_call_index(call) != 0)
 		return 0;
-	turn_hostile();
 	set_progress(call, 0, 0);
 	call->slot->started_ns = 0;
+	turn_hostile();
 	sit_there();
 }
 
@@ -339,26 +342,36 @@ static int say_that_all_have_ended(struct carom_call *call)
 {
 	if (carom_call_index(call) != ITEMS - 1)
 		return 0;
-	turn_hostile();
 	set_progress(call, ITEMS, ITEMS);
+	turn_hostile();
 	sit_there();
+}
+
+/* A process that meant no harm got nothing done for so long. */
+static bool was_held(uint64_t limit_ns, const struct carom_outcome *outcome)
+{
+	return outcome->kind == CAROM_OUTCOME_HARD_LIMIT && !was_hostile(outcome->worker_pid) &&
+	       outcome->ended_ns - outcome->started_ns >= limit_ns;
 }
 
 /*
  * @item: the one that hits the limit; below 0: none. With others to do it, it would be taken back.
- * The items before and behind it have the same limit.
+ * The items before and behind it have the same limit: if the machine is too busy for one of them,
+ * what the others come to says nothing.
  */
 static void expect_limit(carom_task_fn *attack, int item)
 {
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(1);
 	struct carom_outcome outcomes[ITEMS];
 	int64_t items[ITEMS] = { 0 };
+	int r = carom_pool_map(pool, attack, items, ITEMS, 8, items, 8,
+			       &CAROM_MAP_OPTIONS(.chunk_size = ITEMS, .outcomes = outcomes,
+						  .hard_limit_ns = LIMIT_OF_BOTH));
 
-	cr_expect(eq(int,
-		     carom_pool_map(pool, attack, items, ITEMS, 8, items, 8,
-				    &CAROM_MAP_OPTIONS(.chunk_size = ITEMS, .outcomes = outcomes,
-						       .hard_limit_ns = LIMIT_OF_BOTH)),
-		     item < 0 ? 0 : -EREMOTEIO));
+	for (int i = 0; i < ITEMS; i++)
+		if (was_held(LIMIT_OF_BOTH, &outcomes[i]))
+			return;
+	cr_expect(eq(int, r, item < 0 ? 0 : -EREMOTEIO));
 	for (int i = 0; i < ITEMS; i++)
 		cr_expect(eq(int, outcomes[i].kind,
 			     i == item ? CAROM_OUTCOME_HARD_LIMIT : CAROM_OUTCOME_OK),
@@ -960,7 +973,8 @@ static void stand_still_at(const char *step)
 
 		if (carom_pool_apply(pool, square, &i, 8, &y, 8, NULL, &outcome) == 0)
 			cr_expect(eq(i64, y, i * i));
-		else
+		else if (outcome.worker_pid == carom_point_last_pid(step) ||
+			 !was_held(LIMIT_OF_BOTH, &outcome))
 			lost++;
 	}
 	carom_point_disarm_all();
