@@ -16,6 +16,10 @@
  *       started are waited for: the C library soon takes the atfork handlers away, and
  *       a child that is forked then would have copies of all that P4 speaks of, its
  *       parent's end of the guard (core/guard.h) and locks that nobody gives back.
+ *   P6  A child that is traced by somebody else than its parent is its tracer's first when it
+ *       has died: its pidfd is readable, and waitid(2) has no status until the tracer has
+ *       seen it, or is gone. Then it is told of anew (an edge, core/service.h), and who joins
+ *       looks now and then.
  */
 #include "core/process.h"
 
@@ -41,6 +45,8 @@
 #include "core/points.h"
 #include "core/process_private.h"
 #include "core/time.h"
+
+#define RELEASE_SLICE_NS CAROM_MILLISECONDS(10)
 
 static CAROM_FORK_LOCK(lock);
 static struct carom_process *list; /* P3: those with a pidfd, running or ended; running threads */
@@ -139,6 +145,12 @@ static void look(struct carom_process *process)
 	note_end(process, &exit);
 }
 
+/* P6: of one whose pidfd was readable: is its status yet to come? */
+static bool is_held_back(const struct carom_process *process)
+{
+	return process->state == PROCESS_STARTED && carom_pidfd_is_child(process->pidfd);
+}
+
 static void look_at_all(void)
 {
 	struct carom_process *next;
@@ -188,9 +200,13 @@ static void ended(struct carom_service_pidfd *watch)
 	char text[PROCESS_TEXT_MAX];
 	bool is_news;
 
-	carom_service_unwatch(process->service, watch);
 	carom_fork_lock_acquire(&lock);
 	look(process);
+	if (is_held_back(process)) {
+		carom_fork_lock_release(&lock);
+		return; /* P6 */
+	}
+	carom_service_unwatch(process->service, watch);
 	is_news = process->state == PROCESS_ENDED && !process->is_controlled &&
 		  (process->exit.kind == CAROM_EXIT_KILLED ||
 		   process->exit.kind == CAROM_EXIT_DUMPED);
@@ -519,18 +535,28 @@ static void give_up_wait(void *userdata)
  * same file, which ppoll(2) holds; who begins to wait makes sure before that the number is
  * still the library's.
  */
-static int wait_once(struct carom_process *process, uint64_t deadline_ns)
+static int wait_once(struct carom_process *process, short events, uint64_t deadline_ns)
 {
 	int pidfd = process->pidfd;
 	int r;
 
 	carom_fork_lock_release(&lock);
 	pthread_cleanup_push(give_up_wait, process);
-	r = carom_descriptor_wait(pidfd, deadline_ns);
+	r = carom_descriptor_wait_for(pidfd, events, deadline_ns);
 	pthread_cleanup_pop(0);
 	carom_fork_lock_acquire(&lock);
 	look(process);
 	return r;
+}
+
+/* P6: that it is let go of, poll(2) does not tell, but that it is reaped. Return: 0, -ETIMEDOUT, ... */
+static int wait_for_release(struct carom_process *process, uint64_t deadline_ns)
+{
+	uint64_t soon_ns = carom_deadline_after(RELEASE_SLICE_NS);
+	bool is_last = deadline_ns <= soon_ns;
+	int r = wait_once(process, 0, is_last ? deadline_ns : soon_ns);
+
+	return r == -ETIMEDOUT && !is_last ? 0 : r;
 }
 
 /* is there another pidfd, the first one having been taken away with all others? */
@@ -558,7 +584,9 @@ static int wait_for_end(struct carom_process *process, uint64_t deadline_ns)
 	do {
 		is_held_anew(process, process->pidfd);
 		pidfd = process->pidfd;
-		r = wait_once(process, deadline_ns);
+		r = wait_once(process, POLLIN, deadline_ns);
+		while (r == 0 && is_held_back(process))
+			r = wait_for_release(process, deadline_ns);
 	} while (process->state != PROCESS_ENDED && r != -ETIMEDOUT &&
 		 is_held_anew(process, pidfd));
 	if (process->state == PROCESS_ENDED)

@@ -254,7 +254,7 @@ static int watch_for(struct carom_service *service, int fd, uint32_t events,
 
 int carom_service_watch(struct carom_service *service, struct carom_service_pidfd *watch)
 {
-	return watch_for(service, watch->fd, EPOLLIN, watch);
+	return watch_for(service, watch->fd, EPOLLIN | EPOLLET, watch);
 }
 
 void carom_service_unwatch(struct carom_service *service, struct carom_service_pidfd *watch)

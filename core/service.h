@@ -107,7 +107,7 @@ struct carom_loop *carom_service_loop(struct carom_service *service);
 /**
  * struct carom_service_pidfd - a child whose end the loop's thread is to be told of
  * @fd:    stays open until it is unwatched
- * @ended: called in the loop's thread, again and again until it unwatches
+ * @ended: called in the loop's thread, each time that the kernel tells of it anew, until it unwatches
  */
 struct carom_service_pidfd {
 	int fd;

@@ -1,5 +1,8 @@
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "core/probe.h"
@@ -25,6 +28,58 @@ Test(process_wait, join_says_whether_it_has_ended, .timeout = 60)
 		cr_expect(carom_process_join(talk.process, CAROM_NO_DEADLINE) == 0);
 		cr_expect(carom_process_join(talk.process, CAROM_PASSED) == 0);
 		cr_expect(exitcode_of(talk.process) == 4);
+		end_talk(&talk);
+	}
+}
+
+/* A process that traces @pid, says '!' when that is dead, and sees its end itself at a word. */
+static pid_t trace(pid_t pid, int said_fd, int word_fd)
+{
+	pid_t tracer = fork();
+	siginfo_t info;
+	char byte;
+
+	if (tracer != 0)
+		return tracer;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0)
+		_exit(errno == EPERM ? 77 : 1);
+	if (write(said_fd, "+", 1) == 1 &&
+	    waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL) == 0 &&
+	    write(said_fd, "!", 1) == 1 && read(word_fd, &byte, 1) == 1)
+		_exit(0);
+	_exit(1);
+}
+
+/* A debugger sees the end of what it traces before its parent does: until then there is none. */
+Test(process_wait, join_waits_until_a_tracer_has_let_go, .timeout = 60)
+{
+	for (int asks = 0; asks < 2; asks++) {
+		struct talk talk = TALK(.function = wait_for_word);
+		int said[2], word[2];
+		pid_t tracer, pid = carom_process_pid(talk.process);
+		char byte = 0;
+
+		cr_assert(pipe2(said, O_CLOEXEC) == 0 && pipe2(word, O_CLOEXEC) == 0);
+		tracer = trace(pid, said[1], word[0]);
+		close(said[1]);
+		close(word[0]);
+		if (read(said[0], &byte, 1) != 1)
+			cr_skip_test("skipped: nobody may trace");
+		cr_assert(carom_process_kill(talk.process) == 0);
+		cr_assert(read(said[0], &byte, 1) == 1 && byte == '!');
+		cr_expect(carom_process_join(talk.process, CAROM_PASSED) == -ETIMEDOUT);
+		cr_expect(carom_process_join(talk.process, carom_deadline_after(CAROM_MILLISECONDS(
+								   30))) == -ETIMEDOUT);
+		cr_expect(carom_process_is_alive(talk.process) == 1);
+		cr_assert(write(word[1], "", 1) == 1);
+		/* the library's thread sees it, too, if nobody asks */
+		while (!asks && kill(pid, 0) == 0)
+			usleep(1000);
+		cr_expect(exitcode_of(talk.process) == -SIGKILL);
+		cr_assert(waitpid(tracer, NULL, 0) == tracer);
+		close(said[0]);
+		close(word[1]);
 		end_talk(&talk);
 	}
 }
