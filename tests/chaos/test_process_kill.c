@@ -96,19 +96,23 @@ static uint64_t whole_family_ns(void)
 	return ns;
 }
 
-static int kill_family_at(uint64_t after_ns)
+/* @told: when so many have said that they are there, and a little later */
+static void kill_family_at(int told, uint64_t later_ns)
 {
-	int told_fd, pidfd, told;
+	int told_fd, pidfd;
 	pid_t head = start_head(&told_fd);
+	char byte;
 
+	alarm(HANG_SECONDS);
+	for (int i = 0; i < told; i++)
+		cr_assert(eq(int, (int)read(told_fd, &byte, 1), 1), "only %d are there", i);
+	alarm(0);
 	pidfd = carom_pidfd_open(head);
 	/* the time is the moment's, not waited for by anybody */
-	cr_assert(eq(int, carom_descriptor_wait(pidfd, carom_deadline_after(after_ns)), -ETIMEDOUT),
+	cr_assert(eq(int, carom_descriptor_wait(pidfd, carom_deadline_after(later_ns)), -ETIMEDOUT),
 		  "it has ended by itself");
 	close(pidfd);
-	told = told_so_far(told_fd);
 	kill_head(head, told_fd);
-	return told;
 }
 
 /* SN-03 */
@@ -116,16 +120,15 @@ Test(process_kill, nothing_survives_its_parent, .timeout = 300)
 {
 	uint64_t rounds = number_from_environment("CAROM_CHAOS_ROUNDS", ROUNDS);
 	uint64_t seed = new_seed();
-	uint64_t window_ns;
-	int told = 0;
+	int size = family_size(1);
+	uint64_t step_ns;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	window_ns = whole_family_ns();
+	step_ns = whole_family_ns() / (uint64_t)size;
 	for (uint64_t i = 0; i < rounds; i++)
-		told += kill_family_at((uint64_t)chance(&seed) * window_ns >> 32);
-	fprintf(stderr, "# within %" PRIu64 " us each: %d had said that they are there\n",
-		window_ns / 1000, told);
-	cr_expect(lt(int, (int)rounds, told));
+		kill_family_at((int)(i % ((uint64_t)size + 1)),
+			       (uint64_t)chance(&seed) * 2 * step_ns >> 32);
+	fprintf(stderr, "# one more was there every %" PRIu64 " us\n", step_ns / 1000);
 }
 
 /* --- who hangs ---------------------------------------------------------- */
