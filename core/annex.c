@@ -3,54 +3,67 @@
  *
  *   X1  `symbols` is stored once, when all that it points to was found. Who sees it sees
  *       these, and takes no lock.
- *   X2  dlopen() is called with the lock held, and none of these libraries' constructors
- *       comes here. Who forks waits for the lock: otherwise a child could be born while
- *       another thread has put a library into the loader's list and not yet relocated it.
- *       The child would be given it as one that is loaded.
+ *   X2  dlopen() is called by one of `loader_count`, and the lock is not held meanwhile; who
+ *       forks has the lock, with a count of 0, from the last of the handlers before a fork()
+ *       until the first after it. Otherwise a child could be born while another thread has
+ *       put a library into the loader's list and not yet relocated it, and be given it as one
+ *       that is loaded; or while the list is locked.
  *   X3  In a process that others of its threads' locks were copied into, or that may open no
  *       file, nothing is loaded: whoever makes such a process loads all before, and
  *       `is_settled` says in it that this is over.
  *
  * A child of the fork server loads by itself what it needs: its server has shown that the
  * loader's locks are free there (core/forkserver.h), and X2 that what it finds is whole.
- * So does a child by fork from a program that had no other threads. One that had any is of
- * X3. Of a fork() of the program's own the C library makes the loader's lock anew in the
- * child; what the program's other threads were loading at that moment is its own concern, as it
- * is for its own dlopen().
+ * So does a child by fork from a program that had no other threads, and one by the program's
+ * own fork(); what that program's other threads load by themselves is its own concern.
  *
  * A fork server is made anew once a library was loaded (core/service_births.c), but not for
  * these: carom_annexes_image_count() says how many they are.
  *
- *	thread A			thread B, which starts a process
- *	lock
- *	dlopen(): mapped, in the list	carom_annexes_hold(): waits
+ *	thread A			thread B, which forks
+ *	counts itself
+ *	dlopen(): mapped, in the list	waits for A
  *	relocated, initialised
  *	store symbols (X1)
- *	unlock				holds, forks: the child has it, whole
+ *	is counted no longer		has the lock, forks: the child has it, whole
  *
- *	a constructor that somebody's dlopen() runs in thread C, holding the loader's lock,
- *	starts a process, and A waits for that lock: B, and so C, would wait for ever.
- *	Therefore B waits until a deadline, which is that of an attempt to make a server.
+ *	has the program's lock L, and	its handlers take L, and this lock only then: of
+ *	is to load			handlers the first that was registered is called last,
+ *					and carom's is when the program begins. So who has
+ *					this lock waits for nobody
+ *
+ *	waits for the loader's lock,	is in a constructor that the program's own dlopen()
+ *	which B has			runs, and loads as well: it is counted, and goes on
+ *
+ *	likewise			forks there: A would be waited for, which waits for B.
+ *					So only for a second, and then it forks all the same:
+ *					the child is of X3. A fork server that is born so ends,
+ *					and is tried again
  */
 #include "core/annex.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
-#include <sched.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fork_lock.h"
+#include "core/cond_wait.h"
 #include "core/log.h"
-#include "core/timespec.h"
+#include "core/time.h"
 
 extern struct carom_annex __start_carom_annexes[] __attribute__((weak, visibility("hidden")));
 extern struct carom_annex __stop_carom_annexes[] __attribute__((weak, visibility("hidden")));
 
 _Static_assert(sizeof(struct carom_annex) == CAROM_ANNEX_SIZE, "an array has no gaps");
 
-static CAROM_FORK_LOCK(lock);
+#define PATIENCE_NS CAROM_SECONDS(1) /* of who forks */
+
+/* X2: the count is guarded by the lock, which who forks holds across it */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t nobody_loads = PTHREAD_COND_INITIALIZER;
+static uint32_t loader_count;
 static atomic_bool is_settled;
 static _Atomic uint64_t image_count;
 
@@ -87,7 +100,10 @@ struct census {
 	uint32_t count;
 };
 
-static bool needs(const struct link_map *image, const char *name)
+/* The loader's list is guarded by the loader, which ThreadSanitizer does not know. */
+#define OF_LOADER __attribute__((no_sanitize_thread))
+
+static OF_LOADER bool needs(const struct link_map *image, const char *name)
 {
 	const char *strings = NULL;
 	const ElfW(Dyn) * entry;
@@ -104,7 +120,7 @@ static bool needs(const struct link_map *image, const char *name)
 }
 
 /* In the order in which they were loaded: what an image was the first to need comes after it. */
-static int count_one(struct dl_phdr_info *info, size_t size, void *userdata)
+static OF_LOADER int count_one(struct dl_phdr_info *info, size_t size, void *userdata)
 {
 	struct census *census = userdata;
 	const char *slash = strrchr(info->dlpi_name, '/');
@@ -129,13 +145,13 @@ static uint32_t count_images(void *library)
 /* ---- loading ---- */
 
 /* Return: all of it, or NULL and dlerror() says why; never closed */
-static void **open_it(const struct carom_annex *annex)
+static void **open_it(struct carom_annex *annex)
 {
 	void **symbols = calloc(count_names(annex), sizeof(*symbols));
 	void *older = symbols ? dlopen(annex->soname, RTLD_NOW | RTLD_NOLOAD) : NULL;
 	void *library = symbols ? dlopen(annex->soname, RTLD_NOW | RTLD_LOCAL) : NULL;
 
-	if (library && !older)
+	if (library && !older && !atomic_exchange(&annex->is_counted, true))
 		atomic_fetch_add(&image_count, count_images(library));
 	if (library && find_all(library, annex, symbols))
 		return symbols;
@@ -150,19 +166,20 @@ uint64_t carom_annexes_image_count(void)
 
 static void **load(struct carom_annex *annex)
 {
-	/* acquire: X1; pairs with the release below */
+	/* acquire: X1; pairs with the exchange below */
 	void **symbols = atomic_load_explicit(&annex->symbols, memory_order_acquire);
+	void **first = NULL;
 
 	if (symbols || atomic_load(&is_settled))
 		return symbols;
-	carom_fork_lock_acquire(&lock);
-	/* relaxed: stored under the lock */
-	symbols = atomic_load_explicit(&annex->symbols, memory_order_relaxed);
-	if (!symbols)
-		symbols = open_it(annex);
-	/* release: X1; pairs with the acquire above */
-	atomic_store_explicit(&annex->symbols, symbols, memory_order_release);
-	carom_fork_lock_release(&lock);
+	carom_annexes_enter();
+	symbols = open_it(annex);
+	/* X1; another thread may have come first, with the same */
+	if (symbols && !atomic_compare_exchange_strong(&annex->symbols, &first, symbols)) {
+		free(symbols);
+		symbols = first;
+	}
+	carom_annexes_leave();
 	return symbols;
 }
 
@@ -198,6 +215,12 @@ void carom_annexes_load(void)
 		load(annex);
 }
 
+void carom_annexes_load_for_children(void)
+{
+	carom_annexes_load();
+	atomic_store(&image_count, 0); /* of which a server that has them not is replaced */
+}
+
 void carom_annexes_settle(void)
 {
 	atomic_store(&is_settled, true);
@@ -209,29 +232,61 @@ void carom_annexes_end(void)
 	carom_annexes_settle();
 }
 
-static int lock_until(pthread_mutex_t *mutex, uint64_t deadline_ns)
+void carom_annexes_enter(void)
 {
-#ifdef __SANITIZE_THREAD__ /* does not know pthread_mutex_clocklock() */
-	int r;
-
-	while ((r = pthread_mutex_trylock(mutex)) == EBUSY && carom_now() < deadline_ns)
-		sched_yield();
-	return r == EBUSY ? -ETIMEDOUT : -r;
-#else
-	struct timespec until = carom_timespec(deadline_ns);
-
-	return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
-#endif
+	pthread_mutex_lock(&lock);
+	loader_count++;
+	pthread_mutex_unlock(&lock);
 }
 
-int carom_annexes_hold(uint64_t deadline_ns)
+void carom_annexes_leave(void)
 {
-	return lock_until(&lock.mutex, deadline_ns);
+	pthread_mutex_lock(&lock);
+	if (--loader_count == 0)
+		pthread_cond_broadcast(&nobody_loads);
+	pthread_mutex_unlock(&lock);
 }
 
-void carom_annexes_release(void)
+bool carom_annexes_are_settled(void)
 {
-	carom_fork_lock_release(&lock);
+	return atomic_load(&is_settled);
+}
+
+/* ---- forks ---- */
+
+/* fork(2) is no cancellation point */
+static void before_fork(void)
+{
+	uint64_t deadline_ns = carom_deadline_after(PATIENCE_NS);
+	int r = 0, state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_mutex_lock(&lock);
+	while (loader_count && r == 0)
+		r = carom_cond_wait(&nobody_loads, &lock, deadline_ns);
+	pthread_setcancelstate(state, NULL);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static void in_child(void)
+{
+	static const pthread_cond_t fresh = PTHREAD_COND_INITIALIZER;
+
+	if (loader_count)
+		carom_annexes_settle(); /* X3 */
+	loader_count = 0;
+	nobody_loads = fresh; /* whoever waited or loaded is not here */
+	pthread_mutex_unlock(&lock);
+}
+
+/* as early as that is possible: see above */
+__attribute__((constructor(101))) static void follow_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, in_child);
 }
 
 struct carom_annex *carom_annex_next(struct carom_annex *annex)

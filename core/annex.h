@@ -43,6 +43,7 @@
  * @names:   what is used of it, each with its NUL; then an empty one
  * @symbols: where these are, in that order; NULL until all were found
  * @is_told: the log has been told that it cannot be loaded
+ * @is_counted: in carom_annexes_image_count()
  */
 struct carom_annex {
 	const char *soname;
@@ -50,6 +51,7 @@ struct carom_annex {
 	const char *names;
 	_Atomic(void **) symbols;
 	atomic_bool is_told;
+	atomic_bool is_counted;
 } __attribute__((aligned(CAROM_ANNEX_SIZE)));
 
 /** carom_annex_symbols() - load it, if it is not yet. NULL: it cannot be. MT-Safe. */
@@ -63,22 +65,24 @@ void *carom_annex_symbols(struct carom_annex *annex);
  */
 void carom_annexes_load(void);
 
+/** carom_annexes_load_for_children() - likewise; and later children of the fork server are born with it */
+void carom_annexes_load_for_children(void);
+
 /** carom_annexes_settle() - what is not loaded by now is not even looked for; nor in children */
 void carom_annexes_settle(void);
 
 /** carom_annexes_end() - both, in a process that is about to enter a sandbox */
 void carom_annexes_end(void);
 
+/** carom_annexes_are_settled() - has that been said, here or to whom this is a copy of? */
+bool carom_annexes_are_settled(void);
+
 /**
- * carom_annexes_hold() - while none is being loaded, and until carom_annexes_release()
- *
- * Who forks holds them: a child finds each of them whole, or not there. A child made
- * meanwhile does not release.
- *
- * Return: 0, or -ETIMEDOUT.
+ * carom_annexes_enter() - nobody forks until carom_annexes_leave(): what uses the loader's list
+ * would leave it locked in a child. Many may at the same time.
  */
-int carom_annexes_hold(uint64_t deadline_ns);
-void carom_annexes_release(void);
+void carom_annexes_enter(void);
+void carom_annexes_leave(void);
 
 /**
  * carom_annexes_image_count() - images that were loaded for them, as the loader counts

@@ -134,20 +134,17 @@ static int fork_server(struct carom_forkserver *server, int server_fd, uint64_t 
 	pid_t program_pid = getpid();
 	bool is_held = !carom_probe(CAROM_FEATURE_PIDFD_OPEN); /* from birth, or never */
 	uint64_t mask = carom_signals_block();
+	bool was_settled = carom_annexes_are_settled();
 	pid_t pid;
 
-	pid = carom_annexes_hold(carom_deadline_after(attempt_ns)); /* X2 in core/annex.c */
-	if (pid < 0) {
-		carom_signals_restore(mask);
-		return pid;
-	}
 	carom_after_fork_spare(true);
 	pid = is_held ? carom_fork(NULL, 0, carom_deadline_after(attempt_ns), &server->pidfd)
 		      : no_error(fork());
 	carom_after_fork_spare(false);
+	if (pid == 0 && carom_annexes_are_settled() && !was_settled)
+		_exit(EXIT_FAILURE); /* its children could load nothing: X2 in core/annex.c */
 	if (pid == 0)
 		carom_forkserver_serve(server_fd, server->born, program_pid);
-	carom_annexes_release();
 	carom_signals_restore(mask);
 	if (pid < 0)
 		return pid;

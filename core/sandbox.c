@@ -236,7 +236,7 @@ static int pack(const struct carom_sandbox_options *options, bool executes,
 		r = pack_paths(options->write_paths, paths, &paths_size, &head.write_count, text,
 			       size);
 	if (!executes)
-		carom_annexes_load(); /* once for all that will live in it: each would have to */
+		carom_annexes_load_for_children(); /* once for all that will live in it: each would have to */
 	if (r == 0)
 		r = carom_sandbox_compile((enum carom_sandbox_profile)options->profile,
 					  carom_probe(CAROM_FEATURE_LANDLOCK), executes,

@@ -55,7 +55,9 @@ static uint64_t image_count(void)
 {
 	uint64_t count = 0;
 
+	carom_annexes_enter(); /* a child by fork would find the loader's list locked */
 	dl_iterate_phdr(count_images, &count);
+	carom_annexes_leave();
 	return count - carom_annexes_image_count();
 }
 

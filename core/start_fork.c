@@ -37,11 +37,6 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 
 	if (r < 0)
 		return r;
-	r = carom_annexes_hold(carom_deadline_after(CAROM_SECONDS(10)));
-	if (r < 0) {
-		carom_closep(&guard.pipe_fd);
-		return r;
-	}
 	carom_after_fork_delay(true); /* they come after what carom_bootstrap() does first */
 	pid = carom_fork(&guard, parcel->cgroup_fd, carom_deadline_after(CAROM_SECONDS(10)),
 			 ret_pidfd);
@@ -55,7 +50,6 @@ pid_t carom_start_fork(struct carom_parcel *parcel, int *ret_pidfd)
 			keep_its_own(parcel);
 		carom_bootstrap(parcel);
 	}
-	carom_annexes_release();
 	carom_closep(&guard.pipe_fd);
 	return pid;
 }

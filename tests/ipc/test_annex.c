@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/wait.h>
 
 #include "core/cleanup.h"
 #include "core/log.h"
@@ -114,6 +115,30 @@ static void load_after_the_server(void)
 Test(annex, the_fork_server_outlives_it, .timeout = 30)
 {
 	cr_expect(apart(load_after_the_server) == 0);
+}
+
+static int tell_if_loaded(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	return is_loaded_late() ? 42 : 1;
+}
+
+/* ... unless all that will be born are to have it. */
+static void load_for_children(void)
+{
+	struct carom_context *context = context_of("forkserver");
+
+	if (!context || !name_of_nettle())
+		return;
+	CHECK(carom_ensure_forkserver() == 0);
+	CHECK(has_keys());
+	CHECK(RUN(.function = tell_if_loaded, .context = context) == 1);
+	carom_annexes_load_for_children();
+	CHECK(RUN(.function = tell_if_loaded, .context = context) == 42);
+}
+
+Test(annex, a_server_that_lacks_what_all_need_is_replaced, .timeout = 30)
+{
+	cr_expect(apart(load_for_children) == 0);
 }
 
 static void use_it_where_no_file_can_be_opened(void)
@@ -264,34 +289,78 @@ Test(annex, later_nothing_is_looked_for, .timeout = 30)
 
 /* --- threads ------------------------------------------------------------ */
 
-static void *load_whole(void *is_begun)
+/* The wait status of a copy of this process that says by it whether it can load. */
+static int status_of_copy(void)
 {
-	atomic_store((atomic_bool *)is_begun, true);
-	return carom_annex_symbols(&whole);
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(carom_annexes_are_settled() ? 3 : has_keys() ? 4 : 5);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status;
 }
 
-/* X2 in core/annex.c */
-static void hold(void)
+static void *fork_beside(void *ret_status)
 {
-	atomic_bool is_begun = false;
-	void *symbols = NULL;
+	*(int *)ret_status = status_of_copy();
+	return NULL;
+}
+
+/* One that never ends a load, since it waits for who forks: X2 in core/annex.c. */
+static void fork_while_nobody_lets_go(void)
+{
 	pthread_t thread;
+	int status;
 
-	CHECK(carom_annexes_hold(CAROM_NO_DEADLINE) == 0);
-	CHECK(carom_annexes_hold(carom_deadline_after(1)) == -ETIMEDOUT);
-	CHECK(pthread_create(&thread, NULL, load_whole, &is_begun) == 0);
-	while (!is_begun)
-		sched_yield();
-	CHECK(pthread_tryjoin_np(thread, &symbols) == EBUSY);
-	CHECK(atomic_load(&whole.symbols) == NULL);
-	carom_annexes_release();
-	pthread_join(thread, &symbols);
-	CHECK(symbols && symbols == atomic_load(&whole.symbols));
+	carom_annexes_enter();
+	CHECK(pthread_create(&thread, NULL, fork_beside, &status) == 0);
+	pthread_join(thread, NULL);
+	CHECK(status == W_EXITCODE(3, 0));
+	CHECK(!carom_annexes_are_settled());
+	carom_annexes_leave();
+	CHECK(status_of_copy() == W_EXITCODE(4, 0));
 }
 
-Test(annex, is_loaded_while_nobody_forks, .timeout = 30)
+Test(annex, a_fork_is_not_held_for_ever, .timeout = 30)
 {
-	cr_expect(apart(hold) == 0);
+	cr_expect(apart(fork_while_nobody_lets_go) == 0);
+}
+
+static pthread_mutex_t of_the_program = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool is_forking;
+
+static void lock_the_program(void)
+{
+	is_forking = true;
+	pthread_mutex_lock(&of_the_program);
+}
+
+static void unlock_the_program(void)
+{
+	pthread_mutex_unlock(&of_the_program);
+}
+
+/* A fork waits for a lock of the program's, whose holder is to load: it does not wait for the fork. */
+static void load_with_a_lock(void)
+{
+	pthread_t thread;
+	int status;
+
+	CHECK(pthread_atfork(lock_the_program, unlock_the_program, unlock_the_program) == 0);
+	pthread_mutex_lock(&of_the_program);
+	CHECK(pthread_create(&thread, NULL, fork_beside, &status) == 0);
+	while (!is_forking)
+		sched_yield();
+	CHECK(has_keys());
+	unlock_the_program();
+	pthread_join(thread, NULL);
+	CHECK(status == W_EXITCODE(4, 0));
+}
+
+Test(annex, who_forks_takes_the_programs_locks_first, .timeout = 30)
+{
+	cr_expect(apart(load_with_a_lock) == 0);
 }
 
 static void *load_at_once(void *barrier)
@@ -303,6 +372,7 @@ static void *load_at_once(void *barrier)
 /* A child that is made while others load it either has it whole, or loads it by itself. */
 static void fork_while_it_is_loaded(void)
 {
+	struct carom_context *context = context_of("forkserver");
 	pthread_barrier_t barrier;
 	pthread_t threads[2];
 	void *good;
@@ -311,7 +381,9 @@ static void fork_while_it_is_loaded(void)
 	for (int i = 0; i < 2; i++)
 		CHECK(pthread_create(&threads[i], NULL, load_at_once, &barrier) == 0);
 	pthread_barrier_wait(&barrier);
-	CHECK(RUN(.function = use_keys) == 42);
+	if (context)
+		CHECK(RUN(.function = use_keys, .context = context) == 42);
+	CHECK(status_of_copy() == W_EXITCODE(4, 0));
 	for (int i = 0; i < 2; i++) {
 		pthread_join(threads[i], &good);
 		CHECK(good);
