@@ -421,31 +421,38 @@ int carom_semaphore_try(struct carom_semaphore *semaphore)
 
 /* ---- releasing ---- */
 
-/* Somebody else's, if this process has none; CAROM_ROLL_NOBODY: all units are there. */
-static uint32_t find_holder(const struct visit *visit)
+/* Units that the process of @row has. Return: how many they were. */
+static uint32_t take_from(const struct visit *visit, uint32_t row, uint32_t count)
 {
-	uint32_t count = get(&visit->roll->row_count);
+	struct carom_roll_row *holder = &visit->roll->rows[row];
+	uint32_t held = atomic_load(&holder->life.word) ? get(&holder->held) : 0;
 
-	if (get(&visit->mine->held))
-		return visit->row;
-	for (uint32_t row = 0; row < count; row++)
-		if (atomic_load(&visit->roll->rows[row].life.word) &&
-		    get(&visit->roll->rows[row].held))
-			return row;
-	return CAROM_ROLL_NOBODY;
+	if (held == 0 || count == 0)
+		return 0;
+	if (count > held)
+		count = held;
+	subtract(&holder->held, count);
+	CAROM_POINT("semaphore.given");
+	add(&visit->state->value, count);
+	return count;
 }
 
-static void give_one(const struct visit *visit)
+/* Its own first, then somebody else's. Return: how many nobody had. */
+static uint32_t give_held(const struct visit *visit, uint32_t count)
 {
-	struct semaphore_state *state = visit->state;
-	uint32_t holder = state->is_signal ? CAROM_ROLL_NOBODY : find_holder(visit);
+	uint32_t rows = get(&visit->roll->row_count);
 
-	if (holder != CAROM_ROLL_NOBODY)
-		subtract(&visit->roll->rows[holder].held, 1);
-	else
-		add(&state->total, 1);
+	count -= take_from(visit, visit->row, count);
+	for (uint32_t row = 0; row < rows && count > 0; row++)
+		count -= take_from(visit, row, count);
+	return count;
+}
+
+static void give_new(struct semaphore_state *state, uint32_t count)
+{
+	add(&state->total, count);
 	CAROM_POINT("semaphore.given");
-	add(&state->value, 1);
+	add(&state->value, count);
 }
 
 /* With the mutex; all or none. */
@@ -458,8 +465,10 @@ static int give(const struct visit *visit, uint32_t count)
 		return -EOVERFLOW;
 	if (!is_alive(visit))
 		return 0;
-	while (count-- > 0)
-		give_one(visit);
+	if (!state->is_signal)
+		count = give_held(visit, count);
+	if (count > 0)
+		give_new(state, count);
 	return 0;
 }
 

@@ -195,6 +195,32 @@ Test(semaphore, has_no_name_anywhere, .timeout = 60)
 		closedir(directory);
 }
 
+/* Whoever dies after that has nothing that could come back. */
+Test(semaphore, takes_back_from_all_who_have_some_before_it_grows, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_semaphore_freep) struct carom_semaphore *semaphore = new_semaphore(6);
+	pid_t first = child_that_has(semaphore, 3), second = child_that_has(semaphore, 2);
+
+	cr_assert(zero(int, carom_semaphore_try(semaphore)));
+	cr_expect(zero(int, carom_semaphore_release(semaphore, 8)));
+	cr_expect(eq(int, carom_semaphore_value(semaphore), 8));
+	killed(first);
+	killed(second);
+	cr_expect(eq(int, carom_semaphore_value(semaphore), 8));
+}
+
+/* some seconds each, if each unit were a step */
+Test(semaphore, is_given_any_number_at_once, .timeout = 20)
+{
+	for (int i = 0; i < 20; i++) {
+		CAROM_CLEANUP(carom_semaphore_freep)
+		struct carom_semaphore *semaphore = new_semaphore(0);
+
+		cr_expect(zero(int, carom_semaphore_release(semaphore, CAROM_SEMAPHORE_MAX)));
+		cr_expect(eq(int, carom_semaphore_value(semaphore), CAROM_SEMAPHORE_MAX));
+	}
+}
+
 Test(semaphore, wakes_as_many_as_there_are_units, .timeout = 60)
 {
 	CAROM_CLEANUP(carom_semaphore_freep) struct carom_semaphore *semaphore = new_semaphore(0);
