@@ -901,7 +901,7 @@ static int poll_by_duct(struct carom_connection *connection, uint64_t deadline_n
 	uint64_t size;
 	int r = carom_duct_look(connection->duct, deadline_ns, &size, &data);
 
-	return r == -EPIPE || r == -EBADMSG ? 0 : r;
+	return r == -EPIPE || r == -EBADMSG || r == -ECONNABORTED ? 0 : r;
 }
 
 int carom_connection_poll(struct carom_connection *connection, uint64_t deadline_ns)

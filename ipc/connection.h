@@ -161,8 +161,10 @@ CAROM_API int carom_connection_fd(const struct carom_connection *connection);
  *
  * It is readable when there is something to receive, or the end; but of a stream not for a
  * message that -EMSGSIZE has left: see carom_connection_poll(). Of shared memory it may be
- * readable for nothing: receive with CAROM_PASSED, and after -EAGAIN it is not any more. It
- * stays the connection's.
+ * readable for nothing: receive with CAROM_PASSED, and after -EAGAIN it is not any more, once
+ * nobody is just sending. Who goes by edges (EPOLLET) receives until -EAGAIN: what is sent from
+ * then on makes a new one; but not a message whose sender is killed in the moment in which it
+ * tells of it, as long as others share its end, and send nothing. It stays the connection's.
  *
  * Context: MT-Safe.
  * Return: the number, -EBADF (closed), -EMFILE, -ENFILE.
@@ -257,7 +259,7 @@ CAROM_API ssize_t carom_connection_write_some(struct carom_connection *connectio
  *	-ECONNRESET the peer is gone, and tore a message; for good
  *	-ECONNABORTED  a message has begun whose sender is gone, others share its end, and there
  *	            is none behind it yet, or many such ones: none of it is received. The next
- *	            call goes on
+ *	            call goes on, and there may be something for it
  *	-EBADMSG    the peer sent what is no message; for good
  *	-EBADF      closed, or an end that only sends
  *	-EBUSY      another process that shares this end has received a message in part

@@ -7,6 +7,7 @@
  *
  *	armed         who tells next rings: sends a byte, then disarms
  *	not armed     there is a byte; from the beginning, and after each ringing
+ *	armed again   there is a byte, and who tells next disarms, and sends one more
  *
  * A sender may die at any step, and others share its end and send nothing: nobody comes then to
  * make up for what it has not done. So it rings before it tells. But who is woken that early
@@ -17,8 +18,10 @@
  *	T1  word := this thread              S1  arm
  *	T2  armed? then ring, disarm         S2  is somebody telling who lives?
  *	T3  the index                        S3  still armed?
- *	T4  word := 0                        S4  is the ring empty?
- *	                                     nobody, armed, and empty: take the byte
+ *	T5  armed again? then disarm, ring   S4  is the ring empty?
+ *	T4  word := 0                        nobody, armed, and empty: take the byte
+ *	                                     somebody: arm again
+ *	                                     S5  is the ring empty?
  *
  * Whoever tells one that sleeps does the same steps, polled or not; T2 is vain then. If a mark
  * has come into the index meanwhile T3 fails, and T2 is done again: it may have been armed since.
@@ -27,16 +30,23 @@
  *       are sequentially consistent. If S2 finds nobody, then whoever was telling before is
  *       through, or dead: what it has told S4 finds, and if it saw that it was armed, S3 does. And
  *       whoever is at T1 later sees at T2 that it is armed, and sends a byte of its own.
- *   I6  Between T2 and T4 nothing stays armed by who settles: it disarms again. So what a sender
- *       disarms is what it has rung for.
- *   I7  Not armed, there is a byte: ringing sends before it disarms, and who settles disarms only
- *       where it has seen one that it does not take.
+ *   I6  Between T2 and T4 nothing stays armed by who settles: it disarms, or arms again. So what a
+ *       sender disarms at T2 is what it has rung for: it compares.
+ *   I7  Not armed, or armed again, there is a byte: ringing sends before it disarms, and who settles
+ *       does so only where it has seen one that it does not take. T5 may disarm first: its byte is
+ *       one more.
+ *   I9  Edges (EPOLLET): who finds nothing in S5 sees a byte come behind all that is told later.
+ *       If S2 found nobody, T2 of that sender sends one; if who settles then comes before T3 it
+ *       finds somebody, and arms again. If S2 found somebody, S5 comes before its T3, whose T5 sees
+ *       that it is armed again. Who settles leaves one byte at most, so there is room for it.
  *
  * The deaths:
  *
  *	before T2                nothing was told, and nobody was told of it
  *	rung, not told           woken for nothing: S2 finds one who is dead, the byte is taken
- *	told                     the byte is there
+ *	told                     the byte is there; but for who goes by edges none may have come
+ *	                         behind T3. Who takes over rings, in any case; where nobody does, and
+ *	                         others have that end open, that one receives it when it next looks
  *	settling                 armed with a byte, which is too many: the next one settles
  *
  * Who sends the first time that it is polled for does not know yet, and rings for nobody; but then
@@ -47,6 +57,7 @@
  * kernel has not marked its word.
  */
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "core/pidfd.h"
@@ -54,7 +65,7 @@
 #include "ipc/duct_private.h"
 #include "shm/spin.h"
 
-/* At who is telling, before it is asked whether that lives: some 100 ns usually do. */
+/* At whether somebody is telling, before it is asked whether that lives: some 100 ns usually do. */
 #define LOOKS 64
 
 /* Where its socket is full there is a byte, and another one tells nothing. */
@@ -91,13 +102,12 @@ static bool is_being_told(const struct carom_duct *duct)
 {
 	uint32_t teller = carom_ring_teller(&duct->in);
 
+	for (int i = 0; teller != 0 && i < LOOKS; i++) {
+		carom_spin_relax();
+		teller = carom_ring_teller(&duct->in);
+	}
 	if (teller == 0)
 		return false;
-	for (int i = 0; i < LOOKS; i++) {
-		if (carom_ring_teller(&duct->in) != teller)
-			return true;
-		carom_spin_relax();
-	}
 	/* no list of locks: nobody is marked */
 	if (!duct->in.is_missed && !carom_pid_lives((pid_t)teller, 0))
 		return false;
@@ -105,18 +115,30 @@ static bool is_being_told(const struct carom_duct *duct)
 	return true;
 }
 
+/* Nobody else takes any out: one stays. */
+static void leave_one(int fd)
+{
+	int count = 0;
+
+	while (ioctl(fd, FIONREAD, &count) == 0 && count > 1 && has_byte(fd, 0))
+		;
+}
+
 /* There is a byte. Return: there may be one more that is too many */
 static bool take_byte(struct carom_duct *duct, int fd)
 {
-	carom_ring_arm(&duct->in); /* S1 */
+	carom_ring_arm(&duct->in, CAROM_RING_ARMED); /* S1 */
 	CAROM_POINT("duct.armed");
-	if (!is_being_told(duct)) {
-		if (!carom_ring_is_armed(&duct->in)) /* S3 */
-			return true;
-		if (carom_ring_is_empty(&duct->in)) /* S4 */
-			return has_byte(fd, 0);
+	if (is_being_told(duct)) {
+		leave_one(fd);
+		carom_ring_arm(&duct->in, CAROM_RING_AGAIN);
+		return false;
 	}
-	carom_ring_disarm(&duct->in);
+	if (!carom_ring_is_armed(&duct->in)) /* S3 */
+		return true;
+	if (carom_ring_is_empty(&duct->in)) /* S4 */
+		return has_byte(fd, 0);
+	carom_ring_arm(&duct->in, 0);
 	return false;
 }
 

@@ -91,8 +91,12 @@ static int receive_record(struct carom_duct *duct, uint64_t deadline_ns, struct 
 	if (r != -EAGAIN)
 		return r;
 	/* relaxed: who asked for the bell looks after that */
-	if (atomic_load_explicit(&duct->end->is_polled, memory_order_relaxed))
+	if (atomic_load_explicit(&duct->end->is_polled, memory_order_relaxed)) {
 		carom_duct_settle_bell(duct);
+		r = try_record(duct, record, CAROM_PASSED); /* S5 of ipc/duct_bell.c */
+	}
+	if (r != -EAGAIN)
+		return r;
 	if (deadline_ns == CAROM_PASSED)
 		return carom_duct_wait_for(duct, &duct->in_patience, try_record, record,
 					   deadline_ns);
@@ -141,7 +145,11 @@ static int pass_over(struct carom_duct *duct)
 	return carom_ring_let_go(&duct->in);
 }
 
-/* Waits, and passes over what is no beginning; who sends nothing else holds up nobody for ever. */
+/*
+ * Waits, and passes over what is no beginning; who sends nothing else holds up nobody for ever.
+ * There may be more in the ring then, of which an edge-triggered epoll(7) does not tell again: so
+ * it is not said that there is nothing.
+ */
 static int receive_beginning(struct carom_duct *duct, uint64_t deadline_ns, struct record *record)
 {
 	for (unsigned int i = 1;; i++) {
@@ -153,7 +161,7 @@ static int receive_beginning(struct carom_duct *duct, uint64_t deadline_ns, stru
 		if (r < 0)
 			return r;
 		if (i % PASSES == 0 && carom_now() >= deadline_ns)
-			return deadline_ns == CAROM_PASSED ? -EAGAIN : -ETIMEDOUT;
+			return deadline_ns == CAROM_PASSED ? -ECONNABORTED : -ETIMEDOUT;
 	}
 }
 

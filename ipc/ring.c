@@ -173,11 +173,25 @@ static void sign(struct carom_ring_side *theirs, uint32_t id)
 /* T2 */
 static void ring_if_armed(struct carom_ring *ring, struct carom_ring_side *theirs)
 {
-	if (!ring->bell || !atomic_load(&theirs->armed))
+	uint32_t seen = CAROM_RING_ARMED;
+
+	if (!ring->bell || atomic_load(&theirs->armed) != CAROM_RING_ARMED)
 		return;
 	ring->bell(ring->userdata);
 	CAROM_POINT("duct.rung");
-	atomic_store(&theirs->armed, 0);
+	atomic_compare_exchange_strong(&theirs->armed, &seen, 0);
+}
+
+/* T5: there is a byte already, so it disarms first. */
+static void ring_again(struct carom_ring *ring, struct carom_ring_side *theirs)
+{
+	uint32_t seen = CAROM_RING_AGAIN;
+
+	if (!ring->bell || atomic_load(&theirs->armed) != CAROM_RING_AGAIN)
+		return;
+	if (atomic_compare_exchange_strong(&theirs->armed, &seen, 0))
+		ring->bell(ring->userdata);
+	CAROM_POINT("duct.rung.again");
 }
 
 /*
@@ -228,6 +242,7 @@ static void publish_marked(struct carom_ring *ring, enum carom_ring_end end)
 
 	sign(theirs, id);
 	marks = tell_marked(ring, end);
+	ring_again(ring, theirs);
 	if (wants_more(theirs, marks, ring->views[end].mine)) {
 		atomic_fetch_or(&ring->shared->sides[end].index, CAROM_RING_AWAITED);
 		atomic_fetch_and(&theirs->teller.word, CAROM_RING_SLEEPS);
@@ -741,14 +756,9 @@ void carom_ring_poll(struct carom_ring *ring)
 	atomic_fetch_or(&ring->shared->sides[CAROM_RING_PRODUCER].index, CAROM_RING_POLLED);
 }
 
-void carom_ring_arm(struct carom_ring *ring)
+void carom_ring_arm(struct carom_ring *ring, uint32_t armed)
 {
-	atomic_store(&ring->shared->sides[CAROM_RING_CONSUMER].armed, 1);
-}
-
-void carom_ring_disarm(struct carom_ring *ring)
-{
-	atomic_store(&ring->shared->sides[CAROM_RING_CONSUMER].armed, 0);
+	atomic_store(&ring->shared->sides[CAROM_RING_CONSUMER].armed, armed);
 }
 
 bool carom_ring_is_armed(const struct carom_ring *ring)

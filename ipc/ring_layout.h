@@ -31,6 +31,10 @@
 #define CAROM_RING_AWAITED UINT64_C(2) /* it sleeps until this changes, or is about to */
 #define CAROM_RING_MARKS   UINT64_C(3)
 
+/* In `armed`: ring before the index, once; ring behind it, once: see ipc/duct_bell.c */
+#define CAROM_RING_ARMED UINT32_C(1)
+#define CAROM_RING_AGAIN UINT32_C(2)
+
 /* In a side's word: this end is in futex(2), or about to. Who tells it keeps this. */
 #define CAROM_RING_SLEEPS UINT32_C(0x80000000)
 
@@ -43,7 +47,7 @@
  * @teller: the futex word on which this end sleeps, CAROM_RING_SLEEPS in it. With the other
  *          end's user, while it tells this one: then the kernel marks it, or wakes, if that
  *          dies (D1)
- * @armed:  it wants to be told by a descriptor, once
+ * @armed:  it wants to be told by a descriptor, once: CAROM_RING_ARMED, CAROM_RING_AGAIN, or 0
  * @closed: not 0 once it is closed
  * @wanted: while it sleeps: the other end's index that is worth waking for
  */

@@ -90,11 +90,11 @@ bool carom_ring_is_closed(const struct carom_ring *ring, enum carom_ring_end end
 /** carom_ring_poll() - the producer is to look whether it is armed before it tells, from now on */
 void carom_ring_poll(struct carom_ring *ring);
 
-/** carom_ring_arm() - have the producer's `bell` called once, before the next record. Any thread */
-void carom_ring_arm(struct carom_ring *ring);
-
-/** carom_ring_disarm() - not any more */
-void carom_ring_disarm(struct carom_ring *ring);
+/**
+ * carom_ring_arm() - have the producer's `bell` called once. Any thread
+ * @armed: CAROM_RING_ARMED: before the next record; CAROM_RING_AGAIN: behind it; 0: not any more
+ */
+void carom_ring_arm(struct carom_ring *ring, uint32_t armed);
 bool carom_ring_is_armed(const struct carom_ring *ring);
 
 /**

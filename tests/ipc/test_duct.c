@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -669,11 +670,31 @@ static void *send_now_and_then(void *data)
 	return NULL;
 }
 
-/* Each sleep in poll(2) ends, or the test does not. */
-Test(duct, no_message_is_missed_by_who_polls, .timeout = 120)
+/* An epoll set that tells of each time that there is something new. */
+static int edges_of(struct carom_connection *connection)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int set = epoll_create1(EPOLL_CLOEXEC);
+
+	cr_assert(ge(int, set, 0));
+	cr_assert(zero(
+		int, epoll_ctl(set, EPOLL_CTL_ADD, carom_connection_poll_fd(connection), &event)));
+	return set;
+}
+
+static int edge(int set, int timeout_ms)
+{
+	struct epoll_event event;
+
+	return epoll_wait(set, &event, 1, timeout_ms);
+}
+
+/* Each sleep in poll(2), or epoll_wait(2), ends, or the test does not. */
+static void receive_all(bool by_edges)
 {
 	MEMORY(first, second, );
 	struct pollfd poll_fd = { .fd = carom_connection_poll_fd(second), .events = POLLIN };
+	int set = by_edges ? edges_of(second) : -1;
 	uint32_t next = 0, number;
 	pthread_t thread;
 	void *failed;
@@ -688,10 +709,97 @@ Test(duct, no_message_is_missed_by_who_polls, .timeout = 120)
 		if (r == 0)
 			cr_assert(eq(u32, number, next++));
 		else
-			cr_assert(eq(int, poll(&poll_fd, 1, 20000), 1));
+			cr_assert(
+				eq(int, set < 0 ? poll(&poll_fd, 1, 20000) : edge(set, 20000), 1));
 	}
 	pthread_join(thread, &failed);
 	cr_expect(eq(ptr, failed, NULL));
+	carom_closep(&set);
+}
+
+Test(duct, no_message_is_missed_by_who_polls, .timeout = 120)
+{
+	receive_all(false);
+}
+
+Test(duct, no_message_is_missed_by_who_goes_by_edges, .timeout = 120)
+{
+	receive_all(true);
+}
+
+static bool has_nothing(struct carom_connection *connection)
+{
+	size_t size;
+
+	return carom_connection_recv_bytes_into(connection, NULL, 0, CAROM_PASSED, &size) ==
+	       -EAGAIN;
+}
+
+/* Sends a message, and stands still at @point. */
+static pid_t stop_sending(struct carom_connection *connection, const char *point)
+{
+	pid_t sender;
+
+	if (carom_point_arm_once(point, 1, SIGSTOP) < 0)
+		cr_skip_test("skipped: built without points");
+	sender = child();
+	if (sender == 0)
+		_exit(give(connection, "x", 1));
+	cr_assert(eq(int, waitpid(sender, NULL, WUNTRACED), sender));
+	carom_point_disarm_all();
+	return sender;
+}
+
+/* Who stands still at @point has not told yet: who goes by edges finds nothing, and is told anew. */
+static void tell_late(const char *point, bool has_rung)
+{
+	MEMORY(first, second, );
+	int set = edges_of(second);
+	pid_t sender;
+
+	cr_assert(eq(int, edge(set, -1), 1)); /* it is readable from the beginning */
+	if (has_rung) {
+		cr_assert(zero(int, give(first, "w", 1)));
+		expect_message(second, "w"); /* and nobody has settled */
+	} else {
+		cr_assert(has_nothing(second));
+	}
+	sender = stop_sending(first, point);
+	while (edge(set, 0) == 1)
+		cr_assert(has_nothing(second));
+	cr_assert(has_nothing(second));
+	kill(sender, SIGCONT);
+	cr_expect(eq(int, edge(set, 20000), 1), "%s", point);
+	expect_message(second, "x");
+	cr_expect(zero(int, ended(sender)));
+	cr_expect(has_nothing(second));
+	cr_expect(not(is_pollable(carom_connection_poll_fd(second))));
+	close(set);
+}
+
+Test(duct, who_goes_by_edges_is_told_by_who_stood_still_while_telling, .timeout = 60)
+{
+	tell_late("duct.telling", true);
+	tell_late("duct.telling", false);
+	tell_late("duct.rung", false);
+}
+
+/* Bytes that are rung with do not gather: the socket would be full one day, and tell no edge. */
+Test(duct, who_goes_by_edges_and_is_always_early_is_told_for_ever, .timeout = 60)
+{
+	MEMORY(first, second, );
+	int set = edges_of(second);
+
+	for (int i = 0; i < 500; i++) {
+		pid_t sender = stop_sending(first, "duct.told");
+
+		cr_assert(eq(int, edge(set, 20000), 1), "%d", i);
+		expect_message(second, "x");
+		cr_assert(has_nothing(second));
+		kill(sender, SIGCONT);
+		cr_assert(zero(int, ended(sender)));
+	}
+	close(set);
 }
 
 /* ---- a peer that means no good ---- */
@@ -747,10 +855,32 @@ Test(duct, passes_over_what_is_torn_no_longer_than_told, .timeout = 20)
 		cr_assert(zero(int, carom_connection_send_bytes(first, "", 0, CAROM_PASSED)));
 	rewrite(200, torn);
 	cr_assert(zero(int, carom_connection_send_bytes(first, "x", 1, CAROM_PASSED)));
-	cr_expect(eq(int, receive(second, CAROM_PASSED, &size), -EAGAIN));
 	cr_expect(eq(int, receive(second, carom_now() - 1, &size), -ETIMEDOUT));
 	cr_expect(zero(int, receive(second, soon(), &size)));
 	cr_expect(eq(sz, size, 1));
+}
+
+/* Who is told of edges receives until there is nothing, which is not so before there is nothing. */
+Test(duct, leaves_nothing_behind_what_is_torn_to_who_is_told_of_edges, .timeout = 20)
+{
+	static const uint32_t torn[] = { CAROM_RING_TORN, CAROM_RING_TORN };
+	MEMORY(first, second, .buffer_size = 1 << 20);
+	int set = edges_of(second);
+	size_t size = 0;
+	int r;
+
+	for (int i = 0; i < 20000; i++)
+		cr_assert(zero(int, carom_connection_send_bytes(first, "", 0, CAROM_PASSED)));
+	rewrite(20000, torn);
+	cr_assert(zero(int, carom_connection_send_bytes(first, "x", 1, CAROM_PASSED)));
+	cr_assert(eq(int, edge(set, -1), 1));
+	cr_expect(zero(int, carom_connection_poll(second, CAROM_PASSED))); /* there is more */
+	do
+		r = receive(second, CAROM_PASSED, &size);
+	while (r == -ECONNABORTED);
+	cr_expect(zero(int, r));
+	cr_expect(eq(sz, size, 1));
+	close(set);
 }
 
 Test(duct, takes_messages_that_tear_no_longer_than_told, .timeout = 20)

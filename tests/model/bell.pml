@@ -5,7 +5,8 @@
  * Up to SENDERS processes share an end, and each sends as many messages as it likes, or none,
  * TURNS at most. At the other end two threads poll, for the first time at any time, receive, and
  * settle the bell when they find nothing; or, with -DSLEEPER, one of the two sleeps in the ring
- * instead, and may give that up SLEEPER times. DEATHS times a sender is killed between any two of
+ * instead, and may give that up SLEEPER times. With -DEDGES they are woken by a byte that is new,
+ * not by one that is there. DEATHS times a sender is killed between any two of
  * its steps. One step is one access to shared memory, or one system call, of which a sleep takes
  * several. Searched exhaustively:
  *
@@ -27,6 +28,9 @@
  *	-DNO_ID          who tells puts its id there before
  *	-DSIGN_IN_TWO    and takes a dead one's out in the same step
  *	-DWAKE_BY_MARK   and wakes for what stands in the word, not for the mark
+ * and with -DEDGES:
+ *	-DONCE           who settles while somebody tells disarms, and T5 is none
+ *	-DNO_LOOK        and looks once more
  */
 #ifndef SENDERS
 #define SENDERS 2
@@ -40,11 +44,12 @@
 #define BYTES_MAX 3 /* what its socket takes */
 
 #define DIED 255 /* the kernel's mark */
+#define AGAIN 2
 
 /* the ring; what is told, and the marks, are one word; who tells, and who sleeps, are another */
 bool polled, awaited;
 byte index;
-bool armed;
+byte armed; /* AGAIN: behind the index */
 bool sleeps;
 byte teller; /* 0: nobody; or who */
 
@@ -56,6 +61,9 @@ byte received;
 
 /* what the kernel knows */
 byte bytes = 1;
+#ifdef EDGES
+bool edge[2] = true;
+#endif
 bool killed[SENDERS + 1], pending[SENDERS + 1];
 bool queued, woken;
 
@@ -63,7 +71,12 @@ inline send_byte()
 {
 	d_step {
 		if
-		:: bytes < BYTES_MAX -> bytes++
+		:: bytes < BYTES_MAX ->
+			bytes++;
+#ifdef EDGES
+			edge[0] = true;
+			edge[1] = true
+#endif
 		:: else
 		fi
 	}
@@ -72,12 +85,27 @@ inline send_byte()
 inline ring()
 {
 	if
-	:: armed ->
+	:: armed == 1 ->
 		send_byte();
 #ifndef DISARM_LATE
-		armed = false
+		d_step {
+			if
+			:: armed == 1 -> armed = 0
+			:: else
+			fi
+		}
 #endif
 	:: else
+	fi
+}
+
+/* T5 */
+inline ring_again()
+{
+	if
+	:: atomic { armed == AGAIN -> armed = 0 }
+		send_byte()
+	:: atomic { armed != AGAIN -> skip }
 	fi
 }
 
@@ -134,6 +162,7 @@ inline tell_marked(me)
 #ifdef TELL_FIRST
 	ring();
 #endif
+	ring_again();
 	/* P4, T4 */
 #ifdef WAKE_BY_MARK
 	teller = 0;
@@ -141,7 +170,7 @@ inline tell_marked(me)
 	atomic { seen_awaited = sleeps; teller = 0; sleeps = false }
 #endif
 #ifdef DISARM_LATE
-	armed = false;
+	armed = 0;
 #endif
 	if
 	:: seen_awaited -> d_step { wake(); pending[me] = false } /* P5 */
@@ -234,7 +263,7 @@ inline take_byte()
 	again = false;
 	if
 	:: bytes > 0 ->
-		armed = true; /* S1 */
+		armed = 1; /* S1 */
 #ifdef LOOK_FIRST
 		is_empty = (received == index);
 #endif
@@ -243,9 +272,15 @@ inline take_byte()
 		is_telling = false;
 #endif
 		if
-		:: is_telling -> armed = false
+#ifdef ONCE
+		:: is_telling -> armed = 0
+#else
+		:: is_telling ->
+			bytes = 1; /* the rest is taken */
+			armed = AGAIN
+#endif
 #ifndef ARMED_ONCE
-		:: !is_telling && !armed -> again = true /* S3 */
+		:: !is_telling && armed == 0 -> again = true /* S3 */
 #endif
 		:: else ->
 #ifndef LOOK_FIRST
@@ -255,14 +290,72 @@ inline take_byte()
 			:: is_empty ->
 				bytes--;
 				again = true
-			:: else -> armed = false
+			:: else -> armed = 0
 			fi
 		fi
 	:: else -> again = false
 	fi
 }
 
-proctype poller()
+inline settle()
+{
+	if
+	:: atomic { !bell_lock -> bell_lock = true };
+		do
+		:: take_byte();
+			if
+			:: again
+			:: else -> break
+			fi
+		od;
+		atomic {
+			bell_lock = false;
+			is_empty = false;
+			is_telling = false
+		}
+	:: else
+	fi
+}
+
+#ifdef EDGES
+
+/* receives until there is nothing, with CAROM_PASSED */
+proctype poller(byte me)
+{
+	bool again, is_empty, is_telling;
+
+	polled = true;
+	do
+	:: true;
+end_polling:
+		atomic { edge[me] -> edge[me] = false };
+more:
+		if
+		:: atomic { !receive_lock -> receive_lock = true }
+		:: else -> goto end_polling
+		fi;
+		if
+		:: atomic { received < index -> received++ }
+			receive_lock = false;
+			goto more
+		:: else
+		fi;
+		settle();
+#ifndef NO_LOOK
+		if
+		:: atomic { received < index -> received++ } /* S5 */
+			receive_lock = false;
+			goto more
+		:: else
+		fi;
+#endif
+		receive_lock = false
+	od
+}
+
+#else
+
+proctype poller(byte me)
 {
 	bool again, is_empty, is_telling;
 
@@ -273,26 +366,12 @@ end_polling:
 		bytes > 0 && !receive_lock;
 		if
 		:: atomic { !receive_lock && received < index -> received++ }
-		:: else ->
-			if
-			:: atomic { !bell_lock -> bell_lock = true };
-				do
-				:: take_byte();
-					if
-					:: again
-					:: else -> break
-					fi
-				od;
-				atomic {
-					bell_lock = false;
-					is_empty = false;
-					is_telling = false
-				}
-			:: else
-			fi
+		:: else -> settle()
 		fi
 	od
 }
+
+#endif
 
 #ifdef SLEEPER
 /* ---- asleep in the ring ---- */
@@ -388,10 +467,10 @@ init
 #ifdef SLEEPER
 		run sleeper();
 #else
-		run poller();
+		run poller(0);
 #endif
 #ifndef NO_POLLER
-		run poller();
+		run poller(1);
 #endif
 		run fate();
 		run judge()
