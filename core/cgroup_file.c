@@ -12,12 +12,30 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/cleanup_private.h"
 
 #define TEXT_MAX    1024 /* of cgroup.events */
 #define MEMBERS_MAX 4096 /* bytes of cgroup.procs at once */
+
+struct carom_cgroup_id carom_cgroup_file_id(int dir_fd)
+{
+	struct stat status = { 0 };
+
+	fstat(dir_fd, &status);
+	return (struct carom_cgroup_id){ status.st_dev, status.st_ino };
+}
+
+/* One that is removed has its inode still, but no files. */
+bool carom_cgroup_file_is(int dir_fd, struct carom_cgroup_id id)
+{
+	struct carom_cgroup_id now = carom_cgroup_file_id(dir_fd);
+
+	return now.device == id.device && now.inode == id.inode &&
+	       faccessat(dir_fd, "cgroup.procs", F_OK, 0) == 0;
+}
 
 static int open_file(int dir_fd, const char *file, int flags)
 {

@@ -12,6 +12,18 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/** struct carom_cgroup_id - by which a directory is known to be what it was */
+struct carom_cgroup_id {
+	dev_t device;
+	ino_t inode;
+};
+
+/** carom_cgroup_file_id() - of a group's directory; all 0: there is none */
+struct carom_cgroup_id carom_cgroup_file_id(int dir_fd);
+
+/** carom_cgroup_file_is() - is it that one, and not removed? */
+bool carom_cgroup_file_is(int dir_fd, struct carom_cgroup_id id);
+
 /** carom_cgroup_file_read() - up to @size bytes with the NUL. 0, -EMSGSIZE, errno. AS-Safe. */
 int carom_cgroup_file_read(int dir_fd, const char *file, char *text, size_t size);
 

@@ -26,6 +26,7 @@
 
 #include "core/cgroup_file.h"
 #include "core/cgroup_group_private.h"
+#include "core/cgroup_living.h"
 #include "core/cgroup_remove.h"
 #include "core/cleanup.h"
 #include "core/descriptors.h"
@@ -58,8 +59,7 @@ void carom_cgroup_enlist(struct carom_cgroup *group)
 	carom_fork_lock_acquire(&lock);
 	own_lists();
 	group_count++;
-	if (group->parent)
-		group->parent->child_count++;
+	carom_cgroup_living_add(group);
 	carom_fork_lock_release(&lock);
 }
 
@@ -87,18 +87,20 @@ void carom_cgroup_destroy(struct carom_cgroup *group)
 /* G1. Return: is it gone? */
 static bool try_remove(struct carom_cgroup *group)
 {
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
 	char name[sizeof(group->name) + 3];
+	int fd;
 
-	if (group->child_count > 0)
+	if (carom_cgroup_living_has_children(group))
 		return false;
+	fd = carom_cgroup_hold(group, &own_fd);
 	if (group->events_fd >= 0)
 		carom_cgroup_events_populated(group->events_fd); /* G4 */
 	snprintf(name, sizeof(name), "../%s", group->name);
 	CAROM_POINT("cgroup.removing");
-	if (carom_cgroup_remove(group->fd, name) < 0)
+	if (fd < 0 || carom_cgroup_remove(fd, name) < 0)
 		return false;
-	if (group->parent)
-		group->parent->child_count--;
+	carom_cgroup_living_remove(group);
 	group_count--;
 	return true;
 }
@@ -116,9 +118,13 @@ static struct carom_service_pidfd any_group = { .ended = changed };
 /* Return: from now on, and so it is to be looked at once more (G4). */
 static bool watch(struct carom_cgroup *group)
 {
-	if (group->events_fd >= 0 || group->child_count > 0)
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
+	int fd;
+
+	if (group->events_fd >= 0 || carom_cgroup_living_has_children(group))
 		return false;
-	group->events_fd = openat(group->fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	fd = carom_cgroup_hold(group, &own_fd);
+	group->events_fd = fd < 0 ? -1 : openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	if (group->events_fd < 0)
 		return false; /* it is removed in a later pass */
 	carom_private_fd_add(&group->private_events_fd, group->events_fd);
@@ -231,6 +237,7 @@ struct carom_cgroup *carom_cgroup_lose(struct carom_cgroup *group)
 {
 	if (!group)
 		return NULL;
+	carom_cgroup_living_lose(group);
 	carom_private_fd_remove(&group->private_fd);
 	group->fd = -1;
 	carom_cgroup_destroy(group);

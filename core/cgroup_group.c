@@ -22,6 +22,7 @@
 #include "core/cgroup_file.h"
 #include "core/cgroup_group_private.h"
 #include "core/cgroup_home.h"
+#include "core/cgroup_living.h"
 #include "core/cgroup_limits_private.h"
 #include "core/cleanup.h"
 #include "core/descriptors.h"
@@ -60,6 +61,8 @@ static int open_directory(struct carom_cgroup *group, int parent_fd, const char 
 	if (r == 0)
 		r = carom_descriptor_lift(
 			&group->fd); /* 0 means "no group" to who makes children */
+	if (r == 0)
+		group->id = carom_cgroup_file_id(group->fd);
 	if (r == 0 && asprintf(&group->path, "%s/%s", parent_path, group->name) < 0) {
 		group->path = NULL;
 		r = -ENOMEM;
@@ -96,15 +99,35 @@ static int hand_down_home(uint32_t controllers, char *reason)
 	return carom_cgroup_home_get(controllers, reason, &fd, &path);
 }
 
-/* Each group on the way down hands the controllers on. */
+static int hold(struct carom_cgroup *group, int *ret_own_fd, char *reason)
+{
+	int fd = carom_cgroup_hold(group, ret_own_fd);
+
+	return fd < 0 ? carom_cgroup_say(reason, fd, "%s: %s", group->path, strerror(-fd)) : fd;
+}
+
+static bool names_all(int fd, const char *file, uint32_t controllers)
+{
+	uint32_t there = 0;
+
+	return carom_cgroup_controllers_read(fd, file, &there) == 0 && !(controllers & ~there);
+}
+
+/* Each group on the way down hands the controllers on; who does already asks nobody above. */
 static int hand_down(struct carom_cgroup *parent, uint32_t controllers, char *reason)
 {
-	int r;
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
+	int fd, r;
 
 	if (!parent)
 		return hand_down_home(controllers, reason);
+	fd = hold(parent, &own_fd, reason);
+	if (fd < 0)
+		return fd;
+	if (names_all(fd, "cgroup.subtree_control", controllers))
+		return 0;
 	r = hand_down(parent->parent, controllers, reason);
-	return r < 0 ? r : carom_cgroup_enable(parent->fd, parent->path, controllers, reason);
+	return r < 0 ? r : carom_cgroup_enable(fd, parent->path, controllers, reason);
 }
 
 static int make_in_home(struct carom_cgroup *group, const char *name, char *reason)
@@ -117,20 +140,32 @@ static int make_in_home(struct carom_cgroup *group, const char *name, char *reas
 	return r < 0 ? r : make(group, name, fd, path, reason);
 }
 
-static int make_in(struct carom_cgroup *group, const char *name, char *reason)
+static int make_in_parent(struct carom_cgroup *group, const char *name, char *reason)
 {
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
 	struct carom_cgroup *parent = group->parent;
+	int fd = hold(parent, &own_fd, reason);
 	int r;
 
-	if (parent) {
-		r = hand_down(parent, carom_cgroup_limits_controllers(&group->limits), reason);
-		return r < 0 ? r : make(group, name, parent->fd, parent->path, reason);
-	}
+	if (fd < 0)
+		return fd;
+	r = hand_down(parent, carom_cgroup_limits_controllers(&group->limits), reason);
+	return r < 0 ? r : make(group, name, fd, parent->path, reason);
+}
+
+static int make_in(struct carom_cgroup *group, const char *name, char *reason)
+{
+	int r;
+
+	if (group->parent)
+		return make_in_parent(group, name, reason);
 	r = make_in_home(group, name, reason);
 	/* somebody has moved this program away, and then removed its home, which looked deserted */
 	if (r == -ENOENT || r == -EBADF) {
 		carom_closep(&group->fd);
 		free(carom_take_ptr(group->path));
+		if (reason)
+			reason[0] = '\0';
 		carom_cgroup_home_lost();
 		r = make_in_home(group, name, reason);
 	}
@@ -150,6 +185,7 @@ int carom_cgroup_new(const struct carom_cgroup_options *options, char *reason,
 		return carom_cgroup_say(reason, -ENOMEM, "%s", strerror(ENOMEM));
 	group->fd = group->events_fd = -1;
 	group->parent = options->parent;
+	group->holds_groups = options->holds_groups;
 	r = carom_cgroup_limits_take(options->limits, reason, &group->limits);
 	if (r == 0)
 		r = make_in(group, options->name ? options->name : "group", reason);
@@ -184,19 +220,22 @@ void carom_cgroup_limits_of(const struct carom_cgroup *group,
 int carom_cgroup_set_limits(struct carom_cgroup *group, const struct carom_cgroup_limits *limits,
 			    char *reason)
 {
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
 	struct carom_cgroup_limits ours;
 	uint32_t controllers;
-	int r;
+	int fd, r;
 
 	if (!carom_cgroup_is_own(group))
 		return carom_cgroup_say(reason, -ECHILD, "a group from before fork()");
-	r = carom_cgroup_limits_take(limits, reason, &ours);
+	fd = hold(group, &own_fd, reason);
+	r = fd < 0 ? fd : carom_cgroup_limits_take(limits, reason, &ours);
+	if (r < 0)
+		return r;
 	controllers = carom_cgroup_limits_controllers(&ours);
-	if (r == 0)
+	if (!names_all(fd, "cgroup.controllers", controllers))
 		r = hand_down(group->parent, controllers, reason);
 	if (r == 0)
-		r = carom_cgroup_limits_write(group->fd, group->path, &group->limits, &ours,
-					      reason);
+		r = carom_cgroup_limits_write(fd, group->path, &group->limits, &ours, reason);
 	if (r == 0)
 		group->limits = ours;
 	return r;
@@ -212,14 +251,24 @@ int carom_cgroup_enter(int cgroup_fd)
 
 int carom_cgroup_admit(struct carom_cgroup *group, pid_t pid)
 {
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
+	int fd;
+
 	if (!carom_cgroup_is_own(group))
 		return -ECHILD;
-	return carom_cgroup_file_write_number(group->fd, "cgroup.procs", (uint64_t)pid);
+	fd = carom_cgroup_hold(group, &own_fd);
+	return fd < 0 ? fd : carom_cgroup_file_write_number(fd, "cgroup.procs", (uint64_t)pid);
 }
 
 int carom_cgroup_is_populated(struct carom_cgroup *group)
 {
-	return carom_cgroup_is_own(group) ? carom_cgroup_file_is_populated(group->fd) : -ECHILD;
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
+	int fd;
+
+	if (!carom_cgroup_is_own(group))
+		return -ECHILD;
+	fd = carom_cgroup_hold(group, &own_fd);
+	return fd < 0 ? fd : carom_cgroup_file_is_populated(fd);
 }
 
 static int count_one(pid_t pid, void *count)
@@ -231,12 +280,16 @@ static int count_one(pid_t pid, void *count)
 
 int carom_cgroup_process_count(struct carom_cgroup *group, size_t *ret_count)
 {
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
 	size_t count = 0;
-	int r;
+	int fd, r;
 
 	if (!carom_cgroup_is_own(group))
 		return -ECHILD;
-	r = carom_cgroup_file_members(group->fd, count_one, &count);
+	fd = carom_cgroup_hold(group, &own_fd);
+	if (fd < 0)
+		return fd;
+	r = carom_cgroup_file_members(fd, count_one, &count);
 	if (r == 0)
 		*ret_count = count;
 	return r;

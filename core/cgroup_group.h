@@ -37,11 +37,14 @@ struct carom_cgroup;
  * @parent: it stands in this one; NULL: in the home
  * @name:   its directory's name is this and a number; NULL: "group"
  * @limits: read during the call; NULL: none
+ * @holds_groups: it is for other groups alone: while one stands in it no descriptor of it is
+ *          kept, and it is found through that one
  */
 struct carom_cgroup_options {
 	struct carom_cgroup *parent;
 	const char *name;
 	const struct carom_cgroup_limits *limits;
+	bool holds_groups;
 };
 
 /**
@@ -95,7 +98,7 @@ size_t carom_cgroup_bury_until(uint64_t deadline_ns);
 /** carom_cgroup_count() - groups of this process that are not removed yet, for leak tests */
 size_t carom_cgroup_count(void);
 
-/** carom_cgroup_fd() - its directory, for carom_clone_options.cgroup_fd and the like; stays the group's */
+/** carom_cgroup_fd() - its directory, for carom_clone_options.cgroup_fd and the like; stays the group's. Not of one that holds groups. */
 int carom_cgroup_fd(const struct carom_cgroup *group);
 
 /** carom_cgroup_path() - for people; stays the group's */

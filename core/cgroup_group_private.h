@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
 #include "core/private_fd.h"
 
@@ -14,9 +15,12 @@
 /**
  * struct carom_cgroup
  * @parent:      NULL: the home
- * @child_count: groups that stand in it and have handles; with the lock of core/cgroup_freed.c
+ * @child_count: groups that stand in it and have handles; with the lock of core/cgroup_living.c
  * @next:        in the list of those that are freed
- * @fd:          its directory
+ * @next_living: in that of core/cgroup_living.c
+ * @id:          of its directory
+ * @holds_groups: as the options had it
+ * @fd:          its directory; -1 while it is found through the groups in it, which it holds
  * @events_fd:   its cgroup.events, once it is freed and was not empty; -1
  * @limits:      in force
  * @name:        in the directory around it
@@ -26,6 +30,9 @@ struct carom_cgroup {
 	struct carom_cgroup *parent;
 	size_t child_count;
 	struct carom_cgroup *next;
+	struct carom_cgroup *next_living;
+	struct carom_cgroup_id id;
+	bool holds_groups;
 	struct carom_private_fd private_fd;
 	struct carom_private_fd private_events_fd;
 	int fd;

@@ -21,9 +21,10 @@
  *   H4  The lock is held throughout. A forked child finds it free and the home its
  *       parent's (origin), forgets it, and makes its own beside it: same base, own name.
  *   H5  Neither of the two directories is kept open. Who has the lock opens the home by its
- *       path, and it is the home if it has the inode that the home was made with, which the
- *       kernel gives to no other one (before Linux 5.5: not for a long time). The base is
- *       what stands above it.
+ *       path, or where that does not lead there from a group that stands in it
+ *       (core/cgroup_living.c). It is the home if it has the inode that the home was made
+ *       with, which the kernel gives to no other one (before Linux 5.5: not for a long time).
+ *       The base is what stands above it.
  *
  *	somebody meanwhile			what happens
  *	forks in the base, in step 3		EBUSY, or seen by the second look: once more
@@ -37,8 +38,11 @@
  *	of that name				and core/cgroup_group.c has it made anew
  *	closes all descriptors of this program	nothing: none is kept. Between the look and
  *						the use, EBADF: likewise
- *	gives this program another root, or	the path leads nowhere: no group is made from
- *	hides the file system			then on, and the home is left behind
+ *	gives this program another root,	the path leads nowhere: by H5 nothing, while
+ *	hides the file system, or has it	there is a group. Without one none is made from
+ *	elsewhere				then on, and the home is left behind, which
+ *						the end says; or (elsewhere) in another home
+ *						beside it, and it goes with that
  *	kills this process, at any step		homes that are empty are removed by the next
  *						one; between 3's parts the base is left
  *						with groups and no controllers
@@ -62,6 +66,7 @@
 #include "core/cgroup_controllers.h"
 #include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
+#include "core/cgroup_living.h"
 #include "core/cgroup_remove.h"
 #include "core/cleanup.h"
 #include "core/finalizer.h"
@@ -79,17 +84,11 @@
 #define PATIENCE_NS   CAROM_NS_PER_SEC /* with those who were killed and are not dead yet */
 #define PROGRAM_PROCS CAROM_CGROUP_PROGRAM "/cgroup.procs"
 
-/** struct file_id - by which a descriptor is known to be what it was */
-struct file_id {
-	dev_t device;
-	ino_t inode;
-};
-
 /**
  * struct home
  * @origin:  whose it is; 0: there is none
  * @base, @fd: descriptors are -1 but while they are needed (H5)
- * @id:      of the directory
+ * @id, @base_id: of the directories
  * @enabled: controllers that the base hands on because of this home
  */
 struct home {
@@ -98,7 +97,8 @@ struct home {
 	int fd;
 	struct carom_private_fd private_base_fd;
 	struct carom_private_fd private_fd;
-	struct file_id id;
+	struct carom_cgroup_id id;
+	struct carom_cgroup_id base_id;
 	uint32_t enabled;
 	char name[48];
 	char path[PATH_MAX + 64];
@@ -271,19 +271,10 @@ static int hand_down(uint32_t controllers, char *reason)
 
 /* --- the end ----------------------------------------------------------- */
 
-static struct file_id id_of(int fd)
+/* H4 */
+static bool is_made(void)
 {
-	struct stat status = { 0 };
-
-	fstat(fd, &status);
-	return (struct file_id){ status.st_dev, status.st_ino };
-}
-
-static bool is_file(int fd, struct file_id id)
-{
-	struct file_id now = id_of(fd);
-
-	return now.device == id.device && now.inode == id.inode;
+	return home.origin && carom_origin_is(home.origin);
 }
 
 static void forget(void)
@@ -293,22 +284,53 @@ static void forget(void)
 
 static void keep(void)
 {
-	home.id = id_of(home.fd);
+	home.id = carom_cgroup_file_id(home.fd);
+	home.base_id = carom_cgroup_file_id(home.base.fd);
 	home.origin = carom_origin();
 	carom_private_fd_add(&home.private_base_fd, home.base.fd);
 	carom_private_fd_add(&home.private_fd, home.fd);
 }
 
-static int open_one(int parent_fd, const char *path, struct carom_private_fd *private_fd,
-		    int *ret_fd)
+static int open_one(int parent_fd, const char *path, struct carom_cgroup_id id, int *ret_fd)
 {
+	CAROM_CLEANUP(carom_closep)
 	int fd = openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	carom_private_fd_add(private_fd, fd);
-	*ret_fd = fd;
+	if (!carom_cgroup_file_is(fd, id))
+		return -ENOENT;
+	*ret_fd = carom_take_fd(fd);
 	return 0;
+}
+
+/* H5 */
+static int open_home(void)
+{
+	int r = open_one(AT_FDCWD, home.path, home.id, &home.fd);
+
+	if (r < 0 && carom_cgroup_living_home(home.id, &home.fd) == 0)
+		r = 0;
+	if (r == 0)
+		carom_private_fd_add(&home.private_fd, home.fd);
+	return r;
+}
+
+static int open_base(void)
+{
+	int r = open_one(home.fd, "..", home.base_id, &home.base.fd);
+
+	if (r == 0)
+		carom_private_fd_add(&home.private_base_fd, home.base.fd);
+	return r;
+}
+
+/* Is it not to be found, or is it gone? */
+static bool is_base_in_sight(void)
+{
+	CAROM_CLEANUP(carom_closep) int fd = -1;
+
+	return open_one(AT_FDCWD, home.base.path, home.base_id, &fd) == 0;
 }
 
 static void close_both(void)
@@ -324,13 +346,11 @@ static int open_both(char *reason)
 {
 	int r;
 
-	if (!home.origin || !carom_origin_is(home.origin))
+	if (!is_made())
 		return -ENOENT;
-	r = open_one(AT_FDCWD, home.path, &home.private_fd, &home.fd);
-	if (r == 0 && !is_file(home.fd, home.id))
-		r = -ENOENT;
+	r = open_home();
 	if (r == 0)
-		r = open_one(home.fd, "..", &home.private_base_fd, &home.base.fd);
+		r = open_base();
 	if (r == 0)
 		return 0;
 	close_both();
@@ -404,10 +424,14 @@ int carom_cgroup_home_leave(void)
 	if (r == 0) {
 		r = leave();
 		close_both();
+		forget();
+		r = r == -ENOENT ? 0 : r;
+	} else if (r == -ENOENT && (!is_made() || is_base_in_sight())) {
+		forget(); /* there is none, or somebody has removed it */
+		r = 0;
 	}
-	forget();
 	carom_fork_lock_release(&lock);
-	return r == -ENOENT ? 0 : r;
+	return r;
 }
 
 void carom_cgroup_home_lost(void)

@@ -38,7 +38,8 @@ void carom_cgroup_home_lost(void);
  *
  * Blocks for a second at most, if freed groups do not get empty.
  * Return: 0, -EBUSY (processes are left in its groups, or another home has come to stand in
- * the base): it stays, for the next one to remove.
+ * the base): it stays, for the next one to remove; -ENOENT (neither its path nor a group in
+ * it leads there, as after chroot(2)): likewise, unless it is left later, when one does.
  */
 int carom_cgroup_home_leave(void);
 

@@ -16,6 +16,7 @@
 
 #include "core/cgroup_file.h"
 #include "core/cgroup_group_private.h"
+#include "core/cgroup_living.h"
 #include "core/cleanup.h"
 #include "core/descriptors.h"
 #include "core/probe.h"
@@ -80,11 +81,14 @@ static int kill_each(int fd)
 
 int carom_cgroup_kill(struct carom_cgroup *group)
 {
-	int fd = carom_cgroup_fd(group);
-	int r = -ENOENT;
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
+	int fd, r = -ENOENT;
 
 	if (!carom_cgroup_is_own(group))
 		return -ECHILD;
+	fd = carom_cgroup_hold(group, &own_fd);
+	if (fd < 0)
+		return fd;
 	if (carom_probe(CAROM_FEATURE_CGROUP_KILL))
 		r = carom_cgroup_file_write(fd, "cgroup.kill", "1");
 	return r == -ENOENT ? kill_each(fd) : r;
@@ -95,11 +99,15 @@ int carom_cgroup_kill(struct carom_cgroup *group)
 int carom_cgroup_wait_empty(struct carom_cgroup *group, uint64_t deadline_ns)
 {
 	CAROM_CLEANUP(carom_closep) int events_fd = -1;
-	int r;
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
+	int fd, r;
 
 	if (!carom_cgroup_is_own(group))
 		return -ECHILD;
-	events_fd = openat(carom_cgroup_fd(group), "cgroup.events", O_RDONLY | O_CLOEXEC);
+	fd = carom_cgroup_hold(group, &own_fd);
+	if (fd < 0)
+		return fd;
+	events_fd = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	if (events_fd < 0)
 		return -errno;
 	/* read before each wait: the kernel tells of what has changed since */

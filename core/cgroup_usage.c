@@ -12,6 +12,7 @@
 
 #include "core/cgroup_file.h"
 #include "core/cgroup_group_private.h"
+#include "core/cgroup_living.h"
 #include "core/cleanup.h"
 
 #define TEXT_SIZE 4096
@@ -37,27 +38,35 @@ static int parse(const char *text, const struct field *fields, size_t count)
 	return 0;
 }
 
-static int read_fields(const struct carom_cgroup *group, const char *file,
-		       const struct field *fields, size_t count)
+static int read_fields(struct carom_cgroup *group, const char *file, const struct field *fields,
+		       size_t count)
 {
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
 	char text[TEXT_SIZE];
-	int r;
+	int fd, r;
 
 	if (!carom_cgroup_is_own(group))
 		return -ECHILD;
-	r = carom_cgroup_file_read(carom_cgroup_fd(group), file, text, sizeof(text));
+	fd = carom_cgroup_hold(group, &own_fd);
+	if (fd < 0)
+		return fd;
+	r = carom_cgroup_file_read(fd, file, text, sizeof(text));
 	if (r < 0)
 		return r == -ENOENT ? -EOPNOTSUPP : r == -EMSGSIZE ? -EBADMSG : r;
 	return parse(text, fields, count);
 }
 
-static int read_number(const struct carom_cgroup *group, const char *file, uint64_t *ret_number)
+static int read_number(struct carom_cgroup *group, const char *file, uint64_t *ret_number)
 {
-	int r;
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
+	int fd, r;
 
 	if (!carom_cgroup_is_own(group))
 		return -ECHILD;
-	r = carom_cgroup_file_number(carom_cgroup_fd(group), file, ret_number);
+	fd = carom_cgroup_hold(group, &own_fd);
+	if (fd < 0)
+		return fd;
+	r = carom_cgroup_file_number(fd, file, ret_number);
 	return r == -ENOENT ? -EOPNOTSUPP : r;
 }
 
@@ -101,11 +110,15 @@ int carom_cgroup_swap_bytes(struct carom_cgroup *group, uint64_t *ret_bytes)
 /* Before Linux 6.12 nobody can open it to write: EINVAL for root, EACCES for others. */
 int carom_cgroup_peak_open(struct carom_cgroup *group, int *ret_fd)
 {
+	CAROM_CLEANUP(carom_closep) int own_fd = -1;
 	int fd, r;
 
 	if (!carom_cgroup_is_own(group))
 		return -ECHILD;
-	fd = openat(carom_cgroup_fd(group), "memory.peak", O_RDWR | O_CLOEXEC);
+	fd = carom_cgroup_hold(group, &own_fd);
+	if (fd < 0)
+		return fd;
+	fd = openat(fd, "memory.peak", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return errno == EINVAL || errno == EACCES || errno == ENOENT ? -EOPNOTSUPP : -errno;
 	r = carom_cgroup_peak_reset(fd);

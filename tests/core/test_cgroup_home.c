@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +26,7 @@
 #include "core/time.h"
 #include "tests/core/apart.h"
 #include "tests/core/groups.h"
+#include "tests/needs.h"
 
 TestSuite(cgroup_home, .timeout = 120);
 
@@ -501,6 +505,172 @@ Test(cgroup_home, stays_when_all_descriptors_were_taken_away)
 	base = stand_alone();
 	cr_expect(zero(int, apart(close_all)));
 	cr_expect(eq(sz, groups_in(base), 0));
+}
+
+/* --- out of sight ------------------------------------------------------ */
+
+#define NO_MOUNTS 77
+
+/** struct veil - by which the path to the home leads there no more */
+static const struct veil {
+	const char *name;
+	bool is_chroot;
+	bool is_elsewhere;
+} veils[] = { { "hidden", false, false }, { "elsewhere", false, true }, { "chroot", true, false } };
+
+static const struct veil *veil;
+static int root_fd;
+
+static void have_own_mounts(void)
+{
+	root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if ((unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		_exit(NO_MOUNTS);
+}
+
+/* A process of its own under each, in a group of its own. */
+static void under_each(void (*body)(void))
+{
+	NEEDS("unshare");
+	close(stand_alone());
+	for (veil = veils; veil < veils + 3; veil++) {
+		int status = apart(body);
+
+		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_MOUNTS)
+			cr_skip_test("skipped: there are no mounts of one's own here");
+		cr_expect(zero(int, status), "%s", veil->name);
+	}
+}
+
+static void draw(void)
+{
+	if (veil->is_chroot) {
+		CHECK(chroot("/dev") == 0 && chdir("/") == 0);
+		return;
+	}
+	if (veil->is_elsewhere)
+		CHECK(mount("/sys/fs/cgroup", "/tmp", NULL, MS_BIND | MS_REC, NULL) == 0);
+	CHECK(mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL) == 0);
+}
+
+static void lift(void)
+{
+	if (veil->is_chroot)
+		CHECK(fchdir(root_fd) == 0 && chroot(".") == 0);
+	else
+		CHECK(umount("/sys/fs/cgroup") == 0);
+}
+
+static struct carom_cgroup_limits some_limits(void)
+{
+	struct carom_cgroup_limits limits = CAROM_CGROUP_LIMITS();
+
+	if (controllers_of(base) & CAROM_CGROUP_PIDS)
+		limits.process_count = 7;
+	return limits;
+}
+
+static struct carom_cgroup *new_limited(struct carom_cgroup *parent, bool holds_groups)
+{
+	struct carom_cgroup_limits limits = some_limits();
+	struct carom_cgroup *group = NULL;
+
+	CHECK(carom_cgroup_new(&(struct carom_cgroup_options){ .parent = parent,
+							       .limits = &limits,
+							       .holds_groups = holds_groups },
+			       NULL, &group) == 0);
+	return group;
+}
+
+static void go_on_with_groups(void)
+{
+	struct carom_cgroup *first, *second, *inner;
+	struct carom_cgroup_limits limits;
+
+	base = stand_alone();
+	have_own_mounts();
+	first = new_limited(NULL, false);
+	limits = some_limits();
+	limits.process_count += limits.process_count > 0;
+	draw();
+	CHECK(carom_cgroup_set_limits(first, &limits, NULL) == 0);
+	inner = new_limited(first, false);
+	second = new_limited(NULL, false);
+	CHECK(groups_in(base) == 1); /* no other home */
+	CHECK(groups_in(carom_cgroup_fd(first)) == 1);
+	inner = carom_cgroup_free(inner);
+	second = carom_cgroup_free(second);
+	CHECK(carom_cgroup_home_leave() == 0);
+	CHECK(groups_in(base) == 0);
+	first = carom_cgroup_free(first);
+}
+
+Test(cgroup_home, out_of_sight_is_found_from_a_group_in_it)
+{
+	under_each(go_on_with_groups);
+}
+
+static void leave_without_groups(void)
+{
+	base = stand_alone();
+	have_own_mounts();
+	CHECK(get(0) == 0);
+	draw();
+	CHECK(carom_cgroup_home_leave() == -ENOENT);
+	CHECK(carom_cgroup_home_leave() == -ENOENT);
+	CHECK(groups_in(base) == 1);
+	if (veil->is_elsewhere) {
+		CHECK(get(0) == 0); /* another, which takes the first one along */
+		CHECK(groups_in(base) == 2);
+		CHECK(carom_cgroup_home_leave() == 0);
+		CHECK(groups_in(base) == 0);
+		return;
+	}
+	lift();
+	CHECK(carom_cgroup_home_leave() == 0);
+	CHECK(groups_in(base) == 0);
+}
+
+Test(cgroup_home, out_of_sight_with_no_group_in_it_is_said_to_stay)
+{
+	under_each(leave_without_groups);
+}
+
+static void go_on_in_whole(void)
+{
+	struct carom_cgroup *whole, *one, *other;
+	struct carom_cgroup_limits limits;
+	int before;
+
+	base = stand_alone();
+	have_own_mounts();
+	limits = some_limits();
+	CHECK(get(0) == 0);
+	before = count_fds();
+	whole = new_limited(NULL, true);
+	one = new_limited(whole, false);
+	CHECK(count_fds() == before + 1);
+	draw();
+	other = new_limited(whole, false);
+	CHECK(carom_cgroup_is_populated(whole) == 0);
+	one = carom_cgroup_free(one);
+	other = carom_cgroup_free(other);
+	one = new_limited(whole, false);
+	CHECK(carom_cgroup_set_limits(whole, &limits, NULL) == 0);
+	whole = carom_cgroup_free(whole);
+	CHECK(carom_cgroup_count() == 2);
+	one = carom_cgroup_free(one);
+	CHECK(carom_cgroup_count() == 0);
+	if (veil->is_chroot)
+		lift(); /* to where there is /proc */
+	CHECK(count_fds() == before);
+}
+
+/* Nor does a group that holds others need a descriptor, or a path. */
+Test(cgroup_home, a_group_of_groups_is_found_from_one_in_it)
+{
+	under_each(go_on_in_whole);
 }
 
 /* --- homes in homes ---------------------------------------------------- */
