@@ -34,7 +34,9 @@
 static int make_whole(struct carom_pool *pool, const struct carom_cgroup_limits *limits,
 		      char *reason)
 {
-	struct carom_cgroup_options options = { .name = "pool", .limits = limits };
+	struct carom_cgroup_options options = { .name = "pool",
+						.limits = limits,
+						.holds_groups = true };
 	int r = carom_cgroup_new(&options, reason, &pool->groups.whole);
 
 	if (r == 0)

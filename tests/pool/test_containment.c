@@ -674,22 +674,11 @@ Test(containment, an_idle_pool_with_limits_is_woken_by_nothing, .timeout = 60)
  * The whole library comes to have no more than @most open in a program with one pool, busy with a
  * task for each worker; what a birth needs is gone soon after it.
  */
-static void count_with(uint64_t worker_count, const struct rung *rung, int most)
+static void count_busy(struct carom_pool *pool, uint64_t worker_count, int most)
 {
-	struct carom_pool_options options = CAROM_POOL_OPTIONS(.worker_count = worker_count);
 	struct carom_result *results[32];
-	struct carom_pool *pool = NULL;
 	int64_t mib = 1;
 
-	if (rung) {
-		options.max_memory_per_child_bytes = CAROM_MIB(64);
-		options.memory_rungs = rung->bit; /* and no other */
-		pool = try_pool(rung, options);
-	} else {
-		CHECK(carom_pool_new(&options, &pool) == 0);
-	}
-	if (!pool)
-		return;
 	for (uint64_t i = 0; i < worker_count; i++)
 		CHECK(carom_pool_apply_async(pool, eat, &mib, sizeof(mib), NULL, &results[i]) == 0);
 	for (uint64_t i = 0; i < worker_count; i++)
@@ -702,6 +691,44 @@ static void count_with(uint64_t worker_count, const struct rung *rung, int most)
 	for (uint64_t i = 0; i < worker_count; i++)
 		carom_result_free(results[i]);
 	carom_pool_free(pool);
+}
+
+static void count_with(uint64_t worker_count, const struct rung *rung, int most)
+{
+	struct carom_pool_options options = CAROM_POOL_OPTIONS(.worker_count = worker_count);
+	struct carom_pool *pool = NULL;
+
+	if (rung) {
+		options.max_memory_per_child_bytes = CAROM_MIB(64);
+		options.memory_rungs = rung->bit; /* and no other */
+		pool = try_pool(rung, options);
+	} else {
+		CHECK(carom_pool_new(&options, &pool) == 0);
+	}
+	if (!pool)
+		return;
+	count_busy(pool, worker_count, most);
+}
+
+/* The group of all of them costs nothing beside those of the workers that stand in it. */
+static void count_limited(uint64_t worker_count, uint64_t mib, int most)
+{
+	struct carom_cgroup_limits all =
+		CAROM_CGROUP_LIMITS(.process_count = 200, .memory_bytes = 8 * CAROM_MIB(mib));
+	struct carom_pool_options options =
+		CAROM_POOL_OPTIONS(.worker_count = worker_count, .pool_limits = &all,
+				   .worker_limits = &CAROM_CGROUP_LIMITS(.process_count = 20),
+				   .max_memory_per_child_bytes = CAROM_MIB(mib));
+	struct carom_pool *pool = NULL;
+	int r;
+
+	if (mib > 0)
+		options.memory_rungs = CAROM_RUNG_CGROUP | CAROM_RUNG_SAMPLING;
+	r = carom_pool_new(&options, &pool);
+	if (r < 0)
+		fprintf(stderr, "skipped: limits of the whole pool: %s\n", strerror(-r));
+	else
+		count_busy(pool, worker_count, most);
 }
 
 static void count_descriptors(const uint64_t *counts, size_t count_count)
@@ -735,12 +762,33 @@ static void count_of_one(void)
 	count_descriptors((uint64_t[]){ 1 }, 1);
 }
 
+static void count_in_groups(void)
+{
+	int before;
+
+	stand_alone_where_possible();
+	before = count_fds();
+	for (uint64_t count = 1; count <= 4; count += 3) {
+		count_limited(count, 0, before + 3 * (int)count + 8);
+		count_limited(count, 64, before + 3 * (int)count + 8);
+		carom_cgroup_bury_until(carom_deadline_after(CAROM_SECONDS(20)));
+	}
+}
+
 Test(containment, costs_at_most_three_descriptors_for_a_worker_and_eight, .timeout = 120)
 {
 	cr_expect(zero(int, apart(count_of_some)));
 	cr_expect(zero(int, apart_with("CAROM_LOOP", "epoll", count_of_one)));
 	cr_expect(zero(int, apart_with("CAROM_DENY", "io_uring_futex", count_of_one)));
 	cr_expect(zero(int, apart_with("CAROM_DENY", "clone3", count_of_one)));
+}
+
+Test(containment, costs_no_more_with_limits_of_the_whole_pool, .timeout = 120)
+{
+	cr_expect(zero(int, apart(count_in_groups)));
+	cr_expect(zero(int, apart_with("CAROM_LOOP", "epoll", count_in_groups)));
+	cr_expect(zero(int, apart_with("CAROM_DENY", "io_uring_futex", count_in_groups)));
+	cr_expect(zero(int, apart_with("CAROM_DENY", "clone3", count_in_groups)));
 }
 
 static void kill_many(void)
