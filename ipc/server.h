@@ -48,7 +48,12 @@
  * ends, by its death, too.
  *
  * With a key only who has it is let in; who is may do whatever the registered types allow. The
- * connection is neither encrypted nor signed.
+ * connection is neither encrypted nor signed. An AF_UNIX socket is a file besides, which says who
+ * may connect: a server's own user alone, unless somebody changes its mode. Another user is served
+ * through the socket alone, and shares no memory with the server.
+ *
+ * As many clients are let in as the server's process may have descriptors (RLIMIT_NOFILE). One more
+ * waits until another leaves, or until its deadline; those who are in notice nothing.
  */
 #ifndef CAROM_IPC_SERVER_H
 #define CAROM_IPC_SERVER_H

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "core/points.h"
 
@@ -145,6 +146,75 @@ Test(managed_chute, is_given_back_with_its_client)
 	while (count_chutes(carom_manager_pid(manager)) > before && carom_now() < deadline_ns)
 		usleep(1000);
 	cr_expect(eq(int, count_chutes(carom_manager_pid(manager)), before));
+}
+
+static int become_somebody_else(void)
+{
+	/* and see what one has, all the same */
+	return setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0 ||
+			       prctl(PR_SET_DUMPABLE, 1) < 0
+		       ? -1
+		       : 0;
+}
+
+/* With the key of its parent. Return: what went wrong first; 0: nothing */
+static int work_as_somebody_else(const char *path)
+{
+	MANAGER manager = NULL;
+	PROXY list = NULL;
+
+	if (become_somebody_else() < 0)
+		return 1;
+	if (carom_manager_new(&CAROM_MANAGER_OPTIONS(.path = path), &manager) < 0 ||
+	    carom_manager_connect(manager, in_time()) < 0)
+		return 2;
+	if (carom_manager_create(manager, "list", in_time(), &list, "") < 0)
+		return 3;
+	for (int i = 0; i < 100; i++)
+		if (append(list, i) < 0)
+			return 4;
+	return count_chutes(getpid()) == 0 ? 0 : 5;
+}
+
+/* The socket is a file, which says who may connect. Return: as above */
+static int be_refused_as_somebody_else(const char *path)
+{
+	MANAGER manager = NULL;
+
+	if (become_somebody_else() < 0)
+		return 1;
+	if (carom_manager_new(&CAROM_MANAGER_OPTIONS(.path = path), &manager) < 0)
+		return 2;
+	return carom_manager_connect(manager, in_time()) == -EACCES ? 0 : 3;
+}
+
+static int in_a_child(int (*function)(const char *path), const char *path)
+{
+	pid_t pid = child();
+
+	if (pid == 0)
+		_exit(function(path));
+	return ended(pid);
+}
+
+/* Another user with the key is served, where the file of the socket lets it, and shares no memory. */
+Test(managed_chute, is_not_had_by_another_user)
+{
+	char place[] = "/tmp/carom-test-chute-XXXXXX", path[64];
+	MANAGER manager = NULL;
+
+	if (geteuid() != 0)
+		cr_skip_test("skipped: only root can become somebody else");
+	cr_assert(ne(ptr, mkdtemp(place), NULL));
+	cr_assert(zero(int, chmod(place, 0755)));
+	snprintf(path, sizeof(path), "%s/socket", place);
+	cr_assert(zero(int, carom_manager_new(&CAROM_MANAGER_OPTIONS(.path = path), &manager)));
+	cr_assert(zero(int, carom_manager_start(manager)));
+	cr_expect(zero(int, in_a_child(be_refused_as_somebody_else, path)));
+	cr_assert(zero(int, chmod(path, 0666)));
+	cr_expect(zero(int, in_a_child(work_as_somebody_else, path)));
+	manager = carom_manager_free(manager);
+	cr_expect(zero(int, rmdir(place)));
 }
 
 /* ---- what goes which way ---- */
