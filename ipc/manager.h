@@ -128,8 +128,9 @@ CAROM_API int carom_manager_start(struct carom_manager *manager);
  * Again, where it is connected: anew. Proxies that were made before stay what they are, and those
  * over a connection that is lost stay dead: get others.
  * Context: MT-Safe, AS-Unsafe heap. Blocks.
- * Return: 0; -EALREADY: this manager has a server of its own; -ESHUTDOWN; -EPROTO: it speaks
- * another version; -EOPNOTSUPP: libcbor cannot be loaded here; or as carom_client_connect().
+ * Return: 0; -EALREADY: this manager has a server of its own; -ESHUTDOWN; -ETIMEDOUT, too: the
+ * server has no descriptor left for one client more; -EPROTO: it speaks another version;
+ * -EOPNOTSUPP: libcbor cannot be loaded here; or as carom_client_connect().
  */
 CAROM_API int carom_manager_connect(struct carom_manager *manager, uint64_t deadline_ns);
 
