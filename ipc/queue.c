@@ -20,6 +20,10 @@
  *   Q7  It is not the end as long as a task is at work that would come back if its consumer
  *       died. But who has such a task himself does not wait for it, so no two of them wait for
  *       each other.
+ *   Q8  Whose row is marked as dead neither puts nor gets: it is asked under the lock. Who buries has
+ *       both locks, and rings all bells. So what one of the dead has put, or got, before it could
+ *       ring, is rung for by who buries it. Without that: it is killed; its row is marked, and
+ *       buried; a thread of it that still runs puts, and ends; all sleep.
  *
  * The deaths:
  *
@@ -350,6 +354,8 @@ static int put_now(struct carom_queue *queue, const struct message *message, uin
 
 	if (__builtin_expect(life != QUEUE_OPEN, 0))
 		return life == QUEUE_ABORTED ? -ECANCELED : -ESHUTDOWN;
+	if (!carom_queue_is_alive(queue))
+		return -ECANCELED; /* Q8: this process is about to end */
 	if (state->needs_consumers && are_gone(queue, QUEUE_CONSUMER, 1))
 		return -EPIPE;
 	*ret_flags = QUEUE_BELL_WAITED;
@@ -511,8 +517,8 @@ static int get_now(struct carom_queue *queue, struct place *place)
 
 	if (__builtin_expect(life >= QUEUE_SHUT_NOW, 0))
 		return life == QUEUE_ABORTED ? -ECANCELED : -ESHUTDOWN;
-	if (state->tasks && !carom_queue_is_alive(queue))
-		return -ECANCELED; /* Q4: this process is about to end */
+	if (!carom_queue_is_alive(queue))
+		return -ECANCELED; /* Q4, Q8: this process is about to end */
 	if (state->tasks && atomic_load(&state->returned) > 0)
 		return carom_queue_take_returned(queue, queue->base.name, place->buffer,
 						 place->capacity, &place->size);

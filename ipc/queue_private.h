@@ -335,7 +335,7 @@ int carom_queue_lock_get(struct carom_queue *queue, uint64_t deadline_ns);
 /** carom_queue_bury() - see to all that the dead have left; with neither lock */
 void carom_queue_bury(struct carom_queue *queue);
 
-/** carom_queue_is_alive() - may this process still change what is counted? With the getters' lock */
+/** carom_queue_is_alive() - may this process still change anything? With either lock */
 bool carom_queue_is_alive(const struct carom_queue *queue);
 
 /* ---- for who waits for several things at once: ipc/queue_watch.c ---- */

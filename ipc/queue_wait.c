@@ -233,7 +233,8 @@ bool carom_queue_is_alive(const struct carom_queue *queue)
 	return carom_roll_lives(queue->base.roll, queue->base.name);
 }
 
-static void bury_one(struct carom_queue *queue, uint32_t name)
+/* Q8: not @is_last: it is done again, with both locks */
+static void bury_one(struct carom_queue *queue, uint32_t name, bool is_last)
 {
 	struct carom_roll *roll = queue->base.roll;
 
@@ -242,19 +243,25 @@ static void bury_one(struct carom_queue *queue, uint32_t name)
 	CAROM_POINT("queue.burying");
 	carom_queue_ring_all(queue);
 	CAROM_POINT("queue.told");
-	carom_primitive_bury(&queue->base, name);
+	if (is_last)
+		carom_primitive_bury(&queue->base, name);
 }
 
 void carom_queue_bury(struct carom_queue *queue)
 {
 	const struct carom_roll *roll = queue->base.roll;
 	uint32_t mine = carom_primitive_name(&queue->base);
+	bool may_put;
 
 	if (!carom_roll_next_dead(roll, 0, mine))
 		return;
-	if (carom_queue_lock_get(queue, CAROM_PASSED) < 0)
-		return; /* somebody was stopped: the row is still there at the next look */
-	carom_roll_each_dead(roll, mine, name)
-		bury_one(queue, name);
-	carom_mutex_release(&queue->state->get_lock);
+	may_put = carom_queue_lock_put(queue, CAROM_PASSED) == 0;
+	/* if somebody was stopped with a lock the row is still there at the next look */
+	if (carom_queue_lock_get(queue, CAROM_PASSED) == 0) {
+		carom_roll_each_dead(roll, mine, name)
+			bury_one(queue, name, may_put);
+		carom_mutex_release(&queue->state->get_lock);
+	}
+	if (may_put)
+		carom_mutex_release(&queue->state->put_lock);
 }
