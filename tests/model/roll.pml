@@ -53,7 +53,7 @@ byte decided;
 
 #ifdef PATIENT
 #define IMPATIENT false
-#else
+#elif !defined(IMPATIENT) /* when one may give up waiting */
 #define IMPATIENT (me == 0)
 #endif
 
