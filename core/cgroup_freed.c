@@ -22,6 +22,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/cgroup_file.h"
@@ -35,6 +36,7 @@
 #include "core/points.h"
 #include "core/service.h"
 #include "core/time.h"
+#include "core/timespec.h"
 
 #define SLICE_NS CAROM_MILLISECONDS(20)
 
@@ -84,6 +86,15 @@ void carom_cgroup_destroy(struct carom_cgroup *group)
 
 /* --- with the lock: removing ------------------------------------------- */
 
+/*
+ * Read-only, the file system says so before it looks whether there is anything. One that somebody
+ * else has removed would have news for ever.
+ */
+static bool is_removed(const struct carom_cgroup *group, int fd, int r)
+{
+	return r == 0 || (r == -EROFS && !carom_cgroup_file_is(fd, group->id));
+}
+
 /* G1. Return: is it gone? */
 static bool try_remove(struct carom_cgroup *group)
 {
@@ -98,7 +109,7 @@ static bool try_remove(struct carom_cgroup *group)
 		carom_cgroup_events_populated(group->events_fd); /* G4 */
 	snprintf(name, sizeof(name), "../%s", group->name);
 	CAROM_POINT("cgroup.removing");
-	if (fd < 0 || carom_cgroup_remove(fd, name) < 0)
+	if (fd < 0 || !is_removed(group, fd, carom_cgroup_remove(fd, name)))
 		return false;
 	carom_cgroup_living_remove(group);
 	group_count--;
@@ -196,19 +207,32 @@ static int watched_fd(void)
 	return fd;
 }
 
-/* It is one of many, and a loop may take its news first or close it: so no wait is long. */
+/*
+ * It is one of many, and a loop may take its news first or close it: so no wait is long. What
+ * was closed behind our back, or is another's by now, has news at once, but of nothing.
+ */
+static size_t wait_for_news(int fd, size_t left, uint64_t deadline_ns)
+{
+	int r = carom_descriptor_wait_for(fd, POLLPRI, deadline_ns);
+	size_t now_left = carom_cgroup_bury();
+	struct timespec deadline = carom_timespec(deadline_ns);
+
+	if (r != -ETIMEDOUT && now_left == left)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL);
+	return now_left;
+}
+
 size_t carom_cgroup_bury_until(uint64_t deadline_ns)
 {
-	size_t left;
+	size_t left = carom_cgroup_bury();
 
-	while ((left = carom_cgroup_bury()) > 0 && carom_now() < deadline_ns) {
+	while (left > 0 && carom_now() < deadline_ns) {
 		uint64_t soon_ns = carom_deadline_after(SLICE_NS);
 		int fd = watched_fd();
 
 		if (fd < 0)
 			break;
-		carom_descriptor_wait_for(fd, POLLPRI,
-					  soon_ns < deadline_ns ? soon_ns : deadline_ns);
+		left = wait_for_news(fd, left, soon_ns < deadline_ns ? soon_ns : deadline_ns);
 	}
 	return left;
 }

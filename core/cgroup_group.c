@@ -36,6 +36,13 @@ bool carom_cgroup_is_own(const struct carom_cgroup *group)
 	return carom_origin_is(group->origin);
 }
 
+/* What went well in the end may have failed before. */
+static void clear(char *reason)
+{
+	if (reason)
+		reason[0] = '\0';
+}
+
 /* --- the beginning ----------------------------------------------------- */
 
 static int make_directory(struct carom_cgroup *group, int parent_fd, const char *name)
@@ -164,8 +171,6 @@ static int make_in(struct carom_cgroup *group, const char *name, char *reason)
 	if (r == -ENOENT || r == -EBADF) {
 		carom_closep(&group->fd);
 		free(carom_take_ptr(group->path));
-		if (reason)
-			reason[0] = '\0';
 		carom_cgroup_home_lost();
 		r = make_in_home(group, name, reason);
 	}
@@ -193,6 +198,7 @@ int carom_cgroup_new(const struct carom_cgroup_options *options, char *reason,
 		carom_cgroup_destroy(group);
 		return r;
 	}
+	clear(reason);
 	group->origin = carom_origin();
 	carom_cgroup_enlist(group);
 	*ret_group = group;
@@ -236,9 +242,11 @@ int carom_cgroup_set_limits(struct carom_cgroup *group, const struct carom_cgrou
 		r = hand_down(group->parent, controllers, reason);
 	if (r == 0)
 		r = carom_cgroup_limits_write(fd, group->path, &group->limits, &ours, reason);
-	if (r == 0)
-		group->limits = ours;
-	return r;
+	if (r < 0)
+		return r;
+	clear(reason);
+	group->limits = ours;
+	return 0;
 }
 
 /* --- its processes ----------------------------------------------------- */

@@ -50,7 +50,8 @@ struct carom_cgroup_options {
 /**
  * carom_cgroup_new() - make a group
  * @reason:    on failure, a sentence for people without a full stop: which file, what is
- *             missing and what helps; has CAROM_CGROUP_REASON_SIZE bytes. NULL: nobody asks
+ *             missing and what helps; else empty. Has CAROM_CGROUP_REASON_SIZE bytes.
+ *             NULL: nobody asks
  * @ret_group: the caller's, ended by carom_cgroup_free()
  *
  * The first one moves this process into a group below its own, and where limits need

@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/cgroup_file.h"
@@ -470,6 +471,45 @@ Test(cgroup_home, is_made_anew_when_it_was_taken_away)
 	expect_another();
 }
 
+static void make_twice(void)
+{
+	char reason[CAROM_CGROUP_REASON_SIZE] = "";
+	struct carom_cgroup *group;
+
+	base = stand_alone();
+	CHECK(carom_cgroup_new(&(struct carom_cgroup_options){ .name = "worker" }, reason,
+			       &group) == 0);
+	CHECK(reason[0] == '\0'); /* of the first try */
+	carom_cgroup_free(group);
+	CHECK(carom_cgroup_home_leave() == 0);
+}
+
+/* While it is looked at. */
+Test(cgroup_home, that_is_taken_away_leaves_no_reason_behind)
+{
+	int status = -1, its_base;
+	char name[64];
+	pid_t pid;
+
+	base = stand_alone();
+	if (carom_point_arm_once("cgroup.base_enabled", 1, SIGSTOP) == -EOPNOTSUPP)
+		cr_skip_test("skipped: built without -Dpoints=true");
+	pid = start(make_twice);
+	cr_assert(eq(int, waitpid(pid, &status, WUNTRACED), pid));
+	cr_assert(ne(int, WIFSTOPPED(status), 0), "%x", status);
+	carom_point_disarm_all();
+	snprintf(name, sizeof(name), "../test-%d", pid);
+	its_base = openat(base, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cr_assert(
+		zero(int, carom_cgroup_file_write_number(its_base, "cgroup.procs", (uint64_t)pid)));
+	snprintf(name, sizeof(name), "carom-%d.0", pid);
+	cr_assert(zero(int, carom_cgroup_remove(its_base, name)));
+	close(its_base);
+	kill(pid, SIGCONT);
+	cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+	cr_expect(zero(int, status));
+}
+
 /* As a program does that has the same pid, in another pid namespace. */
 Test(cgroup_home, is_not_what_somebody_else_has_made_in_its_place)
 {
@@ -529,18 +569,22 @@ static void have_own_mounts(void)
 		_exit(NO_MOUNTS);
 }
 
-/* A process of its own under each, in a group of its own. */
+/* A process of its own, in a group of its own. */
+static void under(void (*body)(void))
+{
+	int status = apart(body);
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_MOUNTS)
+		cr_skip_test("skipped: there are no mounts of one's own here");
+	cr_expect(zero(int, status), "%s", veil->name);
+}
+
 static void under_each(void (*body)(void))
 {
 	NEEDS("unshare");
 	close(stand_alone());
-	for (veil = veils; veil < veils + 3; veil++) {
-		int status = apart(body);
-
-		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_MOUNTS)
-			cr_skip_test("skipped: there are no mounts of one's own here");
-		cr_expect(zero(int, status), "%s", veil->name);
-	}
+	for (veil = veils; veil < veils + 3; veil++)
+		under(body);
 }
 
 static void draw(void)
@@ -671,6 +715,78 @@ static void go_on_in_whole(void)
 Test(cgroup_home, a_group_of_groups_is_found_from_one_in_it)
 {
 	under_each(go_on_in_whole);
+}
+
+/* --- the end of groups ------------------------------------------------- */
+
+/* One that was populated when it was freed; until the caller ends who is in it. */
+static pid_t free_populated(char *name, size_t size)
+{
+	struct carom_cgroup *group = new_group(NULL);
+	pid_t pid = start(stay);
+
+	CHECK(carom_cgroup_admit(group, pid) == 0);
+	snprintf(name, size, "%s", carom_cgroup_path(group) + strlen(getenv(BASE_VARIABLE)) + 1);
+	carom_cgroup_free(group);
+	CHECK(carom_cgroup_bury() == 1);
+	return pid;
+}
+
+static void lose_to_somebody(void)
+{
+	const char *mounted = getenv(BASE_VARIABLE);
+	char name[256], *in_base;
+	pid_t pid;
+
+	base = stand_alone(); /* on the mount that stays as it is */
+	have_own_mounts();
+	CHECK(mount(mounted, mounted, NULL, MS_BIND, NULL) == 0);
+	pid = free_populated(name, sizeof(name));
+	end(pid);
+	in_base = strchr(name, '/');
+	CHECK(in_base && carom_cgroup_remove(base, in_base + 1) == 0);
+	CHECK(mount(NULL, mounted, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0);
+	CHECK(carom_cgroup_bury() == 0);
+	CHECK(mount(NULL, mounted, NULL, MS_REMOUNT | MS_BIND, NULL) == 0);
+	CHECK(carom_cgroup_home_leave() == 0);
+	CHECK(groups_in(base) == 0);
+}
+
+Test(cgroup_home, of_a_group_that_is_gone_is_told_so_where_nothing_can_be_written)
+{
+	NEEDS("unshare");
+	close(stand_alone());
+	veil = veils;
+	under(lose_to_somebody);
+}
+
+static uint64_t own_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * CAROM_NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static void wait_without_descriptors(void)
+{
+	char name[256];
+	uint64_t before;
+	pid_t pid;
+
+	close(stand_alone());
+	pid = free_populated(name, sizeof(name));
+	carom_fd_close_except(NULL, 0);
+	before = own_cpu_ns();
+	CHECK(carom_cgroup_bury_until(carom_deadline_after(CAROM_SECONDS(1))) == 1);
+	CHECK(own_cpu_ns() - before < CAROM_NS_PER_SEC / 2); /* in slices, not at once again */
+	end(pid);
+}
+
+Test(cgroup_home, waits_and_does_not_spin_for_groups_whose_descriptors_are_lost)
+{
+	close(stand_alone());
+	cr_expect(zero(int, apart(wait_without_descriptors)));
 }
 
 /* --- homes in homes ---------------------------------------------------- */
