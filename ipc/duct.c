@@ -71,6 +71,19 @@
  * Where a line takes 100 ns from one processor to the other, a message took 115 ns, and one of
  * a batch 37: each waited for its own lines, and for the index. They are asked for ahead now
  * (ipc/ring_record.h), and the index is looked at for many (ipc/duct_receive.c): 34 and 19 ns.
+ *
+ * There and back each message waits for its lines: 200 to 240 ns for 8 bytes where Boost's bare
+ * queue took 190 to 210, and 280 where that took 185, at times when the processors do less in the
+ * same time, though lines come as fast. What is more than lines are four locked instructions each
+ * way: between a message that is seen and the answer that is told of stand the release, one lock
+ * given back, the other one got, and the index.
+ *
+ * One of 64 KiB by copy is 1,024 lines that the sender takes back from who has read them, and the
+ * receiver gets from who has written them: 1.24 us, 1.2 ns a line, where memcpy(3) in the cache of one
+ * processor takes 0.56. What was tried: buffers of 128 KiB 1.55 us, 512 KiB 1.22, 1 MiB 1.19, 2 MiB
+ * 1.2 to 1.8; records of whole lines, 4 % more. A bare ring of two indices took 1.6 us at best, the
+ * same by "rep movsb" as by memcpy(3), no less by AVX2 and AVX-512, and more by stores past the cache.
+ * (AMD EPYC, two processors of a virtual machine, where a line goes there and back in 110 ns.)
  */
 #include "ipc/duct.h"
 
