@@ -44,10 +44,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/cond_wait.h"
 #include "core/log.h"
@@ -65,6 +67,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t nobody_loads = PTHREAD_COND_INITIALIZER;
 static uint32_t loader_count;
 static atomic_bool is_settled;
+static _Thread_local int last_error;
 static _Atomic uint64_t image_count;
 
 static const char *name_after(const char *name)
@@ -144,17 +147,49 @@ static uint32_t count_images(void *library)
 
 /* ---- loading ---- */
 
-/* Return: all of it, or NULL and dlerror() says why; never closed */
+/* Of whom it lacks, the loader says so only in words, and of a descriptor not always. */
+static int lack_of(int loader_error)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		return -errno;
+	if (fd >= 0)
+		close(fd);
+	return loader_error == ENOMEM ? -ENOMEM : -EOPNOTSUPP;
+}
+
+static int note_failure(struct carom_annex *annex, int loader_error)
+{
+	const char *text = dlerror(); /* of this thread */
+	char *why, *first = NULL;
+	int r = lack_of(loader_error);
+
+	if (r != -EOPNOTSUPP)
+		return r;
+	why = strdup(text ? text : "the loader does not say why");
+	if (!atomic_compare_exchange_strong(&annex->why, &first, why))
+		free(why);
+	return r;
+}
+
+/* Return: all of it, never closed; or NULL and last_error */
 static void **open_it(struct carom_annex *annex)
 {
 	void **symbols = calloc(count_names(annex), sizeof(*symbols));
-	void *older = symbols ? dlopen(annex->soname, RTLD_NOW | RTLD_NOLOAD) : NULL;
-	void *library = symbols ? dlopen(annex->soname, RTLD_NOW | RTLD_LOCAL) : NULL;
+	void *older, *library;
 
+	last_error = -ENOMEM;
+	if (!symbols)
+		return NULL;
+	older = dlopen(annex->soname, RTLD_NOW | RTLD_NOLOAD);
+	errno = 0;
+	library = dlopen(annex->soname, RTLD_NOW | RTLD_LOCAL);
 	if (library && !older && !atomic_exchange(&annex->is_counted, true))
 		atomic_fetch_add(&image_count, count_images(library));
 	if (library && find_all(library, annex, symbols))
 		return symbols;
+	last_error = note_failure(annex, errno);
 	free(symbols);
 	return NULL;
 }
@@ -170,8 +205,11 @@ static void **load(struct carom_annex *annex)
 	void **symbols = atomic_load_explicit(&annex->symbols, memory_order_acquire);
 	void **first = NULL;
 
-	if (symbols || atomic_load(&is_settled))
+	if (symbols)
 		return symbols;
+	last_error = -EOPNOTSUPP;
+	if (atomic_load(&is_settled) || atomic_load(&annex->why))
+		return NULL;
 	carom_annexes_enter();
 	symbols = open_it(annex);
 	/* X1; another thread may have come first, with the same */
@@ -191,9 +229,9 @@ static void tell(struct carom_annex *annex, const char *why)
 				"%s cannot be used: %s", annex->soname, why);
 }
 
-static const char *reason(void)
+static const char *reason(struct carom_annex *annex)
 {
-	const char *why = atomic_load(&is_settled) ? NULL : dlerror(); /* of this thread */
+	const char *why = atomic_load(&annex->why);
 
 	return why ? why : "it was not loaded while it could be";
 }
@@ -202,9 +240,14 @@ void *carom_annex_symbols(struct carom_annex *annex)
 {
 	void **symbols = load(annex);
 
-	if (!symbols)
-		tell(annex, reason());
+	if (!symbols && last_error == -EOPNOTSUPP)
+		tell(annex, reason(annex));
 	return symbols;
+}
+
+int carom_annex_error(void)
+{
+	return last_error;
 }
 
 void carom_annexes_load(void)

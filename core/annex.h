@@ -21,10 +21,12 @@
  *	const struct carom_nettle *nettle = carom_nettle();
  *
  *	if (!nettle)
- *		return -EOPNOTSUPP;	// the log says why
+ *		return carom_annex_error();	// the log says why
  *	nettle->nettle_hmac_digest(...);
  *
- * Once loaded it stays. What was not loaded is tried again by the next call.
+ * Once loaded it stays. What there is not is remembered: the loader maps what it finds before
+ * it misses something, and whoever looks at what was loaded would take that for news. What could
+ * not be loaded for want of descriptors or memory is tried again by the next call.
  */
 #ifndef CAROM_CORE_ANNEX_H
 #define CAROM_CORE_ANNEX_H
@@ -42,6 +44,7 @@
  * @purpose: what there is not without it, for people
  * @names:   what is used of it, each with its NUL; then an empty one
  * @symbols: where these are, in that order; NULL until all were found
+ * @why:     there is none; NULL: that is not known
  * @is_told: the log has been told that it cannot be loaded
  * @is_counted: in carom_annexes_image_count()
  */
@@ -50,12 +53,20 @@ struct carom_annex {
 	const char *purpose;
 	const char *names;
 	_Atomic(void **) symbols;
+	_Atomic(char *) why;
 	atomic_bool is_told;
 	atomic_bool is_counted;
 } __attribute__((aligned(CAROM_ANNEX_SIZE)));
 
 /** carom_annex_symbols() - load it, if it is not yet. NULL: it cannot be. MT-Safe. */
 void *carom_annex_symbols(struct carom_annex *annex);
+
+/**
+ * carom_annex_error() - why the last one that this thread asked for and did not get was not there
+ *
+ * Return: -EOPNOTSUPP; -EMFILE, -ENFILE or -ENOMEM, and then the log was told nothing.
+ */
+int carom_annex_error(void);
 
 /**
  * carom_annexes_load() - all that this program is linked with

@@ -423,7 +423,7 @@ static int need_seccomp(char *text, size_t size)
 	if (carom_seccomp())
 		return 0;
 	snprintf(text, size, "libseccomp cannot be loaded");
-	return -EOPNOTSUPP;
+	return carom_annex_error();
 }
 
 static int check_name(const char *name, char *text, size_t size)

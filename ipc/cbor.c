@@ -337,7 +337,7 @@ int carom_cbor_load(const void *data, size_t size, uint32_t depth_max,
 	const unsigned char *bytes = data;
 
 	if (!libcbor)
-		return -EOPNOTSUPP;
+		return carom_annex_error();
 	if (depth_max > CAROM_CBOR_DEPTH_MAX)
 		reader.depth_max = CAROM_CBOR_DEPTH_MAX;
 	while (!reader.root && !reader.error) {
@@ -416,7 +416,7 @@ static void put_head(struct carom_cbor *cbor, encode_fn *encode, uint64_t number
 	size_t size;
 
 	if (!libcbor) {
-		fail_writing(cbor, -EOPNOTSUPP);
+		fail_writing(cbor, carom_annex_error());
 		return;
 	}
 	size = encode(libcbor, number, head, sizeof(head));

@@ -27,7 +27,7 @@ int carom_secret_take(const struct carom_auth_options *options, struct carom_sec
 	    options->reserved[1] || options->reserved[2])
 		return -EINVAL;
 	if (!carom_nettle())
-		return -EOPNOTSUPP;
+		return carom_annex_error();
 	*ret_secret = (struct carom_secret){ options->key, options->key_size, digest,
 					     options->is_md5_refused };
 	return 0;

@@ -169,7 +169,9 @@ int carom_line_new(const struct carom_client_options *options,
 	line->depth_max = limits->depth_max;
 	line->silence_ns = limits->silence_ns;
 	line->buffer = malloc(CAROM_LINE_BUFFER_SIZE);
-	r = !line->buffer ? -ENOMEM : carom_libcbor() ? copy_place(line, options) : -EOPNOTSUPP;
+	r = !line->buffer     ? -ENOMEM
+	    : carom_libcbor() ? copy_place(line, options)
+			      : carom_annex_error();
 	if (r == 0)
 		r = carom_line_ready(line, deadline_ns, &number);
 	if (r == 0)

@@ -256,7 +256,7 @@ static void abandon(struct carom_manager *manager)
 /* Before there is a server: that needs them, too, and so does whoever speaks to it. */
 static int need_libraries(void)
 {
-	return carom_nettle() && carom_libcbor() ? 0 : -EOPNOTSUPP;
+	return carom_nettle() && carom_libcbor() ? 0 : carom_annex_error();
 }
 
 static int start(struct carom_manager *manager)

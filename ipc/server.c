@@ -180,7 +180,7 @@ int carom_server_new(const struct carom_server_options *options, struct carom_se
 	if (r == 0)
 		r = check(&o);
 	if (r == 0 && !carom_libcbor())
-		r = -EOPNOTSUPP;
+		r = carom_annex_error();
 	if (r < 0)
 		return r;
 	server = calloc(1, sizeof(*server));

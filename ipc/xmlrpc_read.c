@@ -207,7 +207,7 @@ static int decode(const char *text, size_t size, uint8_t *ret_data, size_t *ret_
 	struct base64_decode_ctx context;
 
 	if (!nettle)
-		return -EOPNOTSUPP;
+		return carom_annex_error();
 	nettle->nettle_base64_decode_init(&context);
 	if (!nettle->nettle_base64_decode_update(&context, ret_size, ret_data, size, text) ||
 	    !nettle->nettle_base64_decode_final(&context))
@@ -440,7 +440,7 @@ static int read_all(struct reader *reader, const char *data, size_t size)
 
 	reader->expat = carom_expat();
 	if (!reader->expat)
-		return -EOPNOTSUPP;
+		return carom_annex_error();
 	/* whatever the input says of itself */
 	reader->parser = reader->expat->XML_ParserCreate("UTF-8");
 	if (!reader->parser)

@@ -180,7 +180,7 @@ static void write_bytes(struct writer *writer, const struct carom_object *object
 	size_t size = 0;
 
 	if (!nettle)
-		fail(writer, -EOPNOTSUPP);
+		fail(writer, carom_annex_error());
 	carom_object_bytes(object, &data, &size);
 	put_text(writer, "<base64>\n");
 	for (size_t done = 0; done < size && writer->error == 0; done += LINE_SIZE) {

@@ -3,12 +3,15 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "core/cleanup.h"
 #include "core/log.h"
 #include "core/sandbox.h"
+#include "ipc/challenge.h"
 #include "ipc/digest.h"
 #include "tests/core/apart.h"
 #include "tests/core/methods.h"
@@ -225,6 +228,71 @@ Test(annex, what_cannot_be_loaded_is_named_once, .timeout = 30)
 {
 	cr_expect(apart(ask_for_absent) == 0);
 	cr_expect(apart(ask_for_part) == 0);
+}
+
+static struct carom_annex late = { "libnettle.so.8", "nothing", "nettle_md5\0" };
+
+static void ask_without_descriptors(void)
+{
+	struct carom_auth_options options = CAROM_AUTH_OPTIONS(.key = "key", .key_size = 3);
+	struct rlimit before, none;
+	const char *name = "lib";
+	struct carom_secret secret;
+
+	late.soname = name_of_nettle();
+	carom_log_to(count_told, &name);
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHECK(carom_annex_symbols(&late) == NULL && carom_annex_error() == -EMFILE);
+	CHECK(carom_secret_take(&options, &secret) == -EMFILE);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(carom_secret_take(&options, &secret) == 0);
+	CHECK(carom_annex_symbols(&late));
+	CHECK(told == 0);
+}
+
+Test(annex, what_there_is_no_descriptor_for_is_tried_again, .timeout = 30)
+{
+	if (!name_of_nettle())
+		cr_skip_test("skipped: this library has them in itself");
+	cr_expect(apart(ask_without_descriptors) == 0);
+}
+
+/* of libraries, as the loader counts */
+static int note_loads(struct dl_phdr_info *info, size_t size, void *ret_count)
+{
+	*(unsigned long long *)ret_count = info->dlpi_adds;
+	return 1;
+}
+
+static unsigned long long load_count(void)
+{
+	unsigned long long count = 0;
+
+	dl_iterate_phdr(note_loads, &count);
+	return count;
+}
+
+/* What cannot be loaded whole was counted by the loader all the same: fork servers see that. */
+static void ask_again_for_torn(void)
+{
+	static char path[512];
+	unsigned long long before = load_count(), after_first;
+	const char *module = getenv("CAROM_MODULE");
+
+	snprintf(path, sizeof(path), "%.*s/torn.so", (int)(strrchr(module, '/') - module), module);
+	late.soname = path;
+	CHECK(carom_annex_symbols(&late) == NULL && carom_annex_error() == -EOPNOTSUPP);
+	after_first = load_count();
+	CHECK(before < after_first);
+	CHECK(carom_annex_symbols(&late) == NULL && carom_annex_error() == -EOPNOTSUPP);
+	CHECK(load_count() == after_first);
+}
+
+Test(annex, what_is_found_and_lacks_something_is_looked_for_once, .timeout = 30)
+{
+	cr_expect(apart(ask_again_for_torn) == 0);
 }
 
 /* A folder before all others where each of them is a file of no bytes. */
