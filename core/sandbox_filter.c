@@ -8,8 +8,9 @@
  *	arguments   are compared in two halves, also where the mask is 0 in the upper one:
  *	            ld [upper half]; and #0; jeq #0, next, never. Nearly all are of this kind.
  *	numbers     that are allowed without a condition stand in a row, one test for each,
- *	            all with the same end: their order does not matter, and where three or
- *	            more follow each other two tests do.
+ *	            all with the same end: their order does not matter. Of those that follow
+ *	            each other two tests do, and in what room that gives half of them are
+ *	            passed over by one test, and half of that half by the next.
  *
  * Only what is entered at its beginning is touched. Programs only jump forwards, and what is
  * left out lies between a jump and its target: so no distance grows.
@@ -28,10 +29,17 @@
 #define JGT    (BPF_JMP | BPF_JGT | BPF_K)
 #define ALWAYS (BPF_JMP | BPF_JA)
 
+/** struct range - numbers that follow each other */
+struct range {
+	uint32_t first;
+	uint32_t count;
+};
+
 /**
  * struct draft - a program at work
  * @is_target: somebody comes there by another way than from the one before
  * @is_gone:   is left out
+ * @ranges:    room for one of each
  */
 struct draft {
 	struct sock_filter *program;
@@ -39,6 +47,7 @@ struct draft {
 	bool *is_target;
 	bool *is_gone;
 	uint16_t *places;
+	struct range *ranges;
 };
 
 static bool is_test(const struct sock_filter *at)
@@ -104,39 +113,107 @@ static int compare_numbers(const void *one, const void *other)
 	return a->k < b->k ? -1 : a->k > b->k;
 }
 
-/* "first <= number <= last", with two tests; @to: where the first of them stands */
-static void write_range(struct sock_filter *program, size_t to, uint32_t first, uint32_t last,
-			size_t target)
+/**
+ * struct row - what takes the place of one
+ * @to:     where the next instruction goes
+ * @end:    where it has ended, and who is in no range goes
+ * @target: where the others go
+ * @leaf:   of so many ranges each is looked at
+ */
+struct row {
+	struct sock_filter *program;
+	size_t to;
+	size_t end;
+	size_t target;
+	size_t leaf;
+};
+
+static uint8_t distance(const struct row *row, size_t target)
 {
-	program[to] = (struct sock_filter){ JGE, 0, 1, first };
-	program[to + 1] = (struct sock_filter){ JGT, 0, (uint8_t)(target - (to + 1) - 1), last };
+	return (uint8_t)(target - row->to - 1);
+}
+
+/* @is_last: there is nobody to ask after it */
+static void write_range(struct row *row, struct range range, bool is_last)
+{
+	uint32_t last = range.first + range.count - 1;
+	size_t next = is_last ? row->end : row->to + (range.count > 1 ? 2 : 1);
+
+	if (range.count > 1) {
+		row->program[row->to] =
+			(struct sock_filter){ JGE, 0, distance(row, next), range.first };
+		row->to++;
+		row->program[row->to] = (struct sock_filter){ JGT, distance(row, next),
+							      distance(row, row->target), last };
+	} else {
+		row->program[row->to] = (struct sock_filter){ JEQ, distance(row, row->target),
+							      distance(row, next), last };
+	}
+	row->to++;
+}
+
+/* Halves, and halves of them, until few are left. */
+static void write_ranges(struct row *row, const struct range *ranges, size_t count)
+{
+	size_t fork = row->to, half = count / 2;
+
+	if (count <= row->leaf) {
+		for (size_t i = 0; i < count; i++)
+			write_range(row, ranges[i], i + 1 == count);
+		return;
+	}
+	row->to++;
+	write_ranges(row, ranges, half);
+	row->program[fork] =
+		(struct sock_filter){ JGE, (uint8_t)(row->to - fork - 1), 0, ranges[half].first };
+	write_ranges(row, ranges + half, count - half);
+}
+
+static size_t fork_count(size_t count, size_t leaf)
+{
+	if (count <= leaf)
+		return 0;
+	return 1 + fork_count(count / 2, leaf) + fork_count(count - count / 2, leaf);
+}
+
+/* Of sorted numbers; no range stands before the numbers that it is of. Return: how many. */
+static size_t find_ranges(const struct sock_filter *numbers, size_t count, struct range *ranges)
+{
+	size_t range_count = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (range_count > 0 &&
+		    numbers[i].k == ranges[range_count - 1].first + ranges[range_count - 1].count)
+			ranges[range_count - 1].count++;
+		else
+			ranges[range_count++] = (struct range){ numbers[i].k, 1 };
+	return range_count;
+}
+
+static size_t test_count(const struct range *ranges, size_t count)
+{
+	size_t tests = 0;
+
+	for (size_t i = 0; i < count; i++)
+		tests += ranges[i].count > 1 ? 2 : 1;
+	return tests;
 }
 
 static void join_row(struct draft *draft, size_t begin, size_t end)
 {
-	struct sock_filter *program = draft->program;
-	size_t target = begin + 1 + program[begin].jt;
-	size_t to = begin;
+	struct row row = { .program = draft->program, .to = begin, .end = end, .leaf = 2 };
+	struct range *ranges = draft->ranges;
+	size_t count, room;
 
-	qsort(program + begin, end - begin, sizeof(*program), compare_numbers);
-	for (size_t from = begin; from < end;) {
-		uint32_t first = program[from].k;
-		uint32_t count = 0;
-
-		while (from < end && program[from].k == first + count) {
-			from++;
-			count++;
-		}
-		if (count > 2)
-			write_range(program, to, first, first + count - 1, target);
-		for (uint32_t i = 0; count <= 2 && i < count; i++)
-			program[to + i] =
-				(struct sock_filter){ JEQ, (uint8_t)(target - (to + i) - 1), 0,
-						      first + i };
-		to += count > 2 ? 2 : count;
-	}
-	while (to < end)
-		draft->is_gone[to++] = true;
+	row.target = begin + 1 + draft->program[begin].jt;
+	qsort(draft->program + begin, end - begin, sizeof(*draft->program), compare_numbers);
+	count = find_ranges(draft->program + begin, end - begin, ranges);
+	room = end - begin - test_count(ranges, count);
+	while (fork_count(count, row.leaf) > room)
+		row.leaf++;
+	write_ranges(&row, ranges, count);
+	while (row.to < end)
+		draft->is_gone[row.to++] = true;
 }
 
 static void join_numbers(struct draft *draft)
@@ -197,9 +274,10 @@ size_t carom_sandbox_shorten(struct sock_filter *program, size_t length)
 		.is_target = calloc(length + 1, sizeof(bool)),
 		.is_gone = calloc(length + 1, sizeof(bool)),
 		.places = calloc(length + 1, sizeof(uint16_t)),
+		.ranges = calloc(length + 1, sizeof(struct range)),
 	};
 
-	if (draft.is_target && draft.is_gone && draft.places) {
+	if (draft.is_target && draft.is_gone && draft.places && draft.ranges) {
 		find_targets(&draft);
 		drop_halves(&draft);
 		join_numbers(&draft);
@@ -208,5 +286,6 @@ size_t carom_sandbox_shorten(struct sock_filter *program, size_t length)
 	free(draft.is_target);
 	free(draft.is_gone);
 	free(draft.places);
+	free(draft.ranges);
 	return length;
 }
