@@ -3,12 +3,14 @@
  *
  * A strip for each command: a dot for each run, in their order from top to bottom, so that a
  * drift is seen; behind them the middle half as a box, and the median as a line. One axis
- * for all, from zero, so that lengths compare.
+ * for all, from zero, so that lengths compare; below it stands what is what.
  */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/utf8.h"
 #include "tools/bench_export.h"
 
 #define WIDTH    900
@@ -49,8 +51,11 @@ static struct scale make_scale(double max)
 	return scale;
 }
 
+/* A command may be any bytes; a picture with others than UTF-8 is shown by nobody. */
 static void write_escaped(const char *text, FILE *file)
 {
+	bool is_utf8 = carom_utf8_is_valid(text, strlen(text));
+
 	for (; *text; text++) {
 		if (*text == '<')
 			fputs("&lt;", file);
@@ -58,6 +63,8 @@ static void write_escaped(const char *text, FILE *file)
 			fputs("&amp;", file);
 		else if ((unsigned char)*text < ' ')
 			fputc(' ', file);
+		else if (!is_utf8 && (unsigned char)*text > '~')
+			fputc('?', file);
 		else
 			fputc(*text, file);
 	}
@@ -73,8 +80,11 @@ static void write_axis(const struct scale *scale, int bottom, FILE *file)
 			"<text x='%.1f' y='%d' text-anchor='middle'>%.4g</text>\n",
 			x, TOP, x, bottom, x, bottom + 16, at / scale->seconds);
 	}
-	fprintf(file, "<text x='%d' y='%d' text-anchor='end'>%s</text>\n", WIDTH - 4, bottom + 32,
-		scale->unit);
+	fprintf(file,
+		"<text x='%d' y='%d' fill='#777'>a dot: a run, the first on top; box: the middle "
+		"half; line: the median</text>"
+		"<text x='%d' y='%d' text-anchor='end'>%s</text>\n",
+		LEFT, bottom + 34, WIDTH - 4, bottom + 34, scale->unit);
 }
 
 static void write_box(const struct scale *scale, double *sorted, size_t count, int y, FILE *file)

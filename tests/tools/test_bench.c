@@ -217,6 +217,17 @@ Test(bench, writes_tables_that_programs_read)
 	shell_expect_has(done->out, "2\nout.csv\nout.md\nout.svg\n");
 }
 
+Test(bench, draws_a_command_of_any_bytes)
+{
+	const struct shell *done = shell("$C bench -q -r 1 -w 0 -n \"$(printf 'a<b&\\377')\" true "
+					 "--export-svg out.svg >/dev/null;"
+					 "iconv -f UTF-8 -t UTF-8 out.svg | grep -o 'a&lt[^<]*';"
+					 "grep -o 'a dot: a run' out.svg");
+
+	cr_expect(zero(int, done->status));
+	shell_expect_is(done->out, "a&lt;b&amp;?\na dot: a run\n");
+}
+
 Test(bench, writes_a_file_whole_or_not_at_all)
 {
 	const struct shell *done = shell(
