@@ -207,7 +207,7 @@ static bool is_rare(const char *name)
 	       strcmp(name, "ring.woken") == 0 || strcmp(name, "ring.asleep") == 0 ||
 	       strcmp(name, "ring.marked") == 0 || strcmp(name, "ring.sleeping") == 0 ||
 	       strcmp(name, "duct.waiting") == 0 || strcmp(name, "duct.ringing") == 0 ||
-	       strcmp(name, "duct.rung") == 0;
+	       strcmp(name, "duct.rung") == 0 || strcmp(name, "duct.rung.again") == 0;
 }
 
 /* It may stand in several places. */
@@ -234,6 +234,9 @@ Test(pipe_kill, at_each_point, .timeout = 280)
 		/* who only polls does not sleep in a ring, and who does not rings no bell */
 		nth = is_rare(name) ? 1 : 3;
 		hits = kill_at(name, nth, false) + kill_at(name, nth, true);
+		/* that takes one who looks while another one tells, which is a matter of luck */
+		for (int k = 0; hits == 0 && k < 50 && strcmp(name, "duct.rung.again") == 0; k++)
+			hits = kill_at(name, nth, true);
 		cr_expect(lt(u32, 0, hits), "%s", name);
 		count++;
 	}
