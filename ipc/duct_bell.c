@@ -68,6 +68,9 @@
 /* At whether somebody is telling, before it is asked whether that lives: some 100 ns usually do. */
 #define LOOKS 64
 
+/* Bytes that one may find too many; a peer that means no good sends them for ever. */
+#define ROUNDS 64
+
 /* Where its socket is full there is a byte, and another one tells nothing. */
 void carom_duct_ring_bell(void *userdata)
 {
@@ -115,13 +118,22 @@ static bool is_being_told(const struct carom_duct *duct)
 	return true;
 }
 
-/* Nobody else takes any out: one stays. */
+/* Nobody else takes any out: one stays. Of many, which no honest peer sends, some are taken. */
 static void leave_one(int fd)
 {
+	char bytes[64];
 	int count = 0;
 
-	while (ioctl(fd, FIONREAD, &count) == 0 && count > 1 && has_byte(fd, 0))
-		;
+	if (ioctl(fd, FIONREAD, &count) < 0 || count <= 1)
+		return;
+	count = count > (int)sizeof(bytes) ? (int)sizeof(bytes) : count - 1;
+	(void)!recv(fd, bytes, (size_t)count, MSG_DONTWAIT);
+}
+
+static void arm_again(struct carom_duct *duct, int fd)
+{
+	leave_one(fd);
+	carom_ring_arm(&duct->in, CAROM_RING_AGAIN);
 }
 
 /* There is a byte. Return: there may be one more that is too many */
@@ -130,8 +142,7 @@ static bool take_byte(struct carom_duct *duct, int fd)
 	carom_ring_arm(&duct->in, CAROM_RING_ARMED); /* S1 */
 	CAROM_POINT("duct.armed");
 	if (is_being_told(duct)) {
-		leave_one(fd);
-		carom_ring_arm(&duct->in, CAROM_RING_AGAIN);
+		arm_again(duct, fd);
 		return false;
 	}
 	if (!carom_ring_is_armed(&duct->in)) /* S3 */
@@ -145,14 +156,17 @@ static bool take_byte(struct carom_duct *duct, int fd)
 void carom_duct_settle_bell(struct carom_duct *duct)
 {
 	int fd = carom_duct_fetch(duct, &duct->bell_fd, CAROM_LETTER_BELL);
-	int r = carom_mutex_try(&duct->end->bell_lock);
+	int r = carom_mutex_try(&duct->end->bell_lock), rounds = 0;
 
 	if (r == -EOWNERDEAD)
 		carom_mutex_consistent(&duct->end->bell_lock);
 	else if (r < 0)
 		return; /* somebody else is at it */
 	while (has_byte(fd, MSG_PEEK) && take_byte(duct, fd))
-		;
+		if (++rounds == ROUNDS) {
+			arm_again(duct, fd);
+			break;
+		}
 	carom_mutex_release(&duct->end->bell_lock);
 }
 
