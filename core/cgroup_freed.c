@@ -108,9 +108,13 @@ static bool try_remove(struct carom_cgroup *group)
 	if (group->events_fd >= 0)
 		carom_cgroup_events_populated(group->events_fd); /* G4 */
 	snprintf(name, sizeof(name), "../%s", group->name);
-	CAROM_POINT("cgroup.removing");
-	if (fd < 0 || !is_removed(group, fd, carom_cgroup_remove(fd, name)))
+	if (fd < 0 || carom_cgroup_living_prepare(group) < 0)
 		return false;
+	CAROM_POINT("cgroup.removing");
+	if (!is_removed(group, fd, carom_cgroup_remove(fd, name))) {
+		carom_cgroup_living_stay(group);
+		return false;
+	}
 	carom_cgroup_living_remove(group);
 	group_count--;
 	return true;
@@ -261,7 +265,13 @@ struct carom_cgroup *carom_cgroup_lose(struct carom_cgroup *group)
 {
 	if (!group)
 		return NULL;
-	carom_cgroup_living_lose(group);
+	if (carom_cgroup_is_own(group)) {
+		carom_fork_lock_acquire(&lock);
+		own_lists();
+		carom_cgroup_living_lose(group);
+		group_count--;
+		carom_fork_lock_release(&lock);
+	}
 	carom_private_fd_remove(&group->private_fd);
 	group->fd = -1;
 	carom_cgroup_destroy(group);

@@ -9,9 +9,10 @@
  *   L1  What is opened is taken only if it has the inode that it was made with and is
  *       not removed: whatever else stands there, or has come to be behind a descriptor
  *       that was closed behind our back, is passed over.
- *   L2  A group that holds others has a descriptor exactly while none of them is in the
- *       list: it is closed when the first is added, and opened from the last one before
- *       that goes. Where that fails the path is tried at each use.
+ *   L2  A group that holds others has a descriptor while none of them is in the list: it is
+ *       closed when the first is added, and opened from the last one before that goes. For
+ *       want of descriptors that one stays, and is removed later. Where it fails otherwise
+ *       the path is tried at each use.
  *   L3  Such a descriptor is changed under the lock by who frees a group in it, on any
  *       thread. So nobody uses it directly: carom_cgroup_hold() opens another under the lock.
  *   L4  A group stays in memory for as long as one of the list stands in it
@@ -115,21 +116,33 @@ static void take_out(const struct carom_cgroup *group)
 		*link = group->next_living;
 }
 
-/* L2 */
+/* L2. What was closed behind our back is another's by now, or nobody's. */
 static void fold(struct carom_cgroup *group)
 {
-	if (!group->holds_groups)
+	struct carom_cgroup_id now;
+
+	if (!group->holds_groups || group->fd < 0)
 		return;
+	now = carom_cgroup_file_id(group->fd);
 	carom_private_fd_remove(&group->private_fd);
+	if (now.device != group->id.device || now.inode != group->id.inode)
+		group->fd = -1;
 	carom_closep(&group->fd);
 }
 
-static void unfold(struct carom_cgroup *group, const struct carom_cgroup *last)
+static int keep(struct carom_cgroup *group, int r)
 {
-	if (!group->holds_groups || group->fd >= 0 || group->child_count > 0)
-		return;
-	if (open_above(last, 1, group->id, &group->fd) == 0)
+	if (r == 0)
 		carom_private_fd_add(&group->private_fd, group->fd);
+	return is_lack(r) ? r : 0;
+}
+
+/* By way of the last one in it. Return: 0, or want of descriptors. */
+static int unfold(struct carom_cgroup *group, const struct carom_cgroup *last)
+{
+	if (!group->holds_groups || group->fd >= 0 || group->child_count > 1)
+		return 0;
+	return keep(group, open_above(last, 1, group->id, &group->fd));
 }
 
 static int hold(const struct carom_cgroup *group, int *ret_fd)
@@ -155,26 +168,48 @@ void carom_cgroup_living_add(struct carom_cgroup *group)
 	carom_fork_lock_release(&lock);
 }
 
+int carom_cgroup_living_prepare(struct carom_cgroup *group)
+{
+	int r = 0;
+
+	carom_fork_lock_acquire(&lock);
+	own_list();
+	if (group->parent)
+		r = unfold(group->parent, group);
+	carom_fork_lock_release(&lock);
+	return r;
+}
+
+void carom_cgroup_living_stay(struct carom_cgroup *group)
+{
+	carom_fork_lock_acquire(&lock);
+	if (group->parent)
+		fold(group->parent);
+	carom_fork_lock_release(&lock);
+}
+
 void carom_cgroup_living_remove(struct carom_cgroup *group)
 {
 	carom_fork_lock_acquire(&lock);
 	own_list();
 	take_out(group);
-	if (group->parent) {
+	if (group->parent)
 		group->parent->child_count--;
-		unfold(group->parent, group);
-	}
 	carom_fork_lock_release(&lock);
 }
 
 void carom_cgroup_living_lose(struct carom_cgroup *group)
 {
+	struct carom_cgroup *parent = group->parent;
+
 	carom_fork_lock_acquire(&lock);
 	own_list();
 	take_out(group);
 	for (struct carom_cgroup *one = living; one; one = one->next_living)
 		if (one->parent == group)
 			one->parent = NULL;
+	if (parent && --parent->child_count == 0 && parent->holds_groups && parent->fd < 0)
+		keep(parent, open_one(AT_FDCWD, parent->path, parent->id, &parent->fd));
 	carom_fork_lock_release(&lock);
 }
 

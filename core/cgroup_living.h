@@ -13,7 +13,16 @@ struct carom_cgroup;
 /** carom_cgroup_living_add() - it is whole, and a way to what it stands in from now on */
 void carom_cgroup_living_add(struct carom_cgroup *group);
 
-/** carom_cgroup_living_remove() - no longer, as it is removed now; its descriptor is open still */
+/**
+ * carom_cgroup_living_prepare() - it may be removed: what it stands in is to be found without it
+ *
+ * carom_cgroup_living_remove(), or _stay() if it is not removed, comes next.
+ * Return: 0, or -EMFILE, -ENFILE, -ENOMEM: it has to stay.
+ */
+int carom_cgroup_living_prepare(struct carom_cgroup *group);
+void carom_cgroup_living_stay(struct carom_cgroup *group);
+
+/** carom_cgroup_living_remove() - no longer, as it is removed now */
 void carom_cgroup_living_remove(struct carom_cgroup *group);
 
 /** carom_cgroup_living_lose() - no longer, and its memory may go before that of the groups in it */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -715,6 +716,63 @@ static void go_on_in_whole(void)
 Test(cgroup_home, a_group_of_groups_is_found_from_one_in_it)
 {
 	under_each(go_on_in_whole);
+}
+
+static void lose_one_of_whole(void)
+{
+	struct carom_cgroup *whole, *one, *other;
+
+	base = stand_alone();
+	whole = new_limited(NULL, true);
+	one = new_limited(whole, false);
+	other = new_limited(whole, false);
+	close(carom_cgroup_fd(one));
+	carom_cgroup_lose(one);
+	carom_cgroup_free(other);
+	CHECK(carom_cgroup_is_populated(whole) == 0);
+	carom_cgroup_free(whole);
+	CHECK(carom_cgroup_count() == 0);
+	CHECK(carom_cgroup_home_leave() == 0);
+	CHECK(groups_in(base) == 0);
+}
+
+Test(cgroup_home, a_group_of_groups_goes_when_one_in_it_was_lost)
+{
+	cr_expect(zero(int, apart(lose_one_of_whole)));
+}
+
+static void set_fd_limit(rlim_t limit)
+{
+	struct rlimit limits;
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &limits) == 0);
+	limits.rlim_cur = limit;
+	CHECK(setrlimit(RLIMIT_NOFILE, &limits) == 0);
+}
+
+static void free_without_descriptors(void)
+{
+	struct carom_cgroup *whole, *one;
+
+	base = stand_alone();
+	have_own_mounts();
+	CHECK(get(0) == 0);
+	whole = new_limited(NULL, true);
+	one = new_limited(whole, false);
+	draw();
+	set_fd_limit(0);
+	carom_cgroup_free(one);
+	CHECK(carom_cgroup_count() == 2); /* it is the way to the other one */
+	set_fd_limit(1024);
+	CHECK(carom_cgroup_bury() == 0);
+	CHECK(carom_cgroup_is_populated(whole) == 0);
+	carom_cgroup_free(whole);
+	CHECK(carom_cgroup_count() == 0);
+}
+
+Test(cgroup_home, the_last_in_a_group_stays_until_there_is_a_descriptor_for_that)
+{
+	under_each(free_without_descriptors);
 }
 
 /* --- the end of groups ------------------------------------------------- */
