@@ -738,6 +738,7 @@ static void lose_one_of_whole(void)
 
 Test(cgroup_home, a_group_of_groups_goes_when_one_in_it_was_lost)
 {
+	close(stand_alone());
 	cr_expect(zero(int, apart(lose_one_of_whole)));
 }
 
