@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/cleanup.h"
 #include "core/cleanup_private.h"
 
 #define TEXT_MAX    1024 /* of cgroup.events */
@@ -28,13 +29,30 @@ struct carom_cgroup_id carom_cgroup_file_id(int dir_fd)
 	return (struct carom_cgroup_id){ status.st_dev, status.st_ino };
 }
 
-/* One that is removed has its inode still, but no files. */
-bool carom_cgroup_file_is(int dir_fd, struct carom_cgroup_id id)
+bool carom_cgroup_file_has(int dir_fd, struct carom_cgroup_id id)
 {
 	struct carom_cgroup_id now = carom_cgroup_file_id(dir_fd);
 
-	return now.device == id.device && now.inode == id.inode &&
-	       faccessat(dir_fd, "cgroup.procs", F_OK, 0) == 0;
+	return now.device == id.device && now.inode == id.inode;
+}
+
+/* One that is removed has its inode still, but no files. */
+bool carom_cgroup_file_is(int dir_fd, struct carom_cgroup_id id)
+{
+	return carom_cgroup_file_has(dir_fd, id) && faccessat(dir_fd, "cgroup.procs", F_OK, 0) == 0;
+}
+
+int carom_cgroup_file_open(int from_fd, const char *path, struct carom_cgroup_id id, int *ret_fd)
+{
+	CAROM_CLEANUP(carom_closep)
+	int fd = openat(from_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (!carom_cgroup_file_is(fd, id))
+		return -ENOENT;
+	*ret_fd = carom_take_fd(fd);
+	return 0;
 }
 
 static int open_file(int dir_fd, const char *file, int flags)

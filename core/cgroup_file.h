@@ -21,8 +21,14 @@ struct carom_cgroup_id {
 /** carom_cgroup_file_id() - of a group's directory; all 0: there is none */
 struct carom_cgroup_id carom_cgroup_file_id(int dir_fd);
 
+/** carom_cgroup_file_has() - is it that one, removed or not? */
+bool carom_cgroup_file_has(int dir_fd, struct carom_cgroup_id id);
+
 /** carom_cgroup_file_is() - is it that one, and not removed? */
 bool carom_cgroup_file_is(int dir_fd, struct carom_cgroup_id id);
+
+/** carom_cgroup_file_open() - that one, if it is there. Return: 0, -ENOENT (another one is), errno. */
+int carom_cgroup_file_open(int from_fd, const char *path, struct carom_cgroup_id id, int *ret_fd);
 
 /** carom_cgroup_file_read() - up to @size bytes with the NUL. 0, -EMSGSIZE, errno. AS-Safe. */
 int carom_cgroup_file_read(int dir_fd, const char *file, char *text, size_t size);

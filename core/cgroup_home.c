@@ -291,23 +291,10 @@ static void keep(void)
 	carom_private_fd_add(&home.private_fd, home.fd);
 }
 
-static int open_one(int parent_fd, const char *path, struct carom_cgroup_id id, int *ret_fd)
-{
-	CAROM_CLEANUP(carom_closep)
-	int fd = openat(parent_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	if (!carom_cgroup_file_is(fd, id))
-		return -ENOENT;
-	*ret_fd = carom_take_fd(fd);
-	return 0;
-}
-
 /* H5 */
 static int open_home(void)
 {
-	int r = open_one(AT_FDCWD, home.path, home.id, &home.fd);
+	int r = carom_cgroup_file_open(AT_FDCWD, home.path, home.id, &home.fd);
 
 	if (r < 0 && carom_cgroup_living_home(home.id, &home.fd) == 0)
 		r = 0;
@@ -318,7 +305,7 @@ static int open_home(void)
 
 static int open_base(void)
 {
-	int r = open_one(home.fd, "..", home.base_id, &home.base.fd);
+	int r = carom_cgroup_file_open(home.fd, "..", home.base_id, &home.base.fd);
 
 	if (r == 0)
 		carom_private_fd_add(&home.private_base_fd, home.base.fd);
@@ -330,7 +317,7 @@ static bool is_base_in_sight(void)
 {
 	CAROM_CLEANUP(carom_closep) int fd = -1;
 
-	return open_one(AT_FDCWD, home.base.path, home.base_id, &fd) == 0;
+	return carom_cgroup_file_open(AT_FDCWD, home.base.path, home.base_id, &fd) == 0;
 }
 
 static void close_both(void)

@@ -51,20 +51,6 @@ static void own_list(void)
 
 /* --- with the lock ----------------------------------------------------- */
 
-/* L1 */
-static int open_one(int from_fd, const char *path, struct carom_cgroup_id id, int *ret_fd)
-{
-	CAROM_CLEANUP(carom_closep)
-	int fd = openat(from_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	if (!carom_cgroup_file_is(fd, id))
-		return -ENOENT;
-	*ret_fd = carom_take_fd(fd);
-	return 0;
-}
-
 /* How far it stands below another one, or the home: NULL. 0: elsewhere, or too far. */
 static int depth_below(const struct carom_cgroup *group, const struct carom_cgroup *above)
 {
@@ -76,6 +62,7 @@ static int depth_below(const struct carom_cgroup *group, const struct carom_cgro
 	return 0;
 }
 
+/* L1 */
 static int open_above(const struct carom_cgroup *group, int depth, struct carom_cgroup_id id,
 		      int *ret_fd)
 {
@@ -83,7 +70,7 @@ static int open_above(const struct carom_cgroup *group, int depth, struct carom_
 
 	for (int i = 0; i < depth; i++)
 		strcat(path, "../");
-	return open_one(group->fd, path, id, ret_fd);
+	return carom_cgroup_file_open(group->fd, path, id, ret_fd);
 }
 
 static bool is_lack(int error)
@@ -119,13 +106,10 @@ static void take_out(const struct carom_cgroup *group)
 /* L2. What was closed behind our back is another's by now, or nobody's. */
 static void fold(struct carom_cgroup *group)
 {
-	struct carom_cgroup_id now;
-
 	if (!group->holds_groups || group->fd < 0)
 		return;
-	now = carom_cgroup_file_id(group->fd);
 	carom_private_fd_remove(&group->private_fd);
-	if (now.device != group->id.device || now.inode != group->id.inode)
+	if (!carom_cgroup_file_has(group->fd, group->id))
 		group->fd = -1;
 	carom_closep(&group->fd);
 }
@@ -148,9 +132,11 @@ static int unfold(struct carom_cgroup *group, const struct carom_cgroup *last)
 static int hold(const struct carom_cgroup *group, int *ret_fd)
 {
 	int r = group->fd < 0 ? find(group, group->id, ret_fd)
-			      : open_one(group->fd, ".", group->id, ret_fd);
+			      : carom_cgroup_file_open(group->fd, ".", group->id, ret_fd);
 
-	return r == 0 || is_lack(r) ? r : open_one(AT_FDCWD, group->path, group->id, ret_fd);
+	return r == 0 || is_lack(r)
+		       ? r
+		       : carom_cgroup_file_open(AT_FDCWD, group->path, group->id, ret_fd);
 }
 
 /* --- the public ones --------------------------------------------------- */
@@ -209,7 +195,8 @@ void carom_cgroup_living_lose(struct carom_cgroup *group)
 		if (one->parent == group)
 			one->parent = NULL;
 	if (parent && --parent->child_count == 0 && parent->holds_groups && parent->fd < 0)
-		keep(parent, open_one(AT_FDCWD, parent->path, parent->id, &parent->fd));
+		keep(parent,
+		     carom_cgroup_file_open(AT_FDCWD, parent->path, parent->id, &parent->fd));
 	carom_fork_lock_release(&lock);
 }
 
