@@ -1,6 +1,7 @@
 /* Managers whose clients are on the same machine: the short way, and the long one beside it. */
 #include "ipc/manager.h"
 
+#include "tests/ipc/chutes.h"
 #include "tests/ipc/ends.h"
 #include "tests/ipc/managed.h"
 
@@ -43,39 +44,6 @@ static void expect_length(struct carom_proxy *list, int64_t expected)
 	if (document)
 		carom_object_int(carom_document_root(document), &length);
 	cr_expect(eq(i64, length, expected));
-}
-
-/** struct area - where it is mapped */
-struct area {
-	unsigned char *data;
-	size_t size;
-};
-
-/* Chutes that a process has. */
-static int find_chutes(pid_t pid, struct area *ret_area)
-{
-	unsigned long from, to;
-	char path[64], text[256];
-	int count = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	file = fopen(path, "re");
-	cr_assert(ne(ptr, file, NULL));
-	while (fgets(text, sizeof(text), file))
-		if (strstr(text, "carom-chute") && sscanf(text, "%lx-%lx", &from, &to) == 2) {
-			*ret_area = (struct area){ (unsigned char *)from, to - from };
-			count++;
-		}
-	fclose(file);
-	return count;
-}
-
-static int count_chutes(pid_t pid)
-{
-	struct area area;
-
-	return find_chutes(pid, &area);
 }
 
 /* ---- who has one ---- */

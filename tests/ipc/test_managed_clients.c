@@ -1,6 +1,7 @@
 /* Many clients of one manager's server. */
 #include "ipc/manager.h"
 
+#include "tests/ipc/chutes.h"
 #include "tests/ipc/ends.h"
 #include "tests/ipc/managed.h"
 
@@ -92,21 +93,6 @@ Test(managed_clients, a_thousand_take_little_each_and_are_all_served)
 
 /* ---- more than there is room for ---- */
 
-static int count_in_maps(pid_t pid, const char *name)
-{
-	char path[64], line[256];
-	int count = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	file = fopen(path, "re");
-	cr_assert(ne(ptr, file, NULL));
-	while (fgets(line, sizeof(line), file))
-		count += strstr(line, name) != NULL;
-	fclose(file);
-	return count;
-}
-
 Test(managed_clients, more_than_have_a_short_way_are_all_served)
 {
 	static struct carom_manager *clients[CHUTES + TOO_MANY];
@@ -125,7 +111,7 @@ Test(managed_clients, more_than_have_a_short_way_are_all_served)
 		for (int k = 0; k < 3; k++)
 			cr_expect(zero(int, carom_proxy_call(dicts[i], "__setitem__", in_time(),
 							     NULL, "si", "key", k)));
-	cr_expect(eq(int, count_in_maps(carom_manager_pid(manager), "carom-chute"), CHUTES));
+	cr_expect(eq(int, count_chutes(carom_manager_pid(manager)), CHUTES));
 	cr_assert(zero(int, carom_manager_count(manager, in_time(), &count)));
 	cr_expect(eq(sz, count, CHUTES + TOO_MANY));
 	for (int i = 0; i < CHUTES + TOO_MANY; i++) {
