@@ -313,15 +313,20 @@ Test(semaphore, sleeper_that_dies_takes_no_wakeup_along, .timeout = 60)
 	cr_expect(zero(int, ended(second)));
 }
 
+/* It has entered before it waits: then it sleeps for nothing but a unit. */
 static pid_t child_that_gets_one(struct carom_semaphore *semaphore, _Atomic uint32_t *has_it)
 {
 	pid_t pid = child();
 
 	if (pid == 0) {
+		if (carom_semaphore_try(semaphore) != -EAGAIN)
+			_exit(1);
+		atomic_store(has_it, 1);
 		if (carom_semaphore_acquire(semaphore, CAROM_NO_DEADLINE) == 0)
 			hold_until_killed(has_it);
 		_exit(1);
 	}
+	await_held(has_it);
 	await_asleep(pid);
 	return pid;
 }
