@@ -30,12 +30,22 @@ static bool half_lives(const struct carom_canary *canary, int i)
 	return r == 0 && cookie == canary->cookies[i];
 }
 
-int carom_canary_init(struct carom_canary *canary)
+static int open_sockets(int *fds, bool wakes_sleepers)
+{
+	if (wakes_sleepers)
+		return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
+	/* a socket of streams that nobody is connected to has hung up from the beginning */
+	fds[0] = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fds[1] = fds[0];
+	return fds[0];
+}
+
+int carom_canary_init(struct carom_canary *canary, bool wakes_sleepers)
 {
 	int r;
 
 	*canary = (struct carom_canary){ .fds = { -1, -1 } };
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, canary->fds) < 0)
+	if (open_sockets(canary->fds, wakes_sleepers) < 0)
 		return -errno;
 	r = read_cookie(canary->fds[0], &canary->cookies[0]);
 	if (r == 0)
@@ -44,10 +54,12 @@ int carom_canary_init(struct carom_canary *canary)
 		return 0;
 	canary->cookies[0] = 0;
 	carom_closep(&canary->fds[0]);
-	carom_closep(&canary->fds[1]);
+	if (wakes_sleepers)
+		carom_closep(&canary->fds[1]);
 	return -EOPNOTSUPP;
 }
 
+/* Of two numbers that are the same the second one is nobody's, once the first is closed. */
 void carom_canary_deinit(struct carom_canary *canary)
 {
 	for (int i = 0; i < 2; i++)

@@ -5,6 +5,7 @@
  * was meant for a child, say. It is a pair of connected sockets. Their cookie, a number
  * that the kernel gives to no other socket, tells them from whatever else stands under
  * the same numbers later; and who waits for one of them is woken by the end of the other.
+ * Where nobody waits for long without looking, one socket does that nobody can send to.
  */
 #ifndef CAROM_CORE_CANARY_H
 #define CAROM_CORE_CANARY_H
@@ -14,7 +15,7 @@
 
 /**
  * struct carom_canary
- * @fds:    the one that is asked, the one that is waited for; -1: none
+ * @fds:    the one that is asked, the one that is waited for, which may be the same; -1: none
  * @cookies: theirs; 0: there is no canary
  */
 struct carom_canary {
@@ -22,8 +23,14 @@ struct carom_canary {
 	uint64_t cookies[2];
 };
 
-/** carom_canary_init() - Return: 0, -EMFILE, -ENFILE, -ENOMEM, -EOPNOTSUPP (no cookies). */
-int carom_canary_init(struct carom_canary *canary);
+/**
+ * carom_canary_init() - a canary that lives
+ * @wakes_sleepers: its end wakes who waits for it, at the cost of a second descriptor; else
+ *                  only carom_canary_hit() does
+ *
+ * Return: 0, -EMFILE, -ENFILE, -ENOMEM, -EOPNOTSUPP (no cookies).
+ */
+int carom_canary_init(struct carom_canary *canary, bool wakes_sleepers);
 
 /** carom_canary_deinit() - close them, where they are there; also in a forked child */
 void carom_canary_deinit(struct carom_canary *canary);

@@ -414,7 +414,7 @@ static void on_guard(struct carom_loop_fd *watch)
 
 int carom_loop_guard(struct carom_loop *loop)
 {
-	int r = carom_canary_init(&loop->canary);
+	int r = carom_canary_init(&loop->canary, !loop->goes_without_threads);
 
 	if (r < 0)
 		return r == -EOPNOTSUPP ? 0 : r;

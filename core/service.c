@@ -288,6 +288,8 @@ static int set_up(struct carom_service *service)
 	if (service->pidfds.fd < 0)
 		return -errno;
 	r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
+	if (r == 0 && service->is_polled)
+		carom_loop_go_without_threads(service->loop);
 	if (r == 0)
 		r = carom_loop_guard(service->loop);
 	return r < 0 ? r : carom_loop_watch_fd(service->loop, &service->pidfds);
@@ -587,10 +589,8 @@ static int set_up_polled(struct carom_service *service)
 {
 	int r = set_up(service);
 
-	if (r < 0)
-		return r;
-	carom_loop_go_without_threads(service->loop);
-	r = carom_loop_pollable_fd(service->loop);
+	if (r == 0)
+		r = carom_loop_pollable_fd(service->loop);
 	return r < 0 ? r : 0;
 }
 
