@@ -18,7 +18,7 @@
  *   I4  A loop that is lost touches no descriptor: all numbers are -1 from then on, and
  *       whatever looks at the kernel looks at is_lost before. Helper threads are joined
  *       between the two.
- *   I5  Who rings leaves his reason first (a report, or is_rung), then writes to the bell.
+ *   I5  Who rings leaves his reason first (a report, is_rung, a completion), then writes to the bell.
  *       The loop reads the bell first, then takes the reasons. So
  *
  *		the reason is there		what happens
@@ -384,6 +384,8 @@ static void on_bell(struct carom_loop_fd *watch)
 
 	if (eventfd_read(watch->fd, &rings) < 0) /* first: I5 */
 		return;
+	if (loop->ops->rung)
+		loop->ops->rung(loop);
 	if (loop->words)
 		deliver_words(loop);
 	/* A1 pairs with R1 in carom_loop_ring() */
@@ -401,6 +403,13 @@ void carom_loop_ring(struct carom_loop *loop)
 	atomic_store_explicit(&loop->is_rung, true, memory_order_release);
 	wake(loop);
 	errno = saved_errno;
+}
+
+void carom_loop_ring_again(struct carom_loop *loop)
+{
+	/* relaxed: A1 is what takes it; who sets it after this look writes after it, too */
+	if (atomic_load_explicit(&loop->is_rung, memory_order_relaxed))
+		wake(loop);
 }
 
 /* --- the loss of its descriptors --------------------------------------- */

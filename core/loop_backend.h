@@ -54,6 +54,7 @@ struct carom_loop_slot {
  *             reports, stale ones included; 0 if interrupted; or negative errno
  * @settle:    called after changes made outside of wait(): let go of what is
  *             unwatched, make the pollable descriptor tell the truth; may be NULL
+ * @rung:      the bell was heard, and emptied; it may have been the back end's own; may be NULL
  * @lose:      the descriptors are gone, and other files may stand under their numbers:
  *             let go of the numbers. Only close() is called from now on
  * @pollable_fd: as carom_loop_pollable_fd()
@@ -66,6 +67,7 @@ struct carom_loop_ops {
 	void (*unwatch)(struct carom_loop *loop, uint32_t index);
 	int (*wait)(struct carom_loop *loop, bool block);
 	void (*settle)(struct carom_loop *loop);
+	void (*rung)(struct carom_loop *loop);
 	void (*lose)(struct carom_loop *loop);
 	int (*pollable_fd)(struct carom_loop *loop);
 };
@@ -115,6 +117,9 @@ void carom_loop_release(struct carom_loop *loop, uint32_t index);
 
 /** carom_loop_deliver() - call back the watch that has this token, if there still is one */
 void carom_loop_deliver(struct carom_loop *loop, uint64_t token);
+
+/** carom_loop_ring_again() - if somebody has rung who was not called back: the bell was emptied */
+void carom_loop_ring_again(struct carom_loop *loop);
 
 /** carom_loop_must_wake() - a wait ends when the descriptors are taken away, if that can be done */
 bool carom_loop_must_wake(const struct carom_loop *loop);

@@ -33,15 +33,17 @@
  * some 13 ms late where the event came from another eventfd. So once
  * carom_loop_pollable_fd() was called, descriptors are watched by an epoll set,
  * which is the pollable descriptor, and the ring, which then holds nothing but
- * words, is in that set by its registered eventfd:
+ * words, rings the loop's bell, which is in that set:
  *
  * A host may hand its loops from thread to thread. A ring cannot follow; but as it holds
  * nothing but words then, the thread that comes makes another one and has them watched
  * again. (What the old ring still held sleeps on for a moment, and may be the one waiter
  * that a dying process wakes. Whoever has to know of a death has its pidfd watched too.)
  *
- *   I4  The eventfd is readable if the completion queue is not empty or deferred
- *       work is pending, and, once settled, only then.
+ *   I4  The bell is readable if the completion queue is not empty or deferred work is
+ *       pending. The ring rings for what the loop itself has submitted, too, so the bell is
+ *       emptied once that was seen to: by on_bell() in loop.c, which looks for who else has
+ *       rung afterwards, or by settle(), which rings again for them.
  */
 #include "core/loop.h"
 
@@ -85,8 +87,8 @@ struct uring {
 	uint8_t cancel_flags;
 	struct slot_list cancels;
 	struct slot_list arms;
-	int epoll_fd; /* the pollable descriptor; -1: nobody asked for it */
-	struct carom_loop_fd completions;
+	int epoll_fd;  /* the pollable descriptor; -1: nobody asked for it */
+	bool has_bell; /* the loop's: it rings that */
 };
 
 /* --- what is to be submitted ------------------------------------------- */
@@ -322,34 +324,29 @@ static bool has_completions(struct uring *uring)
 		(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
 }
 
-/*
- * I4. Emptied first, looked at after: a completion between the two signals the
- * eventfd again by itself.
- */
-static void quiet_completions(struct uring *uring)
+/* I4. Emptied first, looked at after: a completion between the two rings again by itself. */
+static void quiet_bell(struct carom_loop *loop)
 {
 	eventfd_t count;
 
-	(void)eventfd_read(uring->completions.fd, &count);
-	if (has_completions(uring))
-		(void)eventfd_write(uring->completions.fd, 1);
+	(void)eventfd_read(loop->bell.fd, &count);
+	if (has_completions(loop->state))
+		(void)eventfd_write(loop->bell.fd, 1);
 }
 
-static void on_completions(struct carom_loop_fd *watch)
+static void uring_rung(struct carom_loop *loop)
 {
-	struct carom_loop *loop = watch->userdata;
-	eventfd_t count;
+	struct uring *uring = loop->state;
 	int r;
 
-	if (is_elsewhere(loop->state)) { /* move_here() has failed, and is tried again */
-		(void)eventfd_read(watch->fd, &count);
+	/* elsewhere: move_here() has failed, and is tried again */
+	if (!uring->has_bell || is_elsewhere(uring))
 		return;
-	}
 	r = enter(loop, false);
 	if (r < 0 && !is_passing(r))
 		loop->error = r;
 	reap(loop);
-	quiet_completions(loop->state);
+	quiet_bell(loop);
 }
 
 /* The leavings of cancelled requests are nothing to run the loop for. */
@@ -362,17 +359,17 @@ static void drop_stale(struct carom_loop *loop)
 		io_uring_cqe_seen(&uring->ring, cqe);
 }
 
-static int add_completions(struct carom_loop *loop)
+static int take_bell(struct carom_loop *loop)
 {
 	struct uring *uring = loop->state;
-	int r;
+	int r = io_uring_register_eventfd(&uring->ring, loop->bell.fd);
 
-	/* not bound yet: readable at once, so that the first run comes and submits what has gathered */
-	uring->completions.fd = eventfd(!uring->is_bound, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (uring->completions.fd < 0)
-		return -errno;
-	r = io_uring_register_eventfd(&uring->ring, uring->completions.fd);
-	return r < 0 ? r : carom_loop_watch_own(loop, &uring->completions);
+	if (r < 0)
+		return r;
+	uring->has_bell = true;
+	if (!uring->is_bound) /* the first run comes at once, and submits what has gathered */
+		(void)eventfd_write(loop->bell.fd, 1);
+	return 0;
 }
 
 static int move_to_epoll(struct carom_loop *loop)
@@ -386,7 +383,7 @@ static int move_to_epoll(struct carom_loop *loop)
 	if (r < 0)
 		return r;
 	if (loop->has_native_words)
-		r = add_completions(loop);
+		r = take_bell(loop);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < loop->slot_count; i++)
@@ -408,8 +405,6 @@ static int uring_pollable_fd(struct carom_loop *loop)
 		return -errno;
 	r = move_to_epoll(loop);
 	if (r < 0) {
-		(void)io_uring_unregister_eventfd(&uring->ring);
-		carom_closep(&uring->completions.fd);
 		carom_closep(&uring->epoll_fd);
 		return r;
 	}
@@ -478,18 +473,6 @@ static void begin_anew(struct carom_loop *loop)
 	}
 }
 
-/* Not the old eventfd, which the old ring signals once more when it has gone. */
-static int replace_completions(struct carom_loop *loop)
-{
-	struct uring *uring = loop->state;
-
-	if (uring->completions.fd < 0)
-		return 0;
-	carom_loop_unwatch_fd(loop, &uring->completions);
-	carom_closep(&uring->completions.fd);
-	return add_completions(loop);
-}
-
 /* Another thread has taken over a loop whose descriptors are watched by epoll. */
 static int move_here(struct carom_loop *loop)
 {
@@ -504,7 +487,7 @@ static int move_here(struct carom_loop *loop)
 	}
 	io_uring_queue_exit(&old);
 	uring->is_bound = false;
-	r = replace_completions(loop);
+	r = uring->has_bell ? take_bell(loop) : 0;
 	begin_anew(loop);
 	return r < 0 ? r : bind_ring(uring);
 }
@@ -524,8 +507,6 @@ static int uring_open(struct carom_loop *loop)
 	uring->cancels.first = NO_SLOT;
 	uring->arms.first = NO_SLOT;
 	uring->epoll_fd = -1;
-	uring->completions =
-		(struct carom_loop_fd){ .fd = -1, .ready = on_completions, .userdata = loop };
 	loop->state = uring;
 	return 0;
 }
@@ -544,7 +525,6 @@ static void uring_lose(struct carom_loop *loop)
 	struct uring *uring = loop->state;
 
 	uring->ring.ring_fd = -1;
-	uring->completions.fd = -1;
 	uring->epoll_fd = -1;
 }
 
@@ -558,7 +538,6 @@ static void uring_close(struct carom_loop *loop, bool is_copy)
 		unmap_ring(&uring->ring);
 	else
 		io_uring_queue_exit(&uring->ring);
-	carom_closep(&uring->completions.fd);
 	carom_closep(&uring->epoll_fd);
 	free(uring);
 }
@@ -643,10 +622,11 @@ static void uring_settle(struct carom_loop *loop)
 		return;
 	/* a cancelled request lets go of its file in the deferred work that is done here */
 	(void)io_uring_submit_and_get_events(&uring->ring);
-	if (uring->completions.fd >= 0) {
-		drop_stale(loop);
-		quiet_completions(uring);
-	}
+	if (!uring->has_bell)
+		return;
+	drop_stale(loop);
+	quiet_bell(loop);
+	carom_loop_ring_again(loop);
 }
 
 const struct carom_loop_ops carom_loop_uring_ops = {
@@ -657,6 +637,7 @@ const struct carom_loop_ops carom_loop_uring_ops = {
 	.unwatch = uring_unwatch,
 	.wait = uring_wait,
 	.settle = uring_settle,
+	.rung = uring_rung,
 	.lose = uring_lose,
 	.pollable_fd = uring_pollable_fd,
 };

@@ -670,6 +670,18 @@ Test(containment, an_idle_pool_with_limits_is_woken_by_nothing, .timeout = 60)
 	}
 }
 
+static uint64_t is_polled;
+
+static void let_work(struct carom_pool *pool, uint64_t ns)
+{
+	uint64_t deadline_ns = carom_deadline_after(ns);
+
+	if (!is_polled)
+		usleep((useconds_t)(ns / 1000));
+	while (is_polled && carom_now() < deadline_ns)
+		CHECK(carom_pool_poll(pool, deadline_ns) >= 0);
+}
+
 /*
  * The whole library comes to have no more than @most open in a program with one pool, busy with a
  * task for each worker; what a birth needs is gone soon after it.
@@ -683,10 +695,10 @@ static void count_busy(struct carom_pool *pool, uint64_t worker_count, int most)
 		CHECK(carom_pool_apply_async(pool, eat, &mib, sizeof(mib), NULL, &results[i]) == 0);
 	for (uint64_t i = 0; i < worker_count; i++)
 		while (carom_result_accepted(results[i]) != 1)
-			usleep(1000);
-	usleep(100000);            /* each was looked at */
-	while (count_fds() > most) /* until the test's time is up */
-		usleep(1000);
+			let_work(pool, CAROM_MILLISECONDS(1));
+	let_work(pool, CAROM_MILLISECONDS(100)); /* each was looked at */
+	while (count_fds() > most)               /* until the test's time is up */
+		let_work(pool, CAROM_MILLISECONDS(1));
 	carom_pool_kill(pool);
 	for (uint64_t i = 0; i < worker_count; i++)
 		carom_result_free(results[i]);
@@ -695,7 +707,8 @@ static void count_busy(struct carom_pool *pool, uint64_t worker_count, int most)
 
 static void count_with(uint64_t worker_count, const struct rung *rung, int most)
 {
-	struct carom_pool_options options = CAROM_POOL_OPTIONS(.worker_count = worker_count);
+	struct carom_pool_options options =
+		CAROM_POOL_OPTIONS(.worker_count = worker_count, .polled = is_polled);
 	struct carom_pool *pool = NULL;
 
 	if (rung) {
@@ -716,7 +729,8 @@ static void count_limited(uint64_t worker_count, uint64_t mib, int most)
 	struct carom_cgroup_limits all =
 		CAROM_CGROUP_LIMITS(.process_count = 200, .memory_bytes = 8 * CAROM_MIB(mib));
 	struct carom_pool_options options =
-		CAROM_POOL_OPTIONS(.worker_count = worker_count, .pool_limits = &all,
+		CAROM_POOL_OPTIONS(.worker_count = worker_count, .polled = is_polled,
+				   .pool_limits = &all,
 				   .worker_limits = &CAROM_CGROUP_LIMITS(.process_count = 20),
 				   .max_memory_per_child_bytes = CAROM_MIB(mib));
 	struct carom_pool *pool = NULL;
@@ -775,6 +789,18 @@ static void count_in_groups(void)
 	}
 }
 
+static void count_polled(void)
+{
+	is_polled = 1;
+	count_descriptors((uint64_t[]){ 1, 8 }, 2);
+}
+
+static void count_polled_in_groups(void)
+{
+	is_polled = 1;
+	count_in_groups();
+}
+
 Test(containment, costs_at_most_three_descriptors_for_a_worker_and_eight, .timeout = 120)
 {
 	cr_expect(zero(int, apart(count_of_some)));
@@ -789,6 +815,15 @@ Test(containment, costs_no_more_with_limits_of_the_whole_pool, .timeout = 120)
 	cr_expect(zero(int, apart_with("CAROM_LOOP", "epoll", count_in_groups)));
 	cr_expect(zero(int, apart_with("CAROM_DENY", "io_uring_futex", count_in_groups)));
 	cr_expect(zero(int, apart_with("CAROM_DENY", "clone3", count_in_groups)));
+}
+
+Test(containment, costs_no_more_where_the_program_polls, .timeout = 120)
+{
+	cr_expect(zero(int, apart(count_polled)));
+	cr_expect(zero(int, apart(count_polled_in_groups)));
+	cr_expect(zero(int, apart_with("CAROM_LOOP", "epoll", count_polled)));
+	cr_expect(zero(int, apart_with("CAROM_DENY", "io_uring_futex", count_polled)));
+	cr_expect(zero(int, apart_with("CAROM_LOOP", "epoll", count_polled_in_groups)));
 }
 
 static void kill_many(void)
