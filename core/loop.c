@@ -55,12 +55,12 @@
 
 uint64_t carom_loop_token(const struct carom_loop *loop, uint32_t index)
 {
-	return (uint64_t)loop->slots[index].generation << 32 | (index + 1);
+	return (uint64_t)loop->slots[index].generation << 32 | (index + 1) << 1;
 }
 
 struct carom_loop_slot *carom_loop_slot_of(struct carom_loop *loop, uint64_t token)
 {
-	uint32_t index = (uint32_t)token - 1; /* of NO_TOKEN: beyond any table */
+	uint32_t index = ((uint32_t)token >> 1) - 1; /* of NO_TOKEN: beyond any table */
 
 	if (index >= loop->slot_count || !loop->slots[index].watch ||
 	    loop->slots[index].generation != token >> 32)
@@ -196,20 +196,26 @@ static void deliver_word(struct carom_loop *loop, struct carom_loop_slot *slot)
 	watch->changed(watch);
 }
 
+static void deliver_descriptor(struct carom_loop *loop, const struct carom_loop_slot *slot)
+{
+	struct carom_loop_fd *watch = slot->watch;
+
+	loop->callback_count += !slot->is_own;
+	watch->ready(watch);
+}
+
 void carom_loop_deliver(struct carom_loop *loop, uint64_t token)
 {
 	struct carom_loop_slot *slot = carom_loop_slot_of(loop, token);
-	struct carom_loop_fd *watch;
 
-	if (!slot)
-		return;
-	if (slot->is_word) {
+	if (token & CAROM_LOOP_GUEST) {
+		loop->callback_count++;
+		loop->guest(loop->userdata, token);
+	} else if (slot && slot->is_word) {
 		deliver_word(loop, slot);
-		return;
+	} else if (slot) {
+		deliver_descriptor(loop, slot);
 	}
-	watch = slot->watch;
-	loop->callback_count += !slot->is_own;
-	watch->ready(watch);
 }
 
 /* any thread */
@@ -657,6 +663,11 @@ int carom_loop_run_once(struct carom_loop *loop, uint64_t deadline_ns)
 	set_clock(loop, earliest(loop)); /* I2 */
 	settle(loop);
 	return loop->callback_count;
+}
+
+void carom_loop_welcome(struct carom_loop *loop, void (*guest)(void *userdata, uint64_t data))
+{
+	loop->guest = guest;
 }
 
 int carom_loop_pollable_fd(struct carom_loop *loop)

@@ -134,6 +134,18 @@ int carom_loop_timer_set(struct carom_loop *loop, struct carom_loop_timer *timer
 			 uint64_t deadline_ns);
 void carom_loop_timer_clear(struct carom_loop *loop, struct carom_loop_timer *timer);
 
+/* What the data of a guest has set. */
+#define CAROM_LOOP_GUEST UINT64_C(1)
+
+/**
+ * carom_loop_welcome() - let any thread add descriptors of its own to the pollable set
+ * @guest: called in the loop's thread, with the loop's userdata and the event's data, when the set
+ *         tells of one of them
+ *
+ * By epoll_ctl(2), with CAROM_LOOP_GUEST in their data; only their owner takes them out again.
+ */
+void carom_loop_welcome(struct carom_loop *loop, void (*guest)(void *userdata, uint64_t data));
+
 /** carom_loop_ring() - have `rung` called. Any thread; AS-Safe; one write(2), never blocks. */
 void carom_loop_ring(struct carom_loop *loop);
 
@@ -151,8 +163,9 @@ int carom_loop_run_once(struct carom_loop *loop, uint64_t deadline_ns);
  * carom_loop_pollable_fd() - readable while carom_loop_run_once() has something to do
  *
  * For a host's own poll(2) or epoll set; then run the loop with CAROM_PASSED. It
- * may be readable for nothing before the first run, and until the next one after a word
- * was unwatched that had changed. The descriptor is the loop's. From the first call on, io_uring waits for descriptors through epoll.
+ * may be readable for nothing before the first run, until the next one after a word
+ * was unwatched that had changed, and once after another thread has begun to run the loop.
+ * The descriptor is the loop's. From the first call on, io_uring waits for descriptors through epoll.
  *
  * Return: the descriptor, or -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -ECHILD.
  */

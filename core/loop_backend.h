@@ -4,7 +4,7 @@
  * What loop.c and its two back ends know of each other, and nobody else does.
  *
  * Every watch has a slot, and the kernel is told a token made of the slot's
- * index and its generation. A slot's generation moves on when its watch is gone,
+ * index and its generation; it is even, what guests have is odd. A slot's generation moves on when its watch is gone,
  * so what the kernel still reports for a watch of yesterday carries a token that
  * no slot has, and falls through.
  */
@@ -101,6 +101,7 @@ struct carom_loop {
 
 	_Atomic bool is_rung; /* by carom_loop_ring(): not for words alone */
 	void (*rung)(void *userdata);
+	void (*guest)(void *userdata, uint64_t data);
 	void *userdata;
 	int callback_count; /* of this round */
 	int error;          /* of this round, seen inside a callback; 0 or negative errno */
@@ -115,7 +116,7 @@ struct carom_loop_slot *carom_loop_slot_of(struct carom_loop *loop, uint64_t tok
 /** carom_loop_release() - the back end is done with an unwatched slot */
 void carom_loop_release(struct carom_loop *loop, uint32_t index);
 
-/** carom_loop_deliver() - call back the watch that has this token, if there still is one */
+/** carom_loop_deliver() - call back the watch that has this token, if there still is one, or a guest */
 void carom_loop_deliver(struct carom_loop *loop, uint64_t token);
 
 /** carom_loop_ring_again() - if somebody has rung who was not called back: the bell was emptied */

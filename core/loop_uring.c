@@ -38,7 +38,8 @@
  * A host may hand its loops from thread to thread. A ring cannot follow; but as it holds
  * nothing but words then, the thread that comes makes another one and has them watched
  * again. (What the old ring still held sleeps on for a moment, and may be the one waiter
- * that a dying process wakes. Whoever has to know of a death has its pidfd watched too.)
+ * that a dying process wakes. Whoever has to know of a death has its pidfd watched too.
+ * When it goes at last, it rings the bell once more.)
  *
  *   I4  The bell is readable if the completion queue is not empty or deferred work is
  *       pending. The ring rings for what the loop itself has submitted, too, so the bell is

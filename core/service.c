@@ -26,7 +26,8 @@
  *
  * Children are watched by an epoll set of their own, which the loop watches: any thread
  * may add to it, and the loop's thread sleeps on until one of them ends. To wake it for
- * each child that starts would cost more than all the rest of watching one.
+ * each child that starts would cost more than all the rest of watching one. A polled
+ * service's loop has an epoll set anyway, and they are guests in that.
  */
 #include "core/service.h"
 
@@ -242,14 +243,20 @@ struct carom_loop *carom_service_loop(struct carom_service *service)
 
 /* ---- children ---- */
 
+static int set_of(struct carom_service *service)
+{
+	return service->is_polled ? carom_loop_pollable_fd(service->loop) : service->pidfds.fd;
+}
+
 static int watch_for(struct carom_service *service, int fd, uint32_t events,
 		     struct carom_service_pidfd *watch)
 {
-	struct epoll_event event = { .events = events, .data.ptr = watch };
+	struct epoll_event event = { .events = events,
+				     .data.u64 = (uintptr_t)watch | CAROM_LOOP_GUEST };
 
 	if (!carom_loop_is_intact(service->loop))
 		return -EBADF;
-	return epoll_ctl(service->pidfds.fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(set_of(service), EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
 int carom_service_watch(struct carom_service *service, struct carom_service_pidfd *watch)
@@ -259,40 +266,60 @@ int carom_service_watch(struct carom_service *service, struct carom_service_pidf
 
 void carom_service_unwatch(struct carom_service *service, struct carom_service_pidfd *watch)
 {
-	epoll_ctl(service->pidfds.fd, EPOLL_CTL_DEL, watch->fd, NULL);
+	epoll_ctl(set_of(service), EPOLL_CTL_DEL, watch->fd, NULL);
 }
 
-/* A watch is gone only by its own callback, so those that stand in @events are there. */
+/* A watch is gone only by its own callback, so those that the kernel has told of are there. */
+static void told_of(void *userdata, uint64_t data)
+{
+	struct carom_service_pidfd *watch =
+		(struct carom_service_pidfd *)(uintptr_t)(data & ~CAROM_LOOP_GUEST);
+
+	(void)userdata;
+	watch->ended(watch);
+}
+
 static void pidfds_ready(struct carom_loop_fd *set)
 {
 	struct epoll_event events[PIDFDS_AT_ONCE];
 	int n = set->fd < 0 ? 0 : epoll_wait(set->fd, events, PIDFDS_AT_ONCE, 0);
 
-	for (int i = 0; i < n; i++) {
-		struct carom_service_pidfd *watch = events[i].data.ptr;
-
+	for (int i = 0; i < n; i++)
 		/* many descriptors may have the same one */
-		if (i == 0 || watch != events[i - 1].data.ptr)
-			watch->ended(watch);
-	}
+		if (i == 0 || events[i].data.u64 != events[i - 1].data.u64)
+			told_of(set->userdata, events[i].data.u64);
 }
 
 /* ---- the thread ---- */
 
-static int set_up(struct carom_service *service)
+static int open_set(struct carom_service *service)
 {
-	int r;
-
 	service->pidfds.ready = pidfds_ready;
 	service->pidfds.fd = epoll_create1(EPOLL_CLOEXEC);
 	if (service->pidfds.fd < 0)
 		return -errno;
-	r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
+	return carom_loop_watch_fd(service->loop, &service->pidfds);
+}
+
+static int share_set(struct carom_service *service)
+{
+	int r = carom_loop_pollable_fd(service->loop);
+
+	carom_loop_welcome(service->loop, told_of);
+	return r < 0 ? r : 0;
+}
+
+static int set_up(struct carom_service *service)
+{
+	int r = carom_loop_new(CAROM_LOOP_AUTO, rung, service, &service->loop);
+
 	if (r == 0 && service->is_polled)
 		carom_loop_go_without_threads(service->loop);
 	if (r == 0)
 		r = carom_loop_guard(service->loop);
-	return r < 0 ? r : carom_loop_watch_fd(service->loop, &service->pidfds);
+	if (r < 0)
+		return r;
+	return service->is_polled ? share_set(service) : open_set(service);
 }
 
 static void report_start(struct carom_service *service, int error)
@@ -475,7 +502,7 @@ static void watch_file(struct carom_service *service, int fd, struct carom_servi
 	if (watch)
 		watch_for(service, fd, EPOLLPRI, watch);
 	else if (carom_loop_is_intact(service->loop))
-		epoll_ctl(service->pidfds.fd, EPOLL_CTL_DEL, fd, NULL);
+		epoll_ctl(set_of(service), EPOLL_CTL_DEL, fd, NULL);
 }
 
 void carom_service_watch_everywhere(int fd, struct carom_service_pidfd *watch)
@@ -585,15 +612,6 @@ void carom_service_end(void)
 
 /* ---- without a thread ---- */
 
-static int set_up_polled(struct carom_service *service)
-{
-	int r = set_up(service);
-
-	if (r == 0)
-		r = carom_loop_pollable_fd(service->loop);
-	return r < 0 ? r : 0;
-}
-
 int carom_service_new_polled(struct carom_service **ret_service)
 {
 	struct carom_service *service;
@@ -606,7 +624,7 @@ int carom_service_new_polled(struct carom_service **ret_service)
 	if (!service)
 		return -ENOMEM;
 	service->is_polled = true;
-	r = set_up_polled(service);
+	r = set_up(service);
 	if (r < 0) {
 		destroy(service);
 		return r;

@@ -13,7 +13,7 @@ struct errand;
 struct carom_service {
 	uint64_t origin;
 	struct carom_loop *loop;
-	struct carom_loop_fd pidfds; /* an epoll set of carom_service_pidfd */
+	struct carom_loop_fd pidfds; /* an epoll set of carom_service_pidfd; polled: none */
 	struct carom_forkserver *server;
 	struct carom_loop_fd server_watches[2];
 	struct carom_birth *waiting;
