@@ -43,7 +43,8 @@ struct carom_pool;
  *
  * For epoll(7), poll(2), select(2), io_uring's IORING_OP_POLL_ADD, and what is built upon
  * them; to be asked about reading alone, and never read. It is the pool's: take it out of
- * the loop before carom_pool_free(). It stays the same as long as the pool lives.
+ * the loop before carom_pool_free(). It stays the same as long as the pool lives. Seldom it
+ * is readable for nothing: then carom_pool_poll() says 0.
  *
  * Context: the pool's thread. Never blocks.
  * Return: the descriptor; -EINVAL: the pool has threads; -EBADF: the program has closed it,
