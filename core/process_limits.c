@@ -2,7 +2,9 @@
  * Process limits
  *
  * The kernel's counters are read when the child has been reaped and before the rest of its
- * group is killed: what kills for memory counts before it kills, so they are complete.
+ * group is killed: what kills for memory counts before it kills, so they are complete. A kill
+ * (`oom_kill`) of a group that has not come to its limit (`oom`) was for want of memory in a
+ * group above, or in the machine.
  */
 #include "core/process_limits.h"
 
@@ -18,7 +20,7 @@
 /**
  * struct carom_process_limits
  * @group:       while there is a child
- * @is_exceeded: the kernel has killed for memory in the last group
+ * @is_exceeded: the kernel has killed in the last group, which had come to its limit
  * @peak_bytes:  of the last group; 0: not known
  */
 struct carom_process_limits {
@@ -86,7 +88,7 @@ static void look_at_memory(struct carom_process_limits *limits)
 	limits->peak_bytes = 0;
 	carom_cgroup_memory_events(limits->group, false, &events);
 	carom_cgroup_memory_peak(limits->group, &limits->peak_bytes);
-	limits->is_exceeded = limits->limits.memory_bytes && events.oom_kill > 0;
+	limits->is_exceeded = limits->limits.memory_bytes && events.oom && events.oom_kill;
 }
 
 void carom_process_limits_end(struct carom_process_limits *limits)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/cgroup_file.h"
 #include "core/cgroup_group.h"
 #include "tests/core/apart.h"
 #include "tests/core/grouped.h"
@@ -175,6 +176,37 @@ Test(process_limits, child_that_passes_its_limit_of_memory_is_told_from_one_that
 		cr_expect(zero(int, carom_process_join(process, SOON)));
 		cr_expect(eq(int, carom_process_out_of_memory(process, &limit, &peak), -ENODATA));
 		cr_expect(eq(int, finish(process), 0));
+	}
+	expect_nothing_left();
+}
+
+/* Within its limit: somebody has killed it, or memory was short in a group above. */
+/* WL-08 */
+Test(process_limits, child_that_is_killed_for_something_else_has_not_passed_its_limit)
+{
+	const struct carom_cgroup_limits limits = CAROM_CGROUP_LIMITS(.memory_bytes = 256 * MIB);
+	uint64_t limit = 0, peak = 0;
+	struct carom_context *context;
+
+	alone = stand_alone_with(CAROM_CGROUP_MEMORY);
+	EACH_METHOD(context)
+	{
+		struct carom_process *process = start_function(context, tell_group, 0, &limits);
+		char byte;
+
+		cr_assert(eq(int, (int)read(report[0], &byte, 1), 1));
+		cr_expect(zero(int, carom_process_kill(process)));
+		cr_expect(zero(int, carom_process_join(process, SOON)));
+		cr_expect(eq(int, carom_process_out_of_memory(process, &limit, &peak), -ENODATA));
+		cr_expect(eq(int, finish(process), -SIGKILL));
+
+		cr_assert(zero(int, carom_cgroup_file_write(alone, "memory.max", "67108864")));
+		carom_cgroup_file_write(alone, "memory.swap.max", "0");
+		process = start_function(context, take_memory, 128, &limits);
+		cr_expect(zero(int, carom_process_join(process, SOON)));
+		cr_expect(eq(int, carom_process_out_of_memory(process, &limit, &peak), -ENODATA));
+		cr_expect(eq(int, finish(process), -SIGKILL));
+		cr_assert(zero(int, carom_cgroup_file_write(alone, "memory.max", "max")));
 	}
 	expect_nothing_left();
 }
