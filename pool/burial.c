@@ -404,6 +404,7 @@ static void forget(struct incarnation *dead)
 	struct carom_pool *pool = dead->worker->pool;
 
 	carom_limits_gone(dead);
+	carom_group_gone(dead);
 	carom_group_forget(dead);
 	if (dead->thread) {
 		carom_thread_worker_free(dead->thread);

@@ -12,9 +12,12 @@
  *   N2  A group is killed when its worker is buried, but for an execution that has begun
  *       (see limits.c): then when that ends. What a worker has started never goes on
  *       without it.
- *   N3  The pool's own events rise for each of its workers that is killed so. Of two that
- *       die at once, one at the pool's limit, and the other by the kernel's for the whole
- *       machine, both count as the first.
+ *   N3  The pool's own events rise with each of its workers that is killed so, before that
+ *       is: if they have not since they were last looked at, it was not the pool. They rise
+ *       by more than one for an end where several want memory, or a next worker does while the
+ *       last one still has its own; and for two that die at once. So what is beyond one, and
+ *       what comes until the dead one's memory is free, stands for further ends for AT_ONCE_NS.
+ *       One that is killed elsewhere in that time counts as the pool's.
  */
 #include "pool/group.h"
 
@@ -27,7 +30,10 @@
 #include "core/log.h"
 #include "core/points.h"
 #include "core/probe.h"
+#include "core/time.h"
 #include "pool/pool_private.h"
+
+#define AT_ONCE_NS CAROM_SECONDS(5) /* N3: what has much memory is long in dying */
 
 /* ---- of the pool ---- */
 
@@ -141,11 +147,42 @@ int carom_group_admit(struct incarnation *child)
 
 /* ---- ends ---- */
 
-static bool has_met_its_limit(struct carom_cgroup *group)
+/* by how much the pool's events have risen */
+static uint64_t look_at_whole(struct carom_groups *groups)
 {
 	struct carom_cgroup_memory_events events;
+	uint64_t rise;
 
-	return group && carom_cgroup_memory_events(group, true, &events) == 0 && events.oom;
+	if (!groups->whole || carom_cgroup_memory_events(groups->whole, true, &events) < 0)
+		return 0;
+	rise = events.oom - groups->oom_count;
+	groups->oom_count = events.oom;
+	return rise;
+}
+
+static void spare(struct carom_groups *groups, uint64_t count)
+{
+	if (!count)
+		return;
+	groups->spare_count += count;
+	groups->spare_ns = carom_now();
+}
+
+/* N3 */
+static bool was_killed_by_whole(struct carom_groups *groups)
+{
+	uint64_t rise = look_at_whole(groups);
+
+	if (rise) {
+		spare(groups, rise - 1);
+		return true;
+	}
+	if (carom_now() - groups->spare_ns > AT_ONCE_NS)
+		groups->spare_count = 0;
+	if (!groups->spare_count)
+		return false;
+	groups->spare_count--;
+	return true;
 }
 
 enum carom_group_verdict carom_group_judge(const struct incarnation *dead, uint64_t *ret_peak_bytes)
@@ -159,8 +196,8 @@ enum carom_group_verdict carom_group_judge(const struct incarnation *dead, uint6
 		*ret_peak_bytes = 0;
 	if (events.oom)
 		return CAROM_GROUP_OWN_LIMIT;
-	return has_met_its_limit(dead->worker->pool->groups.whole) ? CAROM_GROUP_POOL_LIMIT
-								   : CAROM_GROUP_OUTSIDE;
+	return was_killed_by_whole(&dead->worker->pool->groups) ? CAROM_GROUP_POOL_LIMIT
+								: CAROM_GROUP_OUTSIDE;
 }
 
 bool carom_group_kill(const struct incarnation *child)
@@ -174,6 +211,15 @@ struct carom_cgroup *carom_group_take(struct incarnation *dead)
 
 	dead->group = NULL;
 	return group;
+}
+
+/* N3 */
+void carom_group_gone(struct incarnation *dead)
+{
+	struct carom_groups *groups = &dead->worker->pool->groups;
+
+	if (dead->group)
+		spare(groups, look_at_whole(groups));
 }
 
 void carom_group_forget(struct incarnation *dead)

@@ -25,12 +25,17 @@ struct incarnation;
  * @limits:   of each worker's
  * @is_on:    workers are in groups
  * @moves:    they cannot be born there, and are moved
+ * @oom_count: how often @whole had come to its limit when it was last asked
+ * @spare_count: for how many ends that may still stand; @spare_ns: since when. N3 in group.c
  */
 struct carom_groups {
 	struct carom_cgroup *whole;
 	struct carom_cgroup_limits limits;
 	bool is_on;
 	bool moves;
+	uint64_t oom_count;
+	uint64_t spare_count;
+	uint64_t spare_ns;
 };
 
 /** enum carom_group_verdict - has the kernel killed a worker for want of memory? */
@@ -79,6 +84,9 @@ void carom_group_look(const struct incarnation *child, struct carom_worker_usage
 
 /** carom_group_take() - it is the caller's from now on, to be killed and freed; NULL: there is none */
 struct carom_cgroup *carom_group_take(struct incarnation *dead);
+
+/** carom_group_gone() - it has ended, and had a life: the kernel has its memory back */
+void carom_group_gone(struct incarnation *dead);
 
 /** carom_group_forget() - whoever is in it is killed, and it is removed as soon as nobody is */
 void carom_group_forget(struct incarnation *dead);

@@ -381,6 +381,31 @@ Test(group, is_not_blamed_where_memory_was_short_outside)
 	close(base_fd);
 }
 
+/* The group of all has come to its limit once: that does not speak for what comes later. */
+/* WL-08 */
+Test(group, that_came_to_its_limit_once_is_not_blamed_for_what_comes_from_outside)
+{
+	int base_fd = own_group();
+	CAROM_CLEANUP(carom_pool_freep)
+	struct carom_pool *pool = grouped_pool(
+		CAROM_POOL_OPTIONS(.worker_count = 1,
+				   .lazy_start = 1, /* nobody wants memory while one is dying */
+				   .pool_limits =
+					   &CAROM_CGROUP_LIMITS(.memory_bytes = CAROM_MIB(80))));
+	struct carom_outcome outcome;
+
+	borrow_kib(pool, 160 * 1024, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_MEMORY_LIMIT));
+	while (kill(outcome.worker_pid, 0) == 0)
+		usleep(1000);
+	cr_assert(zero(int, carom_cgroup_file_write(base_fd, "memory.max", "67108864")));
+	carom_cgroup_file_write(base_fd, "memory.swap.max", "0");
+	borrow_kib(pool, 72 * 1024, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
+	cr_expect(eq(int, outcome.signal, SIGKILL));
+	close(base_fd);
+}
+
 /* ---- CPU time ---- */
 
 Test(group, stops_who_has_used_up_its_quota_until_the_next_period)
