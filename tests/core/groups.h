@@ -14,6 +14,7 @@
 #include <criterion/hooks.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,12 +45,16 @@ static inline uint32_t controllers_of(int fd)
 	return controllers;
 }
 
-/* Not of a test that stands in it now, of another suite: nor the groups that it has made. */
+/*
+ * Not of a test of another suite that stands in it now, nor the groups that it has made; and not
+ * of one that has made it and is about to enter.
+ */
 static inline int remove_if_tests(int parent_fd, const char *name, void *unused)
 {
 	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (strncmp(name, "test-", 5) == 0 && carom_cgroup_file_is_populated(fd) == 0)
+	if (strncmp(name, "test-", 5) == 0 && kill((pid_t)atoi(name + 5), 0) < 0 &&
+	    carom_cgroup_file_is_populated(fd) == 0)
 		carom_cgroup_remove(parent_fd, name);
 	close(fd);
 	return 0;
