@@ -20,9 +20,9 @@
  *   Q7  It is not the end as long as a task is at work that would come back if its consumer
  *       died. But who has such a task himself does not wait for it, so no two of them wait for
  *       each other.
- *   Q8  Whose row is marked as dead neither puts nor gets: it is asked under the lock. Who buries has
- *       both locks, and rings all bells. So what one of the dead has put, or got, before it could
- *       ring, is rung for by who buries it. Without that: it is killed; its row is marked, and
+ *   Q8  Whose row is marked as dead neither puts nor gets nor shuts it down: it is asked under the
+ *       lock. Who buries has both locks, and rings all bells. So what one of the dead has put, or
+ *       got, before it could ring, is rung for by who buries it. Without that: it is killed; its row is marked, and
  *       buried; a thread of it that still runs puts, and ends; all sleep.
  *
  * The deaths:
@@ -35,6 +35,7 @@
  *	between that and ringing              the death is the ringing
  *	taking a role                         one has come, and is gone
  *	as the last producer                  the one who is woken finds no more
+ *	shutting it down, before the bells    the death is the ringing
  *	discarding                            QUEUE_SHUT_NOW stands; the next one discards
  *	burying                               the row is dead until all is told; so is this one's
  *	asleep, or on the way to or from it   ipc/queue_wait.c
@@ -695,19 +696,28 @@ static void raise_life(struct queue_state *state, uint32_t to)
 		;
 }
 
-/* Q3, Q5 */
-void carom_queue_shutdown(struct carom_queue *queue, bool is_immediate)
+/* With the putters' lock. Q3, Q5 */
+static void shut(struct carom_queue *queue, bool is_immediate)
 {
-	struct queue_state *state = queue->state;
-
-	carom_queue_lock_put(queue, CAROM_NO_DEADLINE);
-	raise_life(state, is_immediate ? QUEUE_SHUT_NOW : QUEUE_SHUT);
+	raise_life(queue->state, is_immediate ? QUEUE_SHUT_NOW : QUEUE_SHUT);
 	CAROM_POINT("queue.shut");
 	if (is_immediate) {
 		carom_queue_lock_get(queue, CAROM_NO_DEADLINE); /* which empties it */
-		carom_mutex_release(&state->get_lock);
+		carom_mutex_release(&queue->state->get_lock);
 	}
-	carom_mutex_release(&state->put_lock);
+}
+
+/* Q8. Where all rows are somebody's nobody hears of its death, and it goes on without. */
+void carom_queue_shutdown(struct carom_queue *queue, bool is_immediate)
+{
+	uint32_t row;
+	bool has_row = carom_primitive_row(&queue->base, &row) == 0;
+
+	carom_queue_lock_put(queue, CAROM_NO_DEADLINE);
+	if (!has_row || carom_queue_is_alive(queue))
+		shut(queue, is_immediate);
+	carom_mutex_release(&queue->state->put_lock);
+	CAROM_POINT("queue.shut_down");
 	carom_queue_ring_all(queue);
 }
 

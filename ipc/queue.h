@@ -239,7 +239,8 @@ CAROM_API void carom_queue_close_consumer(struct carom_queue *queue);
  * @is_immediate: nor does anybody get anything: what is in the queue is discarded, and counts as
  *                done. What was got already is not done by that
  *
- * For good, by whoever has it. Otherwise what is in the queue can still be got.
+ * For good, by whoever has it. Otherwise what is in the queue can still be got. A process that
+ * is killed in the call has shut it down, and who waits is told, or has not.
  *
  * Context: as carom_queue_close(); a process that is stopped inside a call holds it up.
  */
@@ -248,7 +249,8 @@ CAROM_API void carom_queue_shutdown(struct carom_queue *queue, bool is_immediate
 /**
  * carom_queue_abort() - every call that waits or comes says -ECANCELED, for good
  *
- * For when it is broken what the messages were for.
+ * For when it is broken what the messages were for. May have to be called again if a process is
+ * killed in the call that has neither put nor got anything before: who waits may not be told.
  *
  * Context: MT-Safe, AS-Safe. Never blocks.
  */

@@ -344,7 +344,7 @@ Test(queue_kill, of_anybody_who_has_tasks, .timeout = 300)
 static bool is_elsewhere(const char *name)
 {
 	return strcmp(name, "queue.shut") == 0 || strcmp(name, "queue.discarded") == 0 ||
-	       strcmp(name, "queue.closed") == 0;
+	       strcmp(name, "queue.shut_down") == 0 || strcmp(name, "queue.closed") == 0;
 }
 
 /* At @name, and now and then with something in hand, so that there is something to mend. */
@@ -447,6 +447,40 @@ Test(queue_kill, of_who_shuts_it_down, .timeout = 60)
 {
 	die_while_it_is_shut("queue.shut");
 	die_while_it_is_shut("queue.discarded");
+}
+
+/* It has done nothing else with the queue; those who sleep are told. */
+static void die_before_the_sleepers_are_told(const char *point, bool is_immediate)
+{
+	CAROM_CLEANUP(carom_queue_freep) struct carom_queue *queue = NULL;
+	pid_t pids[2], pid;
+	size_t size;
+
+	cr_assert(zero(int, carom_queue_new(NULL, &queue)));
+	if (carom_point_arm_once(point, 1, SIGKILL) < 0)
+		cr_skip("skipped: this build has no points");
+	for (int i = 0; i < 2; i++) {
+		pids[i] = child();
+		if (pids[i] == 0)
+			_exit(-carom_queue_get(queue, NULL, 0, CAROM_NO_DEADLINE, &size));
+		await_asleep(pids[i]);
+	}
+	pid = child();
+	if (pid == 0) {
+		carom_queue_shutdown(queue, is_immediate);
+		_exit(0);
+	}
+	cr_expect(eq(int, ended(pid), -SIGKILL), "%s", point);
+	for (int i = 0; i < 2; i++)
+		cr_expect(eq(int, ended(pids[i]), ESHUTDOWN), "%s", point);
+	carom_point_disarm_all();
+}
+
+Test(queue_kill, of_who_shuts_it_down_is_told_to_who_sleeps, .timeout = 60)
+{
+	die_before_the_sleepers_are_told("queue.shut", false);
+	die_before_the_sleepers_are_told("queue.shut_down", false);
+	die_before_the_sleepers_are_told("queue.shut_down", true);
 }
 
 /* The last producer dies as it closes: a getter is told. */
