@@ -1,6 +1,7 @@
 /* Sandbox: what it lets through, what it says, and what cannot be one. Escapes: test_escape.c. */
 #include "tests/core/methods.h"
 
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
@@ -259,6 +260,96 @@ Test(sandbox, tells_which_layers_are_in_force, .timeout = 30)
 	cr_expect(strstr(text, "strict: descriptors, ") == text, "%s", text);
 	cr_expect(strstr(text, "landlock (ABI ") && !strstr(text, "; without "), "%s", text);
 	cr_expect(carom_sandbox_layer_name((enum carom_sandbox_layer)0) == NULL);
+}
+
+static void text_about(struct carom_process *process, const char *name, char *text, size_t size)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", carom_process_pid(process), name);
+	file = fopen(path, "re");
+	cr_assert(file != NULL, "%s", path);
+	text[fread(text, 1, size - 1, file)] = '\0';
+	fclose(file);
+}
+
+/* soft and hard, of a line that begins so */
+static void expect_at_most(const char *limits, const char *name, unsigned long long most)
+{
+	const char *line = strstr(limits, name);
+	unsigned long long soft = ULLONG_MAX, hard = ULLONG_MAX;
+
+	int count = line ? sscanf(line + strlen(name), "%llu %llu", &soft, &hard) : 0;
+
+	cr_expect(count == 2 && soft <= most && hard <= most, "%s: %s", name, line);
+}
+
+/* Each for itself, for what one layer keeps from a child another one often does as well. */
+Test(sandbox, limits_and_capabilities_are_gone_by_the_kernels_own_word, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *strict =
+		SANDBOX(.profile = CAROM_SANDBOX_STRICT, .file_size_max_bytes = 12345);
+	struct carom_context *context;
+	char text[4096], byte;
+
+	/* Criterion allows no core dumps; as root it can be undone */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
+	EACH_METHOD(context)
+	{
+		struct carom_process *process;
+		int ready[2];
+
+		cr_assert(pipe(ready) == 0);
+		process = START(.function = say_and_pause, .context = context, .sandbox = strict,
+				.fds = &ready[1], .fd_count = 1);
+		cr_assert(read(ready[0], &byte, 1) == 1);
+		text_about(process, "status", text, sizeof(text));
+		cr_expect(strstr(text, "\nCapInh:\t0000000000000000\n") != NULL, "%s", text);
+		cr_expect(strstr(text, "\nCapPrm:\t0000000000000000\n") != NULL, "%s", text);
+		cr_expect(strstr(text, "\nCapEff:\t0000000000000000\n") != NULL, "%s", text);
+		cr_expect(strstr(text, "\nCapAmb:\t0000000000000000\n") != NULL, "%s", text);
+		cr_expect(strstr(text, "\nNoNewPrivs:\t1\n") != NULL, "%s", text);
+		cr_expect(strstr(text, "\nSeccomp:\t2\n") != NULL, "%s", text);
+		text_about(process, "limits", text, sizeof(text));
+		expect_at_most(text, "Max core file size", 0);
+		expect_at_most(text, "Max open files", 64);
+		expect_at_most(text, "Max file size", 12345);
+		expect_at_most(text, "Max msgqueue size", 0);
+		cr_expect(carom_process_kill(process) == 0);
+		cr_expect(exitcode_of(process) == -SIGKILL);
+		carom_process_free(process);
+		cr_assert(close(ready[0]) == 0 && close(ready[1]) == 0);
+	}
+}
+
+/* By who has no right but to be the same user: from outside of landlock's domain. */
+static void look_into_it(void)
+{
+	struct carom_sandbox *sandbox = NULL;
+	struct carom_process *process;
+	char path[64], byte;
+	int ready[2];
+
+	if (geteuid() == 0)
+		CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+	CHECK(prctl(PR_SET_DUMPABLE, 1) == 0); /* as any program of that user is */
+	CHECK(carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_BASIC), &sandbox) ==
+	      0);
+	CHECK(pipe(ready) == 0);
+	process = START(.function = say_and_pause, .context = context_of("fork"),
+			.sandbox = sandbox, .fds = &ready[1], .fd_count = 1);
+	CHECK(read(ready[0], &byte, 1) == 1);
+	snprintf(path, sizeof(path), "/proc/%d/mem", carom_process_pid(process));
+	CHECK(open(path, O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+	CHECK(carom_process_kill(process) == 0);
+	carom_process_free(process);
+}
+
+Test(sandbox, who_is_in_it_cannot_be_looked_into, .timeout = 60, .init = need_sandbox)
+{
+	cr_expect(apart(look_into_it) == 0);
 }
 
 /* The answer, and a sentence that has @word in it. */
