@@ -24,7 +24,9 @@
 #include "pool/answer.h"
 #include "pool/call_private.h"
 #include "pool/pool_private.h"
+#include "pool/exit_code.h"
 #include "shm/futex.h"
+#include "tests/core/sandboxes.h"
 #include "tests/pool/work.h"
 
 #define MS(count) CAROM_MILLISECONDS(count)
@@ -36,6 +38,7 @@
 struct shared {
 	_Atomic uint32_t hostile[HOSTILE_MAX / 32]; /* a bit per pid, modulo */
 	_Atomic uint64_t writes;
+	_Atomic int is_answered; /* the task that the test has waited for */
 };
 
 static struct shared *shared; /* mapped before the fork server is made */
@@ -431,6 +434,48 @@ Test(hostile, clean_exit_that_is_forged_is_a_loss)
 		cr_expect(eq(int, outcome.exit_status, (int)status));
 		expect_square(pool, status);
 	}
+}
+
+static _Atomic int end_reasons[CAROM_STATISTICS_REASONS];
+
+static void count_end(const struct carom_worker_event *event, void *userdata)
+{
+	atomic_fetch_add(&end_reasons[event->reason], 1);
+}
+
+static void *end_as_replaced(void *userdata)
+{
+	while (!atomic_load(&shared->is_answered))
+		sched_yield();
+	_exit(CAROM_WORKER_EXIT_RECYCLE);
+}
+
+/* its task is well: it ends between two, with the status of one that is to be replaced */
+static int end_after_this(struct carom_call *call)
+{
+	pthread_t thread;
+
+	turn_hostile();
+	return -pthread_create(&thread, NULL, end_as_replaced, NULL);
+}
+
+/* Who could say so would be made anew again and again, and no limit of restarts would end that. */
+Test(hostile, being_replaced_that_nobody_asked_for_is_a_loss)
+{
+	struct carom_pool_hooks hooks = CAROM_POOL_HOOKS(.on_process_down = count_end);
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 1, .isolated = 1,
+							       .hooks = &hooks,
+							       .max_restarts = CAROM_NO_LIMIT),
+					   &pool)));
+	cr_expect(zero(int, carom_pool_apply(pool, end_after_this, NULL, 0, NULL, 0, NULL, NULL)));
+	atomic_store(&shared->is_answered, 1);
+	while (!atomic_load(&end_reasons[CAROM_EXIT_REASON_LOST]) &&
+	       !atomic_load(&end_reasons[CAROM_EXIT_REASON_RECYCLED]))
+		sched_yield();
+	cr_expect(zero(int, atomic_load(&end_reasons[CAROM_EXIT_REASON_RECYCLED])));
+	expect_square(pool, 4);
 }
 
 /* ---- floods ---- */
@@ -926,6 +971,23 @@ Test(hostile, scribbler_costs_no_task_but_its_own)
 		}
 	}
 	printf("# %d tasks, %" PRIu64 " words scribbled\n", count, atomic_load(&shared->writes));
+}
+
+/* ---- who is isolated ---- */
+
+/* A sandbox is for hostile code: it is isolated, whether or not the pool is asked for that. */
+Test(hostile, who_is_in_a_sandbox_is_isolated)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT);
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+
+	cr_assert(
+		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .sandbox = sandbox,
+							     .hard_limit_ns = LIMIT_OF_POOL,
+							     .max_restarts = CAROM_NO_LIMIT),
+					 &pool)));
+	expect_violation(pool, leave_large_length, NULL, 0, "length");
 }
 
 /* ---- what cannot be had together ---- */
