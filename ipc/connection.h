@@ -164,7 +164,9 @@ CAROM_API int carom_connection_fd(const struct carom_connection *connection);
  * readable for nothing: receive with CAROM_PASSED, and after -EAGAIN it is not any more, once
  * nobody is just sending. Who goes by edges (EPOLLET) receives until -EAGAIN: what is sent from
  * then on makes a new one; but not a message whose sender is killed in the moment in which it
- * tells of it, as long as others share its end, and send nothing. It stays the connection's.
+ * tells of it, as long as others share its end, and send nothing. Of two receivers that share an
+ * end only one may go by edges: what the other's look takes from the descriptor makes none.
+ * It stays the connection's.
  *
  * Context: MT-Safe.
  * Return: the number, -EBADF (closed), -EMFILE, -ENFILE.
