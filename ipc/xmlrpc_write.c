@@ -104,7 +104,7 @@ static void put_escaped(struct writer *writer, const struct carom_object *object
 
 	carom_object_text(object, &text, &size);
 	if (!is_xml(text, size))
-		fail(writer, -EILSEQ);
+		return fail(writer, -EILSEQ);
 	for (size_t i = 0; i < size; i++)
 		if (reference(text[i])) {
 			put(writer, text + done, i - done);
@@ -180,7 +180,7 @@ static void write_bytes(struct writer *writer, const struct carom_object *object
 	size_t size = 0;
 
 	if (!nettle)
-		fail(writer, carom_annex_error());
+		return fail(writer, carom_annex_error());
 	carom_object_bytes(object, &data, &size);
 	put_text(writer, "<base64>\n");
 	for (size_t done = 0; done < size && writer->error == 0; done += LINE_SIZE) {
@@ -207,7 +207,7 @@ static void write_member(struct writer *writer, const struct carom_object *key,
 			 const struct carom_object *value)
 {
 	if (carom_object_kind(key) != CAROM_OBJECT_TEXT)
-		fail(writer, -EINVAL);
+		return fail(writer, -EINVAL);
 	put_text(writer, "<member>\n<name>");
 	put_escaped(writer, key);
 	put_text(writer, "</name>\n");
