@@ -64,6 +64,7 @@ struct carom_auth_options {
  *	-EINVAL        no key, or one of no length; an unknown digest; or MD5 is both asked
  *	               for and refused
  *	-EOPNOTSUPP    nettle cannot be loaded here; the log says why
+ *	-EMFILE, -ENFILE, -ENOMEM  no descriptor, or memory, to load it by just now
  *	-E2BIG         @options sets a field newer than this library
  *	-EAGAIN, -ETIMEDOUT, -EPIPE, -ECONNRESET, -EBADF, ...  as carom_connection_recv_bytes()
  */

@@ -117,6 +117,10 @@ CAROM_API int carom_manager_sync(struct carom_manager **ret_manager);
  *	-ESHUTDOWN  it was shut down
  *	-ETIMEDOUT  not ready by @start_timeout_ns; it is killed
  *	-EPIPE      the process ended before
+ *	-EOPNOTSUPP nettle or libcbor cannot be loaded here; a context of "thread"
+ *	-ENOENT     "spawn", and the initializer is not registered
+ *	-EMFILE, -ENFILE  no descriptor for a pipe to it, or to load these by
+ *	-ENOMEM
  *	what its initializer, carom_server_new(), carom_process_start() and
  *	carom_manager_connect() say
  */
@@ -130,7 +134,8 @@ CAROM_API int carom_manager_start(struct carom_manager *manager);
  * Context: MT-Safe, AS-Unsafe heap. Blocks.
  * Return: 0; -EALREADY: this manager has a server of its own; -ESHUTDOWN; -ETIMEDOUT, too: the
  * server has no descriptor left for one client more; -EPROTO: it speaks another version;
- * -EOPNOTSUPP: libcbor cannot be loaded here; or as carom_client_connect().
+ * -EOPNOTSUPP: libcbor cannot be loaded here; -EMFILE, -ENFILE, -ENOMEM: nor just now, for want of
+ * these; or as carom_client_connect().
  */
 CAROM_API int carom_manager_connect(struct carom_manager *manager, uint64_t deadline_ns);
 

@@ -28,6 +28,8 @@
  *	-EINVAL     arguments of the wrong number or kind, there; or here, of @format
  *	-EMSGSIZE   too long, or too deep, for the server or for this side
  *	-EBADMSG    the server speaks nonsense
+ *	-EMFILE, -ENFILE, ...  in a child by fork(), whose first call connects: see
+ *	            carom_client_connect()
  *
  * Any number of threads may use a proxy, at the same time: a call that waits holds up no other.
  * In a child by fork() proxies go on, over a connection of the child's own. One that is a

@@ -148,8 +148,14 @@ struct carom_server_options {
  *
  * Context: MT-Safe, AS-Unsafe heap. A server belongs to one thread: that which serves, and before
  * and after that, that which has made it.
- * Return: 0, or, with *@ret_server untouched, what carom_listener_new() says, or -EINVAL: an
- * unreasonable @depth_max; -EOPNOTSUPP: libcbor cannot be loaded here.
+ * Return: 0, or, with *@ret_server untouched, what carom_listener_new() says, or
+ *	-EINVAL         a @depth_max above 60; an @authkey of no length, or a length of none; a
+ *	                CAROM_LOOP that names no loop
+ *	-EOPNOTSUPP     libcbor cannot be loaded here, or the loop that CAROM_LOOP names not be used
+ *	-E2BIG          @options sets a field newer than this library
+ *	-EMFILE, -ENFILE  no descriptor for its loop, or to load libcbor by
+ *	-ENOSPC         the user may watch no more descriptors, see epoll_ctl(2)
+ *	-ENOMEM
  */
 CAROM_API int carom_server_new(const struct carom_server_options *options,
 			       struct carom_server **ret_server);

@@ -38,6 +38,7 @@ CAROM_BEGIN_DECLS
  *	-EOPNOTSUPP this library was built without expat, or cannot load it here
  *	-EINVAL     @limits make no sense
  *	-E2BIG      @limits sets a field newer than this library
+ *	-EMFILE, -ENFILE  no descriptor to load expat by, or nettle where there are bytes
  *	-ENOMEM
  */
 CAROM_API int carom_xmlrpc_load(const void *data, size_t size,
@@ -55,6 +56,7 @@ CAROM_API int carom_xmlrpc_load(const void *data, size_t size,
  *	-EMSGSIZE   it would be longer
  *	-EOPNOTSUPP this library was built without expat, and so could read no answer; or has
  *	            bytes to write, and cannot load nettle
+ *	-EMFILE, -ENFILE  no descriptor to load that by
  *	-ENOMEM
  */
 CAROM_API int carom_xmlrpc_dump(const struct carom_object *object, void **ret_data,

@@ -259,6 +259,63 @@ Test(annex, what_there_is_no_descriptor_for_is_tried_again, .timeout = 30)
 	cr_expect(apart(ask_without_descriptors) == 0);
 }
 
+/* Whatever stands on one of them says so, each by its own name for it. */
+static void refuse_without_descriptors(void)
+{
+	struct carom_auth_options auth = CAROM_AUTH_OPTIONS(.key = "key", .key_size = 3);
+	static const char text[] = "<params></params>";
+	struct carom_connection *ends[2];
+	struct carom_document *bytes = NULL, *read = NULL;
+	struct carom_manager *manager = NULL, *other = NULL;
+	struct carom_server *server = NULL;
+	struct rlimit before, none;
+	void *data;
+	size_t size;
+
+	CHECK(carom_pipe_new(NULL, &ends[0], &ends[1]) == 0);
+	CHECK(carom_document_new(NULL, &bytes) == 0);
+	CHECK(carom_document_finish(bytes, carom_document_bytes(bytes, "abc", 3)) == 0);
+	CHECK(carom_manager_new(NULL, &manager) == 0);
+	CHECK(carom_manager_new(&CAROM_MANAGER_OPTIONS(.path = "/nowhere/at/all"), &other) == 0);
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHECK(carom_auth_deliver(ends[0], &auth, CAROM_PASSED) == -EMFILE);
+	CHECK(carom_auth_answer(ends[1], &auth, CAROM_PASSED) == -EMFILE);
+	CHECK(carom_server_new(NULL, &server) == -EMFILE && !server);
+	CHECK(carom_manager_start(manager) == -EMFILE);
+	CHECK(carom_manager_connect(other, CAROM_PASSED) == -EMFILE);
+	CHECK(carom_xmlrpc_load(text, strlen(text), NULL, &read) == -EMFILE && !read);
+	CHECK(carom_xmlrpc_dump(carom_document_root(bytes), &data, &size) == -EMFILE);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(carom_server_new(NULL, &server) == 0);
+	CHECK(carom_xmlrpc_dump(carom_document_root(bytes), &data, &size) == 0);
+	free(data);
+	carom_server_free(server);
+	carom_manager_free(other);
+	carom_manager_free(manager);
+	carom_document_free(bytes);
+	carom_connection_free(ends[0]);
+	carom_connection_free(ends[1]);
+}
+
+/* Apart: who asks has loaded it. */
+static void look_for_expat(void)
+{
+	struct carom_document *document = NULL;
+
+	_exit(carom_xmlrpc_load("", 0, NULL, &document) == -EOPNOTSUPP);
+}
+
+Test(annex, who_needs_one_and_has_no_descriptor_is_told, .timeout = 30)
+{
+	if (!name_of_nettle())
+		cr_skip_test("skipped: this library has them in itself");
+	if (apart(look_for_expat) != 0)
+		cr_skip_test("skipped: no expat");
+	cr_expect(apart(refuse_without_descriptors) == 0);
+}
+
 /* of libraries, as the loader counts */
 static int note_loads(struct dl_phdr_info *info, size_t size, void *ret_count)
 {
