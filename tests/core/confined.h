@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,6 +95,25 @@ static int crash_here(const void *argument, size_t size, const int *fds, size_t 
 	return 1;
 }
 CAROM_REGISTER(crash_here);
+
+/* With "kill": its parent, which is of the same user. */
+static int look_for_parent(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	return kill(*(const int *)argument, 0) < 0 ? errno : 0;
+}
+CAROM_REGISTER(look_for_parent);
+
+/* With "socket" and "connect": a port of this machine. */
+static int connect_to_port(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons(9),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
+}
+CAROM_REGISTER(connect_to_port);
 
 static int say_and_pause(const void *argument, size_t size, const int *fds, size_t fd_count)
 {

@@ -1,7 +1,9 @@
 /* Sandbox: what it lets through, what it says, and what cannot be one. Escapes: test_escape.c. */
 #include "tests/core/methods.h"
 
+#include <dirent.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <setjmp.h>
@@ -352,6 +354,79 @@ Test(sandbox, who_is_in_it_cannot_be_looked_into, .timeout = 60, .init = need_sa
 	cr_expect(apart(look_into_it) == 0);
 }
 
+#define LIST(...)                 \
+	(const char *[])          \
+	{                         \
+		__VA_ARGS__, NULL \
+	}
+
+/* Landlock, where it can: a filter that lets these through is not what refuses them. */
+Test(sandbox, landlock_keeps_signals_and_connections_inside, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep)
+	struct carom_sandbox *sandbox =
+		SANDBOX(.profile = CAROM_SANDBOX_BASIC, .allow = LIST("kill", "socket", "connect"));
+	int abi = carom_sandbox_landlock_abi(), parent = getpid();
+
+	if (abi >= 4)
+		cr_expect(RUN(.function = connect_to_port, .sandbox = sandbox,
+			      .context = context_of("fork")) == EACCES);
+	if (abi >= 6)
+		cr_expect(RUN(.function = look_for_parent, .argument = &parent,
+			      .argument_size = sizeof(parent), .sandbox = sandbox,
+			      .context = context_of("fork")) == EPERM);
+}
+
+/* Is it another one than this process's? */
+static bool has_own_namespace(struct carom_process *process, const char *name)
+{
+	char ours[64] = "", theirs[64] = "", path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+	cr_expect(readlink(path, ours, sizeof(ours) - 1) > 0);
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", carom_process_pid(process), name);
+	cr_expect(readlink(path, theirs, sizeof(theirs) - 1) > 0);
+	return strcmp(ours, theirs) != 0;
+}
+
+static int count_files_of(struct carom_process *process)
+{
+	char path[64];
+	DIR *root;
+	int count = -2; /* . and .. */
+
+	snprintf(path, sizeof(path), "/proc/%d/root", carom_process_pid(process));
+	root = opendir(path);
+	while (root && readdir(root))
+		count++;
+	if (root)
+		closedir(root);
+	return count;
+}
+
+Test(sandbox, namespaces_are_its_own_by_the_kernels_own_word, .timeout = 60)
+{
+	CAROM_CLEANUP(carom_sandbox_freep) struct carom_sandbox *sandbox = NULL;
+	struct carom_process *process;
+	char byte;
+	int ready[2];
+
+	if (prctl(PR_CAPBSET_READ, CAP_SYS_PTRACE) != 1 || geteuid() != 0)
+		cr_skip_test("skipped: only root, with CAP_SYS_PTRACE, can look into it");
+	sandbox = SANDBOX(.profile = CAROM_SANDBOX_STRICT, .layers = CAROM_SANDBOX_NAMESPACES);
+	cr_assert(pipe(ready) == 0);
+	process = START(.function = say_and_pause, .context = context_of("fork"),
+			.sandbox = sandbox, .fds = &ready[1], .fd_count = 1);
+	cr_assert(read(ready[0], &byte, 1) == 1);
+	cr_expect(has_own_namespace(process, "user"));
+	cr_expect(has_own_namespace(process, "net"));
+	cr_expect(has_own_namespace(process, "ipc"));
+	cr_expect(has_own_namespace(process, "mnt"));
+	cr_expect(count_files_of(process) == 0);
+	cr_expect(carom_process_kill(process) == 0);
+	carom_process_free(process);
+}
+
 /* The answer, and a sentence that has @word in it. */
 #define REFUSES(error, word, ...)                                                            \
 	do {                                                                                 \
@@ -363,12 +438,6 @@ Test(sandbox, who_is_in_it_cannot_be_looked_into, .timeout = 60, .init = need_sa
 		cr_expect(r_ == (error) && strstr(text_, word), "%d: %s", r_, text_);        \
 		cr_expect(carom_sandbox_new(&options_, &none_) == (error) && none_ == NULL); \
 	} while (0)
-
-#define LIST(...)                 \
-	(const char *[])          \
-	{                         \
-		__VA_ARGS__, NULL \
-	}
 
 Test(sandbox, refuses_what_it_cannot_be_by_name, .timeout = 60, .init = need_sandbox)
 {
