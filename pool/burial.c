@@ -8,6 +8,10 @@
  * that moment too, from /proc; where that cannot be read, the life word is ignored and
  * the pidfd is waited for, because a late answer with the real cause is better than an
  * early one without.
+ * The pidfd is waited for, too, where the worker was in a control group: it may have been
+ * killed for want of memory. To look at files takes some of the kernel's, and so does the
+ * next worker. While the dead one still has its own, and is past being chosen for it once
+ * more, the kernel would choose whom else there is, which may be this program.
  *
  *   U1  Each process is buried once, by whichever announcement comes first, and
  *       forgotten once, by the pidfd.
@@ -350,7 +354,7 @@ static void bury(struct incarnation *dead, const struct carom_exit *exit)
 /* Where all are to end, nobody waits for how one of them did: it is not looked at twice. */
 static bool knows_exit(const struct incarnation *dying, struct carom_exit *ret_exit)
 {
-	return carom_pool_state_now(dying->worker->pool) != POOL_TERMINATED &&
+	return !dying->group && carom_pool_state_now(dying->worker->pool) != POOL_TERMINATED &&
 	       carom_pid_peek(dying->pid, ret_exit) == 0 && ret_exit->kind != CAROM_EXIT_RUNNING;
 }
 

@@ -6,9 +6,11 @@
 #include <criterion/new/assert.h>
 
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -404,6 +406,30 @@ Test(group, that_came_to_its_limit_once_is_not_blamed_for_what_comes_from_outsid
 	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
 	cr_expect(eq(int, outcome.signal, SIGKILL));
 	close(base_fd);
+}
+
+static int have_much_and_die(struct carom_call *call)
+{
+	eat_mib(192);
+	return kill_self(call);
+}
+
+/* Before, whoever looks why, or makes the next one, may be killed for want of memory in its stead. */
+Test(group, of_a_dead_worker_nobody_hears_before_the_kernel_has_its_memory)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = plainly_grouped(NULL);
+	struct carom_outcome outcome;
+	struct pollfd ended = { .events = POLLIN };
+
+	if (!pool)
+		cr_skip_test("skipped: no control groups");
+	carom_pool_apply(pool, have_much_and_die, NULL, 0, NULL, 0, NULL, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_LOST));
+	ended.fd = (int)syscall(SYS_pidfd_open, outcome.worker_pid, 0);
+	if (ended.fd < 0)
+		cr_expect(eq(int, errno, ESRCH));
+	else
+		cr_expect(eq(int, poll(&ended, 1, 0), 1));
 }
 
 /* ---- CPU time ---- */
