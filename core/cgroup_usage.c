@@ -135,7 +135,7 @@ int carom_cgroup_peak_reset(int peak_fd)
 	ssize_t n;
 
 	do
-		n = pwrite(peak_fd, "reset\n", 6, 0);
+		n = write(peak_fd, "reset\n", 6); /* wherever it stands */
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EINVAL ? -EOPNOTSUPP : -errno;

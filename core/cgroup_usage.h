@@ -44,7 +44,7 @@ int carom_cgroup_swap_bytes(struct carom_cgroup *group, uint64_t *ret_bytes);
  */
 int carom_cgroup_peak_open(struct carom_cgroup *group, int *ret_fd);
 
-/** carom_cgroup_peak_reset() - from now on. AS-Safe. */
+/** carom_cgroup_peak_reset() - from now on; whoever has the descriptor. AS-Safe. */
 int carom_cgroup_peak_reset(int peak_fd);
 int carom_cgroup_peak_read(int peak_fd, uint64_t *ret_bytes);
 

@@ -23,6 +23,8 @@
 #include "core/time.h"
 #include "core/timespec.h"
 
+#define HIGH_MIN 900 /* below the usual limit of 1024 */
+
 /* The smallest kept number that is at least @from; UINT_MAX if there is none. */
 static unsigned int next_kept(unsigned int from, const int *keep, size_t keep_count)
 {
@@ -116,6 +118,16 @@ int carom_descriptor_lift(int *fd)
 	close(*fd);
 	*fd = above;
 	return 0;
+}
+
+int carom_descriptor_move_up(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_MIN);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
 }
 
 /* How long ppoll() may wait; NULL for ever. */

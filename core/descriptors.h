@@ -28,6 +28,13 @@ void carom_descriptors_close(int first, const int *keep, size_t keep_count);
 int carom_descriptor_lift(int *fd);
 
 /**
+ * carom_descriptor_move_up() - to a high number: whoever closes low ones does not meet it
+ *
+ * Return: the new one, CLOEXEC, and @fd is closed; or @fd, if there is none to be had. AS-Safe.
+ */
+int carom_descriptor_move_up(int fd);
+
+/**
  * carom_descriptor_wait() - until it is readable, hung up, or @deadline_ns
  * Return: 0, -ETIMEDOUT, -EBADF, -ENOMEM. A signal does not end the wait.
  */
