@@ -1,7 +1,7 @@
 /*
  * Lane: the layout, and what both sides do
  *
- *	header | workers | ring | notices | slots |  arguments  |  values of worker 0 | of worker 1 ...
+ *	header | workers | ring | notices | slots | usages |  arguments  |  values of worker 0 | of worker 1 ...
  *	`------- control: all write ----'  parent       one worker each
  *
  * A lane that is dealt is its one worker's, and has its arguments in a file of their own,
@@ -94,8 +94,11 @@ static void lay_out(struct lane_header *header, const struct carom_lane_options 
 	header->notices_offset = round_up(header->ring_offset + ring_count * sizeof(uint64_t), 128);
 	header->slots_offset = round_up(
 		header->notices_offset + (options->slot_count + 63) / 64 * sizeof(uint64_t), 128);
+	header->usages_offset =
+		header->slots_offset + options->slot_count * sizeof(struct carom_slot);
 	header->control_size = round_up(
-		header->slots_offset + options->slot_count * sizeof(struct carom_slot), 4096);
+		header->usages_offset + options->slot_count * sizeof(struct carom_lane_usage),
+		4096);
 }
 
 static int total_size(const struct lane_header *layout, uint64_t *ret_size)
@@ -120,6 +123,7 @@ static void take_view(struct carom_lane *lane, void *control, const struct lane_
 	lane->ring = (void *)(base + layout->ring_offset);
 	lane->notices = (void *)(base + layout->notices_offset);
 	lane->view.slots = (void *)(base + layout->slots_offset);
+	lane->view.usages = (void *)(base + layout->usages_offset);
 	lane->bell_fd = -1;
 	lane->ticket = 1;
 	lane->control_size = layout->control_size;

@@ -95,13 +95,17 @@ static inline bool carom_slot_ended(uint64_t word)
 }
 
 /* what a slot's `flags` say */
-#define CAROM_TASK_TIMED   1u  /* the worker notes when it began and ended */
-#define CAROM_TASK_BATCH   2u  /* the argument is a struct carom_batch and columns */
-#define CAROM_TASK_END     4u  /* the parent is to notice its end: see carom_lane_notice() */
-#define CAROM_TASK_BEGIN   8u  /* and that it has begun */
-#define CAROM_TASK_LEAVE   16u /* its worker asks for leave to begin: see carom_lane_ask_leave() */
-#define CAROM_TASK_COLUMNS 32u /* the argument is a struct carom_columns, see pool/column.h */
-#define CAROM_TASK_AWAITED 64u /* who submits it waits for it at once: carom_lane_await() */
+#define CAROM_TASK_TIMED   1u   /* the worker notes when it began and ended */
+#define CAROM_TASK_BATCH   2u   /* the argument is a struct carom_batch and columns */
+#define CAROM_TASK_END     4u   /* the parent is to notice its end: see carom_lane_notice() */
+#define CAROM_TASK_BEGIN   8u   /* and that it has begun */
+#define CAROM_TASK_LEAVE   16u  /* its worker asks for leave to begin: see carom_lane_ask_leave() */
+#define CAROM_TASK_COLUMNS 32u  /* the argument is a struct carom_columns, see pool/column.h */
+#define CAROM_TASK_AWAITED 64u  /* who submits it waits for it at once: carom_lane_await() */
+#define CAROM_TASK_METERED 128u /* the worker leaves what it has used: see carom_lane_usage() */
+
+#define CAROM_TASK_FLAG_BITS  8
+#define CAROM_TASK_INDEX_BITS 42
 
 /**
  * struct carom_slot - a task and its value; two cache lines, the parent's and the worker's
@@ -118,8 +122,8 @@ struct carom_slot {
 	uint64_t function;
 	uint64_t argument_size;
 	uint64_t submit_cpu : 14; /* a hint */
-	uint64_t flags : 7;
-	uint64_t index : 43;
+	uint64_t flags : CAROM_TASK_FLAG_BITS;
+	uint64_t index : CAROM_TASK_INDEX_BITS;
 	union {
 		unsigned char bytes[CAROM_LANE_INLINE];
 		uint64_t offset;
@@ -140,6 +144,17 @@ struct carom_slot {
 			};
 		};
 	} value;
+};
+
+/**
+ * struct carom_lane_usage - what a METERED task has used, as its worker says
+ * @peak_bytes: 0: not known
+ *
+ * Beside the slots, and never touched where nobody measures; see pool/meter.h.
+ */
+struct carom_lane_usage {
+	uint64_t cpu_ns;
+	uint64_t peak_bytes;
 };
 
 /**
@@ -193,6 +208,7 @@ struct carom_lane;
  */
 struct carom_lane_view {
 	struct carom_slot *slots;
+	struct carom_lane_usage *usages;
 	unsigned char *arguments;
 	unsigned char *values;
 	uint64_t payload_size;
@@ -299,6 +315,13 @@ static inline uint64_t carom_lane_payload_size(const struct carom_lane *lane)
 static inline struct carom_slot *carom_lane_slot(const struct carom_lane *lane, uint32_t slot)
 {
 	return &carom_lane_view(lane)->slots[slot];
+}
+
+/** carom_lane_usage() - of the task in a slot, once it is DONE, if it is METERED */
+static inline struct carom_lane_usage *carom_lane_usage(const struct carom_lane *lane,
+							uint32_t slot)
+{
+	return &carom_lane_view(lane)->usages[slot];
 }
 
 /** carom_lane_arguments() - where offset 0 of the argument arena is mapped */

@@ -225,13 +225,25 @@ uint64_t carom_lane_item_progress(struct carom_lane *lane, uint32_t slot)
 
 /* ---- the end ---- */
 
-/* what is not the worker's to say */
+static void take_usage(struct carom_lane *lane, const struct lane_deal *deal)
+{
+	const struct carom_lane_usage *claim = carom_lane_usage(deal->hand->lane, deal->at);
+
+	*carom_lane_usage(lane, deal->slot) = (struct carom_lane_usage){
+		.cpu_ns = load_once(&claim->cpu_ns),
+		.peak_bytes = load_once(&claim->peak_bytes),
+	};
+}
+
+/* what is not the worker's to say, and what is its word */
 static void note_end(struct carom_lane *lane, const struct lane_deal *deal)
 {
 	struct carom_slot *task = &lane->view.slots[deal->slot];
 	uint64_t now;
 
 	task->pid = deal->hand->pid;
+	if (task->flags & CAROM_TASK_METERED)
+		take_usage(lane, deal);
 	if (!(task->flags & CAROM_TASK_TIMED))
 		return;
 	now = carom_now();

@@ -205,7 +205,7 @@ static int fill(struct carom_lane *lane, struct lane_deal *deal, uint32_t slot)
 	if (r < 0)
 		return r;
 	lines->function = task->function;
-	lines->flags = (task->flags | CAROM_TASK_END) & 0x7f;
+	lines->flags = (task->flags | CAROM_TASK_END) & ((1u << CAROM_TASK_FLAG_BITS) - 1);
 	lines->index = task->index;
 	lines->started_ns = 0;
 	deal->progress = carom_deal_first_progress(lane, task);
@@ -231,6 +231,8 @@ static void refuse(struct carom_lane *lane, uint32_t slot)
 	task->pid = 0;
 	task->started_ns = 0; /* the one before it in this slot has left its own */
 	task->ended_ns = carom_now();
+	if (task->flags & CAROM_TASK_METERED)
+		*carom_lane_usage(lane, slot) = (struct carom_lane_usage){ 0 };
 	seen = carom_deal_set_word(lane, slot, 0, CAROM_SLOT_DONE);
 	carom_lane_tell_waiters(lane, slot, seen & CAROM_SLOT_WAITED);
 }

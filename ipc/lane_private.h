@@ -5,7 +5,7 @@
 #include "ipc/lane.h"
 #include "ipc/patience.h"
 
-#define LANE_MAGIC UINT64_C(0x31656e616c6d7261) /* "armlane1" */
+#define LANE_MAGIC UINT64_C(0x32656e616c6d7261) /* "armlane2" */
 
 /* instead of the time at which a worker was ready: it will never be */
 #define LANE_GIVEN_UP UINT64_MAX
@@ -36,6 +36,7 @@ struct lane_header {
 	uint64_t ring_offset;
 	uint64_t notices_offset;
 	uint64_t slots_offset;
+	uint64_t usages_offset;
 	uint64_t control_size; /* up to here a worker may write */
 
 	_Alignas(128) _Atomic uint64_t head;
