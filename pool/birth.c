@@ -136,6 +136,9 @@ static size_t choose_fds(struct worker *worker)
 	worker->start.has_sandbox = worker->next->page != NULL;
 	if (worker->next->page)
 		worker->fds[count++] = carom_sandbox_page_fd(worker->next->page);
+	worker->start.has_peak = worker->next->peak_fd >= 0;
+	if (worker->start.has_peak)
+		worker->fds[count++] = worker->next->peak_fd;
 	return count;
 }
 

@@ -117,6 +117,9 @@ int carom_group_make(struct incarnation *next, struct carom_pool *pool)
 	if (r < 0)
 		carom_log_event(CAROM_LOG_ERROR, CAROM_LOG_EVENT_LIMITS_REFUSED,
 				"no control group for a worker: %s", reason);
+	else if (pool->options.task_usage &&
+		 carom_cgroup_peak_open(next->group, &next->peak_fd) < 0)
+		next->peak_fd = -1; /* it measures by other means */
 	CAROM_POINT("group.made");
 	return r;
 }

@@ -76,9 +76,12 @@ enum carom_outcome_kind {
  * @message:     FAILED: the text given to carom_call_fail(); POOL_BROKEN: why; LOST: what is
  *               known beyond signal and status, if anything; else empty
  * @limit_bytes: MEMORY_LIMIT: the limit that its worker was killed at
- * @peak_bytes:  MEMORY_LIMIT: the most memory that its worker had; 0: not known
+ * @peak_bytes:  MEMORY_LIMIT: the most memory that its worker had; 0: not known. OK, FAILED,
+ *               SOFT_LIMIT: while it ran, where the pool was asked for that (option
+ *               `task_usage`); else 0
  * @system_call: SANDBOX_VIOLATION: its number, -1: not known; @message is its name. For what
  *               both are worth see struct carom_violation in core/sandbox.h
+ * @cpu_ns:      OK, FAILED, SOFT_LIMIT: CPU time that it took; likewise
  */
 struct carom_outcome {
 	int32_t kind;
@@ -96,6 +99,7 @@ struct carom_outcome {
 	uint64_t limit_bytes;
 	uint64_t peak_bytes;
 	int64_t system_call;
+	uint64_t cpu_ns;
 };
 
 /**

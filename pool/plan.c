@@ -140,6 +140,7 @@ int carom_pool_plan(struct carom_pool *pool)
 		.signals = options->worker_signals,
 		.backtraces = options->backtraces,
 		.barrier = carom_membarrier_is_possible(),
+		.measures = options->task_usage,
 		.hooks = pool->hooks,
 	};
 	note_cpus(pool);

@@ -141,6 +141,7 @@ struct task {
  * @execution: its killing, once that has begun
  * @page: of its sandbox; NULL: it has none
  * @group: its control group, which it is in; NULL: none
+ * @peak_fd: a peak of that group's memory, until its worker has it; -1: none
  * @sample: its memory, where that is sampled. The loop's thread
  * @bell_watch: of a worker that has a lane of its own
  * @foul: what it has written there and may not; NULL: nothing
@@ -160,6 +161,7 @@ struct incarnation {
 	struct execution *execution;
 	struct carom_sandbox_page *page;
 	struct carom_cgroup *group;
+	int peak_fd;
 	struct carom_sample sample;
 	struct carom_loop_fd exit_watch;
 	struct carom_loop_word life_watch;
@@ -186,7 +188,7 @@ struct worker {
 	carom_born_fn *born;
 	struct carom_birth birth;
 	struct carom_worker_start start;
-	int fds[4];
+	int fds[5];
 	uint64_t died_ns;
 	uint64_t replaced_count;
 	uint64_t birth_count;

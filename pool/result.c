@@ -55,6 +55,7 @@ void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 			   struct carom_outcome *ret_outcome)
 {
 	const struct carom_slot *lines = carom_lane_slot(pool->lane, slot);
+	const volatile struct carom_lane_usage *usage = carom_lane_usage(pool->lane, slot);
 	const struct task *task = &pool->tasks[slot];
 	uint64_t word = atomic_load(&lines->word);
 	struct carom_outcome outcome = { .kind = CAROM_OUTCOME_OK };
@@ -71,6 +72,10 @@ void carom_outcome_of_slot(const struct carom_pool *pool, uint32_t slot,
 	if (lines->flags & CAROM_TASK_TIMED) {
 		outcome.started_ns = lines->started_ns;
 		outcome.ended_ns = lines->ended_ns;
+	}
+	if (lines->flags & CAROM_TASK_METERED && !task->is_refused) {
+		outcome.cpu_ns = usage->cpu_ns;
+		outcome.peak_bytes = usage->peak_bytes;
 	}
 	if (task->is_refused) {
 		outcome.kind = CAROM_OUTCOME_CANCELLED;

@@ -212,9 +212,12 @@ static void fill_slot(struct carom_pool *pool, const struct submission *submissi
 		flags |= CAROM_TASK_END;
 	if (submission->awaited && !pool->options.polled) /* who waits there drives the loop */
 		flags |= CAROM_TASK_AWAITED;
+	if (pool->options.task_usage && !submission->batch)
+		flags |= CAROM_TASK_METERED;
 	lines->function = function;
-	lines->flags = (flags | (timed ? CAROM_TASK_TIMED : 0)) & 0x7f;
-	lines->index = submission->index & ((UINT64_C(1) << 43) - 1);
+	lines->flags =
+		(flags | (timed ? CAROM_TASK_TIMED : 0)) & ((1u << CAROM_TASK_FLAG_BITS) - 1);
+	lines->index = submission->index & ((UINT64_C(1) << CAROM_TASK_INDEX_BITS) - 1);
 	task->submitted_ns = timed ? now : 0;
 	/* the worker's line is written only where the parent may look before the task ended */
 	if (timed)

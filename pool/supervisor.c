@@ -398,6 +398,7 @@ static void born(struct worker *worker, const struct carom_newborn *newborn)
 		carom_lane_handed_over(pool->lane, worker->index);
 	worker->next = NULL;
 	carom_sandbox_page_close(child->page);
+	carom_closep(&child->peak_fd);
 	if (newborn->error < 0) {
 		carom_sandbox_page_free(child->page);
 		carom_group_forget(child);
@@ -438,6 +439,7 @@ static int prepare(struct worker *worker)
 
 	if (!next)
 		return -ENOMEM;
+	next->peak_fd = -1;
 	r = prepare_lane(worker);
 	if (r == 0 && !carom_sandbox_is_none(worker->pool->sandbox))
 		r = carom_sandbox_page_new(worker->pool->sandbox, &next->page);

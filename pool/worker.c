@@ -22,7 +22,6 @@
 #include "pool/worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -32,6 +31,7 @@
 #include "core/annex.h"
 #include "core/membarrier.h"
 #include "core/backtrace.h"
+#include "core/descriptors.h"
 #include "core/error.h"
 #include "core/finalizer_private.h"
 #include "core/forkserver.h"
@@ -56,8 +56,6 @@
 
 _Static_assert(CAROM_WORKER_EXIT_SOFTWARE == CAROM_SHUTDOWN_IMPATIENT, "core gives this status");
 
-#define BELL_FD_MIN 900 /* below the usual limit of 1024 */
-
 /* ---- tasks ---- */
 
 /* how many items a task had that was run: of a batch, as far as it came, in this worker */
@@ -74,17 +72,22 @@ static uint64_t count_items(const struct carom_lane *lane, const struct carom_sl
 }
 
 /* false: not all of a batch was done, because this worker is to end, or is being killed */
-static bool run_task(struct carom_call *call, uint32_t slot_index)
+static bool run_task(struct carom_worker *worker, struct carom_call *call, uint32_t slot_index)
 {
 	struct carom_slot *slot = carom_lane_slot(call->lane, slot_index);
+	bool is_metered = slot->flags & CAROM_TASK_METERED && worker->meter.is_on;
 
 	carom_call_renew(call, slot);
 	carom_soft_limit_enter(slot);
-	slot->pid = call->worker->pid;
-	CAROM_TRACE(start, slot_index, call->worker->index);
+	slot->pid = worker->pid;
+	CAROM_TRACE(start, slot_index, worker->index);
 	if (slot->flags & CAROM_TASK_BATCH)
 		return carom_call_run_batch(call, slot_index);
+	if (is_metered)
+		carom_meter_begin(&worker->meter);
 	carom_call_run(call);
+	if (is_metered)
+		carom_meter_end(&worker->meter, carom_lane_usage(call->lane, slot_index));
 	return true;
 }
 
@@ -111,7 +114,7 @@ static bool do_task(struct carom_worker *worker, struct carom_call *call, uint32
 
 	if (tally->sheet)
 		carom_tally_begin(tally, task, slot, carom_lane_sleep_count(worker->lane));
-	if (!run_task(call, slot))
+	if (!run_task(worker, call, slot))
 		return false;
 	CAROM_TRACE(done, slot, worker->index, task->code);
 	/* before it is finished: from then on the slot may be another task's */
@@ -183,17 +186,6 @@ static void pin(const struct carom_worker_start *start)
 		carom_log_event(CAROM_LOG_WARNING, CAROM_LOG_EVENT_WORKER_NOT_PINNED,
 				"worker %d cannot run on CPU %d: %s", (int)start->index,
 				(int)start->cpu, carom_strerror(errno));
-}
-
-/* so that whoever closes low descriptors, and opens others in their place, does not meet it */
-static int out_of_the_way(int fd)
-{
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, BELL_FD_MIN);
-
-	if (high < 0)
-		return fd;
-	close(fd);
-	return high;
 }
 
 /* what the program has given to atexit(3), and its finalizers, are not this copy's */
@@ -274,7 +266,7 @@ static void confine(struct carom_worker *worker)
 
 	if (worker->sandbox_fd < 0)
 		return;
-	if (worker->plan->limits.max_bytes)
+	if (worker->plan->limits.max_bytes || worker->plan->measures)
 		carom_memory_usage_keep();
 	carom_annexes_end(); /* while files can be opened */
 	r = carom_sandbox_enter(worker->sandbox_fd, NULL, 0, carom_crash_note);
@@ -311,6 +303,8 @@ static int begin_as_thread(struct carom_worker *worker)
 {
 	const struct carom_pool_hooks *hooks = &worker->plan->hooks;
 
+	if (worker->plan->measures)
+		carom_meter_open_thread(&worker->meter);
 	if (carom_worker_initialize(worker) < 0)
 		return CAROM_WORKER_EXIT_FAILURE;
 	if (hooks->on_loop_start)
@@ -362,7 +356,7 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 	struct carom_backtrace *place;
 	struct carom_worker worker;
 
-	if (size != sizeof(*start) || fd_count < 1 || fd_count > 4)
+	if (size != sizeof(*start) || fd_count < 1 || fd_count > 5)
 		return CAROM_WORKER_EXIT_FAILURE;
 	plan = start->plan;
 	become(start);
@@ -373,8 +367,10 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 		.index = (uint32_t)start->index,
 		.pid = carom_pid_outside(),
 		.recycle = { .limits = plan.limits },
-		.sandbox_fd = start->has_sandbox ? fds[--fd_count] : -1,
 	};
+	if (plan.measures)
+		carom_meter_open(&worker.meter, start->has_peak ? fds[--fd_count] : -1);
+	worker.sandbox_fd = start->has_sandbox ? fds[--fd_count] : -1;
 	if (start->isolated && fd_count != CAROM_LANE_HAND_FDS)
 		return CAROM_WORKER_EXIT_FAILURE;
 	if (join_lane(&worker, start, fds) < 0)
@@ -385,7 +381,7 @@ int carom_worker_main(const void *argument, size_t size, const int *fds, size_t 
 		close(fds[fd_count]);
 	}
 	if (fd_count > 1)
-		carom_lane_set_bell(worker.lane, out_of_the_way(fds[fd_count - 1]));
+		carom_lane_set_bell(worker.lane, carom_descriptor_move_up(fds[fd_count - 1]));
 	place = crash_place(&worker, start);
 	carom_forkserver_forget();
 	carom_lane_await_admission(worker.lane);

@@ -14,6 +14,7 @@
 #include "core/log_private.h"
 #include "core/self.h"
 #include "pool/hooks.h"
+#include "pool/meter.h"
 #include "pool/pool_options.h"
 #include "pool/recycle.h"
 #include "pool/tally.h"
@@ -40,6 +41,7 @@ struct carom_worker_plan {
 	uint64_t signals;
 	uint64_t backtraces;
 	uint64_t barrier;
+	uint64_t measures; /* what tasks use */
 	struct carom_pool_hooks hooks;
 };
 
@@ -57,6 +59,7 @@ int carom_plan_resolve(struct carom_worker_plan *plan);
  * @isolated:   it has a lane of its own: its descriptors are that, its arguments', its bell
  * @counts:     the last of its descriptors is a tally's
  * @has_sandbox: and then comes the page of its sandbox
+ * @has_peak:   and then the peak of its group's memory
  * @crash_offset, @has_crash_place: where in its value arena it leaves where it crashed
  * @self, @log, @context: what every child is told by its parent
  */
@@ -68,6 +71,7 @@ struct carom_worker_start {
 	uint64_t isolated;
 	uint64_t counts;
 	uint64_t has_sandbox;
+	uint64_t has_peak;
 	uint64_t crash_offset;
 	uint64_t has_crash_place;
 	struct carom_worker_plan plan;
@@ -95,6 +99,7 @@ struct carom_worker {
 	bool has_barrier;
 	struct carom_recycle recycle;
 	struct carom_tally_writer tally;
+	struct carom_meter meter;
 	int sandbox_fd;
 	char *trace;
 };

@@ -4,6 +4,7 @@
 #include "ipc/manager.h"
 #include "tests/pool/confined.h"
 #include "tests/pool/managed.h"
+#include "tests/pool/metered.h"
 #include "tests/pool/methods.h"
 #include "tests/pool/mirror.h"
 

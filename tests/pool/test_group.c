@@ -11,10 +11,12 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "tests/pool/grouped.h"
+#include "tests/pool/metered.h"
 
 static _Atomic int *stop;  /* what tasks hear from the test */
 static _Atomic int *begun; /* and how many of them have begun */
@@ -31,40 +33,6 @@ TestSuite(group, .init = set_up, .timeout = 120);
 #define MS CAROM_MILLISECONDS(1)
 
 /* ---- what tasks do ---- */
-
-/* touches so much, gives it back, and is well */
-static int borrow(struct carom_call *call)
-{
-	int64_t kib;
-	volatile char *memory;
-
-	carom_call_read(call, &kib, sizeof(kib));
-	memory = get_memory((size_t)kib * 1024);
-	for (size_t i = 0; i < (size_t)kib * 1024; i += 4096)
-		memory[i] = 1;
-	munmap((void *)memory, (size_t)kib * 1024);
-	return 0;
-}
-
-static uint64_t own_cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * CAROM_NS_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
-/* so much CPU time */
-static int burn(struct carom_call *call)
-{
-	uint64_t ns, end_ns;
-
-	carom_call_read(call, &ns, sizeof(ns));
-	end_ns = own_cpu_ns() + ns;
-	while (own_cpu_ns() < end_ns)
-		;
-	return 0;
-}
 
 /* on CPU 0, until it is told to stop */
 static int burn_beside_others(struct carom_call *call)
@@ -430,6 +398,41 @@ Test(group, of_a_dead_worker_nobody_hears_before_the_kernel_has_its_memory)
 		cr_expect(eq(int, errno, ESRCH));
 	else
 		cr_expect(eq(int, poll(&ended, 1, 0), 1));
+}
+
+/* ---- of a task ---- */
+
+static bool has_linux(int major, int minor)
+{
+	int own_major = 0, own_minor = 0;
+	struct utsname name;
+
+	uname(&name);
+	sscanf(name.release, "%d.%d", &own_major, &own_minor);
+	return own_major > major || (own_major == major && own_minor >= minor);
+}
+
+/* Of all processes, where the kernel has a peak that begins anew; else of the worker's. */
+Test(group, tells_the_most_that_a_task_had)
+{
+	CAROM_CLEANUP(carom_pool_freep)
+	struct carom_pool *pool =
+		grouped_pool(CAROM_POOL_OPTIONS(.worker_count = 1, .task_usage = 1,
+						.max_memory_per_child_bytes = CAROM_MIB(128),
+						.required_rungs = CAROM_RUNG_CGROUP));
+	bool is_anew = has_linux(6, 12);
+	int64_t kib = 48 * 1024;
+	struct carom_outcome outcome;
+
+	cr_assert(zero(int, carom_pool_apply(pool, let_borrow, &kib, sizeof(kib), NULL, 0, NULL,
+					     &outcome)));
+	cr_expect(eq(int, outcome.peak_bytes >= CAROM_MIB(48), is_anew));
+	cr_expect(lt(u64, 0, outcome.peak_bytes));
+	cr_assert(zero(int, carom_pool_apply(pool, nothing, NULL, 0, NULL, 0, NULL, &outcome)));
+	cr_expect(lt(u64, outcome.peak_bytes, CAROM_MIB(40)));
+	borrow_kib(pool, 160 * 1024, &outcome);
+	cr_expect(eq(int, outcome.kind, CAROM_OUTCOME_MEMORY_LIMIT));
+	cr_expect(ge(u64, outcome.peak_bytes, CAROM_MIB(127)));
 }
 
 /* ---- CPU time ---- */
