@@ -13,17 +13,18 @@
 #include "core/utf8.h"
 #include "tools/bench_export.h"
 
-#define WIDTH    900
-#define LEFT     20
-#define RIGHT    30
-#define TOP      20
-#define STRIP    84 /* with the name above it */
-#define NAME     20
-#define DOTS     50
-#define AXIS     40
-#define TICKS    6
-#define DOTS_MAX 2000 /* of a strip: beyond that every so many'th run has one */
-#define BLUE     "#1f77b4"
+#define WIDTH          900
+#define LEFT           20
+#define RIGHT          30
+#define TOP            20
+#define STRIP          84 /* with the name above it */
+#define NAME           20
+#define DOTS           50
+#define AXIS           40
+#define TICKS          6
+#define NAME_MAX_SHOWN 110  /* characters of it, of usual width; all of it is in its tooltip */
+#define DOTS_MAX       2000 /* of a strip: beyond that every so many'th run has one */
+#define BLUE           "#1f77b4"
 
 struct scale {
 	double seconds; /* of a unit */
@@ -52,11 +53,17 @@ static struct scale make_scale(double max)
 }
 
 /* A command may be any bytes; a picture with others than UTF-8 is shown by nobody. */
-static void write_escaped(const char *text, FILE *file)
+static void write_escaped(const char *text, size_t max, FILE *file)
 {
 	bool is_utf8 = carom_utf8_is_valid(text, strlen(text));
 
 	for (; *text; text++) {
+		bool continues = is_utf8 && carom_utf8_continues(*text);
+
+		if (!continues && max-- == 0) {
+			fputs("...", file);
+			return;
+		}
 		if (*text == '<')
 			fputs("&lt;", file);
 		else if (*text == '&')
@@ -109,8 +116,10 @@ static int write_strip(const struct scale *scale, const struct carom_bench_serie
 
 	if (!times)
 		return -ENOMEM;
-	fprintf(file, "<text x='%d' y='%d'>", LEFT, y + NAME - 6);
-	write_escaped(series->name, file);
+	fprintf(file, "<text x='%d' y='%d'><title>", LEFT, y + NAME - 6);
+	write_escaped(series->name, SIZE_MAX, file);
+	fputs("</title>", file);
+	write_escaped(series->name, NAME_MAX_SHOWN, file);
 	fputs("</text>\n", file);
 	for (size_t i = 0; i < series->count; i += each)
 		fprintf(file,

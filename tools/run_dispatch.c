@@ -46,9 +46,10 @@ static void halt(struct carom_run_dispatch *dispatch)
 	if (halt->is_now)
 		carom_run_dispatch_kill(dispatch, CAROM_RUN_HALTED);
 	carom_run_progress_say(&dispatch->progress,
-			       "--halt: %llu of %llu jobs failed: %s %llu running job%s",
+			       "--halt: %llu of %llu job%s failed: %s %llu running job%s",
 			       (unsigned long long)dispatch->report.failed_count,
 			       (unsigned long long)dispatch->report.done_count,
+			       dispatch->report.done_count == 1 ? "" : "s",
 			       halt->is_now ? "killing" : "waiting for",
 			       (unsigned long long)running, running == 1 ? "" : "s");
 }

@@ -179,8 +179,8 @@ void carom_run_report_say(const struct carom_run_report *report,
 {
 	if (report->failed_count == 0)
 		return;
-	carom_say("%llu of %llu jobs failed:", (unsigned long long)report->failed_count,
-		  (unsigned long long)report->done_count);
+	carom_say("%llu of %llu job%s failed:", (unsigned long long)report->failed_count,
+		  (unsigned long long)report->done_count, report->done_count == 1 ? "" : "s");
 	qsort(report->causes, report->cause_count, sizeof(*report->causes), compare_causes);
 	for (size_t i = 0; i < report->cause_count; i++)
 		say_cause(&report->causes[i], options);

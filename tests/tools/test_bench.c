@@ -219,13 +219,28 @@ Test(bench, writes_tables_that_programs_read)
 
 Test(bench, draws_a_command_of_any_bytes)
 {
-	const struct shell *done = shell("$C bench -q -r 1 -w 0 -n \"$(printf 'a<b&\\377')\" true "
-					 "--export-svg out.svg >/dev/null;"
-					 "iconv -f UTF-8 -t UTF-8 out.svg | grep -o 'a&lt[^<]*';"
-					 "grep -o 'a dot: a run' out.svg");
+	const struct shell *done =
+		shell("$C bench -q -r 1 -w 0 -n \"$(printf 'a<b&\\377')\" true "
+		      "--export-svg out.svg >/dev/null;"
+		      "iconv -f UTF-8 -t UTF-8 out.svg | grep -o 'a&lt[^<]*</te';"
+		      "grep -o 'a dot: a run' out.svg");
 
 	cr_expect(zero(int, done->status));
-	shell_expect_is(done->out, "a&lt;b&amp;?\na dot: a run\n");
+	shell_expect_is(done->out, "a&lt;b&amp;?</te\na dot: a run\n");
+}
+
+Test(bench, draws_a_long_name_in_part_and_tells_all_of_it_beside)
+{
+	const struct shell *done =
+		shell("n=$(printf '\\303\\244%.0s' $(seq 200));"
+		      "$C bench -q -r 1 -w 0 -n $n true --export-svg out.svg >/dev/null;"
+		      "grep -c \"<title>$n</title>\" out.svg;"
+		      "sed -n 's/.*<.title>\\(.*\\)<.text>/\\1/p' out.svg >shown;"
+		      "export LC_ALL=C.UTF-8;"
+		      "wc -m <shown; grep -c '[.]\\{3\\}$' shown");
+
+	cr_expect(zero(int, done->status));
+	shell_expect_is(done->out, "1\n114\n1\n"); /* 110, three dots, and the line's end */
 }
 
 Test(bench, writes_a_file_whole_or_not_at_all)

@@ -369,7 +369,7 @@ Test(run, kills_the_rest_when_one_went_well)
 		      "echo $?");
 
 	shell_expect_is(done->out, "0\n");
-	shell_expect_has(done->err, "carom run: --halt: 0 of 1 jobs failed: killing 1 running job\n"
+	shell_expect_has(done->err, "carom run: --halt: 0 of 1 job failed: killing 1 running job\n"
 				    "carom run: 1 of 2 jobs failed:\n"
 				    "      1  killed by --halt: slow\n");
 }
@@ -597,7 +597,7 @@ static void kills_the_whole_tree_at_the_time_limit(void)
 	shell_expect_nobody(tree);
 	close(up);
 	cr_expect(eq(int, job.status, 1));
-	shell_expect_has(job.err, "carom run: 1 of 1 jobs failed:\n"
+	shell_expect_has(job.err, "carom run: 1 of 1 job failed:\n"
 				  "      1  time limit of 0.5 s: input\n");
 }
 
@@ -880,7 +880,7 @@ Test(run, reads_an_endless_input_in_constant_memory)
 		    "head -c 100000000 /dev/zero | tr '\\0' x >long & exec $C run -a long true");
 	shell_end(&job);
 	cr_expect(eq(int, job.status, 1));
-	shell_expect_has(job.err, "1 of 1 jobs failed");
+	shell_expect_has(job.err, "1 of 1 job failed");
 #ifndef __SANITIZE_ADDRESS__
 	cr_expect(le(long, job.peak_kib, 8 * 1024));
 #endif

@@ -90,7 +90,7 @@ Test(run_groups, starts_no_more_processes_than_allowed)
 		     "echo three' ::: a; c --pids 4 sh -c 'sleep 1000 & sleep 1000 & sleep 1000 "
 		     "& echo three' ::: a");
 	shell_expect_is(done->out, "two\nthree\n");
-	shell_expect_has(done->err, "1 of 1 jobs failed");
+	shell_expect_has(done->err, "1 of 1 job failed");
 	expect_no_groups();
 }
 
@@ -121,7 +121,7 @@ Test(run_groups, kills_what_a_job_with_limits_leaves_behind)
 			   "echo end' ::: a; c -t 1 --pids 50 sh -c '" FLEE "sleep 1000' ::: a");
 	shell_await_nobody(tree);
 	shell_expect_is(done->out, "end\n");
-	shell_expect_has(done->err, "carom run: 1 of 1 jobs failed:\n"
+	shell_expect_has(done->err, "carom run: 1 of 1 job failed:\n"
 				    "      1  time limit of 1 s: a\n");
 	expect_no_groups();
 }

@@ -27,7 +27,7 @@ Test(run_limits, asks_at_the_soft_limit_and_kills_at_the_hard_one)
 				   "soft-timeout\nsoft-timeout\nok\nok\n");
 	shell_expect_has(done->err, "carom run: 2 of 4 jobs failed:\n"
 				    "      2  soft time limit of 0.3 s: ");
-	shell_expect_has(done->err, "carom run: 1 of 1 jobs failed:\n"
+	shell_expect_has(done->err, "carom run: 1 of 1 job failed:\n"
 				    "      1  time limit of 1.3 s: input\n");
 }
 

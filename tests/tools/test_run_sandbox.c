@@ -88,7 +88,7 @@ Test(run_sandbox, kills_all_of_a_job_at_its_violation)
 	done = shell("exec " RUN "--writable f ./job ::: a");
 	shell_expect_nobody(tree);
 	cr_expect(eq(int, done->status, 1));
-	shell_expect_has(done->err, "carom run: 1 of 1 jobs failed:\n"
+	shell_expect_has(done->err, "carom run: 1 of 1 job failed:\n"
 				    "      1  sandbox violation (socket): a\n");
 }
 
