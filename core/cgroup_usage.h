@@ -27,6 +27,17 @@ struct carom_cgroup_memory_events {
 	uint64_t oom_group_kill;
 };
 
+/**
+ * carom_cgroup_has_killed() - for want of memory at the limit of this group
+ *
+ * The kernel counts before it kills. Who was killed in a group that has not come to its limit
+ * was so for want of memory in a group above, or in the machine.
+ */
+static inline bool carom_cgroup_has_killed(const struct carom_cgroup_memory_events *events)
+{
+	return events->oom && events->oom_kill;
+}
+
 /** carom_cgroup_memory_events() - @is_local: without the groups that stand in it */
 int carom_cgroup_memory_events(struct carom_cgroup *group, bool is_local,
 			       struct carom_cgroup_memory_events *ret_events);

@@ -2,9 +2,7 @@
  * Process limits
  *
  * The kernel's counters are read when the child has been reaped and before the rest of its
- * group is killed: what kills for memory counts before it kills, so they are complete. A kill
- * (`oom_kill`) of a group that has not come to its limit (`oom`) was for want of memory in a
- * group above, or in the machine.
+ * group is killed: what kills for memory counts before it kills, so they are complete.
  */
 #include "core/process_limits.h"
 
@@ -88,7 +86,7 @@ static void look_at_memory(struct carom_process_limits *limits)
 	limits->peak_bytes = 0;
 	carom_cgroup_memory_events(limits->group, false, &events);
 	carom_cgroup_memory_peak(limits->group, &limits->peak_bytes);
-	limits->is_exceeded = limits->limits.memory_bytes && events.oom && events.oom_kill;
+	limits->is_exceeded = limits->limits.memory_bytes && carom_cgroup_has_killed(&events);
 }
 
 void carom_process_limits_end(struct carom_process_limits *limits)

@@ -197,7 +197,7 @@ enum carom_group_verdict carom_group_judge(const struct incarnation *dead, uint6
 		return CAROM_GROUP_INNOCENT;
 	if (carom_cgroup_memory_peak(dead->group, ret_peak_bytes) < 0)
 		*ret_peak_bytes = 0;
-	if (events.oom)
+	if (carom_cgroup_has_killed(&events))
 		return CAROM_GROUP_OWN_LIMIT;
 	return was_killed_by_whole(&dead->worker->pool->groups) ? CAROM_GROUP_POOL_LIMIT
 								: CAROM_GROUP_OUTSIDE;

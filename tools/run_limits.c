@@ -214,7 +214,7 @@ bool carom_run_limits_end(struct carom_cgroup *group, struct carom_shepherd_usag
 	(void)carom_cgroup_memory_events(group, false, &events);
 	(void)carom_cgroup_kill(group);
 	carom_cgroup_free(group);
-	return events.oom_kill > 0;
+	return carom_cgroup_has_killed(&events);
 }
 
 void carom_run_limits_leave(void)

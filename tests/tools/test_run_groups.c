@@ -64,6 +64,21 @@ Test(run_groups, is_killed_by_the_kernel_at_the_limit_of_memory)
 	expect_no_groups();
 }
 
+/* Killed, and not at its limit: nobody says so. */
+Test(run_groups, is_not_blamed_where_memory_was_short_outside)
+{
+	const struct shell *done;
+
+	need_groups();
+	done = shell(ALONE "echo 48M >$G/memory.max; echo 0 >$G/memory.swap.max 2>/dev/null;"
+			   "c --memory 256M --require-limits --joblog log sh -c ::: '" HOLD(
+				   "96M") "'; echo $?; " COLUMN(8) COLUMN(10));
+	shell_expect_is(done->out, "1\n9\nsignal\n");
+	shell_expect_has(done->err, "carom run: 1 of 1 job failed:\n"
+				    "      1  signal SIGKILL: ");
+	expect_no_groups();
+}
+
 Test(run_groups, ends_what_has_no_memory_to_begin)
 {
 	const struct shell *done;
