@@ -9,7 +9,8 @@
  *   K2  What is chosen is there for every worker of the pool, or that worker is not made.
  *   K3  Limits that no worker can live with are found out before the pool is handed out: its
  *       first workers have to be ready, or to fail for another reason. Later ones are
- *       like those; if the program has grown so that they are not, the pool breaks.
+ *       like those; if the program has grown so that they are not, the pool breaks. A pool
+ *       that starts lazily has one worker from the beginning, for the proof.
  */
 #include "pool/containment.h"
 
@@ -234,6 +235,12 @@ static bool is_kept_by_force(const struct carom_pool *pool)
 	       pool->limits.worker.memory_bytes || pool->limits.pool.memory_bytes;
 }
 
+/* with the lock */
+bool carom_containment_wants_proof(const struct carom_pool *pool)
+{
+	return !pool->is_proven && is_kept_by_force(pool);
+}
+
 /* the one that is in the way */
 static uint64_t memory_limit(const struct carom_pool *pool)
 {
@@ -327,7 +334,7 @@ int carom_containment_prove(struct carom_pool *pool, int start_error)
 		r = too_small(pool, memory_limit(pool));
 	if (r < 0)
 		return r;
-	if (is_kept_by_force(pool) && !pool->options.lazy_start)
+	if (is_kept_by_force(pool))
 		r = prove(pool);
 	pthread_mutex_lock(&pool->lock);
 	pool->is_proven = true;

@@ -29,6 +29,9 @@ int carom_containment_choose(struct carom_pool *pool);
 /** carom_containment_has() - the limit of memory that this rung keeps; 0: it does not */
 uint64_t carom_containment_has(const struct carom_pool *pool, enum carom_memory_rung rung);
 
+/** carom_containment_wants_proof() - there is to be a worker, to see whether it can. With the lock. */
+bool carom_containment_wants_proof(const struct carom_pool *pool);
+
 /**
  * carom_containment_prove() - its workers were made: can they live within their limits?
  * @start_error: 0; else they were not

@@ -7,7 +7,8 @@
  * it is poked, after more slots are in use than there are workers; not all of those are
  * tasks that have not ended, but no fewer. And when a worker has ended, and again when it
  * is no longer counted: its place is filled again when it is wanted, and who has submitted
- * meanwhile has not poked.
+ * meanwhile has not poked. The first one is made at once where it is to prove that workers can
+ * live with the limits of the pool.
  *
  * That a task has woken a worker says nothing: it may have been about to take another.
  *
@@ -39,6 +40,8 @@ uint32_t carom_lazy_count(const struct carom_pool *pool)
 			  carom_slot_state(word) == CAROM_SLOT_RUNNING;
 	}
 	taken = places_taken(pool);
+	if (!wanted && carom_containment_wants_proof(pool))
+		wanted = 1;
 	return wanted > taken ? wanted - taken : 0;
 }
 

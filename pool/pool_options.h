@@ -124,7 +124,8 @@ typedef int carom_initializer_fn(const void *data, size_t size);
  * @worker_limit: up to how many workers carom_pool_grow() may go. 0 means four times
  *                worker_count, at least 64. Costs address space, and 256 bytes each
  * @lazy_start:   1: make a worker only when there is work that no other can take at
- *                once. Row PX-03
+ *                once. Row PX-03. With a limit of memory one is made at once, so that it is
+ *                known whether a worker can live with it
  * @pin_workers:  1: worker i runs on the i-th of the CPUs that the program may use,
  *                counted around. Row WK-26
  *

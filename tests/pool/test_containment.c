@@ -605,11 +605,13 @@ static void too_little(void)
 	keep_what_is_kept();
 	before = count_fds();
 	carom_log_to(note_refusal, NULL);
-	for (const struct rung *rung = rungs; rung < rungs + 2; rung++) {
+	for (int i = 0; i < 4; i++) {
+		const struct rung *rung = &rungs[i / 2];
 		struct carom_pool *pool = NULL;
 		struct carom_pool_options options =
 			CAROM_POOL_OPTIONS(.worker_count = 2, .max_memory_per_child_bytes = 16384,
-					   .kill_self_on_break = 1, .required_rungs = rung->bit);
+					   .kill_self_on_break = 1, .lazy_start = (uint64_t)i % 2,
+					   .required_rungs = rung->bit);
 		int r;
 
 		refusal[0] = '\0';
@@ -625,6 +627,25 @@ static void too_little(void)
 Test(containment, less_than_a_worker_needs_is_refused_and_leaves_nothing, .timeout = 60)
 {
 	cr_expect(zero(int, apart(too_little)));
+}
+
+static uint64_t workers_at_first(uint64_t allowed)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = NULL;
+
+	cr_assert(zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 3, .lazy_start = 1,
+							       .max_memory_per_child_bytes =
+								       allowed ? CAROM_GIB(1) : 0,
+							       .memory_rungs = allowed),
+					   &pool)));
+	return count_workers(pool);
+}
+
+Test(containment, a_lazy_pool_has_one_worker_where_that_is_to_prove_a_limit, .timeout = 60)
+{
+	cr_expect(eq(u64, workers_at_first(CAROM_RUNG_SAMPLING), 1));
+	cr_expect(eq(u64, workers_at_first(CAROM_RUNG_RECYCLE), 0));
+	cr_expect(eq(u64, workers_at_first(0), 0));
 }
 
 /* ---- what it costs ---- */

@@ -634,17 +634,6 @@ Test(methods, spawn_of_a_program_that_knows_nothing_of_pools_breaks_the_pool, .t
 
 /* ---- lazy start ---- */
 
-static uint64_t count_workers(struct carom_pool *pool)
-{
-	struct carom_worker_info workers[64];
-	int count = carom_pool_workers(pool, workers, 64);
-	uint64_t there = 0;
-
-	for (int i = 0; i < count; i++)
-		there += workers[i].pid != 0;
-	return there;
-}
-
 static struct carom_pool *lazy_pool_of(struct carom_context *context, uint64_t workers)
 {
 	struct carom_pool *pool = NULL;

@@ -99,6 +99,18 @@ static inline int hang(struct carom_call *call)
 	return 0;
 }
 
+/* that are there */
+static inline uint64_t count_workers(struct carom_pool *pool)
+{
+	struct carom_worker_info workers[64];
+	int count = carom_pool_workers(pool, workers, 64);
+	uint64_t there = 0;
+
+	for (int i = 0; i < count; i++)
+		there += workers[i].pid != 0;
+	return there;
+}
+
 /* ---- memory ---- */
 
 static inline char *get_memory(size_t size)
