@@ -150,3 +150,19 @@ Test(usage, is_not_told_of_what_was_not_measured)
 	for (int i = 0; i < 100; i++)
 		cr_expect(zero(u64, outcomes[i].cpu_ns | outcomes[i].peak_bytes), "item %d", i);
 }
+
+/* who is a task by itself is measured, wherever it comes from */
+Test(usage, is_told_of_items_that_are_done_one_by_one)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = METERED_BY(2);
+	int64_t in[4] = { 0, 30 * MS, 0, 30 * MS };
+	struct carom_outcome outcomes[4];
+
+	cr_assert(zero(int,
+		       carom_pool_map(pool, burn, in, 4, sizeof(*in), NULL, 0,
+				      &CAROM_MAP_OPTIONS(.chunk_size = 1, .outcomes = outcomes))));
+	for (int i = 0; i < 4; i++) {
+		cr_expect(eq(int, outcomes[i].cpu_ns >= 30 * MS, i % 2), "item %d", i);
+		cr_expect(lt(u64, 0, outcomes[i].peak_bytes), "item %d", i);
+	}
+}

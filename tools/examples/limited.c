@@ -2,7 +2,8 @@
  * limited: a pool whose workers may have so much memory, and no more
  *
  * Each task sorts as many numbers as it is told. One of them wants more than there is for
- * it: it alone ends, with what it had and what it was allowed, while its neighbours go on.
+ * it: it alone ends, with what it had and what it was allowed, while its neighbours go on. What
+ * these took is told as well.
  */
 #include <carom/carom.h>
 #include <errno.h>
@@ -68,8 +69,9 @@ int main(void)
 	char text[160];
 	int r;
 
-	r = carom_pool_new(
-		&CAROM_POOL_OPTIONS(.worker_count = 2, .max_memory_per_child_bytes = LIMIT), &pool);
+	r = carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = 2, .task_usage = 1,
+					       .max_memory_per_child_bytes = LIMIT),
+			   &pool);
 	if (r < 0)
 		return carom_complain("pool", r);
 	tell_limits(pool);
@@ -77,8 +79,13 @@ int main(void)
 			   &CAROM_MAP_OPTIONS(.outcomes = outcomes, .chunk_size = 1));
 	if (r < 0 && r != -EREMOTEIO)
 		return carom_complain("map", r);
-	for (int i = 0; i < 5; i++)
-		printf("%9" PRIu64 " numbers: %s\n", counts[i],
+	for (int i = 0; i < 5; i++) {
+		printf("%9" PRIu64 " numbers: %s", counts[i],
 		       carom_outcome_describe(&outcomes[i], text, sizeof(text)));
+		if (outcomes[i].kind == CAROM_OUTCOME_OK)
+			printf(", %.1f ms of CPU time, %" PRIu64 " KiB at most",
+			       (double)outcomes[i].cpu_ns * 1e-6, outcomes[i].peak_bytes >> 10);
+		putchar('\n');
+	}
 	return 0;
 }
