@@ -2,8 +2,8 @@
  * Apart: a test's body in a process of its own
  *
  * For what a test must not do to itself: die, have its children stolen, count its
- * descriptors, or choose by the environment what is chosen once a process. CHECK()
- * is its assertion; the first that fails is told on standard error and ends it.
+ * descriptors, or choose by the environment what is chosen once a process. Its assertions
+ * are those of check.h.
  */
 #ifndef CAROM_TESTS_CORE_APART_H
 #define CAROM_TESTS_CORE_APART_H
@@ -19,14 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                     \
-	do {                                                                                 \
-		if (!(condition)) {                                                          \
-			dprintf(STDERR_FILENO, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, \
-				#condition, errno);                                          \
-			_exit(EXIT_FAILURE);                                                 \
-		}                                                                            \
-	} while (0)
+#include "tests/core/check.h"
 
 /* A test that is cut short leaves nobody behind. */
 static inline void end_with(pid_t parent)
@@ -43,6 +36,7 @@ static inline int apart(void (*body)(void))
 
 	if (pid == 0) {
 		end_with(parent);
+		is_apart = true;
 		body();
 		_exit(EXIT_SUCCESS);
 	}

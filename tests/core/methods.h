@@ -23,6 +23,7 @@
 #include "core/pidfd.h"
 #include "core/process.h"
 #include "core/time.h"
+#include "tests/core/check.h"
 #include "tests/core/functions.h"
 
 static const char *const methods[] = { "fork", "spawn", "forkserver" };
@@ -40,12 +41,12 @@ static inline struct carom_context *context_of(const char *method)
 	struct carom_context *context = NULL;
 	int r;
 
-	cr_assert(carom_set_executable(getenv("CAROM_CHILD")) == 0);
+	ASSERT(carom_set_executable(getenv("CAROM_CHILD")) == 0);
 	r = carom_context_get(method, &context);
 	if (carom_clone_way() == CAROM_CLONE_BY_FORK && strcmp(method, "forkserver") == 0)
-		cr_assert(r == -EOPNOTSUPP, "%s: %d", method, r);
+		ASSERT(r == -EOPNOTSUPP, "%s: %d", method, r);
 	else
-		cr_assert(r == 0, "%s: %d", method, r);
+		ASSERT(r == 0, "%s: %d", method, r);
 	return context;
 }
 
@@ -55,9 +56,9 @@ static inline struct carom_process *start_with(struct carom_process_options opti
 	struct carom_process *process = NULL;
 	int r = carom_process_new(&options, &process);
 
-	cr_assert(r == 0, "new: %d", r);
+	ASSERT(r == 0, "new: %d", r);
 	r = carom_process_start(process);
-	cr_assert(r == 0, "start: %d", r);
+	ASSERT(r == 0, "start: %d", r);
 	return process;
 }
 
@@ -68,8 +69,8 @@ static inline int exitcode_of(struct carom_process *process)
 {
 	int code = 1000;
 
-	cr_assert(carom_process_join(process, CAROM_NO_DEADLINE) == 0);
-	cr_assert(carom_process_exitcode(process, &code) == 0);
+	ASSERT(carom_process_join(process, CAROM_NO_DEADLINE) == 0);
+	ASSERT(carom_process_exitcode(process, &code) == 0);
 	return code;
 }
 
@@ -102,7 +103,7 @@ static inline struct talk talk_with(struct carom_process_options options)
 	struct talk talk;
 	char byte = 0;
 
-	cr_assert(pipe(from) == 0 && pipe(to) == 0);
+	ASSERT(pipe(from) == 0 && pipe(to) == 0);
 	fds[0] = from[1];
 	fds[1] = to[0];
 	options.fds = fds;
@@ -110,7 +111,7 @@ static inline struct talk talk_with(struct carom_process_options options)
 	talk = (struct talk){ start_with(options), from[0], to[1] };
 	close(from[1]);
 	close(to[0]);
-	cr_assert(read(talk.from_fd, &byte, 1) == 1 && byte == '!');
+	ASSERT(read(talk.from_fd, &byte, 1) == 1 && byte == '!');
 	return talk;
 }
 
@@ -118,7 +119,7 @@ static inline struct talk talk_with(struct carom_process_options options)
 
 static inline void tell(const struct talk *talk, char byte)
 {
-	cr_assert(write(talk->to_fd, &byte, 1) == 1);
+	ASSERT(write(talk->to_fd, &byte, 1) == 1);
 }
 
 static inline void end_talk(struct talk *talk)
@@ -133,7 +134,7 @@ static inline void wait_for_pidfd(int pidfd)
 {
 	struct pollfd poll_fd = { .fd = pidfd, .events = POLLIN };
 
-	cr_assert(poll(&poll_fd, 1, 60000) == 1 && poll_fd.revents & POLLIN);
+	ASSERT(poll(&poll_fd, 1, 60000) == 1 && poll_fd.revents & POLLIN);
 }
 
 /* Until nothing is left of it: a zombie still takes signals, though none has an effect. */
