@@ -47,7 +47,8 @@
  * What a sandbox is not: a limit for memory and CPU (give the pool limits), a defence
  * against side channels, or a secret kept from the child. A child made by "fork" and by
  * "forkserver" is a copy of the program, and what that had in its memory then it can read;
- * one made by "spawn" is not. Standard error is the program's: give it no terminal whose
+ * one made by "spawn" is not. A socket for datagrams that it is given reaches all addresses,
+ * whatever it is connected to. Standard error is the program's: give it no terminal whose
  * input matters, since who may write to a terminal may read from it.
  */
 #ifndef CAROM_CORE_SANDBOX_H
@@ -67,8 +68,8 @@ struct carom_sandbox;
  * @CAROM_SANDBOX_NONE:   none of this
  * @CAROM_SANDBOX_BASIC:  an ordinary program that minds its own business: memory, threads,
  *                        time, pipes, files to be read; to be written to only beneath
- *                        write_paths. No sockets but those it has, no other programs, no
- *                        new processes, no executable memory
+ *                        write_paths. No sockets but those it has and pairs of them, no other
+ *                        programs, no new processes, no executable memory
  * @CAROM_SANDBOX_STRICT: computing, on memory and on descriptors that were given: no
  *                        path is ever opened or looked at, no descriptor made. fstat(3) of the
  *                        C library may fail with EACCES, as it is a stat by path to the kernel

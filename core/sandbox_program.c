@@ -100,8 +100,9 @@ static const struct {
 
 int carom_sandbox_is_tolerated(const char *name, uint64_t first_argument)
 {
-	/* looking up a user tries a daemon of the local host first */
-	if (strcmp(name, "socket") == 0 && (uint32_t)first_argument == AF_UNIX)
+	/* looking up a user tries a daemon of the local host first; a pair is of datagrams then */
+	if ((strcmp(name, "socket") == 0 || strcmp(name, "socketpair") == 0) &&
+	    (uint32_t)first_argument == AF_UNIX)
 		return EACCES;
 	for (size_t i = 0; i < sizeof(tolerated) / sizeof(*tolerated); i++)
 		if (strcmp(tolerated[i].name, name) == 0)

@@ -19,6 +19,9 @@
  *   F6  Landlock does not guard what only changes a file's attributes, nor before its third
  *       version (Linux 6.2) truncation: so "basic" has no chmod, chown, utimensat, setxattr or
  *       truncate, and opens nothing for reading with O_TRUNC.
+ *   F7  An address is behind a pointer, too, and a datagram goes to whatever address it has,
+ *       from a connected socket as well. So a pair of sockets is made of those that ignore
+ *       addresses or refuse them: streams, and packets in sequence.
  *
  * Calls without a condition are cheap: the kernel (5.11) keeps a bitmap of those that a
  * filter always allows. None of what a worker does for each task has one.
@@ -52,6 +55,11 @@
 #define NAMESPACES UINT64_C(0x7e020000) /* CLONE_NEW..., but NEWTIME, which clone(2) has not */
 #define SET_VMA    0x53564d41           /* PR_SET_VMA: a name for memory */
 #define O_KIND     (O_TRUNC | O_ACCMODE)
+#define DATAGRAMS  2 /* the bit that tells them, raw ones included, from streams and packets */
+
+_Static_assert((SOCK_DGRAM & DATAGRAMS) && (SOCK_RAW & DATAGRAMS) && !(SOCK_STREAM & DATAGRAMS) &&
+		       !(SOCK_SEQPACKET & DATAGRAMS),
+	       "another architecture counts them otherwise");
 
 /* --- conditions -------------------------------------------------------- */
 
@@ -69,7 +77,7 @@ enum condition {
 	NAMES,       /* prctl: of threads and memory */
 	OPEN,
 	OPENAT,
-	UNIX_PAIR, /* socketpair */
+	UNIX_PAIR, /* socketpair: F7 */
 	IS_ENOSYS, /* not there, and said so: somebody knows another way */
 	IS_EACCES,
 	CONDITION_COUNT,
@@ -118,7 +126,7 @@ static const struct comparison conditions[CONDITION_COUNT][ALTERNATIVES_MAX][2] 
 	[OPENAT] = { { { 2, O_TRUNC, 0 } },
 		     { { 2, O_KIND, O_TRUNC | O_WRONLY } },
 		     { { 2, O_KIND, O_TRUNC | O_RDWR } } },
-	[UNIX_PAIR] = { { { 0, LOW32, AF_UNIX } } },
+	[UNIX_PAIR] = { { { 0, LOW32, AF_UNIX }, { 1, DATAGRAMS, 0 } } },
 };
 
 /* --- the profiles ------------------------------------------------------ */
@@ -228,6 +236,7 @@ static const struct rule {
 	{ "sched_getscheduler", S | B, ANY },
 	{ "sched_get_priority_max", S | B, ANY },
 	{ "sched_get_priority_min", S | B, ANY },
+	{ "sched_rr_get_interval", S | B, ANY },
 	{ "select", S | B, ANY },
 	{ "sendmsg", S | B, ANY },
 	{ "sendto", S | B, ANY },
@@ -258,6 +267,7 @@ static const struct rule {
 	{ "flock", B, ANY },
 	{ "fstatfs", B, ANY },
 	{ "getcwd", B, ANY },
+	{ "getdents", B, ANY },
 	{ "getdents64", B, ANY },
 	{ "getresgid", B, ANY },
 	{ "getresuid", B, ANY },

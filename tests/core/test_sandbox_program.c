@@ -122,6 +122,7 @@ Test(sandbox_program, answers_what_programs_do_without)
 	close(fd);
 	cr_expect(eq(int, carom_sandbox_is_tolerated("socket", AF_UNIX), EACCES));
 	cr_expect(zero(int, carom_sandbox_is_tolerated("socket", AF_INET)));
+	cr_expect(eq(int, carom_sandbox_is_tolerated("socketpair", AF_UNIX), EACCES));
 	cr_expect(zero(int, carom_sandbox_is_tolerated("ptrace", 0)));
 }
 
