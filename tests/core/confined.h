@@ -69,6 +69,35 @@ static int open_to_write(const void *argument, size_t size, const int *fds, size
 }
 CAROM_REGISTER(open_to_write);
 
+/* As ordinary code does, which has the C library look at what it writes to. */
+static int write_by_stdio(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+	FILE *file = fdopen(fds[0], "w");
+
+	return file && fputs("a line\n", file) >= 0 && fflush(file) == 0 ? 42 : errno;
+}
+CAROM_REGISTER(write_by_stdio);
+
+/* Memory that was never said to be code, with a function in it that returns. */
+static int execute_data(const void *argument, size_t size, const int *fds, size_t fd_count)
+{
+#if defined(__x86_64__)
+	static const unsigned char returns[] = { 0xc3 };
+#elif defined(__aarch64__)
+	static const unsigned char returns[] = { 0xc0, 0x03, 0x5f, 0xd6 };
+#else
+	static const unsigned char returns[] = { 0 };
+#endif
+	void *data = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	signal(SIGSEGV, SIG_DFL); /* a sanitizer has its own idea of it */
+	memcpy(data, returns, sizeof(returns));
+	__builtin___clear_cache(data, (char *)data + sizeof(returns));
+	((void (*)(void))(uintptr_t)data)();
+	return 42;
+}
+CAROM_REGISTER(execute_data);
+
 /* How many descriptors above 2 it has that it was not given. */
 static int count_strangers(const void *argument, size_t size, const int *fds, size_t fd_count)
 {
@@ -123,5 +152,14 @@ static int say_and_pause(const void *argument, size_t size, const int *fds, size
 		pause();
 }
 CAROM_REGISTER(say_and_pause);
+
+/* Not for ever, should nobody end it. */
+static int say_and_wait_for_alarm(const void *argument, size_t size, const int *fds,
+				  size_t fd_count)
+{
+	alarm(20);
+	return say_and_pause(argument, size, fds, fd_count);
+}
+CAROM_REGISTER(say_and_wait_for_alarm);
 
 #endif

@@ -8,6 +8,8 @@
 #include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stddef.h>
+#include <sys/fsuid.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -19,21 +21,40 @@
 #include "tests/core/confined.h"
 #include "tests/core/sandboxes.h"
 
-static void have_sandbox(void)
+static void have(uint64_t layers)
 {
 	struct carom_sandbox_options options =
-		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT);
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT, .layers = layers);
 	char text[512];
 
 	if (carom_sandbox_check(&options, text, sizeof(text)) < 0)
 		_exit(EXIT_FAILURE);
 }
 
+static void have_sandbox(void)
+{
+	have(0);
+}
+
+static void have_closed_parent(void)
+{
+	have(CAROM_SANDBOX_PARENT);
+}
+
+/* The exit status of a body that cannot begin. */
+#define CANNOT 77
+
 /* Before a test that takes something away: what there is, is found out once a process. */
 static void need_sandbox(void)
 {
 	if (apart(have_sandbox) != 0)
 		cr_skip_test("skipped: no sandbox here");
+}
+
+static void need_closed_parent(void)
+{
+	if (apart(have_closed_parent) != 0)
+		cr_skip_test("skipped: no sandbox here, whatever stands in for landlock");
 }
 
 /* The name of the call that has ended a child; "" if it ended otherwise. Frees it. */
@@ -586,7 +607,7 @@ static void without_landlock(void)
 	CHECK(strcmp(violation.name, "openat") == 0);
 }
 
-Test(sandbox, without_landlock_the_parent_can_be_closed, .timeout = 60, .init = need_sandbox)
+Test(sandbox, without_landlock_the_parent_can_be_closed, .timeout = 60, .init = need_closed_parent)
 {
 	cr_expect(apart_with("CAROM_DENY", "landlock", without_landlock) == 0);
 }
@@ -746,6 +767,33 @@ Test(sandbox, leaves_no_core, .timeout = 30)
 	carom_process_free(process);
 }
 
+/* As a program is of which all that can be read can be executed. */
+static void execute_data_of_an_old_program(void)
+{
+	struct carom_sandbox *sandbox = NULL;
+
+	CHECK(carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT),
+				&sandbox) == 0);
+	if (personality(READ_IMPLIES_EXEC) < 0)
+		_exit(CANNOT);
+	CHECK(RUN(.function = execute_data, .context = context_of("fork")) == 42);
+	CHECK(RUN(.function = execute_data, .context = context_of("fork"), .sandbox = sandbox) ==
+	      -SIGSEGV);
+}
+
+Test(sandbox, data_is_not_code_whatever_the_program_is, .timeout = 30, .init = need_sandbox)
+{
+	int status;
+
+#if !defined(__x86_64__) && !defined(__aarch64__)
+	cr_skip_test("skipped: what a function is on this machine is not known here");
+#endif
+	status = apart(execute_data_of_an_old_program);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CANNOT)
+		cr_skip_test("skipped: a personality cannot be chosen here");
+	cr_expect(status == 0);
+}
+
 /* --- what it costs ------------------------------------------------------ */
 
 /* In a child, the time that the kernel takes for a filter; UINT64_MAX: it was refused. */
@@ -808,6 +856,47 @@ static void start_and_be_killed(int end_fd)
 	      .sandbox = sandbox, .context = context_of("fork"));
 	CHECK(read(ready[0], &byte, 1) == 1);
 	kill(getpid(), SIGKILL);
+}
+
+/* signal handler: credentials that change, and change back, have the kernel forget its promise */
+static void change_credentials(int number)
+{
+	setfsuid(65534);
+	setfsuid(0);
+}
+
+static void start_one_that_is_forgotten(void)
+{
+	struct carom_sandbox *sandbox = NULL;
+	int ready[2];
+	char byte;
+
+	signal(SIGUSR1, change_credentials);
+	CHECK(carom_sandbox_new(&CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT),
+				&sandbox) == 0);
+	CHECK(carom_point_arm_once("sandbox.step", 3, SIGUSR1) == 0 && pipe(ready) == 0);
+	START(.function = say_and_wait_for_alarm, .fds = &ready[1], .fd_count = 1,
+	      .sandbox = sandbox, .context = context_of("fork"));
+	CHECK(read(ready[0], &byte, 1) == 1 && carom_point_hits("sandbox.step") == 1);
+	kill(getpid(), SIGKILL);
+}
+
+/* V2 in core/sandbox_enter.c */
+Test(sandbox, ends_with_its_parent_though_its_credentials_change_on_the_way_in, .timeout = 60,
+     .init = need_sandbox)
+{
+	int status;
+
+	if (geteuid() != 0)
+		cr_skip_test("skipped: only root can be somebody else");
+	if (carom_point_arm_once("sandbox.step", 1, SIGKILL) == -EOPNOTSUPP)
+		cr_skip_test("skipped: built without points");
+	carom_point_disarm_all();
+	cr_assert(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	status = apart(start_one_that_is_forgotten);
+	cr_assert(eq(int, status, SIGKILL));
+	cr_assert(waitpid(-1, &status, 0) > 0); /* the orphan */
+	cr_expect(eq(int, status, SIGKILL));
 }
 
 static void try_while_children_vanish(void)
