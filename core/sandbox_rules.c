@@ -135,6 +135,7 @@ static const struct comparison conditions[CONDITION_COUNT][ALTERNATIVES_MAX][2] 
 #define S (1U << CAROM_SANDBOX_STRICT)
 #define C (1U << CAROM_SANDBOX_CUSTOM)
 #define P (1U << 31) /* likewise B, but only with landlock */
+#define N (1U << 30) /* likewise B, but only without */
 
 /* what this library and the C library need is in all of them */
 #define NEEDED (B | S | C)
@@ -197,7 +198,7 @@ static const struct rule {
 
 	{ "clone3", NEEDED, IS_ENOSYS },
 	{ "openat2", NEEDED, IS_ENOSYS },
-	{ "newfstatat", S | C, IS_EACCES },
+	{ "newfstatat", S | C | N, IS_EACCES },
 
 	{ "alarm", S | B, ANY },
 	{ "clock_getres", S | B, ANY },
@@ -659,8 +660,8 @@ int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
 		r = check_denied(deny, text, size);
 	if (r < 0)
 		return r;
-	if (profile == CAROM_SANDBOX_BASIC && guards_paths)
-		profiles |= P;
+	if (profile == CAROM_SANDBOX_BASIC)
+		profiles |= guards_paths ? P : N;
 	filter = carom_seccomp()->seccomp_init(SCMP_ACT_TRAP); /* F2 */
 	if (!filter)
 		return -ENOMEM;

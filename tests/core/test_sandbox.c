@@ -183,6 +183,27 @@ Test(sandbox, a_child_has_the_descriptors_it_was_given_and_no_others, .timeout =
 	}
 }
 
+/* What the C library asks of a descriptor it asks by a call that takes paths. */
+static void expect_ordinary_output(struct carom_sandbox *sandbox)
+{
+	int null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	ASSERT(sandbox && null_fd >= 0);
+	ASSERT(RUN(.function = write_by_stdio, .sandbox = sandbox, .context = context_of("fork"),
+		   .fds = &null_fd, .fd_count = 1) == 42);
+	close(null_fd);
+}
+
+Test(sandbox, has_ordinary_output_in_all_profiles, .timeout = 60)
+{
+	for (int i = CAROM_SANDBOX_BASIC; i <= CAROM_SANDBOX_CUSTOM; i++) {
+		CAROM_CLEANUP(carom_sandbox_freep)
+		struct carom_sandbox *sandbox = SANDBOX(.profile = (enum carom_sandbox_profile)i);
+
+		expect_ordinary_output(sandbox);
+	}
+}
+
 Test(sandbox, strict_opens_nothing, .timeout = 30)
 {
 	CAROM_CLEANUP(carom_sandbox_freep)
@@ -600,6 +621,7 @@ static void without_landlock(void)
 	CHECK(!(carom_sandbox_layers(sandbox) & CAROM_SANDBOX_LANDLOCK));
 	CHECK(carom_sandbox_layers(sandbox) & CAROM_SANDBOX_PARENT);
 	CHECK(RUN(.function = compute, .sandbox = sandbox, .context = context_of("fork")) == 42);
+	expect_ordinary_output(sandbox);
 	process = START(.function = open_to_read, .argument = "/dev/null", .argument_size = 10,
 			.sandbox = sandbox, .context = context_of("fork"));
 	CHECK(exitcode_of(process) == -SIGSYS);
