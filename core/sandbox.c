@@ -8,7 +8,7 @@
  *
  *   N1  What is in force is what a child has put up, not what a version number promises.
  *   N2  Where there is no landlock, no path is safe: a filter without it has no call that
- *       takes one, unless `allow` names it.
+ *       takes one, unless `allow` names it, and then nothing stands in for landlock.
  */
 #include "core/sandbox.h"
 
@@ -39,9 +39,14 @@
 #define PATHS_MAX   64
 #define PATHS_BYTES 65536
 
+/**
+ * struct carom_sandbox
+ * @needs_landlock: a call that nothing else keeps from files; NULL: there is none
+ */
 struct carom_sandbox {
 	_Atomic uint32_t reference_count;
 	uint64_t layers;
+	const char *needs_landlock;
 	int32_t landlock_abi;
 	int32_t errors[CAROM_SANDBOX_LAYER_COUNT];
 	struct carom_sandbox_order *order;
@@ -186,8 +191,9 @@ static uint64_t or_usual(uint64_t asked, bool is_strict, uint64_t strict, uint64
 	return asked ? asked : is_strict ? strict : other;
 }
 
+/* @needs_landlock: N2 */
 static void settle_order(const struct carom_sandbox_options *options, bool executes,
-			 struct carom_sandbox_order *order)
+			 bool needs_landlock, struct carom_sandbox_order *order)
 {
 	bool is_strict = options->profile == CAROM_SANDBOX_STRICT;
 
@@ -196,7 +202,7 @@ static void settle_order(const struct carom_sandbox_options *options, bool execu
 		order->layers &= ~(uint64_t)CAROM_SANDBOX_UNDUMPABLE;
 	order->executes = executes;
 	order->optional = options->optional;
-	if (options->layers & CAROM_SANDBOX_PARENT)
+	if (options->layers & CAROM_SANDBOX_PARENT && !needs_landlock)
 		order->optional |= CAROM_SANDBOX_LANDLOCK;
 	order->profile = (uint32_t)options->profile;
 	order->reads_all = options->profile == CAROM_SANDBOX_BASIC && !options->read_paths;
@@ -230,7 +236,8 @@ static int pack(const struct carom_sandbox_options *options, bool executes,
 	size_t length, paths_size = 0;
 	int r;
 
-	settle_order(options, executes, &head);
+	sandbox->needs_landlock = carom_sandbox_needs_landlock(options->allow, options->deny);
+	settle_order(options, executes, sandbox->needs_landlock != NULL, &head);
 	r = pack_paths(options->read_paths, paths, &paths_size, &head.read_count, text, size);
 	if (r == 0)
 		r = pack_paths(options->write_paths, paths, &paths_size, &head.write_count, text,
@@ -270,20 +277,28 @@ static void take_report(struct carom_sandbox *sandbox, const struct carom_sandbo
 			sandbox->errors[i] = atomic_load(&report->errors[i]);
 }
 
+static void append_remedy(const struct carom_sandbox *sandbox, char *text, size_t size)
+{
+	if (sandbox->needs_landlock)
+		append(text, size, "; nothing stands in for it where \"%s\" is allowed",
+		       sandbox->needs_landlock);
+	else if (!sandbox->order->executes)
+		append(text, size, "; CAROM_SANDBOX_PARENT can stand in for it");
+}
+
 /* the last one that failed is the one that it did not go on without */
 static void say_why(const struct carom_sandbox *sandbox, int error, char *text, size_t size)
 {
 	uint64_t fatal = sandbox->order->layers & ~sandbox->order->optional;
-	const char *remedy = "";
 	int index = -1;
 
 	for (int i = 0; i < CAROM_SANDBOX_LAYER_COUNT; i++)
 		if (sandbox->errors[i] && fatal & (1U << i))
 			index = i;
+	snprintf(text, size, "no %s here: %s", index < 0 ? "sandbox" : layer_names[index],
+		 carom_strerror(error));
 	if (index >= 0 && 1 << index == CAROM_SANDBOX_LANDLOCK)
-		remedy = "; CAROM_SANDBOX_PARENT can stand in for it";
-	snprintf(text, size, "no %s here: %s%s", index < 0 ? "sandbox" : layer_names[index],
-		 carom_strerror(error), remedy);
+		append_remedy(sandbox, text, size);
 }
 
 /* by its report: its status may be somebody else's by now */

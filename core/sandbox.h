@@ -91,7 +91,10 @@ enum carom_sandbox_profile {
  * @CAROM_SANDBOX_PID_NAMESPACE: no process but those it starts itself, which end when it does.
  *                      Only by the start method "forkserver"; see below
  * @CAROM_SANDBOX_PARENT: the program's own memory is closed to processes of the same user
- *                      (PR_SET_DUMPABLE): what stands in for landlock where there is none
+ *                      (PR_SET_DUMPABLE): what stands in for landlock where there is none, but
+ *                      not for files. "basic" has no call then that takes a path, and where
+ *                      `allow` has one that opens, makes, moves, removes or executes files,
+ *                      landlock is needed as ever, unless `optional` has it
  */
 enum carom_sandbox_layer {
 	CAROM_SANDBOX_DESCRIPTORS = 1 << 0,

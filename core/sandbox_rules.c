@@ -426,6 +426,23 @@ static bool is_needed(const char *name)
 	return false;
 }
 
+/* what landlock has a word in; "never" has the rest */
+static const char *const of_files[] = {
+	"bind",     "creat",    "execve",    "execveat", "link",    "linkat",
+	"mkdir",    "mkdirat",  "mknod",     "mknodat",  "open",    "openat",
+	"rename",   "renameat", "renameat2", "rmdir",    "symlink", "symlinkat",
+	"truncate", "unlink",   "unlinkat",  NULL,
+};
+
+const char *carom_sandbox_needs_landlock(const char *const *allow, const char *const *deny)
+{
+	for (; allow && *allow; allow++)
+		for (size_t i = 0; of_files[i]; i++)
+			if (strcmp(of_files[i], *allow) == 0 && !is_among(deny, *allow))
+				return of_files[i];
+	return NULL;
+}
+
 /* --- what is asked for ------------------------------------------------- */
 
 /* before anything here that calls it */
@@ -689,6 +706,11 @@ int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
 {
 	snprintf(text, size, "carom was built without libseccomp");
 	return -EOPNOTSUPP;
+}
+
+const char *carom_sandbox_needs_landlock(const char *const *allow, const char *const *deny)
+{
+	return NULL;
 }
 
 static char *resolve(int64_t number)

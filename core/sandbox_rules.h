@@ -33,4 +33,12 @@ int carom_sandbox_compile(enum carom_sandbox_profile profile, bool guards_paths,
 /** carom_system_call_name() - "openat", "system call 1234", "unknown" below 0; cut at @size */
 void carom_system_call_name(int64_t number, char *name, size_t size);
 
+/**
+ * carom_sandbox_needs_landlock() - the first call of @allow that only landlock keeps from files
+ *
+ * Those that open, make, move, remove, cut or execute one.
+ * Return: its name, static; NULL: there is none, or @deny has them.
+ */
+const char *carom_sandbox_needs_landlock(const char *const *allow, const char *const *deny);
+
 #endif
