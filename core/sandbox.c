@@ -259,12 +259,18 @@ static int pack(const struct carom_sandbox_options *options, bool executes,
 
 /* --- the first child --------------------------------------------------- */
 
-/* child: AS-Safe calls only; the program may have threads */
-static _Noreturn void rehearse(const struct carom_sandbox_page *page)
+/*
+ * child: AS-Safe calls only; the program may have threads. Others will be children of a process
+ * that is not dumpable, and so not be either: /proc/self, by which users are mapped, is root's.
+ */
+static _Noreturn void rehearse(const struct carom_sandbox *sandbox,
+			       const struct carom_sandbox_page *page)
 {
 	int fd = carom_sandbox_page_fd(page);
 	int none[] = { -1 };
 
+	if (sandbox->order->layers & CAROM_SANDBOX_PARENT)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	_exit(carom_sandbox_enter(fd, none, 1, NULL) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
@@ -383,7 +389,7 @@ static int try_it(struct carom_sandbox *sandbox, char *text, size_t size)
 	options.namespaces = sandbox->order->namespaces;
 	pid = carom_clone(&options, &pidfd);
 	if (pid == 0)
-		rehearse(page);
+		rehearse(sandbox, page);
 	r = pid < 0 ? pid : carom_pidfd_wait(pidfd, CAROM_NO_DEADLINE, &ended);
 	if (r == 0)
 		r = judge(sandbox, carom_sandbox_page_report(page), &ended, text, size);

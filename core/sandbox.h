@@ -132,8 +132,9 @@ enum carom_sandbox_layer {
  *              stay. 0 means "strict" 64, others 256
  *
  * With CAROM_SANDBOX_PARENT this process ceases to be dumpable, at carom_sandbox_new() and
- * for good: it leaves no core dump, and its /proc files are root's. Do so before there is a
- * fork server, whose memory is a copy.
+ * for good: it leaves no core dump, and its /proc files are root's, so that who is not root
+ * has no user namespaces for its children. Do so before there is a fork server, whose memory
+ * is a copy.
  */
 struct carom_sandbox_options {
 	size_t size_bytes;

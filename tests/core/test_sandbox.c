@@ -634,6 +634,29 @@ Test(sandbox, without_landlock_the_parent_can_be_closed, .timeout = 60, .init = 
 	cr_expect(apart_with("CAROM_DENY", "landlock", without_landlock) == 0);
 }
 
+/* Users are mapped by a file of the process's own, which is root's where it is not dumpable. */
+static void with_parent_and_user_namespace(void)
+{
+	struct carom_sandbox_options options =
+		CAROM_SANDBOX_OPTIONS(.profile = CAROM_SANDBOX_STRICT,
+				      .layers =
+					      CAROM_SANDBOX_PARENT | CAROM_SANDBOX_USER_NAMESPACE);
+	struct carom_sandbox *sandbox = NULL;
+
+	if (geteuid() == 0)
+		CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+	CHECK(prctl(PR_SET_DUMPABLE, 1) == 0); /* as any program of that user is */
+	if (carom_sandbox_new(&options, &sandbox) == -EOPNOTSUPP)
+		return;
+	CHECK(RUN(.function = compute, .sandbox = sandbox, .context = context_of("fork")) == 42);
+}
+
+Test(sandbox, that_a_closed_parent_cannot_have_children_in_is_refused, .timeout = 60,
+     .init = need_closed_parent)
+{
+	cr_expect(apart(with_parent_and_user_namespace) == 0);
+}
+
 static void without_seccomp(void)
 {
 	char text[512];
