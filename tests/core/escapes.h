@@ -52,15 +52,27 @@
 
 /**
  * struct world - what an attempt may know
- * @secret: an address in the parent
- * @file:   of the same user's, readable and writable to it; outside of what is allowed
- * @fds:    given to it: a directory, a terminal, a pipe's end
+ * @key:       of the test's own, for System V's objects; also @name, for others
+ * @secret:    an address in the parent
+ * @directory: where everybody may do anything; outside of what is allowed
+ * @file:      in it, of the same user's, readable and writable to it
+ * @fresh, @moved: in it, and not there
+ * @shared:    in /dev/shm, and not there
+ * @listening: in it: a socket that takes datagrams
+ * @directory_fd, @terminal_fd, @pipe_fd: were given to it
  */
 struct world {
 	uint32_t index;
 	pid_t parent;
+	int key;
 	uint64_t secret;
+	char name[32];
+	char directory[40];
 	char file[64];
+	char fresh[64];
+	char moved[64];
+	char shared[64];
+	char listening[64];
 	int directory_fd;
 	int terminal_fd;
 	int pipe_fd;
@@ -119,6 +131,27 @@ static inline long connect_by_name(const char *name, size_t size)
 
 	memcpy(address.sun_path, name, size);
 	return fd < 0 ? -1 : connect(fd, (void *)&address, sizeof(address));
+}
+
+/* without connect(2), from a socket that only came to have a peer */
+static inline long send_by_name(const char *name, size_t size, int type)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int ends[2];
+
+	memcpy(address.sun_path, name, size);
+	if (syscall(SYS_socketpair, AF_UNIX, type, 0, ends) < 0)
+		return -1;
+	return syscall(SYS_sendto, ends[0], "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL, &address,
+		       sizeof(address));
+}
+
+static inline long walk_up(const struct world *world)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "../../../../../..%s", world->fresh);
+	return syscall(SYS_openat, world->directory_fd, path, O_CREAT | O_WRONLY, 0600);
 }
 
 static inline long execute_memory(void)
@@ -330,23 +363,23 @@ static inline long open_how(const char *path)
 	X(write_a_file, "openat", "EACCES", OPENS(AT_FDCWD, world->file, O_WRONLY))                \
 	X(write_a_file_by_its_old_name, "open", "EACCES", CALL(SYS_open, world->file, O_RDWR))     \
 	X(create_a_file, "openat", "EACCES",                                                       \
-	  OPENS(AT_FDCWD, "/tmp/carom-escape", O_CREAT | O_WRONLY))                                \
-	X(create_by_creat, "creat", "EACCES", CALL(SYS_creat, "/tmp/carom-escape", 0600))          \
+	  OPENS(AT_FDCWD, world->fresh, O_CREAT | O_WRONLY, 0600))                                 \
+	X(create_by_creat, "creat", "EACCES", CALL(SYS_creat, world->fresh, 0600))                 \
+	X(create_a_file_without_a_name, "openat", "EACCES",                                        \
+	  OPENS(AT_FDCWD, world->directory, O_TMPFILE | O_RDWR, 0600))                             \
 	X(truncate_while_reading, "openat", "openat",                                              \
 	  OPENS(AT_FDCWD, world->file, O_RDONLY | O_TRUNC))                                        \
 	X(truncate_a_file, "truncate", "truncate", CALL(SYS_truncate, world->file, 0))             \
 	X(unlink_a_file, "unlinkat", "EACCES", CALL(SYS_unlinkat, AT_FDCWD, world->file, 0))       \
 	X(unlink_by_its_old_name, "unlink", "EACCES", CALL(SYS_unlink, world->file))               \
 	X(rename_a_file, "renameat2", "EACCES",                                                    \
-	  CALL(SYS_renameat2, AT_FDCWD, world->file, AT_FDCWD, "/tmp/carom-escaped", 0))           \
+	  CALL(SYS_renameat2, AT_FDCWD, world->file, AT_FDCWD, world->moved, 0))                   \
 	X(link_a_file, "linkat", "EACCES",                                                         \
-	  CALL(SYS_linkat, AT_FDCWD, world->file, AT_FDCWD, "/tmp/carom-escaped", 0))              \
-	X(make_a_directory, "mkdirat", "EACCES",                                                   \
-	  CALL(SYS_mkdirat, AT_FDCWD, "/tmp/carom-escaped", 0700))                                 \
-	X(make_a_link, "symlinkat", "EACCES",                                                      \
-	  CALL(SYS_symlinkat, "/etc", AT_FDCWD, "/tmp/carom-escaped"))                             \
+	  CALL(SYS_linkat, AT_FDCWD, world->file, AT_FDCWD, world->moved, 0))                      \
+	X(make_a_directory, "mkdirat", "EACCES", CALL(SYS_mkdirat, AT_FDCWD, world->moved, 0700))  \
+	X(make_a_link, "symlinkat", "EACCES", CALL(SYS_symlinkat, "/etc", AT_FDCWD, world->moved)) \
 	X(make_a_device, "mknodat", "mknodat",                                                     \
-	  CALL(SYS_mknodat, AT_FDCWD, "/tmp/carom-escaped", S_IFCHR, 0x103))                       \
+	  CALL(SYS_mknodat, AT_FDCWD, world->moved, S_IFCHR, 0x103))                               \
 	X(change_its_mode, "fchmodat", "fchmodat",                                                 \
 	  CALL(SYS_fchmodat, AT_FDCWD, world->file, 04777))                                        \
 	X(change_its_owner, "fchownat", "fchownat",                                                \
@@ -356,10 +389,9 @@ static inline long open_how(const char *path)
 	X(give_it_capabilities, "setxattr", "setxattr",                                            \
 	  CALL(SYS_setxattr, world->file, "security.capability", "", 0, 0))                        \
 	X(fill_shared_memory, "openat", "EACCES",                                                  \
-	  OPENS(AT_FDCWD, "/dev/shm/carom-escape", O_CREAT | O_RDWR, 0600))                        \
+	  OPENS(AT_FDCWD, world->shared, O_CREAT | O_RDWR, 0600))                                  \
 	X(open_a_disk, "openat", "EACCES", OPENS(AT_FDCWD, "/dev/kmsg", O_WRONLY))                 \
-	X(walk_up_from_a_directory, "openat", "EACCES",                                            \
-	  OPENS(world->directory_fd, "../../../../../../../tmp/carom-escape", O_CREAT | O_WRONLY)) \
+	X(walk_up_from_a_directory, "openat", "EACCES", walk_up(world))                            \
 	X(look_at_a_file, "EACCES", HARMLESS,                                                      \
 	  CALL(SYS_newfstatat, AT_FDCWD, "/etc/passwd", (char[256]){ 0 }, 0))                      \
 	X(read_a_file, "openat", HARMLESS, OPENS(AT_FDCWD, "/etc/passwd", O_RDONLY))               \
@@ -400,6 +432,14 @@ static inline long open_how(const char *path)
 	X(netlink, "socket", "socket", CALL(SYS_socket, AF_NETLINK, SOCK_RAW, 0))                  \
 	X(abstract_socket, "socket", "socket", connect_by_name("\0carom", 6))                      \
 	X(socket_by_path, "socket", "socket", connect_by_name("/run/systemd/journal/stdout", 28))  \
+	X(send_by_path_from_a_pair, "socketpair", "socketpair",                                    \
+	  send_by_name(world->listening, sizeof(world->listening), SOCK_DGRAM))                    \
+	X(send_by_path_from_a_raw_pair, "socketpair", "socketpair",                                \
+	  send_by_name(world->listening, sizeof(world->listening), SOCK_RAW | SOCK_CLOEXEC))       \
+	X(send_by_path_from_a_pair_of_packets, "socketpair", HARMLESS,                             \
+	  send_by_name(world->listening, sizeof(world->listening), SOCK_SEQPACKET))                \
+	X(send_by_path_from_a_stream, "socketpair", "EISCONN",                                     \
+	  send_by_name(world->listening, sizeof(world->listening), SOCK_STREAM))                   \
 	X(pair_of_another_family, "socketpair", "socketpair",                                      \
 	  CALL(SYS_socketpair, AF_INET, SOCK_STREAM, 0, (int[2]){ 0 }))                            \
 	X(listen, "listen", "listen", CALL(SYS_listen, world->pipe_fd, 1))                         \
@@ -421,11 +461,12 @@ static inline long open_how(const char *path)
 	X(change_the_host_name, "sethostname", "sethostname", CALL(SYS_sethostname, "", 0))        \
 	X(ports, "iopl", "iopl", CALL(SYS_iopl, 3))                                                \
 	X(segments, "modify_ldt", "modify_ldt", CALL(SYS_modify_ldt, 0, NULL, 0))                  \
-	X(shared_memory_by_key, "shmget", "shmget", CALL(SYS_shmget, 1, 4096, 0600 | 01000))       \
-	X(message_queue_by_key, "msgget", "msgget", CALL(SYS_msgget, 1, 0600 | 01000))             \
-	X(semaphores_by_key, "semget", "semget", CALL(SYS_semget, 1, 1, 0600 | 01000))             \
+	X(shared_memory_by_key, "shmget", "shmget",                                                \
+	  CALL(SYS_shmget, world->key, 4096, 0600 | 01000))                                        \
+	X(message_queue_by_key, "msgget", "msgget", CALL(SYS_msgget, world->key, 0600 | 01000))    \
+	X(semaphores_by_key, "semget", "semget", CALL(SYS_semget, world->key, 1, 0600 | 01000))    \
 	X(message_queue_by_name, "mq_open", "mq_open",                                             \
-	  CALL(SYS_mq_open, "carom", O_CREAT, 0600, NULL))                                         \
+	  CALL(SYS_mq_open, world->name + 1, O_CREAT, 0600, NULL))                                 \
                                                                                                    \
 	/* its own cage */                                                                         \
 	X(be_dumpable_again, "prctl", "prctl", CALL(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0))       \
