@@ -198,7 +198,7 @@ static void skip_without_sandboxes(void)
 	const struct shell *done = shell("exec $C doctor");
 
 	if (strstr(done->out, "no sandbox can be made"))
-		cr_skip_test("skipped: no sandbox can be made here");
+		shell_skip("skipped: no sandbox can be made here");
 }
 
 Test(doctor, tells_which_layers_a_sandbox_would_not_have)
@@ -303,7 +303,7 @@ Test(doctor, is_coloured_on_a_terminal_only)
 static void skip_without_python(void)
 {
 	if (shell("command -v python3 >/dev/null")->status)
-		cr_skip_test("skipped: there is no Python to read JSON with");
+		shell_skip("skipped: there is no Python to read JSON with");
 }
 
 /* A Python expression about the report, "report", and by their ids its "findings". */
@@ -821,7 +821,7 @@ Test(doctor, names_each_library_that_cannot_be_loaded, .timeout = 60)
 	int count = sscanf(done->out, "%63s%63s%63s%63s", names[0], names[1], names[2], names[3]);
 
 	if (count < 1)
-		cr_skip_test("skipped: all libraries are linked, or there is no readelf");
+		shell_skip("skipped: all libraries are linked, or there is no readelf");
 	cr_expect(ge(int, count, 3), "%s", done->out);
 	done = shell("LD_LIBRARY_PATH=$PWD/first:$LD_LIBRARY_PATH exec $C doctor");
 	for (int i = 0; i < count; i++)
@@ -871,8 +871,7 @@ Test(doctor, removes_groups_in_which_nobody_lives)
 		"kill $!; wait $! 2>/dev/null; true");
 
 	if (strstr(done->out, "skipped"))
-		cr_skip_test("skipped: no cgroup v2 that can be written and mounted: %s",
-			     done->err);
+		shell_skip("skipped: no cgroup v2 that can be written and mounted: %s", done->err);
 	shell_expect_is(done->out, "would remove cgroup /mnt/carom-1.0\n"
 				   "would remove cgroup /mnt/carom-1.0/program/carom-2.0\n"
 				   "would remove cgroup /mnt/carom-4.0\n"

@@ -29,15 +29,15 @@ static void need_groups(void)
 	int fd;
 
 	if (getenv(REASON_VARIABLE))
-		cr_skip_test("skipped: %s", getenv(REASON_VARIABLE));
+		shell_skip("skipped: %s", getenv(REASON_VARIABLE));
 	snprintf(path, sizeof(path), "%s/test-%d", base, getpid());
 	cr_assert(zero(int, mkdir(path, 0755)), "%s: %s", path, strerror(errno));
 	fd = open_group(path);
 	missing = ALL & ~controllers_of(fd);
 	close(fd);
 	if (missing)
-		cr_skip_test("skipped: there is no %s controller on cgroup v2 here",
-			     carom_cgroup_controller_name((uint32_t)__builtin_ctz(missing)));
+		shell_skip("skipped: there is no %s controller on cgroup v2 here",
+			   carom_cgroup_controller_name((uint32_t)__builtin_ctz(missing)));
 	setenv("G", path, 1);
 }
 

@@ -288,7 +288,7 @@ Test(run_output, says_when_there_is_no_room_for_results)
 		"ls small/r/1/1000000"));
 
 	if (done->status == 77 || strstr(done->err, "unshare: "))
-		cr_skip_test("skipped: no file system can be mounted here");
+		shell_skip("skipped: no file system can be mounted here");
 	shell_expect_is(done->out, "125\n1\n2\nstdout\n");
 	shell_expect_is(done->err, "carom run: small/r: No space left on device\n");
 	done = shell("$C run -j 1 --resume --joblog log --results r head -c {} /dev/zero ::: 10 "

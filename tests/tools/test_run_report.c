@@ -127,7 +127,7 @@ Test(run_report, says_when_the_disk_is_full_and_loses_nothing_that_is_logged)
 					 " cp small/log log'");
 
 	if (strstr(done->err, "unshare: ") || done->status == 77)
-		cr_skip_test("skipped: no file system can be mounted here");
+		shell_skip("skipped: no file system can be mounted here");
 	shell_expect_is(done->out, "125\n");
 	shell_expect_is(done->err, "carom run: small/log: No space left on device\n");
 	done = shell("sed 1d log | cut -f 1,8 | grep -c '\t0$' | grep -qv '^0$' && echo some;"

@@ -17,7 +17,7 @@ static void need_sandbox(void)
 	const struct shell *done = shell("exec " RUN "true ::: a");
 
 	if (done->status != 0)
-		cr_skip_test("skipped: %.*s", (int)strcspn(done->err, "\n"), done->err);
+		shell_skip("skipped: %.*s", (int)strcspn(done->err, "\n"), done->err);
 }
 
 Test(run_sandbox, names_the_call_that_a_job_may_not_make)
