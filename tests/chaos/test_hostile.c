@@ -26,6 +26,7 @@
 #include "pool/pool_private.h"
 #include "pool/exit_code.h"
 #include "shm/futex.h"
+#include "tests/chaos/hostile_fields.h"
 #include "tests/core/sandboxes.h"
 #include "tests/pool/work.h"
 
@@ -103,13 +104,15 @@ static uint64_t end_of_run(uint64_t seconds)
 #define LIMIT_OF_ATTACK MS(100)
 #define LIMIT_OF_BOTH   MS(600)
 
+#define PAYLOAD CAROM_MIB(64)
+
 static struct carom_pool *isolated_pool(uint64_t workers)
 {
 	struct carom_pool *pool = NULL;
 
 	cr_assert(
 		zero(int, carom_pool_new(&CAROM_POOL_OPTIONS(.worker_count = workers, .isolated = 1,
-							     .payload_size = CAROM_MIB(64),
+							     .payload_size = PAYLOAD,
 							     .hard_limit_ns = LIMIT_OF_POOL,
 							     .grace_ns = CAROM_NO_GRACE,
 							     .max_restarts = CAROM_NO_LIMIT),
@@ -389,6 +392,67 @@ Test(hostile, standing_between_items_hits_the_limit_of_the_next)
 	expect_limit(say_this_and_that, 2);
 	expect_limit(say_that_none_has_begun, 0);
 	expect_limit(say_that_all_have_ended, -1);
+}
+
+struct batch_claim {
+	uint64_t value_size;
+	uint64_t offset;
+};
+
+/* all items, as they should be; what it says of their values is for the last one to tell */
+static int claim_for_all(struct carom_call *call)
+{
+	struct batch_claim claim;
+
+	carom_call_read(call, &claim, sizeof(claim));
+	if (carom_call_index(call) != ITEMS - 1)
+		return carom_reply(call, &claim, sizeof(claim));
+	turn_hostile();
+	call->slot->code = 0;
+	call->slot->value_size = claim.value_size;
+	call->slot->value.offset = claim.offset;
+	set_progress(call, ITEMS, ITEMS);
+	set_word(call, CAROM_SLOT_WORD(carom_slot_generation(atomic_load(&call->slot->word)), 0, 0,
+				       CAROM_SLOT_DONE));
+	poll(NULL, 0, 2); /* for the parent to see */
+	_exit(0);
+}
+
+/* the items' values and codes have their place there, or none of the map's is an answer */
+static void expect_room_for_all(struct carom_pool *pool, struct batch_claim claim)
+{
+	struct batch_claim items[ITEMS], values[ITEMS];
+	struct carom_outcome outcomes[ITEMS];
+	bool has_room = claim.value_size <= PAYLOAD &&
+			claim.value_size >= carom_batch_values_size(ITEMS, sizeof(values[0]));
+
+	for (int i = 0; i < ITEMS; i++)
+		items[i] = claim;
+	carom_pool_map(pool, claim_for_all, items, ITEMS, sizeof(items[0]), values,
+		       sizeof(values[0]),
+		       &CAROM_MAP_OPTIONS(.chunk_size = ITEMS, .outcomes = outcomes,
+					  .hard_limit_ns = LIMIT_OF_BOTH));
+	for (int i = 0; i < ITEMS; i++) {
+		cr_expect(ne(int, outcomes[i].kind, CAROM_OUTCOME_PENDING));
+		cr_expect(has_room || outcomes[i].kind != CAROM_OUTCOME_OK ||
+				  !was_hostile(outcomes[i].worker_pid),
+			  "item %d: size %" PRIx64 " offset %" PRIx64, i, claim.value_size,
+			  claim.offset);
+	}
+}
+
+Test(hostile, values_of_a_batch_that_have_no_room_are_none)
+{
+	/* another one would be given a part of the items */
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(1);
+
+	for (size_t i = 0; i < HOSTILE_CORNERS; i++) {
+		uint64_t corner = hostile_corner(i, PAYLOAD);
+
+		expect_room_for_all(pool, (struct batch_claim){ corner, 4096 });
+		expect_room_for_all(pool, (struct batch_claim){ 4096, corner });
+		expect_square(pool, (int64_t)i);
+	}
 }
 
 /* ---- a state that cannot follow ---- */
@@ -803,59 +867,131 @@ Test(hostile, value_that_changes_while_it_is_read_is_within_its_bounds_or_none)
 
 /* ---- any word, any value ---- */
 
-static const uint64_t corners[] = {
-	0,
-	1,
-	2,
-	63,
-	64,
-	65,
-	0x7fffffff,
-	0x80000000,
-	0x80000001,
-	0xffffffff,
-	0xffffc001,
-	UINT64_C(0x100000000),
-	INT64_MAX,
-	UINT64_MAX / 2,
-	UINT64_C(0x8000000000000001),
-	UINT64_MAX,
-	UINT64_MAX - 1,
-	UINT64_MAX - 63,
-	CAROM_MIB(64),
-	CAROM_MIB(64) - 1,
-	CAROM_MIB(64) + 1,
-};
-
+/**
+ * struct corner - what is written
+ * @address: of which word in the lane
+ * @how:     see spoil_at()
+ */
 struct corner {
-	uint64_t offset;
+	uint64_t address;
+	uint64_t size;
 	uint64_t value;
 	uint64_t how;
 };
 
-static int spoil_word(struct carom_call *call)
+static void write_corner(struct carom_lane *lane, const struct corner *corner)
 {
-	struct corner corner;
-	struct carom_lane *lane = call->lane;
-	_Atomic uint64_t *word;
+	void *address = (unsigned char *)lane->header + corner->address;
 
-	turn_hostile();
-	carom_call_read(call, &corner, sizeof(corner));
-	word = (void *)((unsigned char *)lane->header + corner.offset);
-	atomic_store(word, corner.value);
-	if (corner.how == 0)
-		return carom_reply(call, &corner, 8);
-	if (corner.how == 1) {
+	if (corner->size == 8)
+		atomic_store((_Atomic uint64_t *)address, corner->value);
+	else
+		atomic_store((_Atomic uint32_t *)address, (uint32_t)corner->value);
+}
+
+static void write_and_end(struct carom_call *call, const struct corner *corner)
+{
+	struct carom_lane *lane = call->lane;
+
+	write_corner(lane, corner);
+	if (corner->how == 0) {
 		uint64_t seen = atomic_load(&call->slot->word);
 
 		set_word(call, CAROM_SLOT_WORD(carom_slot_generation(seen), 0, 0, CAROM_SLOT_DONE));
-	} else { /* and again, when the library has said what it has to say */
-		carom_lane_finish(lane, (uint32_t)(call->slot - lane->view.slots));
-		atomic_store(word, corner.value);
-		carom_lane_wake_noticer(lane);
+		return;
 	}
+	/* and again, when the library has said what it has to say */
+	carom_lane_finish(lane, (uint32_t)(call->slot - lane->view.slots));
+	write_corner(lane, corner);
+	carom_lane_wake_noticer(lane);
+}
+
+static int spoil_at(struct carom_call *call, const struct corner *corner)
+{
+	if (corner->how == 2) {
+		write_corner(call->lane, corner);
+		return carom_reply(call, corner, 8);
+	}
+	write_and_end(call, corner);
 	poll(NULL, 0, 2); /* for the parent to see */
 	_exit(0);
+}
+
+static int spoil_word(struct carom_call *call)
+{
+	struct corner corner;
+
+	turn_hostile();
+	carom_call_read(call, &corner, sizeof(corner));
+	return spoil_at(call, &corner);
+}
+
+/* the field is that of the task at hand, wherever that stands */
+static int spoil_field(struct carom_call *call)
+{
+	struct carom_lane *lane = call->lane;
+	struct corner corner;
+	unsigned char *field;
+
+	turn_hostile();
+	carom_call_read(call, &corner, sizeof(corner));
+	field = hostile_address(lane, (uint32_t)(call->slot - lane->view.slots),
+				&hostile_fields[corner.address]);
+	corner.address = (uint64_t)(field - (unsigned char *)lane->header);
+	return spoil_at(call, &corner);
+}
+
+static struct carom_result *begin_attack(struct carom_pool *pool, carom_task_fn *attack,
+					 const struct corner *corner)
+{
+	struct carom_task_options options = CAROM_TASK_OPTIONS(.hard_limit_ns = LIMIT_OF_ATTACK);
+	struct carom_result *result = NULL;
+
+	cr_assert(zero(int, carom_pool_apply_async(pool, attack, corner, sizeof(*corner), &options,
+						   &result)));
+	return result;
+}
+
+/* whatever becomes of it */
+static void expect_answer(struct carom_result *result, const struct corner *corner)
+{
+	cr_assert(zero(int, carom_result_wait(result, carom_deadline_after(CAROM_SECONDS(30)))),
+		  "address %" PRIu64 " value %" PRIx64 " how %" PRIu64, corner->address,
+		  corner->value, corner->how);
+	carom_result_free(result);
+}
+
+/* a square goes on meanwhile */
+static void attack_at_each_corner(struct carom_pool *pool, size_t field)
+{
+	struct carom_result *results[HOSTILE_CORNERS];
+	struct corner corners[HOSTILE_CORNERS];
+	size_t count = 0;
+
+	for (size_t i = 0; i < HOSTILE_CORNERS; i++) {
+		struct corner corner = { .address = field,
+					 .size = hostile_fields[field].size,
+					 .value = hostile_corner(i, PAYLOAD),
+					 .how = (field + i) % 3 };
+
+		if (!hostile_corner_fits(&hostile_fields[field], corner.value))
+			continue;
+		corners[count] = corner;
+		results[count++] = begin_attack(pool, spoil_field, &corner);
+	}
+	for (size_t i = 0; i < count; i++) {
+		expect_square(pool, (int64_t)i);
+		expect_answer(results[i], &corners[i]);
+	}
+}
+
+/* each once, in one of the ways by turns: all of them at each step are in test_hostile_claims.c */
+Test(hostile, any_field_at_any_corner_costs_its_own_task)
+{
+	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(4);
+
+	for (size_t field = 0; field < HOSTILE_FIELDS; field++)
+		attack_at_each_corner(pool, field);
 }
 
 /* where a worker's control part ends: as in its own lane, of which each worker has a new one */
@@ -874,28 +1010,21 @@ Test(hostile, any_word_of_any_value_costs_its_own_task)
 	CAROM_CLEANUP(carom_pool_freep) struct carom_pool *pool = isolated_pool(2);
 	uint64_t word_count = control_words(pool); /* the same for all */
 	uint64_t state = seed_of_run();
-	uint64_t end = end_of_run(6);
+	uint64_t end = end_of_run(3);
 	int count = 0;
 
 	for (; carom_now() < end; count++) {
 		struct corner corner = {
-			.offset = random_next(&state) % word_count * 8,
-			.value = corners[random_next(&state) %
-					 (sizeof(corners) / sizeof(corners[0]))],
+			.address = random_next(&state) % word_count * 8,
+			.size = 8,
+			.value = hostile_corner(random_next(&state) % HOSTILE_CORNERS, PAYLOAD),
 			.how = random_next(&state) % 3,
 		};
-		struct carom_task_options options =
-			CAROM_TASK_OPTIONS(.hard_limit_ns = LIMIT_OF_ATTACK);
-		struct carom_result *result = NULL;
 
-		cr_assert(zero(int, carom_pool_apply_async(pool, spoil_word, &corner,
-							   sizeof(corner), &options, &result)));
+		struct carom_result *result = begin_attack(pool, spoil_word, &corner);
+
 		expect_square(pool, count);
-		cr_assert(zero(int,
-			       carom_result_wait(result, carom_deadline_after(CAROM_SECONDS(30)))),
-			  "offset %" PRIu64 " value %" PRIx64 " how %" PRIu64, corner.offset,
-			  corner.value, corner.how);
-		carom_result_free(result);
+		expect_answer(result, &corner);
 	}
 	printf("# %d words spoilt\n", count);
 }
@@ -917,7 +1046,7 @@ static void *scribble(void *userdata)
 		uint64_t at = random_next(&self->state) % (self->lane->control_size / 8) * 8;
 
 		if (what % 3)
-			what = corners[what % (sizeof(corners) / sizeof(corners[0]))];
+			what = hostile_corner(what % HOSTILE_CORNERS, PAYLOAD);
 		atomic_store_explicit((_Atomic uint64_t *)(void *)(base + at), what,
 				      memory_order_relaxed);
 		if (what % 64 == 0)
