@@ -238,7 +238,7 @@ static bool is_kept_by_force(const struct carom_pool *pool)
 /* with the lock */
 bool carom_containment_wants_proof(const struct carom_pool *pool)
 {
-	return !pool->is_proven && is_kept_by_force(pool);
+	return !pool->is_proven && !pool->is_too_small && is_kept_by_force(pool);
 }
 
 /* the one that is in the way */
@@ -286,6 +286,8 @@ static void measure_errand(void *userdata)
 /* 1: not yet known; 0: all are ready, or it will not be known; -ERANGE */
 static int look_at_starts(struct carom_pool *pool)
 {
+	/* asked first: who is refuted is missed no more */
+	bool is_ready = carom_pool_wait_ready(pool, CAROM_PASSED) != -ETIMEDOUT;
 	bool is_too_small, is_hopeless;
 
 	pthread_mutex_lock(&pool->lock);
@@ -294,7 +296,7 @@ static int look_at_starts(struct carom_pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 	if (is_too_small)
 		return -ERANGE;
-	return !is_hopeless && carom_pool_wait_ready(pool, CAROM_PASSED) == -ETIMEDOUT;
+	return !is_hopeless && !is_ready;
 }
 
 static int await_starts(struct carom_pool *pool)
@@ -337,7 +339,7 @@ int carom_containment_prove(struct carom_pool *pool, int start_error)
 	if (is_kept_by_force(pool))
 		r = prove(pool);
 	pthread_mutex_lock(&pool->lock);
-	pool->is_proven = true;
+	pool->is_proven = r == 0; /* a worker that dies after that was refuted breaks nothing */
 	pthread_mutex_unlock(&pool->lock);
 	return r;
 }

@@ -61,11 +61,13 @@ int carom_pool_broken(struct carom_pool *pool, struct carom_broken *ret_broken)
 
 /* ---- are they there? ---- */
 
-/* with the lock */
+/* with the lock. With lazy_start only who is to prove that workers can live. */
 static bool is_missed(const struct carom_pool *pool, uint32_t index)
 {
-	return !pool->options.lazy_start && pool->workers[index].is_open &&
-	       !pool->workers[index].current;
+	bool is_wanted =
+		!pool->options.lazy_start || (index == 0 && carom_containment_wants_proof(pool));
+
+	return is_wanted && pool->workers[index].is_open && !pool->workers[index].current;
 }
 
 /* with the lock */
