@@ -361,6 +361,7 @@ static void fork_among_held_locks(void)
 	pthread_t threads[2];
 
 	mallopt(M_ARENA_MAX, 1);
+	use_the_c_library(); /* a name that is new moves the environment, under who looks up others */
 	for (int i = 0; i < 2; i++)
 		CHECK(pthread_create(&threads[i], NULL, hammer, &stop) == 0);
 	server = make_server();
